@@ -1,0 +1,37 @@
+# make quickstart: install and run the whole recipe on real text.   make test: the default tests.
+PYTHON ?= python3
+BIN := .venv/bin
+CONFIG ?= configs/runs/quickstart.gin
+
+.PHONY: quickstart test test-all lint bench clean
+
+quickstart: .venv/installed
+	$(BIN)/baichuan-jax run $(CONFIG)
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+test-all: .venv/installed-dev
+	$(BIN)/python -m pytest -m ''
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/installed
+	$(BIN)/python -m experiments.bench
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: setup.py | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv build *.egg-info

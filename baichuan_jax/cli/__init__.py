@@ -1,0 +1,1 @@
+"""The command line and the gin edge. The only package that imports gin."""

@@ -1,0 +1,1 @@
+"""Leaf helpers: errors, files, stages, metrics. Imports nothing of ours."""

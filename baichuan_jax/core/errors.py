@@ -1,0 +1,16 @@
+"""Errors that a user can mend. The command line prints them as one message and exits with code 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class UserError(Exception):
+    """Bad input: the message says what was wrong, where, and what to do."""
+
+
+def require(ok: bool, field: str, value: Any, expected: str, hint: str = "") -> None:
+    """Raises UserError naming `field` (as in "TrainConfig.steps") and its value unless `ok`."""
+    if not ok:
+        message = f"{field} = {value!r}: expected {expected}"
+        raise UserError(f"{message}; {hint}" if hint else message)

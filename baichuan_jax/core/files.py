@@ -1,0 +1,64 @@
+"""Files that are whole or absent: atomic writes, JSON, and content fingerprints."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it into place if the block succeeds, else removes it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes indented UTF-8 JSON atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file written by `write_json`."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def digest(text: str) -> str:
+    """Short hexadecimal SHA-256 of a string: 16 characters, 64 bits."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(paths: Iterable[Path], known: dict[str, dict] | None = None) -> dict[str, dict]:
+    """Returns {path: {size, mtime_ns, sha256}} for every file.
+
+    A file whose size and modification time equal its entry in `known` (an earlier answer) is not read again.
+    """
+    known = known or {}
+    found = {}
+    for path in paths:
+        stat = path.stat()
+        entry = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        old = known.get(str(path), {})
+        if {key: old.get(key) for key in entry} == entry:
+            entry = old
+        else:
+            with path.open("rb") as file:
+                entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+        found[str(path)] = entry
+    return found

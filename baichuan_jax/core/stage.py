@@ -1,0 +1,124 @@
+"""Stages: pure functions of a config and inputs whose outputs outlive the process.
+
+A stage directory holds `started.json` (what the stage is made from, written first), its outputs, `result.json`,
+and `manifest.json` (written last). Only a directory with a manifest is trusted; one without is continued or redone.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
+
+PACKAGES = ("baichuan-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "sentencepiece", "numpy")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the recipe in a workdir.
+
+    directory: where it writes. settings: config lines it depends on ("TrainConfig.steps = 300").
+    inputs: {stage name: identity} of the stages it reads. files: source files outside the workdir.
+    resumable: a half-finished directory is kept and handed to the stage again, else it is emptied first.
+    """
+
+    name: str
+    directory: Path
+    settings: tuple[str, ...]
+    inputs: dict[str, str] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    resumable: bool = False
+
+    def started(self) -> dict | None:
+        """Returns what the directory was started from, or None if nothing (whole) is there."""
+        path = self.directory / "started.json"
+        return read_json(path) if path.exists() else None
+
+    def complete(self) -> bool:
+        """True if a finished manifest is there. Raises UserError if the directory was made from something else."""
+        started = self.started()
+        if started is None:
+            return False
+        now = self.made_from(started["files"])
+        for difference in _differences(started, now):
+            raise UserError(
+                f"{self.directory} was made with another config: {difference}. Choose another workdir "
+                f"(--set RunConfig.workdir=...), restore the old value, or delete {self.directory} to redo this stage "
+                "and those after it"
+            )
+        return (self.directory / "manifest.json").exists()
+
+    def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
+        """Returns everything the outputs depend on, as JSON values."""
+        files = fingerprint(self.files, known_files)
+        return {"settings": list(self.settings), "inputs": self.inputs, "files": files}
+
+    def run(self, build: Callable[[Path], dict]) -> tuple[dict, bool]:
+        """Calls `build(directory)` unless already complete; returns (result, whether it was skipped)."""
+        if self.complete():
+            return self.result(), True
+        if self.directory.exists() and not self.resumable:
+            shutil.rmtree(self.directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        made_from = self.made_from()
+        write_json(self.directory / "started.json", made_from)
+        start = time.monotonic()
+        result = build(self.directory)
+        result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
+        write_json(self.directory / "result.json", result)
+        write_json(self.directory / "manifest.json", {**made_from, "versions": versions(), "result": result})
+        return result, False
+
+    def result(self) -> dict:
+        """Returns the result of a finished stage."""
+        path = self.directory / "result.json"
+        if not path.exists():
+            raise UserError(f"stage {self.name!r} has not finished: {path} is missing; run it first")
+        return read_json(path)
+
+    def identity(self) -> str:
+        """Digest of everything the outputs depend on, content only (modification times left out)."""
+        made = self.made_from((self.started() or {}).get("files"))
+        made["files"] = {path: entry["sha256"] for path, entry in made["files"].items()}
+        return digest(repr(made))
+
+
+def _differences(old: dict, new: dict) -> list[str]:
+    """Returns readable differences between two `made_from` values."""
+    found = []
+    before, after = _by_name(old["settings"]), _by_name(new["settings"])
+    for name in [*before, *(name for name in after if name not in before)]:
+        if before.get(name) != after.get(name):
+            found.append(f"{name} was {before.get(name)}, is now {after.get(name)}")
+    for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
+        if old["inputs"].get(name) != new["inputs"].get(name):
+            found.append(f"its input, stage {name!r}, has been made again since")
+    before, after = ({path: entry["sha256"] for path, entry in made["files"].items()} for made in (old, new))
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            change = "is new" if path not in before else "is gone" if path not in after else "has changed"
+            found.append(f"source file {path} {change} since")
+    return found
+
+
+def _by_name(settings: list[str]) -> dict[str, str]:
+    return dict(line.split(" = ", 1) for line in settings)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and of the packages that shape results."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    return found

@@ -1,0 +1,1 @@
+"""Text in, text out: sources, normalisation, rules, the cleaned dataset, mixing. Never imports jax."""

@@ -1,0 +1,1 @@
+"""Held-out bits per byte and its baselines."""

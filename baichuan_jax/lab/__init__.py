@@ -1,0 +1,1 @@
+"""Reports and plots from the files the stages leave behind."""

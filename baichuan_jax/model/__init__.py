@@ -1,0 +1,1 @@
+"""The decoder. The only package that imports flax; outside it parameters are plain nested dicts."""

@@ -1,0 +1,1 @@
+"""Text to ids and back: SentencePiece training, lossless encoding, token shards. Never imports jax."""

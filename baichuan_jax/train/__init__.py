@@ -1,0 +1,1 @@
+"""Input, optimizer, step, checkpoints and the train loop."""

