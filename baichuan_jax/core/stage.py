@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class Stage:
             raise UserError(f"stage {self.name!r} has not finished: {path} is missing; run it first")
         return read_json(path)
 
+    @cached_property
     def identity(self) -> str:
         """Digest of everything the outputs depend on, content only (modification times left out)."""
         made = self.made_from((self.started() or {}).get("files"))

@@ -1,0 +1,36 @@
+"""Config values as gin text that reads back equal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+
+def literal(value: Any) -> str:
+    """Returns a config value as one line of gin text."""
+    match value:
+        case float() if math.isinf(value):
+            return "1e999" if value > 0 else "-1e999"
+        case dict():
+            return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
+        case tuple():
+            return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
+    return repr(value)
+
+
+def values(section: Any) -> dict[str, Any]:
+    """Returns {field: value} of a section, or of a root without its sections."""
+    found = {field.name: getattr(section, field.name) for field in fields(section) if field.init}
+    return {name: value for name, value in found.items() if not is_dataclass(value)}
+
+
+def parts(config: Any) -> list[Any]:
+    """Returns the root and then its sections, in the order of their declaration."""
+    return [config, *filter(is_dataclass, (getattr(config, field.name) for field in fields(config)))]
+
+
+def settings(section: Any) -> tuple[str, ...]:
+    """Returns one gin line per field of a section: "TrainConfig.steps = 300"."""
+    name = type(section).__name__
+    return tuple(f"{name}.{field} = {literal(value)}" for field, value in values(section).items())

@@ -1,0 +1,55 @@
+"""The command line: `baichuan-jax VERB CONFIG [--set Name.field=value]...`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from baichuan_jax.cli.config import load
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.cli.verbs import VERBS
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.interrupt import Interrupted
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the whole command line."""
+    root = argparse.ArgumentParser(prog="baichuan-jax", description="The Baichuan-7B recipe, from raw text to report.")
+    verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, (_, help) in VERBS.items():
+        verb = verbs.add_parser(name, help=help, description=help)
+        verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
+        verb.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME.FIELD=VALUE",
+            dest="overrides",
+            help="override one setting; may be repeated",
+        )
+        if name == "generate":
+            verb.add_argument("--prompt", action="append", metavar="TEXT", help="continue this text and print it")
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb. Exit codes: 0 done, 2 the user can mend it, 130 stopped on request."""
+    # Native libraries log to standard error, where the progress is.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    args = parser().parse_args(arguments)
+    try:
+        VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
+    except UserError as error:
+        print(f"baichuan-jax: {error}", file=sys.stderr)
+        return 2
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The recipe as stages: what each depends on, and the function that builds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from baichuan_jax.cli.config import Loaded
+from baichuan_jax.cli.literal import settings
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.core.files import write_text
+from baichuan_jax.core.stage import Stage
+from baichuan_jax.data.sources import source_files
+
+CONFIG = "config.gin"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a stage is made from: sections of the config, and other stages. Mesh and rules do not shape results."""
+
+    sections: tuple[str, ...]
+    needs: tuple[str, ...]
+    resumable: bool = False
+
+
+# In the order they run. The function of stage NAME is `build` in the module `baichuan_jax.cli.stages.NAME`.
+RECIPES = {
+    "data": Recipe(("data",), ()),
+    "tokenizer": Recipe(("tokenizer",), ("data",)),
+    "tokens": Recipe((), ("data", "tokenizer")),
+    "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), resumable=True),
+    "evaluate": Recipe(("evaluate",), ("train",)),
+    "generate": Recipe(("sample",), ("train",)),
+    "report": Recipe((), ("evaluate", "generate")),
+}
+
+
+class Pipeline:
+    """The stages of one config in its workdir."""
+
+    def __init__(self, loaded: Loaded):
+        self._text = loaded.text
+        self.config: RunConfig = loaded.config
+        self.workdir = Path(self.config.workdir)
+        self._stages: dict[str, Stage] = {}
+
+    def stage(self, name: str) -> Stage:
+        """Returns a stage with everything it depends on resolved."""
+        if name not in self._stages:
+            self._stages[name] = self._resolve(name)
+        return self._stages[name]
+
+    def _resolve(self, name: str) -> Stage:
+        recipe = RECIPES[name]
+        files = {"data": self._source_files}.get(name, tuple)()
+        return Stage(
+            name=name,
+            directory=self.workdir / name,
+            settings=tuple(line for section in recipe.sections for line in settings(getattr(self.config, section))),
+            inputs={need: self.stage(need).identity for need in recipe.needs},
+            files=files,
+            resumable=recipe.resumable,
+        )
+
+    def _source_files(self) -> tuple[Path, ...]:
+        specs = self.config.data.sources.values()
+        return tuple(dict.fromkeys(path for spec in specs for path in source_files(spec)))
+
+    def check(self, names: tuple[str, ...] = tuple(RECIPES)) -> dict[str, bool]:
+        """Returns which stages are complete; writes nothing. Raises UserError on a workdir of another config."""
+        return {name: self.stage(name).complete() for name in names}
+
+    def run(self, name: str, on_done: Callable[[str, dict, bool], None]) -> None:
+        """Builds a stage unless it is complete, then calls on_done(name, result, skipped).
+
+        Raises UserError if a stage it needs has not finished.
+        """
+        stage = self.stage(name)
+        for need in RECIPES[name].needs:
+            self.stage(need).result()
+        write_text(self.workdir / CONFIG, self._text)
+        build = import_module(f"baichuan_jax.cli.stages.{name}").build
+        on_done(name, *stage.run(lambda directory: build(self.config, self.workdir, directory)))

@@ -1,0 +1,75 @@
+"""Progress of long work: bars on a terminal, a line now and then elsewhere. Everything goes to standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from baichuan_jax.train.config import TrainConfig
+
+console = Console(stderr=True, highlight=False)
+QUIET_SECONDS = 15.0  # between lines where there is no terminal
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Shows what is being done while the block runs."""
+    if console.is_terminal:
+        with console.status(text):
+            yield
+    else:
+        console.print(f"{text} ...", soft_wrap=True)
+        yield
+
+
+@contextmanager
+def data_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields progress(domain, documents, bytes read)."""
+    with console.status("reading") as spinner:
+
+        def progress(domain: str, documents: int, size: int) -> None:
+            spinner.update(f"cleaning {domain}: {documents:,} documents, {size / 1e6:,.1f} MB")
+
+        yield progress
+
+
+@contextmanager
+def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yields report(record): a bar with loss, tokens/s, MFU by both conventions, bits per byte and time left."""
+    columns = (
+        TextColumn("training"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.fields[bits]}"),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=cfg.steps, loss="compiling", bits="")
+        shown = 0.0
+
+        def report(record: dict[str, Any]) -> None:
+            nonlocal shown
+            text = train_line(record)
+            bar.update(task, completed=record["step"], **{"loss" if "loss" in record else "bits": text})
+            now = time.monotonic()
+            if not console.is_terminal and ("validation" in record or now - shown > QUIET_SECONDS):
+                shown = now
+                console.print(f"step {record['step']}/{cfg.steps}  {text}", soft_wrap=True)
+
+        yield report
+
+
+def train_line(record: dict[str, Any]) -> str:
+    """Returns a metrics record in one line."""
+    if "validation" in record:
+        return f"bits/byte {record['validation_mean']:.3f}"
+    mfu = f"MFU {record['mfu_full']:.1%} full {record['mfu_causal']:.1%} causal"
+    return f"loss {record['loss']:.4f}  {record['tokens_per_second']:,.0f} tok/s  {mfu}"

@@ -1,0 +1,52 @@
+"""The root of all settings: one field per section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.data.config import DataConfig
+from baichuan_jax.evaluate.config import EvaluateConfig
+from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.parallel.config import AxisRules, MeshConfig
+from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.train.config import MixConfig, OptimConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run depends on. workdir: where every stage writes."""
+
+    workdir: str = "runs/default"
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: DecoderConfig = field(default_factory=DecoderConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    rules: AxisRules = field(default_factory=AxisRules)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+
+    def __post_init__(self) -> None:
+        require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")
+        vocab, context = self.model.vocab, self.model.context
+        require(
+            self.tokenizer.vocab <= vocab,
+            "TokenizerConfig.vocab",
+            self.tokenizer.vocab,
+            f"at most DecoderConfig.vocab = {vocab}",
+        )
+        for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
+            require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
+        require(
+            self.optim.warmup_steps < self.train.steps,
+            "OptimConfig.warmup_steps",
+            self.optim.warmup_steps,
+            f"less than TrainConfig.steps = {self.train.steps}",
+        )
+        unknown = [domain for domain in self.mix.weights if domain not in self.data.sources]
+        known = ", ".join(self.data.sources)
+        require(not unknown, "MixConfig.weights", self.mix.weights, f"domains of DataConfig.sources ({known})")

@@ -1,0 +1,13 @@
+"""Stage report: everything the other stages left behind, as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.lab.report import write_report
+
+
+def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
+    """Writes report.html and its plots."""
+    return write_report(workdir, directory)

@@ -1,0 +1,15 @@
+"""Stage tokenizer: the corpus to a trained tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_jax.cli.progress import status
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.tokenizer.stages import build_tokenizer
+
+
+def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
+    """Trains the tokenizer."""
+    with status(f"training a tokenizer of {config.tokenizer.vocab} pieces"):
+        return build_tokenizer(config.tokenizer, workdir / "data", directory)

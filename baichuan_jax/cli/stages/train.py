@@ -1,0 +1,26 @@
+"""Stage train: token shards to checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_jax.cli.progress import train_progress
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
+from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.evaluate.heldout import held_out
+from baichuan_jax.tokenizer.shards import TokenStore
+from baichuan_jax.train.input import Batches
+from baichuan_jax.train.loop import train
+from baichuan_jax.train.step import compute_dtype
+
+
+def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
+    """Trains, or goes on training, to the last step."""
+    cfg, layout, store = config.train, make_layout(config), TokenStore(workdir / "tokens")
+    texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
+    lengths = load_tokenizer(workdir).byte_lengths()
+    validate = BitsPerByte(config.model, texts, lengths, layout, cfg.batch, compute_dtype(cfg.compute_dtype))
+    batches = Batches(cfg, config.mix, store)
+    with train_progress(cfg) as report:
+        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report)

@@ -1,0 +1,31 @@
+"""What the stages around a trained model share: its tokenizer, its layout, and its newest parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.model.decoder import Params
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.tokenizer.stages import MODEL
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.train.checkpoint import Checkpoints
+from baichuan_jax.train.loop import CHECKPOINTS
+from baichuan_jax.train.state import abstract_params
+
+
+def make_layout(config: RunConfig) -> Layout:
+    """Returns the config's rules over the devices at hand."""
+    return Layout(make_mesh(config.mesh), config.rules)
+
+
+def load_tokenizer(workdir: Path) -> Tokenizer:
+    """Returns the run's tokenizer."""
+    return Tokenizer(workdir / "tokenizer" / MODEL)
+
+
+def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
+    """Returns the newest parameters, sharded."""
+    with Checkpoints(workdir / "train" / CHECKPOINTS) as checkpoints:
+        return checkpoints.restore_params(abstract_params(config.model, layout))

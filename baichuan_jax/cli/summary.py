@@ -1,0 +1,76 @@
+"""What a finished stage tells its user, in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+console = Console(highlight=False)
+
+
+def show(name: str, result: dict, skipped: bool) -> None:
+    """Prints the summary of a stage, or one line if it had been done before."""
+    if skipped:
+        console.print(f"[green]✓[/] {name}: done before, skipped", soft_wrap=True)
+        return
+    console.print(f"[green]✓[/] {name}: {SUMMARIES[name](result)} ({result['seconds']:.1f} s)", soft_wrap=True)
+    if name in TABLES:
+        console.print(TABLES[name](result))
+
+
+def _data(result: dict) -> str:
+    domains = result["domains"].values()
+    documents, size = (sum(domain[key] for domain in domains) for key in ("documents", "bytes"))
+    return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains)} domains"
+
+
+def _tokenizer(result: dict) -> str:
+    rates = ", ".join(f"{name} {c['bytes_per_token']:.2f}" for name, c in result["compression"].items())
+    return f"{result['vocab']:,} pieces; bytes per token held out: {rates}"
+
+
+def _tokens(result: dict) -> str:
+    return f"{result['tokens']:,} tokens, {result['tokens_per_second'] / 1e6:.2f} M/s"
+
+
+def _train(result: dict) -> str:
+    return (
+        f"{result['parameters']:,} parameters, {result['tokens']:,} tokens, loss {result['loss']:.4f}, "
+        f"{result['tokens_per_second']:,.0f} tokens/s, MFU {result['mfu_full']:.1%} (attention in full) "
+        f"{result['mfu_causal']:.1%} (causal half)"
+    )
+
+
+def _evaluate_table(result: dict) -> Table:
+    table = Table("domain", "model", "unigram", "zstd -19", title="held-out bits per byte", title_justify="left")
+    for domain, row in result["domains"].items():
+        table.add_row(domain, *(f"{row[key]:.3f}" for key in ("bits_per_byte", "unigram", "zstd")))
+    return table
+
+
+def _data_table(result: dict) -> Table:
+    table = Table("domain", "read", "kept", "of the text", "most often removed for", title_justify="left")
+    for domain, funnel in result["funnel"].items():
+        reasons = sorted(funnel["removed"].items(), key=lambda item: -item[1]["documents"])[:3]
+        table.add_row(
+            domain,
+            f"{funnel['read']['documents']:,}",
+            f"{funnel['kept']['documents']:,}",
+            f"{funnel['kept']['bytes'] / max(1, funnel['read']['bytes']):.0%}",
+            ", ".join(f"{reason} {count['documents']:,}" for reason, count in reasons),
+        )
+    return table
+
+
+SUMMARIES: dict[str, Callable[[dict], str]] = {
+    "data": _data,
+    "tokenizer": _tokenizer,
+    "tokens": _tokens,
+    "train": _train,
+    "evaluate": lambda result: f"{sum(row['bytes'] for row in result['domains'].values()):,} bytes of held-out text",
+    "generate": lambda result: f"{len(result['samples'])} samples",
+    "report": lambda result: result["page"],
+}
+TABLES: dict[str, Callable[[dict], Table]] = {"data": _data_table, "evaluate": _evaluate_table}

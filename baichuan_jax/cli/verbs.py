@@ -1,0 +1,56 @@
+"""What each verb of the command line does with a loaded config."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from rich.console import Console
+
+from baichuan_jax.cli.config import Loaded
+from baichuan_jax.cli.explain import print_explain
+from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.summary import show
+
+Verb = Callable[[Loaded, argparse.Namespace], None]
+
+
+def stages(*names: str) -> Verb:
+    """Returns a verb that builds these stages in turn. The whole run is checked before anything is written."""
+
+    def verb(loaded: Loaded, args: argparse.Namespace) -> None:
+        pipeline = Pipeline(loaded)
+        pipeline.check(names)
+        for name in names:
+            pipeline.run(name, show)
+
+    return verb
+
+
+def generate(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Continues the texts of --prompt and prints them; without any, builds the stage."""
+    if not args.prompt:
+        return stages("generate")(loaded, args)
+    from baichuan_jax.cli.stages.generate import continuations  # brings jax in
+
+    pipeline = Pipeline(loaded)
+    pipeline.check(("train",))
+    for sample in continuations(pipeline.config, pipeline.workdir, args.prompt):
+        print(sample["prompt"] + sample["text"])
+
+
+def explain(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Prints every setting and where it came from."""
+    print_explain(loaded, Console(highlight=False))
+
+
+VERBS: dict[str, tuple[Verb, str]] = {
+    "run": (stages(*RECIPES), "the whole recipe: data, tokenizer, tokens, train, evaluate, generate, report"),
+    "data": (stages("data"), "sources to a cleaned, de-duplicated corpus"),
+    "tokenizer": (stages("tokenizer", "tokens"), "train the tokenizer and encode the corpus"),
+    "train": (stages("train"), "train the decoder, or go on training it"),
+    "evaluate": (stages("evaluate"), "held-out bits per byte, beside baselines"),
+    "generate": (generate, "continue the config's prompts, or --prompt TEXT"),
+    "report": (stages("report"), "one page of everything the run has produced"),
+    "explain": (explain, "print every setting and where it came from"),
+}

@@ -1,0 +1,38 @@
+"""Stopping long work between two steps instead of in the middle of one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+class Interrupted(Exception):
+    """Work stopped on request, in a state it can be continued from. The message says how."""
+
+
+@dataclass
+class StopRequest:
+    """Whether a stop has been asked for."""
+
+    requested: bool = False
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopRequest]:
+    """Turns the first Ctrl-C or SIGTERM (preemption) into a request; the second acts as usual."""
+    stop = StopRequest()
+    previous = {}
+
+    def ask(number: int, _frame: object) -> None:
+        stop.requested = True
+        signal.signal(number, previous[number])
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""Metrics of a run: JSON lines, which are the record, and the same numbers for TensorBoard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+from baichuan_jax.core.files import write_text
+
+FILE = "metrics.jsonl"
+
+
+class Metrics:
+    """Appends records to `metrics.jsonl` and to TensorBoard event files in the same directory.
+
+    from_step: records after this step, left by a run that died, are dropped: they will be made again.
+    """
+
+    def __init__(self, directory: Path, from_step: int = 0):
+        kept = [record for record in read_metrics(directory) if record["step"] <= from_step]
+        write_text(directory / FILE, "".join(map(_line, kept)) if from_step else "")
+        self._file = (directory / FILE).open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=from_step + 1)
+
+    def __enter__(self) -> Metrics:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._board.close()
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Writes one record; it must have an integer "step". Nested dicts become slash-separated tags."""
+        self._file.write(_line(record))
+        self._file.flush()
+        for tag, value in _flatten(record).items():
+            if tag != "step":
+                self._board.add_scalar(tag, value, record["step"])
+
+
+def read_metrics(directory: Path) -> list[dict]:
+    """Returns the records of a run; a last line cut short by a crash is left out."""
+    path = directory / FILE
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record) + "\n"
+
+
+def _flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    flat = {}
+    for key, value in record.items():
+        flat.update(_flatten(value, f"{prefix}{key}/") if isinstance(value, Mapping) else {prefix + key: value})
+    return flat

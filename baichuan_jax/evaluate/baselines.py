@@ -1,0 +1,27 @@
+"""What bits per byte means beside two models of known strength."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import zstandard
+
+from baichuan_jax.evaluate.heldout import HeldOut
+from baichuan_jax.tokenizer.shards import TokenStore
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
+
+
+def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
+    """Returns the bits that a unigram model of the domain's own train tokens (add-one smoothed) needs."""
+    counts = np.ones(store.vocab)
+    for ids in store.arrays(domain, "train"):
+        counts += np.bincount(ids, minlength=store.vocab)
+    bits = math.log2(counts.sum()) - np.log2(counts)
+    return float(bits[text.targets()].sum())
+
+
+def zstd_bits(tokenizer: Tokenizer, text: HeldOut) -> float:
+    """Returns the bits of the same text under zstd -19."""
+    plain = tokenizer.decode(text.targets().tolist()).encode()
+    return 8.0 * len(zstandard.ZstdCompressor(level=19).compress(plain))

@@ -1,0 +1,67 @@
+"""Bits per byte: what the model needs to spell held-out text, comparable across tokenizers.
+
+B windows, T positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.evaluate.heldout import HeldOut
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params, apply
+from baichuan_jax.model.loss import token_nll
+from baichuan_jax.parallel.layout import Layout
+
+
+class BitsPerByte:
+    """Scores held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
+
+    `<s>` and `</s>` count as predictions of no bytes, so document ends are paid for.
+    byte_lengths: UTF-8 bytes each id stands for. batch: windows at once, rounded up to the layout's batch split.
+    """
+
+    def __init__(
+        self,
+        model: DecoderConfig,
+        domains: Mapping[str, HeldOut],
+        byte_lengths: np.ndarray,
+        layout: Layout,
+        batch: int,
+        dtype: jnp.dtype,
+    ):
+        self._domains, self._byte_lengths, self._layout = domains, byte_lengths, layout
+        self._batch = math.ceil(batch / layout.batch_ways) * layout.batch_ways
+
+        def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> jax.Array:
+            nll_BT = token_nll(apply(model, params, tokens[:, :-1], dtype=dtype, layout=layout), tokens[:, 1:])
+            return jnp.sum(jnp.where(counted_BT, nll_BT, 0))
+
+        self._score = jax.jit(score, out_shardings=layout.replicated)
+
+    def __call__(self, params: Params) -> dict[str, float]:
+        """Returns bits per byte of every domain."""
+        return {domain: self._bits(params, text) / self.bytes(domain) for domain, text in self._domains.items()}
+
+    def bytes(self, domain: str) -> int:
+        """UTF-8 bytes of the scored text of a domain."""
+        return int(self._byte_lengths[self._domains[domain].targets()].sum())
+
+    def _bits(self, params: Params, text: HeldOut) -> float:
+        sums = []
+        for start in range(0, len(text.tokens), self._batch):
+            rows = slice(start, start + self._batch)
+            sums.append(self._score(params, self._place(text.tokens[rows]), self._place(text.counted[rows])))
+        return math.fsum(map(float, sums)) / math.log(2)
+
+    def _place(self, rows: np.ndarray) -> jax.Array:
+        """Fills up to a whole batch with zeros (uncounted) and lays it out over the devices."""
+        full = np.zeros((self._batch, *rows.shape[1:]), rows.dtype)
+        full[: len(rows)] = rows
+        sharding = self._layout.sharding(("batch", "length"))
+        return jax.make_array_from_callback(full.shape, sharding, lambda index: full[index])

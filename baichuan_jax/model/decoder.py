@@ -1,0 +1,123 @@
+"""The seam: the decoder as pure functions over plain nested dicts of arrays.
+
+Parameters are `{"blocks": {...}, "ends": {...}}`; every leaf under "blocks" has a leading axis "layers", over which
+`lax.scan` runs. B batch, T positions, V vocabulary, L layers, S cache positions, N heads, H head size.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.layers import Block, Context, Ends
+from baichuan_jax.model.rope import rotations
+from baichuan_jax.parallel.layout import Layout
+
+Params = dict[str, Any]
+PARTS = {"blocks": Block, "ends": Ends}
+
+
+@lru_cache
+def _abstract(part: str, cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
+    """Returns the structure of one part and its parameters as shapes; allocates nothing."""
+    return nnx.split(nnx.eval_shape(lambda: PARTS[part](cfg, nnx.Rngs(0))))
+
+
+def init_params(cfg: DecoderConfig, key: jax.Array) -> Params:
+    """Returns fresh float32 parameters: normal(0, init_std) weights, norms of one."""
+
+    def make(part: str, key: jax.Array) -> Params:
+        return nnx.to_pure_dict(nnx.state(PARTS[part](cfg, nnx.Rngs(key))))
+
+    ends_key, blocks_key = jax.random.split(key)
+    layer_keys = jax.random.split(blocks_key, cfg.layers)
+    return {"blocks": jax.vmap(lambda key: make("blocks", key))(layer_keys), "ends": make("ends", ends_key)}
+
+
+def param_axes(cfg: DecoderConfig) -> Params:
+    """Returns the logical axis names of every parameter, in the tree of `init_params`."""
+
+    def axes(part: str, *leading: str) -> Params:
+        is_param = lambda node: isinstance(node, nnx.Variable)  # noqa: E731
+        state = _abstract(part, cfg)[1]
+        return nnx.to_pure_dict(jax.tree.map(lambda p: leading + p.get_metadata("axes"), state, is_leaf=is_param))
+
+    return {"blocks": axes("blocks", "layers"), "ends": axes("ends")}
+
+
+def param_shapes(cfg: DecoderConfig) -> Params:
+    """Returns the parameters as `jax.ShapeDtypeStruct`; allocates nothing."""
+    return jax.eval_shape(lambda: init_params(cfg, jax.random.key(0)))
+
+
+def parameter_count(cfg: DecoderConfig) -> int:
+    """Returns the number of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(param_shapes(cfg)))
+
+
+def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
+    """Returns an empty key/value cache of [L, B, S, N, H]; slot s holds position s."""
+    shape = (cfg.layers, batch, length, cfg.heads, cfg.head_dim)
+    return {"key": jnp.zeros(shape, dtype), "value": jnp.zeros(shape, dtype)}
+
+
+def apply(
+    cfg: DecoderConfig,
+    params: Params,
+    tokens_BT: jax.Array,
+    *,
+    dtype: jnp.dtype = jnp.float32,
+    layout: Layout | None = None,
+) -> jax.Array:
+    """Returns next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation."""
+    positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+    return _forward(cfg, params, tokens_BT, positions_BT, None, dtype, layout)[0]
+
+
+def apply_cached(
+    cfg: DecoderConfig,
+    params: Params,
+    tokens_BT: jax.Array,
+    positions_BT: jax.Array,
+    cache: Params,
+    *,
+    dtype: jnp.dtype = jnp.float32,
+    layout: Layout | None = None,
+) -> tuple[jax.Array, Params]:
+    """Returns (logits_BTV, cache) for tokens that continue what the cache holds.
+
+    positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
+    nothing. So the rows of a batch may have different lengths.
+    """
+    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
+
+
+def _forward(
+    cfg: DecoderConfig,
+    params: Params,
+    tokens_BT: jax.Array,
+    positions_BT: jax.Array,
+    cache: Params | None,
+    dtype: jnp.dtype,
+    layout: Layout | None,
+) -> tuple[jax.Array, Params | None]:
+    require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
+    ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
+    block_graph = _abstract("blocks", cfg)[0]
+    context = Context(positions_BT, rotations(positions_BT, cfg.head_dim, cfg.rope_base), layout)
+
+    def layer(x_BTD: jax.Array, scanned: tuple[Params, Params | None]) -> tuple[jax.Array, Params | None]:
+        block_params, block_cache = scanned
+        return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache)
+
+    if cfg.remat == "block":
+        layer = jax.checkpoint(layer)
+    x_BTD = ends.embed(tokens_BT, context, dtype)
+    x_BTD, cache = jax.lax.scan(layer, x_BTD, (params["blocks"], cache))
+    return ends.logits(x_BTD, context), cache

@@ -1,0 +1,69 @@
+"""Settings of the mesh and of the axis rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from baichuan_jax.core.errors import require
+
+Axis = str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """Sizes of the mesh axes; at most one is -1 and takes the devices that the others leave.
+
+    data: replicas of the parameters. fsdp: ways the parameters and the batch are split together.
+    tensor: ways heads, feed-forward and vocabulary are split.
+    """
+
+    data: int = 1
+    fsdp: int = -1
+    tensor: int = 1
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            size = getattr(self, field.name)
+            require(size == -1 or size > 0, f"MeshConfig.{field.name}", size, "a positive size, or -1 for the rest")
+        require(self.sizes().count(-1) <= 1, "MeshConfig", self.sizes(), "at most one axis of size -1")
+
+    def sizes(self) -> tuple[int, ...]:
+        """Returns the sizes in the order of the mesh axes."""
+        return tuple(getattr(self, field.name) for field in fields(self))
+
+
+AXES = tuple(field.name for field in fields(MeshConfig))
+
+
+def mesh_axes(axis: Axis) -> tuple[str, ...]:
+    """Returns the mesh axes of a rule as a tuple, empty for None."""
+    return () if axis is None else (axis,) if isinstance(axis, str) else tuple(axis)
+
+
+@dataclass(frozen=True)
+class AxisRules:
+    """The mesh axis (or axes) that split each logical axis; None replicates it.
+
+    Parameters: layers, table_vocab and table_embed (the token table), embed, heads, head_dim, mlp, vocab, norm.
+    Activations: batch, length, hidden, and heads, head_dim, mlp, vocab again.
+    """
+
+    batch: Axis = ("data", "fsdp")
+    length: Axis = None
+    hidden: Axis = None
+    layers: Axis = None
+    # The token table is split by vocabulary on fsdp: the other way round XLA gathers the whole table at each lookup.
+    table_vocab: Axis = "fsdp"
+    table_embed: Axis = "tensor"
+    embed: Axis = "fsdp"
+    heads: Axis = "tensor"
+    head_dim: Axis = None
+    mlp: Axis = "tensor"
+    vocab: Axis = "tensor"
+    norm: Axis = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            known = all(axis in AXES for axis in mesh_axes(value))
+            require(known, f"AxisRules.{field.name}", value, f"None or mesh axes out of {', '.join(AXES)}")

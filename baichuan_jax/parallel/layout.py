@@ -1,0 +1,66 @@
+"""Axis rules: every array dimension has a logical name, and one table says which mesh axis splits it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.parallel.config import AxisRules, mesh_axes
+
+LogicalAxes = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A mesh with its rules: turns logical axis names into shardings. Hashable, so it may be a static argument."""
+
+    mesh: Mesh
+    rules: AxisRules
+
+    def spec(self, axes: LogicalAxes) -> PartitionSpec:
+        """Returns the partition of an array with these logical axes. Raises UserError if a mesh axis repeats."""
+        spec = [getattr(self.rules, axis) for axis in axes]
+        used = [name for axis in spec for name in mesh_axes(axis)]
+        if len(used) != len(set(used)):
+            raise UserError(
+                f"AxisRules split an array with axes {axes} as {spec}: a mesh axis may split one dimension of an array "
+                "only; give one of these logical axes another mesh axis or None"
+            )
+        return PartitionSpec(*spec)
+
+    def sharding(self, axes: LogicalAxes, shape: Sequence[int] | None = None) -> NamedSharding:
+        """Returns the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
+        spec = self.spec(axes)
+        for axis, size, mesh_axis in zip(axes, shape or (), spec):
+            ways = math.prod(self.mesh.shape[name] for name in mesh_axes(mesh_axis))
+            if size % ways:
+                raise UserError(
+                    f"logical axis {axis!r} of size {size} does not divide over mesh axis {mesh_axis!r} ({ways} "
+                    f"devices); change MeshConfig, or set AxisRules.{axis} = None to replicate it"
+                )
+        return NamedSharding(self.mesh, spec)
+
+    def constrain(self, array: jax.Array, *axes: str) -> jax.Array:
+        """Tells the compiler how an activation is laid out."""
+        return jax.lax.with_sharding_constraint(array, self.sharding(axes))
+
+    def shardings(self, axes: Any, shapes: Any) -> Any:
+        """Maps a tree of logical axes and the same tree of shapes to shardings."""
+        is_axes = lambda node: isinstance(node, tuple)  # noqa: E731
+        return jax.tree.map(lambda axis, x: self.sharding(axis, x.shape), axes, shapes, is_leaf=is_axes)
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """The sharding of a value that every device holds whole."""
+        return NamedSharding(self.mesh, PartitionSpec())
+
+    @property
+    def batch_ways(self) -> int:
+        """Number of pieces the batch dimension is cut into."""
+        return math.prod(self.mesh.shape[name] for name in mesh_axes(self.rules.batch))

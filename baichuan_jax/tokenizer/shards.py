@@ -1,0 +1,133 @@
+"""Token shards: each document as `<s> ids </s>`, end to end, in files of the smallest integer type that fits.
+
+A directory holds, for every domain and split, `DOMAIN/SPLIT-00000.bin` (raw little-endian ids), the same with `.idx`
+(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import atomic_path, read_json, write_json
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
+
+BATCH = 512  # documents encoded at once
+
+
+def token_dtype(vocab: int) -> np.dtype:
+    """Returns the smallest unsigned type that holds ids below `vocab`."""
+    return np.dtype("<u2") if vocab <= 2**16 else np.dtype("<u4")
+
+
+def write_split(tokenizer: Tokenizer, texts: Iterable[str], stem: Path, shard_tokens: int, threads: int) -> list[dict]:
+    """Encodes texts into `STEM-00000.bin`, ...; returns an index entry for each shard."""
+    shards, documents, size = [], [], 0
+    for ids in _encoded(tokenizer, texts, threads):
+        documents.append(ids)
+        size += len(ids)
+        if size >= shard_tokens:
+            shards.append(_write_shard(documents, stem, len(shards), tokenizer.vocab))
+            documents, size = [], 0
+    if documents or not shards:
+        shards.append(_write_shard(documents, stem, len(shards), tokenizer.vocab))
+    return shards
+
+
+def _encoded(tokenizer: Tokenizer, texts: Iterable[str], threads: int) -> Iterable[np.ndarray]:
+    dtype = token_dtype(tokenizer.vocab)
+
+    def encode(batch: list[str]) -> list[np.ndarray]:
+        return [np.array([tokenizer.bos, *ids, tokenizer.eos], dtype) for ids in tokenizer.encode_batch(batch, threads)]
+
+    batch = []
+    for text in texts:
+        batch.append(text)
+        if len(batch) == BATCH:
+            yield from encode(batch)
+            batch = []
+    yield from encode(batch)
+
+
+def _write_shard(documents: list[np.ndarray], stem: Path, number: int, vocab: int) -> dict:
+    offsets = np.cumsum([0, *map(len, documents)], dtype="<u8")
+    data = stem.with_name(f"{stem.name}-{number:05}.bin")
+    for path, array in (
+        (data, np.concatenate(documents or [np.empty(0, token_dtype(vocab))])),
+        (data.with_suffix(".idx"), offsets),
+    ):
+        with atomic_path(path) as partial:
+            array.tofile(partial)
+    return {"file": f"{stem.parent.name}/{data.name}", "documents": len(documents), "tokens": int(offsets[-1])}
+
+
+def write_index(directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]]) -> None:
+    """Writes `index.json`: {domain: {split: [shard entry]}}."""
+    write_json(directory / "index.json", {"vocab": vocab, "dtype": token_dtype(vocab).str, "shards": shards})
+
+
+class TokenStore:
+    """Reads token shards through memory maps; opening is O(number of shards)."""
+
+    def __init__(self, directory: Path):
+        path = directory / "index.json"
+        if not path.exists():
+            raise UserError(f"no token shards at {directory}; write them first: baichuan-jax tokenizer CONFIG")
+        index = read_json(path)
+        self.vocab: int = index["vocab"]
+        self._directory, self._dtype, self._shards = directory, np.dtype(index["dtype"]), index["shards"]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Domain names in the order of the config."""
+        return tuple(self._shards)
+
+    def tokens(self, domain: str, split: str) -> int:
+        """Number of tokens, `<s>` and `</s>` included."""
+        return sum(shard["tokens"] for shard in self._shards[domain][split])
+
+    def arrays(self, domain: str, split: str) -> list[np.ndarray]:
+        """Returns the ids of each shard as a memory map. Raises UserError if a file is missing or cut short."""
+        return [self._open(shard) for shard in self._shards[domain][split]]
+
+    def _open(self, shard: dict) -> np.ndarray:
+        path, expected = self._directory / shard["file"], shard["tokens"] * self._dtype.itemsize
+        size = path.stat().st_size if path.exists() else None
+        if size != expected:
+            raise UserError(
+                f"{path}: expected {expected} bytes, found {size}; delete {self._directory} and run the stage again"
+            )
+        return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
+
+    def documents(self, domain: str, split: str) -> Iterable[np.ndarray]:
+        """Yields the ids of each document, without `<s>` and `</s>`."""
+        for shard, ids in zip(self._shards[domain][split], self.arrays(domain, split)):
+            offsets = np.fromfile((self._directory / shard["file"]).with_suffix(".idx"), "<u8").astype(np.int64)
+            for start, end in pairwise(offsets):
+                yield ids[start + 1 : end - 1]
+
+
+class Windows:
+    """Windows of `length` + 1 ids over the shards of one domain and split.
+
+    Neighbours share one id, so that every id but a shard's first is predicted exactly once; a remainder shorter
+    than a window is left out.
+    """
+
+    def __init__(self, store: TokenStore, domain: str, split: str, length: int):
+        self._arrays, self._length = store.arrays(domain, split), length
+        counts = [max(0, len(ids) - 1) // length for ids in self._arrays]
+        self._first = np.cumsum([0, *counts])
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Returns window `index` as int32 [length + 1]."""
+        shard = int(np.searchsorted(self._first, index, side="right")) - 1
+        start = (index - int(self._first[shard])) * self._length
+        return self._arrays[shard][start : start + self._length + 1].astype(np.int32)

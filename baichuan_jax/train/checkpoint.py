@@ -1,0 +1,69 @@
+"""Checkpoints: parameters, optimizer and loader state, written in the background by orbax and whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.decoder import Params
+from baichuan_jax.train.state import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of one run, by step. A context manager: leaving waits for the last write."""
+
+    def __init__(self, directory: Path, keep: int = 1):
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
+        self._directory = directory.absolute()
+        self._manager = ocp.CheckpointManager(self._directory, options=options)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manager.close()
+
+    def latest(self) -> int | None:
+        """Returns the step of the newest finished checkpoint."""
+        return self._manager.latest_step()
+
+    def save(self, state: TrainState, loader: dict[str, Any]) -> None:
+        """Copies the state off the devices, then writes it while training goes on."""
+        self._manager.save(
+            int(state.step),
+            args=ocp.args.Composite(
+                params=ocp.args.StandardSave(state.params),
+                optimizer=ocp.args.StandardSave({"step": state.step, "state": state.optimizer}),
+                loader=ocp.args.JsonSave(loader),
+            ),
+        )
+
+    def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
+        """Returns (state, loader state) of the newest checkpoint, on the devices that `abstract` names."""
+        found = self._restore(
+            params=ocp.args.StandardRestore(abstract.params),
+            optimizer=ocp.args.StandardRestore({"step": abstract.step, "state": abstract.optimizer}),
+            loader=ocp.args.JsonRestore(),
+        )
+        optimizer = found["optimizer"]
+        return TrainState(optimizer["step"], found["params"], optimizer["state"]), found["loader"]
+
+    def restore_params(self, abstract: Params) -> Params:
+        """Returns the parameters of the newest checkpoint alone."""
+        return self._restore(params=ocp.args.StandardRestore(abstract))["params"]
+
+    def _restore(self, **items: Any) -> Any:
+        step = self.latest()
+        if step is None:
+            raise UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except (ValueError, KeyError, OSError) as error:
+            first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UserError(
+                f"checkpoint {self._directory / str(step)} cannot be read ({first_line}); delete that directory to go "
+                "on from the one before"
+            ) from error

@@ -1,0 +1,84 @@
+"""Settings of training, of the optimizer and of the data mixture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from baichuan_jax.core.errors import require
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and on what shapes to train.
+
+    steps: optimizer steps. batch: sequences per step, over all devices and hosts. length: tokens per sequence.
+    accumulate: microbatches a step is computed in. seed: of the parameters and of the data order.
+    compute_dtype: of the forward and backward pass; parameters stay float32. "auto" is bfloat16 on an accelerator
+    and float32 on CPU, where bfloat16 is emulated. log_every, eval_every, checkpoint_every: in steps.
+    eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
+    """
+
+    steps: int = 1000
+    batch: int = 16
+    length: int = 256
+    accumulate: int = 1
+    seed: int = 0
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    log_every: int = 10
+    eval_every: int = 100
+    eval_windows: int = 32
+    checkpoint_every: int = 100
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep"):
+            require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
+        require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
+        require(
+            self.batch % self.accumulate == 0,
+            "TrainConfig.accumulate",
+            self.accumulate,
+            f"a divisor of TrainConfig.batch = {self.batch}",
+        )
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B).
+
+    peak_lr: reached after warmup_steps, then a cosine to final_lr_ratio * peak_lr at the last step.
+    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm.
+    """
+
+    peak_lr: float = 3e-4
+    warmup_steps: int = 100
+    final_lr_ratio: float = 0.1
+    b1: float = 0.9
+    b2: float = 0.95
+    eps: float = 1e-8
+    weight_decay: float = 0.1
+    clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("peak_lr", "eps", "clip"):
+            require(getattr(self, name) > 0, f"OptimConfig.{name}", getattr(self, name), "a positive number")
+        for name in ("b1", "b2"):
+            require(0 <= getattr(self, name) < 1, f"OptimConfig.{name}", getattr(self, name), "a number in [0, 1)")
+        require(0 <= self.final_lr_ratio <= 1, "OptimConfig.final_lr_ratio", self.final_lr_ratio, "a ratio in [0, 1]")
+        require(self.weight_decay >= 0, "OptimConfig.weight_decay", self.weight_decay, "0 or more")
+        require(self.warmup_steps >= 0, "OptimConfig.warmup_steps", self.warmup_steps, "0 or more")
+
+
+@dataclass(frozen=True)
+class MixConfig:
+    """Share of each domain in the training sequences.
+
+    weights: {domain: weight}, in any unit; empty weighs every domain by its tokens.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for domain, weight in self.weights.items():
+            require(weight >= 0, f"MixConfig.weights[{domain!r}]", weight, "0 or more")

@@ -1,0 +1,46 @@
+"""Training input: a fixed mixture of domains as a pure function of (seed, step), read by grain."""
+
+from __future__ import annotations
+
+import grain
+import jax
+import numpy as np
+
+from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.data.mixing import MixtureSampler
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.tokenizer.shards import TokenStore, Windows
+from baichuan_jax.train.config import MixConfig, TrainConfig
+
+
+class Batches:
+    """Random access to the windows of any step: `batches[step]` is int32 [rows of this host, length + 1]."""
+
+    def __init__(self, cfg: TrainConfig, mix: MixConfig, store: TokenStore):
+        self._windows = {domain: Windows(store, domain, "train", cfg.length) for domain in store.domains}
+        sizes = {domain: len(windows) for domain, windows in self._windows.items()}
+        if not any(sizes.values()):
+            raise UserError(
+                f"no domain has a training sequence of TrainConfig.length = {cfg.length} tokens; lower it or add text"
+            )
+        self.weights = mix.weights or sizes
+        self._sampler = MixtureSampler(self.weights, sizes, cfg.seed)
+        self._batch = cfg.batch
+        hosts, host = jax.process_count(), jax.process_index()
+        require(cfg.batch % hosts == 0, "TrainConfig.batch", cfg.batch, f"a multiple of the {hosts} hosts")
+        self._rows = range(host * cfg.batch // hosts, (host + 1) * cfg.batch // hosts)
+
+    def __getitem__(self, step: int) -> np.ndarray:
+        draws = [self._sampler[step * self._batch + row] for row in self._rows]
+        return np.stack([self._windows[domain][window] for domain, window in draws])
+
+
+def load(cfg: TrainConfig, batches: Batches) -> grain.DatasetIterator:
+    """Returns an iterator over the steps that reads ahead in threads; its state is a small JSON value."""
+    dataset = grain.MapDataset.range(0, cfg.steps).map(batches.__getitem__)
+    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
+
+
+def place(layout: Layout, rows: np.ndarray) -> jax.Array:
+    """Makes the global batch from the rows of each host."""
+    return jax.make_array_from_process_local_data(layout.sharding(("batch", "length")), rows)

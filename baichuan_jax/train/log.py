@@ -1,0 +1,65 @@
+"""What the train loop writes down, read from the devices one step late so that they never wait for the host."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.metrics import Metrics
+from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.throughput import Meter
+
+Record = dict[str, Any]
+
+
+class StepLog:
+    """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well."""
+
+    def __init__(
+        self, cfg: TrainConfig, rate: optax.Schedule, meter: Meter, metrics: Metrics, report: Callable[[Record], None]
+    ):
+        self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
+        self._pending: Record | None = None
+
+    def step(self, step: int, values: dict[str, jax.Array]) -> None:
+        """Notes a step that has been dispatched; its numbers are read at the next call."""
+        self._flush()
+        self._meter.add(self._cfg.batch * self._cfg.length)
+        if step % self._cfg.log_every == 0 or step == self._cfg.steps:
+            self._pending = {"step": step, **values, "learning_rate": self._rate(step - 1)}
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Finishes what is pending; the time inside the block does not count as training."""
+        self._flush()
+        with self._meter.pause():
+            yield
+
+    def validation(self, step: int, bits_per_byte: dict[str, float]) -> None:
+        """Writes an evaluation and its mean over the domains."""
+        mean = float(np.mean(list(bits_per_byte.values())))
+        self._write({"step": step, "validation": bits_per_byte, "validation_mean": mean})
+
+    def _flush(self) -> None:
+        if self._pending is None:
+            return
+        numbers = {key: float(value) for key, value in self._pending.items() if key != "step"}
+        record = {"step": self._pending["step"], **numbers, **self._meter.read()}
+        self._pending = None
+        self._write(record)
+        if not math.isfinite(record["loss"]):
+            raise UserError(
+                f"the loss is {record['loss']} at step {record['step']}: training has diverged; lower "
+                "OptimConfig.peak_lr or lengthen OptimConfig.warmup_steps"
+            )
+
+    def _write(self, record: Record) -> None:
+        self._metrics.write(record)
+        self._report(record)

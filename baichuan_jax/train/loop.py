@@ -1,0 +1,98 @@
+"""The train loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
+from baichuan_jax.core.metrics import Metrics, read_metrics
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params, param_axes, parameter_count
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.train.checkpoint import Checkpoints
+from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.input import Batches, load, place
+from baichuan_jax.train.log import Record, StepLog
+from baichuan_jax.train.optim import make_optimizer, schedule
+from baichuan_jax.train.state import abstract_state, init_state
+from baichuan_jax.train.step import make_step
+from baichuan_jax.train.throughput import Meter
+
+CHECKPOINTS = "checkpoints"
+
+
+def train(
+    cfg: TrainConfig,
+    optim: OptimConfig,
+    model: DecoderConfig,
+    layout: Layout,
+    batches: Batches,
+    directory: Path,
+    validate: Callable[[Params], dict[str, float]],
+    report: Callable[[Record], None],
+) -> dict[str, Any]:
+    """Trains from the newest checkpoint in `directory`, or from the start, to the last step; returns a summary.
+
+    validate: bits per byte of every domain. report: called with each metrics record. Raises Interrupted after a
+    checkpoint if a stop was asked for; calling again goes on from there, bit for bit.
+    """
+    optimizer = make_optimizer(optim, cfg.steps, param_axes(model))
+    abstract = abstract_state(model, optimizer, layout)
+    tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
+    train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
+    meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
+    loader = load(cfg, batches)
+
+    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_on_signal() as stop:
+        start = checkpoints.latest() or 0
+        if start:
+            state, loader_state = checkpoints.restore(abstract)
+            loader.set_state(loader_state)
+        else:
+            state = init_state(model, optimizer, layout, cfg.seed)
+        with Metrics(directory, from_step=start) as metrics:
+            log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
+            if start == 0:
+                with log.pause():
+                    log.validation(0, validate(state.params))
+            for step in range(start + 1, cfg.steps + 1):
+                state, values = train_step(state, place(layout, next(loader)))
+                log.step(step, values)
+                done = step == cfg.steps
+                if step % cfg.eval_every == 0 or done:
+                    with log.pause():
+                        log.validation(step, validate(state.params))
+                if step % cfg.checkpoint_every == 0 or done or stop.requested:
+                    with log.pause():
+                        checkpoints.save(state, loader.get_state())
+                if stop.requested and not done:
+                    raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
+    return _summary(cfg, model, layout, meter, read_metrics(directory))
+
+
+def _summary(
+    cfg: TrainConfig, model: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
+) -> dict[str, Any]:
+    logged = [record for record in records if "loss" in record]
+    speeds = {
+        key: float(np.median([record[key] for record in logged]))
+        for key in ("tokens_per_second", "mfu_full", "mfu_causal")
+    }
+    return {
+        "parameters": parameter_count(model),
+        "tokens": cfg.steps * cfg.batch * cfg.length,
+        "steps": cfg.steps,
+        "loss": logged[-1]["loss"],
+        "validation": next(record["validation"] for record in reversed(records) if "validation" in record),
+        **speeds,
+        "peak_flops": meter.peak,
+        "peak_source": meter.peak_source,
+        "mesh": dict(layout.mesh.shape),
+        "device": layout.mesh.devices.flat[0].device_kind,
+    }

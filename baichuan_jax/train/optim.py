@@ -1,0 +1,39 @@
+"""AdamW as in the recipe: warm-up and cosine, decay on matrices only, clipping by global norm."""
+
+from __future__ import annotations
+
+import jax
+import optax
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.model.decoder import Params
+from baichuan_jax.train.config import OptimConfig
+
+
+def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
+    """Returns the learning rate of step 0, 1, ...: a linear warm-up to the peak, then a cosine over the rest.
+
+    The first step already learns: step s of the warm-up has rate peak * (s + 1) / warmup_steps.
+    """
+    require(
+        cfg.warmup_steps < steps,
+        "OptimConfig.warmup_steps",
+        cfg.warmup_steps,
+        f"fewer than TrainConfig.steps = {steps}",
+    )
+    warmup = optax.linear_schedule(cfg.peak_lr / max(1, cfg.warmup_steps), cfg.peak_lr, cfg.warmup_steps - 1)
+    cosine = optax.cosine_decay_schedule(cfg.peak_lr, steps - cfg.warmup_steps, alpha=cfg.final_lr_ratio)
+    return optax.join_schedules([warmup, cosine], [cfg.warmup_steps]) if cfg.warmup_steps > 1 else cosine
+
+
+def decayed(axes: Params) -> Params:
+    """Returns True for every parameter that weight decay applies to: those that multiply, and not the norms."""
+    return jax.tree.map(lambda names: "norm" not in names, axes, is_leaf=lambda node: isinstance(node, tuple))
+
+
+def make_optimizer(cfg: OptimConfig, steps: int, axes: Params) -> optax.GradientTransformation:
+    """Returns the whole update rule; `axes` are the parameters' logical axes."""
+    return optax.chain(
+        optax.clip_by_global_norm(cfg.clip),
+        optax.adamw(schedule(cfg, steps), cfg.b1, cfg.b2, cfg.eps, weight_decay=cfg.weight_decay, mask=decayed(axes)),
+    )

@@ -1,0 +1,78 @@
+"""One optimizer step. A microbatches, B sequences, T positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params, apply
+from baichuan_jax.model.loss import token_nll
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.state import TrainState, state_shardings
+
+Metrics = dict[str, jax.Array]
+
+
+def compute_dtype(name: str) -> jnp.dtype:
+    """Resolves TrainConfig.compute_dtype for the devices at hand."""
+    if name == "auto":
+        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(name)
+
+
+def make_step(
+    cfg: TrainConfig, model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout
+) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
+    """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
+    rows = cfg.batch // cfg.accumulate
+    require(
+        rows % layout.batch_ways == 0,
+        "TrainConfig.batch / accumulate",
+        rows,
+        f"a multiple of the {layout.batch_ways} devices that split the batch",
+    )
+    dtype = compute_dtype(cfg.compute_dtype)
+
+    def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        logits_BTV = apply(model, params, windows[:, :-1], dtype=dtype, layout=layout)
+        nll_BT = token_nll(logits_BTV, windows[:, 1:])
+        return jnp.sum(nll_BT), jnp.float32(nll_BT.size)
+
+    def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:
+        (total, count), grads = _accumulate(loss, state.params, _split(windows, cfg.accumulate, layout))
+        grads = jax.tree.map(lambda g: g / count, grads)
+        updates, moments = optimizer.update(grads, state.optimizer, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics = {"loss": total / count, "grad_norm": optax.tree.norm(grads)}
+        return TrainState(state.step + 1, params, moments), metrics
+
+    shardings = state_shardings(model, optimizer, layout)
+    batch = layout.sharding(("batch", "length"))
+    metrics = {"loss": layout.replicated, "grad_norm": layout.replicated}
+    return jax.jit(step, in_shardings=(shardings, batch), out_shardings=(shardings, metrics), donate_argnums=0)
+
+
+def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:
+    """[A * B, T] -> [A, B, T], every device keeping its own rows."""
+    windows = windows.reshape(-1, accumulate, windows.shape[-1]).swapaxes(0, 1)
+    return jax.vmap(lambda rows: layout.constrain(rows, "batch", "length"))(windows)
+
+
+def _accumulate(loss: Callable, params: Params, microbatches: jax.Array) -> tuple[tuple, Params]:
+    """Sums (total, count) and the gradients of the total over microbatches [A, B, T + 1]."""
+    value_and_grad = jax.value_and_grad(loss, has_aux=True)
+    if microbatches.shape[0] == 1:
+        return value_and_grad(params, microbatches[0])
+
+    def add(total: tuple, windows: jax.Array) -> tuple[tuple, None]:
+        return jax.tree.map(jnp.add, total, value_and_grad(params, windows)), None
+
+    zero = jnp.zeros(())
+    start = ((zero, zero), jax.tree.map(jnp.zeros_like, params))
+    return jax.lax.scan(add, start, microbatches)[0]
