@@ -44,7 +44,7 @@ def param_axes(cfg: DecoderConfig) -> Params:
     """Returns the logical axis names of every parameter, in the tree of `init_params`."""
 
     def axes(part: str, *leading: str) -> Params:
-        is_param = lambda node: isinstance(node, nnx.Variable)  # noqa: E731
+        is_param = lambda node: isinstance(node, nnx.Variable)
         state = _abstract(part, cfg)[1]
         return nnx.to_pure_dict(jax.tree.map(lambda p: leading + p.get_metadata("axes"), state, is_leaf=is_param))
 

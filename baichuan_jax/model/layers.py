@@ -80,7 +80,7 @@ class Attention(nnx.Module):
 def write(cache: dict, k_BTNH: jax.Array, v_BTNH: jax.Array, positions_BT: jax.Array) -> dict:
     """Writes keys and values at their positions; a position past the end (padding) is dropped."""
     row = jnp.arange(positions_BT.shape[0])[:, None]
-    put = lambda old, new: old.at[row, positions_BT].set(new.astype(old.dtype), mode="drop")  # noqa: E731
+    put = lambda old, new: old.at[row, positions_BT].set(new.astype(old.dtype), mode="drop")
     return {"key": put(cache["key"], k_BTNH), "value": put(cache["value"], v_BTNH)}
 
 

@@ -52,7 +52,7 @@ class Layout:
 
     def shardings(self, axes: Any, shapes: Any) -> Any:
         """Maps a tree of logical axes and the same tree of shapes to shardings."""
-        is_axes = lambda node: isinstance(node, tuple)  # noqa: E731
+        is_axes = lambda node: isinstance(node, tuple)
         return jax.tree.map(lambda axis, x: self.sharding(axis, x.shape), axes, shapes, is_leaf=is_axes)
 
     @property

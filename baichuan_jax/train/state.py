@@ -53,7 +53,7 @@ def abstract_params(model: DecoderConfig, layout: Layout) -> Params:
 
 
 def _placed(shapes: Any, shardings: Any) -> Any:
-    place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)  # noqa: E731
+    place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     return jax.tree.map(place, shapes, shardings)
 
 

@@ -1,0 +1,99 @@
+import os
+import time
+
+import pytest
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.stage import Stage
+
+
+def stage(directory, steps=300, **kwargs) -> Stage:
+    return Stage("train", directory, (f"TrainConfig.steps = {steps}", "TrainConfig.seed = 0"), **kwargs)
+
+
+def count_calls(calls):
+    def build(directory):
+        calls.append(directory)
+        (directory / "out").write_text("done")
+        return {"answer": 42}
+
+    return build
+
+
+def test_runs_once_then_skips(tmp_path):
+    calls = []
+    result, skipped = stage(tmp_path / "s").run(count_calls(calls))
+    again, skipped_again = stage(tmp_path / "s").run(count_calls(calls))
+    assert (skipped, skipped_again, len(calls)) == (False, True, 1)
+    assert result == again
+    assert result["answer"] == 42
+
+
+def test_a_stage_that_died_is_redone_from_an_empty_directory(tmp_path):
+    def die(directory):
+        (directory / "half").write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stage(tmp_path / "s").run(die)
+    assert not stage(tmp_path / "s").complete()
+    stage(tmp_path / "s").run(count_calls([]))
+    assert not (tmp_path / "s" / "half").exists()
+
+
+def test_a_resumable_stage_keeps_what_it_had(tmp_path):
+    def die(directory):
+        (directory / "half").write_text("half")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stage(tmp_path / "s", resumable=True).run(die)
+    stage(tmp_path / "s", resumable=True).run(count_calls([]))
+    assert (tmp_path / "s" / "half").exists()
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_another_config_is_refused_by_name_and_changes_nothing(tmp_path, finished):
+    def build(directory):
+        if not finished:
+            raise RuntimeError
+        return {}
+
+    try:
+        stage(tmp_path / "s").run(build)
+    except RuntimeError:
+        assert not finished
+    before = sorted(path.name for path in (tmp_path / "s").iterdir())
+    with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400.*RunConfig.workdir"):
+        stage(tmp_path / "s", steps=400).run(build)
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == before
+
+
+def test_inputs_and_source_files_are_watched(tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("one")
+    first = stage(tmp_path / "s", inputs={"data": "1"}, files=(source,))
+    first.run(lambda directory: {})
+    with pytest.raises(UserError, match="stage 'data', has been made again"):
+        stage(tmp_path / "s", inputs={"data": "2"}, files=(source,)).complete()
+    os.utime(source, (time.time(), time.time() + 5))
+    assert stage(tmp_path / "s", inputs={"data": "1"}, files=(source,)).complete(), "only touched, not changed"
+    source.write_text("two")
+    with pytest.raises(UserError, match=r"a.txt has changed"):
+        stage(tmp_path / "s", inputs={"data": "1"}, files=(source,)).complete()
+
+
+def test_identity_depends_on_content_and_not_on_time(tmp_path):
+    source = tmp_path / "a.txt"
+    source.write_text("one")
+    identity = stage(tmp_path / "s", files=(source,)).identity
+    os.utime(source, (0, 0))
+    assert stage(tmp_path / "t", files=(source,)).identity == identity
+    assert stage(tmp_path / "s", steps=1, files=(source,)).identity != identity
+    source.write_text("two")
+    assert stage(tmp_path / "s", files=(source,)).identity != identity
+
+
+def test_result_of_an_unfinished_stage(tmp_path):
+    with pytest.raises(UserError, match="'train' has not finished"):
+        stage(tmp_path / "s").result()

@@ -1,0 +1,92 @@
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import zstandard
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.evaluate.baselines import unigram_bits, zstd_bits
+from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.evaluate.heldout import held_out
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import apply, init_params
+from baichuan_jax.parallel.config import AxisRules, MeshConfig
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.tokenizer.shards import TokenStore, write_index, write_split
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer.train import train
+
+TEXTS = [f"line {n}: the quick brown fox, 敏捷的棕色狐狸 number {n * n}.\n" for n in range(60)]
+MODEL = DecoderConfig(vocab=360, layers=1, hidden=32, heads=4, head_dim=8, inner=48, context=64, remat="none")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tokens")
+    train(TokenizerConfig(vocab=360), iter(TEXTS), directory / "m")
+    tokenizer = Tokenizer(directory / "m")
+    splits = {
+        split: write_split(tokenizer, texts, directory / "mixed" / split, 10**6, 1)
+        for split, texts in {"train": TEXTS[:50], "validation": TEXTS[50:]}.items()
+    }
+    write_index(directory, tokenizer.vocab, {"mixed": splits})
+    return tokenizer, TokenStore(directory)
+
+
+@pytest.mark.parametrize("length", [7, 16, 1000])
+def test_windows_predict_every_id_but_the_first_exactly_once(run, length):
+    _, store = run
+    ids = np.concatenate(store.arrays("mixed", "validation"))
+    text = held_out(store, "mixed", length)
+    np.testing.assert_array_equal(text.targets(), ids[1:])
+    previous = text.tokens[:, :-1][text.counted]
+    np.testing.assert_array_equal(previous, ids[:-1])
+
+
+def test_a_limit_spreads_over_the_text(run):
+    _, store = run
+    some, whole = held_out(store, "mixed", 8, limit=5), held_out(store, "mixed", 8)
+    assert len(some.tokens) == 5
+    np.testing.assert_array_equal(some.tokens[[0, -1]], whole.tokens[[0, -1]])
+
+
+@pytest.mark.parametrize("axes", [{"fsdp": 8}, {"data": 2, "fsdp": 2, "tensor": 2}])
+def test_bits_per_byte_against_the_definition(run, axes):
+    tokenizer, store = run
+    params = init_params(MODEL, jax.random.key(0))
+    text = held_out(store, "mixed", 16)
+    layout = Layout(make_mesh(MeshConfig(**axes)), AxisRules())
+    score = BitsPerByte(MODEL, {"mixed": text}, tokenizer.byte_lengths(), layout, 5, jnp.float32)
+    logp = jax.nn.log_softmax(apply(MODEL, params, text.tokens[:, :-1]))
+    picked = np.take_along_axis(np.asarray(logp), text.tokens[:, 1:, None], -1)[..., 0]
+    size = sum(len(line.encode()) for line in TEXTS[50:])
+    assert score.bytes("mixed") == size
+    assert score(params)["mixed"] == pytest.approx(-picked[text.counted].sum() / math.log(2) / size, rel=1e-5)
+
+
+def test_unigram_by_hand(run):
+    tokenizer, store = run
+    text = held_out(store, "mixed", 16)
+    ids = np.concatenate(store.arrays("mixed", "train")).tolist()
+    bits = 0.0
+    for target in text.targets().tolist():
+        bits -= math.log2((ids.count(target) + 1) / (len(ids) + tokenizer.vocab))
+    assert unigram_bits(store, "mixed", text) == pytest.approx(bits)
+
+
+def test_zstd_is_of_the_same_text(run):
+    tokenizer, store = run
+    compressed = zstandard.ZstdCompressor(level=19).compress("".join(TEXTS[50:]).encode())
+    assert zstd_bits(tokenizer, held_out(store, "mixed", 16)) == 8 * len(compressed)
+
+
+def test_no_validation_text(run, tmp_path):
+    tokenizer, _ = run
+    splits = {split: write_split(tokenizer, [], tmp_path / "d" / split, 10, 1) for split in ("train", "validation")}
+    write_index(tmp_path, tokenizer.vocab, {"d": splits})
+    with pytest.raises(UserError, match="domain 'd' has no validation text"):
+        held_out(TokenStore(tmp_path), "d", 8)

@@ -1,0 +1,134 @@
+"""A small run as the stages leave it: manifests, results, metrics and config, without running anything."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from baichuan_jax.core.files import write_json, write_text
+from baichuan_jax.core.metrics import Metrics
+from baichuan_jax.core.stage import versions
+
+DOMAINS = ("zh_reviews", "zh_news", "en_speeches", "code")
+SAMPLES = (
+    {"prompt": "中国政府", "text": "表示,将继续推动经济结构的调整。\n与此同时,各地还要加强市场监管。"},
+    {"prompt": "The people of the United States", "text": " have a right to expect that the Congress will act."},
+    {"prompt": "def __init__(self", "text": ", name):\n    self.name = name\n    self.items = []\n"},
+)
+STEPS, TOKENS_PER_STEP = 400, 16 * 128
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    """Returns make_run(domains, samples) -> workdir."""
+
+    def make(domains=DOMAINS, samples=SAMPLES, name="quickstart") -> Path:
+        workdir = tmp_path / name
+        write_text(workdir / "config.gin", f"RunConfig.workdir = 'runs/{name}'\nTrainConfig.steps = {STEPS}\n")
+        for seconds, (stage, result) in enumerate(_results(domains, samples).items(), 1):
+            result = {"stage": stage, "seconds": 13.37 * seconds, **result}
+            write_json(workdir / stage / "result.json", result)
+            manifest = {"settings": [], "inputs": {}, "files": {}, "versions": versions(), "result": result}
+            write_json(workdir / stage / "manifest.json", manifest)
+        _write_metrics(workdir / "train", domains)
+        return workdir
+
+    return make
+
+
+def _results(domains, samples) -> dict[str, dict]:
+    final = {domain: _bits(number, STEPS) for number, domain in enumerate(domains)}
+    return {
+        "data": {
+            "domains": {domain: {"documents": 880, "bytes": 4_100_000} for domain in domains},
+            "funnel": {domain: _funnel(number) for number, domain in enumerate(domains)},
+        },
+        "tokenizer": {
+            "vocab": 8000,
+            "compression": {
+                domain: {"bytes_per_token": 3.2 + 0.31 * n, "tokens_per_character": 0.9 / (n + 1)}
+                for n, domain in enumerate(domains)
+            },
+        },
+        "tokens": {
+            "domains": {
+                domain: {
+                    "train": {"documents": 860, "tokens": 1_200_345},
+                    "validation": {"documents": 20, "tokens": 24_012},
+                }
+                for domain in domains
+            },
+            "tokens": 1_224_357 * len(domains),
+            "tokens_per_second": 2.1e6,
+        },
+        "train": {
+            "parameters": 12_345_678,
+            "tokens": STEPS * TOKENS_PER_STEP,
+            "steps": STEPS,
+            "loss": 3.9876,
+            "validation": final,
+            "tokens_per_second": 9876.5,
+            "mfu_full": 0.412,
+            "mfu_causal": 0.398,
+            "peak_flops": 1.1e12,
+            "peak_source": "measured: the best float32 1024 x 1024 matrix product",
+            "mesh": {"data": 1, "fsdp": 8, "tensor": 1},
+            "device": "cpu",
+        },
+        "evaluate": {
+            "domains": {
+                domain: {
+                    "bits_per_byte": bits,
+                    "unigram": bits + 0.8,
+                    "zstd": bits + 0.21,
+                    "bytes": 90_123,
+                    "tokens": 24_012,
+                }
+                for domain, bits in final.items()
+            }
+        },
+        "generate": {"samples": list(samples)},
+    }
+
+
+def _funnel(number: int) -> dict:
+    removed = {
+        "exact_duplicate": {"documents": 60 + number, "bytes": 400_000, "samples": ["又一次 the same again"]},
+        "too_short": {"documents": 40, "bytes": 4_321, "samples": ["ok", "不错"]},
+        "boilerplate": {"documents": 20, "bytes": 95_000 * (number + 1), "samples": ["click here to subscribe"]},
+    }
+    kept = {"documents": 880, "bytes": 4_100_000}
+    read = {
+        "documents": 1000 + number,
+        "bytes": 4_100_000 + sum(count["bytes"] for count in removed.values()) + 12_000,
+    }
+    return {"read": read, "removed": removed, "kept": kept}
+
+
+def _bits(number: int, step: int) -> float:
+    return 1.6 + 0.23 * (number % 5) + 0.05 * number + 4 * math.exp(-step / 90)
+
+
+def _write_metrics(directory: Path, domains) -> None:
+    with Metrics(directory) as metrics:
+        for step in range(0, STEPS + 1, 5):
+            if step:
+                metrics.write(_step(step))
+            if step % 50 == 0:
+                bits = {domain: _bits(number, step) for number, domain in enumerate(domains)}
+                mean = sum(bits.values()) / len(bits)
+                metrics.write({"step": step, "validation": bits, "validation_mean": mean})
+
+
+def _step(step: int) -> dict:
+    noise = math.sin(step * 12.9898) * 43758.5453 % 1 - 0.5
+    rate = 9900 + 900 * noise
+    return {
+        "step": step,
+        "loss": 3.6 + 5.4 * math.exp(-step / 70) + 0.3 * noise,
+        "grad_norm": 0.6 + 2 * math.exp(-step / 40) + 0.2 * noise,
+        "learning_rate": 2e-3 * min(step / 40, 0.55 + 0.45 * math.cos(math.pi * step / STEPS)),
+        "tokens_per_second": rate,
+        "mfu_full": rate * 4.17e-5,
+        "mfu_causal": rate * 4.02e-5,
+    }

@@ -1,0 +1,136 @@
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+from baichuan_jax.lab.report import write_report
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+
+
+class Checker(HTMLParser):
+    """Asserts that every element is closed in order; collects text, tags, ids and links."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open, self.text, self.tags, self.ids, self.links, self.labels = [], [], [], [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), f"<{tag}> repeats an attribute"
+        assert not any(name.startswith("on") for name in names), f"<{tag}> has a handler"
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.links += [value for name, value in attrs if name in {"src", "href", "xlink:href", "data"}]
+        self.labels += [value for name, value in attrs if name == "aria-label" and tag == "svg"]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(result: dict) -> tuple[str, Checker]:
+    page = Path(result["page"]).read_text(encoding="utf-8")
+    return page, Checker(page)
+
+
+def domains(number: int) -> tuple[str, ...]:
+    return tuple(f"domain_{'x' * (3 * k)}{k}" for k in range(number))
+
+
+def test_page_is_whole_and_needs_nothing_else(make_run, tmp_path):
+    page, checked = read(write_report(make_run(), tmp_path / "report"))
+    assert page.startswith('<!doctype html>\n<html lang="en">')
+    assert 'name="viewport"' in page
+    assert "script" not in checked.tags
+    assert all(link.startswith("#") for link in checked.links)
+    assert {link[1:] for link in checked.links} <= set(checked.ids)
+    assert len(checked.ids) == len(set(checked.ids))
+    assert not re.search(r"url\((?!#)|@import", page)
+    assert len(page) < 500_000
+
+
+@pytest.mark.parametrize("number", [1, 4, 12])
+def test_every_domain_is_told_of(make_run, tmp_path, number):
+    names = domains(number)
+    result = write_report(make_run(domains=names), tmp_path / "report")
+    _, checked = read(result)
+    for name in names:
+        assert checked.text.count(name) >= 4  # bits per byte, funnel, tokenizer, and what was removed
+    assert len(result["plots"]) == checked.tags.count("svg") == len(checked.labels)
+
+
+def test_numbers_of_the_run(make_run, tmp_path):
+    _, checked = read(write_report(make_run(name="my run"), tmp_path / "report"))
+    text = "".join(checked.text)
+    assert checked.text.count("my run") == 2  # the title and the heading
+    assert "12.3 M parameters, 819 k tokens, on cpu (data 1 × fsdp 8 × tensor 1), 4 min 41 s for all stages" in text
+    assert re.search(r"2\.\d{3} bits per byte against 2\.\d{3} unigram", text)
+    for expected in ("3.9876", "9,876", "41.2%", "39.8%", "1.10 TFLOP/s", "measured: the best", "8,000 pieces"):
+        assert expected in text
+    assert "TrainConfig.steps = 400" in text
+
+
+def test_hostile_text_stays_text(make_run, tmp_path):
+    attack = '<script>alert(1)</script></p></details>&amp;\x00\x1b[0m" onload="x'
+    workdir = make_run(samples=[{"prompt": attack, "text": attack}], name="<b>")
+    _, checked = read(write_report(workdir, tmp_path / "report"))
+    assert not {"script", "b"} & set(checked.tags)
+    assert checked.text.count(attack.replace("\x00", "␀").replace("\x1b", "␛")) == 2
+
+
+def test_samples_keep_their_whitespace(make_run, tmp_path):
+    page, checked = read(write_report(make_run(), tmp_path / "report"))
+    assert ", name):\n    self.name = name\n    self.items = []\n" in checked.text
+    assert '<p class="text" lang="zh-Hans"><mark>中国政府</mark>表示' in page
+
+
+def test_plots_are_real_pictures(make_run, tmp_path):
+    result = write_report(make_run(), tmp_path / "report")
+    assert len(result["plots"]) == 9
+    for path in map(Path, result["plots"]):
+        assert path.parent == tmp_path / "report" / "plots"
+        assert path.read_bytes().startswith(b"\x89PNG")
+        pixels = matplotlib.image.imread(path)
+        assert pixels.shape[1] == pytest.approx(630, abs=1)
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 20
+        assert (pixels[..., :3].min(axis=2) < 0.9).mean() > 0.01
+
+
+def test_style_is_not_left_behind(make_run, tmp_path):
+    before = dict(matplotlib.rcParams)
+    write_report(make_run(), tmp_path / "report")
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_same_run_same_page(make_run, tmp_path):
+    workdir = make_run()
+    first, second = (read(write_report(workdir, tmp_path / name))[0] for name in ("a", "b"))
+    assert first == second
+
+
+def test_no_samples(make_run, tmp_path):
+    _, checked = read(write_report(make_run(samples=()), tmp_path / "report"))
+    assert "The config has no prompts." in checked.text
+
+
+def test_stages_that_have_not_finished_are_left_out(make_run, tmp_path):
+    workdir = make_run()
+    for stage in ("evaluate", "generate"):
+        (workdir / stage / "manifest.json").unlink()
+    _, checked = read(write_report(workdir, tmp_path / "report"))
+    assert {"training", "data", "tokenizer", "record"} <= set(checked.ids)
+    assert not {"bits-per-byte", "samples"} & set(checked.ids)

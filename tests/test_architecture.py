@@ -1,0 +1,83 @@
+"""The rules of the house that code can check: who may import whom, and that no setting is dead."""
+
+import ast
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+import pytest
+
+from baichuan_jax.cli.run_config import RunConfig
+
+PACKAGE = Path(__file__).parents[1] / "baichuan_jax"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Package -> what of ours it may import beside itself. cli may import everything; nothing imports experiments.
+ALLOWED = {
+    "core": (),
+    "data": ("core",),
+    "tokenizer": ("core", "data"),
+    "parallel": ("core",),
+    "model": ("core", "parallel"),
+    "train": ("core", "data.mixing", "tokenizer", "model", "parallel"),
+    "generate": ("core", "tokenizer", "model", "parallel"),
+    "evaluate": ("core", "generate", "tokenizer", "model", "parallel"),
+    "lab": ("core",),
+}
+# Third-party package -> where alone it may be imported.
+ONLY_IN = {"gin": "cli/config.py", "flax": "model/"}
+# Text packages run in worker processes that must never load jax; nothing at all loads TensorFlow.
+NEVER = {"data": {"jax", "flax", "optax", "orbax"}, "tokenizer": {"jax", "flax", "optax", "orbax"}}
+
+
+def imports(path: Path) -> set[str]:
+    """Dotted names that a file imports, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    place = str(path.relative_to(PACKAGE))
+    package = place.split("/")[0]
+    for name in imports(path):
+        top = name.split(".")[0]
+        assert top not in {"tensorflow", "experiments"}, f"{place} imports {name}"
+        assert top not in NEVER.get(package, set()), f"{place} imports {name}"
+        assert place.startswith(ONLY_IN.get(top, "")), f"{place} imports {name}: only {ONLY_IN.get(top)} may"
+        if top == "baichuan_jax" and package in ALLOWED:
+            inner = name.removeprefix("baichuan_jax.")
+            allowed = (package, *ALLOWED[package])
+            assert any(f"{inner}.".startswith(f"{prefix}.") for prefix in allowed), f"{place} imports {name}"
+
+
+def test_the_rule_would_notice(tmp_path):
+    file = tmp_path / "sneaky.py"
+    file.write_text("def f():\n    from baichuan_jax.train import loop\n    import jax.numpy\n")
+    assert imports(file) == {"baichuan_jax.train.loop", "jax.numpy"}
+
+
+def sections() -> list[type]:
+    config = RunConfig()
+    return [type(value) for field in fields(config) if is_dataclass(value := getattr(config, field.name))]
+
+
+@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+def test_every_setting_is_read_and_documented(section):
+    assert len(fields(section)) <= 15
+    read = set()
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                read.add(node.attr)
+    getattr_by_name = {"AxisRules", "MeshConfig"}  # read by name, from the table of axes
+    for field in fields(section):
+        assert field.name in read or section.__name__ in getattr_by_name, f"{section.__name__}.{field.name} is dead"
+        assert field.name in section.__doc__ or section.__name__ in {"DecoderConfig", "OptimConfig"}, (
+            f"{section.__name__}.{field.name} has no meaning in the docstring"
+        )

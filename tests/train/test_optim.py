@@ -1,0 +1,52 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from baichuan_jax.model.decoder import init_params, param_axes
+from baichuan_jax.train.config import OptimConfig
+from baichuan_jax.train.optim import decayed, make_optimizer, schedule
+from tests.train.small import MODEL
+
+
+def test_warm_up_then_cosine():
+    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=10, final_lr_ratio=0.1), 110)
+    rates = [float(rate(step)) for step in range(111)]
+    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10, rtol=1e-5)
+    cosine = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * np.arange(101) / 100))
+    np.testing.assert_allclose(rates[10:], cosine, rtol=1e-5)
+
+
+@pytest.mark.parametrize("warmup", [0, 1])
+def test_hardly_any_warm_up(warmup):
+    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=warmup), 10)
+    assert float(rate(0)) == 1.0
+
+
+def test_decay_is_on_matrices_and_not_on_norms():
+    mask = decayed(param_axes(MODEL))
+    assert mask["ends"] == {"table": True, "norm": {"scale": False}, "head": True}
+    assert not mask["blocks"]["mlp_norm"]["scale"]
+    assert all(mask["blocks"]["attention"].values())
+
+
+def test_one_update_against_adamw_by_hand():
+    """First step of Adam on gradient g: the bias-corrected ratio is g / (|g| + eps), so -rate * (sign + decay * w)."""
+    cfg = OptimConfig(peak_lr=1e-2, warmup_steps=0, clip=1e9, weight_decay=0.1)
+    params = init_params(MODEL, jax.random.key(0))
+    grads = jax.tree.map(lambda x: jnp.full(x.shape, 3.0), params)
+    optimizer = make_optimizer(cfg, 10, param_axes(MODEL))
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["ends"]["head"], -1e-2 * (1 + 0.1 * params["ends"]["head"]), rtol=1e-5)
+    np.testing.assert_allclose(updates["ends"]["norm"]["scale"], -1e-2, rtol=1e-5)
+
+
+def test_clipping_is_by_the_global_norm():
+    cfg = OptimConfig(peak_lr=1.0, warmup_steps=0, clip=1.0, b1=0.0, b2=0.0, eps=1e6, weight_decay=0.0)
+    params = init_params(MODEL, jax.random.key(0))
+    grads = jax.tree.map(lambda x: jnp.full(x.shape, 7.0), params)
+    optimizer = make_optimizer(cfg, 10, param_axes(MODEL))
+    updates, _ = optimizer.update(grads, optimizer.init(params), params)
+    # With eps far above every gradient, the update is -g / eps: its norm shows the clipped gradient's.
+    norm = np.sqrt(sum(float((leaf**2).sum()) for leaf in jax.tree.leaves(updates)))
+    assert norm == pytest.approx(1e-6, rel=1e-3)

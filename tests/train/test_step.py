@@ -1,0 +1,92 @@
+import jax
+import numpy as np
+import pytest
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.input import place
+from tests.train.small import MODEL, layout, setup, windows
+
+CFG = TrainConfig(steps=8, batch=8, length=16)
+
+
+def curve(cfg: TrainConfig, layout) -> list[float]:
+    _, state, step = setup(cfg, layout)
+    losses = []
+    for number in range(cfg.steps):
+        state, values = step(state, place(layout, windows(cfg.batch, cfg.length, number)))
+        losses.append(float(values["loss"]))
+    return losses
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return curve(CFG, layout(1))
+
+
+def test_it_learns(reference):
+    assert reference[0] == pytest.approx(np.log(64), abs=0.1)
+    assert reference[-1] < reference[0] - 0.1
+
+
+@pytest.mark.parametrize(
+    ("devices", "axes"),
+    [
+        (2, {"fsdp": 2}),
+        (4, {"data": 2, "fsdp": 2}),
+        (8, {"data": 8, "fsdp": 1}),
+        (8, {"fsdp": 8}),
+        (8, {"tensor": 2, "fsdp": 4}),
+        (8, {"data": 2, "fsdp": 2, "tensor": 2}),
+    ],
+)
+def test_every_mesh_gives_the_same_loss_curve(reference, devices, axes):
+    np.testing.assert_allclose(curve(CFG, layout(devices, **axes)), reference, rtol=2e-5)
+
+
+@pytest.mark.parametrize("accumulate", [2, 4])
+def test_accumulation_gives_the_same_loss_curve(reference, accumulate):
+    cfg = TrainConfig(steps=8, batch=8, length=16, accumulate=accumulate)
+    np.testing.assert_allclose(curve(cfg, layout(2, fsdp=2)), reference, rtol=2e-5)
+
+
+def test_parameters_and_both_moments_are_laid_out_by_the_rules():
+    """On 2 x 2 x 2, after init and again after a step: no leaf may be silently replicated."""
+    lay = layout(8, data=2, fsdp=2, tensor=2)
+    _, state, step = setup(CFG, lay)
+    after, _ = step(state, place(lay, windows(CFG.batch, CFG.length, 0)))
+    _, fresh, _ = setup(CFG, lay)
+    for state in (fresh, after):
+        adam = next(part for part in jax.tree.leaves(state.optimizer, is_leaf=is_adam) if is_adam(part))
+        for tree in (state.params, adam.mu, adam.nu):
+            jax.tree.map(assert_by_rules, tree, param_axes(MODEL), is_leaf=lambda node: isinstance(node, jax.Array))
+    table = fresh.params["ends"]["table"]
+    assert table.addressable_shards[0].data.shape == (MODEL.vocab // 2, MODEL.hidden // 2)
+
+
+def is_adam(node) -> bool:
+    return hasattr(node, "mu") and hasattr(node, "nu")
+
+
+def assert_by_rules(array: jax.Array, axes: tuple[str, ...]) -> None:
+    by_hand = {"table_vocab": "fsdp", "table_embed": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"}
+    by_hand["vocab"] = "tensor"
+    spec = jax.sharding.PartitionSpec(*(by_hand.get(axis) for axis in axes))
+    expected = jax.sharding.NamedSharding(array.sharding.mesh, spec)
+    assert array.sharding.is_equivalent_to(expected, array.ndim), (axes, array.sharding)
+
+
+def test_bfloat16_compute_keeps_float32_masters():
+    cfg = TrainConfig(steps=8, batch=8, length=16, compute_dtype="bfloat16")
+    lay = layout(1)
+    _, state, step = setup(cfg, lay)
+    state, values = step(state, place(lay, windows(8, 16, 0)))
+    dtypes = {leaf.dtype for leaf in jax.tree.leaves((state.params, state.optimizer)) if leaf.ndim}
+    assert dtypes == {np.dtype("float32")}
+    assert float(values["loss"]) == pytest.approx(np.log(64), abs=0.1)
+
+
+def test_a_batch_that_does_not_split():
+    with pytest.raises(UserError, match=r"batch / accumulate = 2: expected a multiple of the 8 devices"):
+        setup(TrainConfig(batch=8, accumulate=4), layout(8))
