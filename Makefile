@@ -19,7 +19,8 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 
 bench: .venv/installed
-	$(BIN)/python -m experiments.bench
+	$(BIN)/python -m experiments.bench_train
+	$(BIN)/python -m experiments.bench_input
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.literal import settings
@@ -69,9 +70,14 @@ class Pipeline:
         specs = self.config.data.sources.values()
         return tuple(dict.fromkeys(path for spec in specs for path in source_files(spec)))
 
-    def check(self, names: tuple[str, ...] = tuple(RECIPES)) -> dict[str, bool]:
-        """Returns which stages are complete; writes nothing. Raises UserError on a workdir of another config."""
-        return {name: self.stage(name).complete() for name in names}
+    def check(self, names: tuple[str, ...]) -> None:
+        """Finds what would fail later, and writes nothing.
+
+        Raises UserError on a workdir of another config, on missing sources, or on devices that do not fit.
+        """
+        complete = [name for name in names if self.stage(name).complete()]
+        if "train" in names and "train" not in complete:
+            _module("train").check(self.config)
 
     def run(self, name: str, on_done: Callable[[str, dict, bool], None]) -> None:
         """Builds a stage unless it is complete, then calls on_done(name, result, skipped).
@@ -82,5 +88,9 @@ class Pipeline:
         for need in RECIPES[name].needs:
             self.stage(need).result()
         write_text(self.workdir / CONFIG, self._text)
-        build = import_module(f"baichuan_jax.cli.stages.{name}").build
-        on_done(name, *stage.run(lambda directory: build(self.config, self.workdir, directory)))
+        on_done(name, *stage.run(lambda directory: _module(name).build(self.config, self.workdir, directory)))
+
+
+def _module(name: str) -> ModuleType:
+    """Imports a stage only when it runs: most bring jax in."""
+    return import_module(f"baichuan_jax.cli.stages.{name}")

@@ -46,7 +46,6 @@ def train(
     abstract = abstract_state(model, optimizer, layout)
     tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
     train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
-    meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
     loader = load(cfg, batches)
 
     with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_on_signal() as stop:
@@ -57,6 +56,7 @@ def train(
         else:
             state = init_state(model, optimizer, layout, cfg.seed)
         with Metrics(directory, from_step=start) as metrics:
+            meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
             log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
             if start == 0:
                 with log.pause():

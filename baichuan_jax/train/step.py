@@ -26,17 +26,18 @@ def compute_dtype(name: str) -> jnp.dtype:
     return jnp.dtype(name)
 
 
+def check_batch(cfg: TrainConfig, layout: Layout) -> None:
+    """Raises UserError unless every device gets the same number of rows of each microbatch."""
+    rows = cfg.batch // cfg.accumulate
+    expected = f"a multiple of the {layout.batch_ways} devices that split the batch"
+    require(rows % layout.batch_ways == 0, "TrainConfig.batch / accumulate", rows, expected)
+
+
 def make_step(
     cfg: TrainConfig, model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout
 ) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
     """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
-    rows = cfg.batch // cfg.accumulate
-    require(
-        rows % layout.batch_ways == 0,
-        "TrainConfig.batch / accumulate",
-        rows,
-        f"a multiple of the {layout.batch_ways} devices that split the batch",
-    )
+    check_batch(cfg, layout)
     dtype = compute_dtype(cfg.compute_dtype)
 
     def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, jax.Array]:

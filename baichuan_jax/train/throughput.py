@@ -68,11 +68,12 @@ class Meter:
         self._start += time.perf_counter() - start
 
     def read(self) -> dict[str, float]:
-        """Returns tokens per second and MFU by both conventions (attention in full, or its causal half)."""
+        """Returns tokens per second since the last reading, and the MFU that this is."""
         now = time.perf_counter()
         rate = self._tokens / (now - self._start)
         self._start, self._tokens = now, 0
-        return {
-            "tokens_per_second": rate,
-            **{f"mfu_{name}": rate * flops / self.peak for name, flops in self._flops.items()},
-        }
+        return {"tokens_per_second": rate, **self.mfu(rate)}
+
+    def mfu(self, rate: float) -> dict[str, float]:
+        """Returns model FLOPs utilisation by both conventions: attention counted in full, or its causal half."""
+        return {f"mfu_{name}": rate * flops / self.peak for name, flops in self._flops.items()}

@@ -8,6 +8,7 @@ import pytest
 from baichuan_jax.core.files import write_json, write_text
 from baichuan_jax.core.metrics import Metrics
 from baichuan_jax.core.stage import versions
+from baichuan_jax.data.funnel import Count, Funnel, Removed
 
 DOMAINS = ("zh_reviews", "zh_news", "en_speeches", "code")
 SAMPLES = (
@@ -16,32 +17,35 @@ SAMPLES = (
     {"prompt": "def __init__(self", "text": ", name):\n    self.name = name\n    self.items = []\n"},
 )
 STEPS, TOKENS_PER_STEP = 400, 16 * 128
+KEPT = {"documents": 880, "bytes": 4_100_000}
 
 
-@pytest.fixture
-def make_run(tmp_path):
-    """Returns make_run(domains, samples) -> workdir."""
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory):
+    """Returns make_run(domains, samples, name, steps) -> workdir."""
 
-    def make(domains=DOMAINS, samples=SAMPLES, name="quickstart") -> Path:
-        workdir = tmp_path / name
-        write_text(workdir / "config.gin", f"RunConfig.workdir = 'runs/{name}'\nTrainConfig.steps = {STEPS}\n")
-        for seconds, (stage, result) in enumerate(_results(domains, samples).items(), 1):
+    def make(domains=DOMAINS, samples=SAMPLES, name="quickstart", steps=STEPS) -> Path:
+        workdir = tmp_path_factory.mktemp("runs") / name
+        write_text(workdir / "config.gin", f"RunConfig.workdir = 'runs/{name}'\nTrainConfig.steps = {steps}\n")
+        for seconds, (stage, result) in enumerate(_results(domains, samples, steps).items(), 1):
             result = {"stage": stage, "seconds": 13.37 * seconds, **result}
             write_json(workdir / stage / "result.json", result)
             manifest = {"settings": [], "inputs": {}, "files": {}, "versions": versions(), "result": result}
             write_json(workdir / stage / "manifest.json", manifest)
-        _write_metrics(workdir / "train", domains)
+        _write_metrics(workdir / "train", domains, steps)
         return workdir
 
     return make
 
 
-def _results(domains, samples) -> dict[str, dict]:
-    final = {domain: _bits(number, STEPS) for number, domain in enumerate(domains)}
+def _results(domains, samples, steps) -> dict[str, dict]:
+    final = {domain: _bits(number, steps) for number, domain in enumerate(domains)}
     return {
         "data": {
-            "domains": {domain: {"documents": 880, "bytes": 4_100_000} for domain in domains},
+            "domains": {domain: {**KEPT, "language": {"zh": 860, "en": 20}} for domain in domains},
             "funnel": {domain: _funnel(number) for number, domain in enumerate(domains)},
+            "documents_per_second": 4321.0,
+            "megabytes_per_second": 12.34,
         },
         "tokenizer": {
             "vocab": 8000,
@@ -63,8 +67,8 @@ def _results(domains, samples) -> dict[str, dict]:
         },
         "train": {
             "parameters": 12_345_678,
-            "tokens": STEPS * TOKENS_PER_STEP,
-            "steps": STEPS,
+            "tokens": steps * TOKENS_PER_STEP,
+            "steps": steps,
             "loss": 3.9876,
             "validation": final,
             "tokens_per_second": 9876.5,
@@ -93,41 +97,42 @@ def _results(domains, samples) -> dict[str, dict]:
 
 def _funnel(number: int) -> dict:
     removed = {
-        "exact_duplicate": {"documents": 60 + number, "bytes": 400_000, "samples": ["又一次 the same again"]},
-        "too_short": {"documents": 40, "bytes": 4_321, "samples": ["ok", "不错"]},
-        "boilerplate": {"documents": 20, "bytes": 95_000 * (number + 1), "samples": ["click here to subscribe"]},
+        "duplicate": _removed(60 + number, 400_000, "又一次 the same again"),
+        "too_short": _removed(40, 4_321, "ok", "不错"),
+        "repetitive": _removed(20, 95_000 * (number + 1), "click here to subscribe"),
     }
-    kept = {"documents": 880, "bytes": 4_100_000}
-    read = {
-        "documents": 1000 + number,
-        "bytes": 4_100_000 + sum(count["bytes"] for count in removed.values()) + 12_000,
-    }
-    return {"read": read, "removed": removed, "kept": kept}
+    normalised_away = 12_000 * (number - 1)  # more or less than nothing
+    size = KEPT["bytes"] + normalised_away + sum(entry.bytes for entry in removed.values())
+    return Funnel(Count(1000 + number, size), Count(**KEPT), removed, replaced=number).as_json()
+
+
+def _removed(documents: int, size: int, *texts: str) -> Removed:
+    return Removed(documents, size, [{"source": "texts.jsonl:7", "text": text} for text in texts])
 
 
 def _bits(number: int, step: int) -> float:
     return 1.6 + 0.23 * (number % 5) + 0.05 * number + 4 * math.exp(-step / 90)
 
 
-def _write_metrics(directory: Path, domains) -> None:
+def _write_metrics(directory: Path, domains, steps) -> None:
     with Metrics(directory) as metrics:
-        for step in range(0, STEPS + 1, 5):
-            if step:
-                metrics.write(_step(step))
-            if step % 50 == 0:
+        for step in range(steps + 1):
+            if (step % 5 == 0 and step) or step == steps:
+                metrics.write(_step(step, steps))
+            if step % 50 == 0 or step == steps:
                 bits = {domain: _bits(number, step) for number, domain in enumerate(domains)}
                 mean = sum(bits.values()) / len(bits)
                 metrics.write({"step": step, "validation": bits, "validation_mean": mean})
 
 
-def _step(step: int) -> dict:
+def _step(step: int, steps: int) -> dict:
     noise = math.sin(step * 12.9898) * 43758.5453 % 1 - 0.5
     rate = 9900 + 900 * noise
     return {
         "step": step,
         "loss": 3.6 + 5.4 * math.exp(-step / 70) + 0.3 * noise,
         "grad_norm": 0.6 + 2 * math.exp(-step / 40) + 0.2 * noise,
-        "learning_rate": 2e-3 * min(step / 40, 0.55 + 0.45 * math.cos(math.pi * step / STEPS)),
+        "learning_rate": 2e-3 * min(step / 40, 0.55 + 0.45 * math.cos(math.pi * step / steps)),
         "tokens_per_second": rate,
         "mfu_full": rate * 4.17e-5,
         "mfu_causal": rate * 4.02e-5,

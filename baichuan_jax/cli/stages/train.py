@@ -12,7 +12,15 @@ from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.input import Batches
 from baichuan_jax.train.loop import train
-from baichuan_jax.train.step import compute_dtype
+from baichuan_jax.train.state import abstract_params
+from baichuan_jax.train.step import check_batch, compute_dtype
+
+
+def check(config: RunConfig) -> None:
+    """Raises UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
+    layout = make_layout(config)
+    abstract_params(config.model, layout)
+    check_batch(config.train, layout)
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:

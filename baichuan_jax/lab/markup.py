@@ -1,0 +1,50 @@
+"""HTML that is escaped unless it was made here."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable, Sequence
+
+# Text may hold control characters (a sampled byte token can be one); HTML may not, so they become their pictures.
+_CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+
+class Html(str):
+    """Markup. Any other string is text, and is escaped when it is put into markup."""
+
+
+def escape(value: object) -> Html:
+    """Returns markup as it is and anything else as escaped text."""
+    return value if isinstance(value, Html) else Html(html.escape(str(value).translate(_CONTROLS)))
+
+
+def join(parts: Iterable[object], separator: str = "") -> Html:
+    """Returns the parts one after the other, escaped."""
+    return Html(separator.join(map(escape, parts)))
+
+
+def tag(name: str, *children: object, **attributes: object) -> Html:
+    """Returns an element. A trailing underscore in an attribute's name is dropped: class_, for_."""
+    written = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
+    return Html(f"<{name}{written}>{join(children)}</{name}>")
+
+
+def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
+    """Returns a table that scrolls inside its own box; the first cell of a row names it, the others are numbers."""
+    header = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+    body = (tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows)
+    whole = tag("table", tag("caption", caption), header, tag("tbody", *body))
+    return tag("div", whole, class_="scroll", role="region", tabindex=0, **{"aria-label": caption})
+
+
+def details(summary: object, *children: object) -> Html:
+    """Returns a part that is folded until asked for."""
+    return tag("details", tag("summary", summary), *children)
+
+
+def prose(*children: object) -> Html:
+    """Returns quoted text, whitespace kept; Chinese is marked as such so that browsers choose Chinese glyphs."""
+    content = join(children)
+    return tag("p", content, class_="text", **({"lang": "zh-Hans"} if _HAN.search(content) else {}))

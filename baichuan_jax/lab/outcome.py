@@ -1,0 +1,74 @@
+"""Sections on what the model has learned: bits per byte, and samples."""
+
+from __future__ import annotations
+
+from functools import partial
+from statistics import mean
+
+from baichuan_jax.lab.markup import Html, prose, table, tag
+from baichuan_jax.lab.page import Canvas
+from baichuan_jax.lab.plots import BLUE, GREY, ORANGE, Plot, bar_height, bars, curves
+from baichuan_jax.lab.run_files import Run
+
+SERIES = {"model": "bits_per_byte", "unigram": "unigram", "zstd -19": "zstd"}
+
+
+def bits_per_byte(run: Run, canvas: Canvas) -> list[Html]:
+    """The model beside its baselines, by domain, at the end and on the way."""
+    rows = run.results["evaluate"]["domains"]
+    means = {label: mean(row[key] for row in rows.values()) for label, key in SERIES.items()}
+    series = {label: [row[key] for row in rows.values()] for label, key in SERIES.items()}
+    said = ", ".join(f"{label} {value:.3f}" for label, value in means.items())
+    end = Plot(
+        "bits_per_byte",
+        "Held-out text, at the end",
+        f"Bits per byte of {len(rows)} domains, mean: {said}. The table below has every number.",
+        partial(bars, names=list(rows), series=series, colors=(BLUE, GREY, ORANGE), unit="bits per byte"),
+        bar_height(len(rows), len(series)),
+    )
+    return [
+        canvas.figures(end, *_on_the_way(run)),
+        table(
+            "Held-out bits per byte (lower is better)",
+            ["domain", *SERIES, "bytes", "tokens"],
+            [
+                *([name, *_bits(row), f"{row['bytes']:,}", f"{row['tokens']:,}"] for name, row in rows.items()),
+                ["mean", *(f"{value:.3f}" for value in means.values()), "", ""],
+            ],
+        ),
+        tag(
+            "p",
+            "Unigram is a model that knows only how frequent each token is in the training text; zstd -19 compresses "
+            "the held-out text on its own. Bits per byte compare across tokenizers; loss per token does not. The mean "
+            "weighs every domain alike.",
+            class_="note",
+        ),
+    ]
+
+
+def _bits(row: dict) -> list[str]:
+    return [f"{row[key]:.3f}" for key in SERIES.values()]
+
+
+def _on_the_way(run: Run) -> list[Plot]:
+    records = run.validations
+    if not records:
+        return []
+    steps = [record["step"] for record in records]
+    last = records[-1]["validation"]
+    lines = {domain: (steps, [record["validation"][domain] for record in records]) for domain in last}
+    said = ", ".join(f"{domain} {value:.3f}" for domain, value in last.items())
+    paint = partial(curves, lines=lines, unit="bits per byte", tokens_per_step=run.tokens_per_step)
+    alt = f"Validation bits per byte of every domain against steps; at step {steps[-1]}: {said}."
+    return [Plot("validation", "Validation during training", alt, paint)]
+
+
+def samples(run: Run, canvas: Canvas) -> list[Html]:
+    """Prompts and what the model made of them."""
+    found = run.results["generate"]["samples"]
+    if not found:
+        return [tag("p", "The config has no prompts.", class_="note")]
+    return [
+        tag("p", "Prompts are ", tag("mark", "marked"), "; the model wrote the rest.", class_="note"),
+        *(prose(tag("mark", sample["prompt"]), sample["text"]) for sample in found),
+    ]

@@ -1,0 +1,157 @@
+"""Drawing: one style, three kinds of plot, and their two forms, PNG files and SVG inside a page.
+
+Sized for a phone: at 360 pixels the text is as large as that of the page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from baichuan_jax.lab.markup import Html, escape
+
+# Okabe and Ito's palette, safe for the colour-blind, without black and its yellow, which white swallows.
+BLUE, ORANGE, GREEN, RED, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+COLORS, DASHES = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE), ("-", "--", ":")
+GREY = "#8c939b"
+INK = "#24292f"  # text and axes; in a page it becomes the colour of the text around the plot
+WIDTH, DPI = 4.2, 150
+NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+Line = tuple[Sequence[float], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot before it is drawn. name: of its file. alt: what it shows, in words.
+
+    height: in inches, the legend not counted.
+    """
+
+    name: str
+    title: str
+    alt: str
+    paint: Callable[[Axes], None]
+    height: float = 2.6
+
+
+def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
+    """Draws a plot; returns it as SVG for a page and the path of the PNG file written."""
+    path = directory / f"{plot.name}.png"
+    with matplotlib.rc_context(STYLE | {"svg.hashsalt": plot.name}):
+        figure = Figure(figsize=(WIDTH, plot.height), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        plot.paint(axes)
+        axes.set_title(plot.title)
+        _add_legend(figure, axes)
+        figure.savefig(path, dpi=DPI, facecolor="white")
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
+    return _inline(file.getvalue(), plot.alt), path
+
+
+def _add_legend(figure: Figure, axes: Axes) -> None:
+    """Names the series below the plot, if there is more than one, and makes the figure higher by as much."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        labels = [_shortened(label) for label in labels]
+        columns = 3 if max(map(len, labels)) < 15 else 2
+        figure.set_figheight(figure.get_figheight() + 0.19 * -(-len(labels) // columns))
+        figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=8, columnspacing=1.2)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= 22 else name[:21] + "…"
+
+
+def _inline(svg: str, alt: str) -> Html:
+    """Makes an SVG document part of a page: no prologue, no fixed size, no ids but those it refers to."""
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg[svg.index("<svg") :], count=2)
+    svg = re.sub(r' id="[a-zA-Z][\w.]*_\d+"', "", svg).replace(INK, "currentColor")
+    return Html(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
+
+
+def bars(
+    axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
+) -> None:
+    """Draws horizontal bars, one group for each name and one bar in it for each series."""
+    thickness = 0.8 / len(series)
+    for number, (color, (label, values)) in enumerate(zip(colors, series.items())):
+        place = np.arange(len(names)) + (number - (len(series) - 1) / 2) * thickness
+        drawn = axes.barh(place, values, 0.9 * thickness, color=color, label=label)
+        axes.bar_label(drawn, fmt="%.2f", padding=3, fontsize=8)
+    axes.margins(x=0.12)
+    _finish_bars(axes, names, unit)
+
+
+def stack(
+    axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
+) -> None:
+    """Draws one horizontal bar for each name, the series end to end."""
+    left = np.zeros(len(names))
+    for color, (label, values) in zip(colors, series.items()):
+        axes.barh(np.arange(len(names)), values, 0.7, left=left, color=color, label=label)
+        left += values
+    _finish_bars(axes, names, unit)
+
+
+def bar_height(names: int, series: int = 1) -> float:
+    """Returns the height in inches of a plot of bars, such that bars are equally thick in every plot."""
+    return 0.75 + names * max(0.24, 0.19 * series)
+
+
+def _finish_bars(axes: Axes, names: Sequence[str], unit: str) -> None:
+    axes.set_yticks(np.arange(len(names)), [_shortened(name) for name in names])
+    axes.set_ylim(len(names) - 0.45, -0.55)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    axes.set_xlabel(unit)
+
+
+def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: int, from_zero: bool = False) -> None:
+    """Draws lines against steps, and tokens along the top."""
+    for number, (label, (steps, values)) in enumerate(lines.items()):
+        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        axes.plot(steps, values, dash, color=color, label=label, marker="." if len(steps) < 25 else None)
+    if from_zero:
+        axes.set_ylim(0, 1.15 * axes.dataLim.y1)
+    axes.set_xlabel("step")
+    axes.set_ylabel(unit)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=(1, 2, 5, 10)))
+    top = axes.secondary_xaxis("top", functions=(lambda step: step * tokens_per_step, lambda n: n / tokens_per_step))
+    top.xaxis.set_major_locator(MaxNLocator(5))
+    top.xaxis.set_major_formatter(EngFormatter(sep=""))
+    top.set_xlabel("tokens", fontsize=8)
+    top.tick_params(labelsize=8)

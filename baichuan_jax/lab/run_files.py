@@ -1,0 +1,53 @@
+"""What a run left in its workdir, read back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from baichuan_jax.core.files import read_json
+from baichuan_jax.core.metrics import read_metrics
+
+STAGES = ("data", "tokenizer", "tokens", "train", "evaluate", "generate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's record.
+
+    config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
+    """
+
+    name: str
+    config: str
+    results: dict[str, dict]
+    versions: dict[str, dict[str, str]]
+    metrics: list[dict]
+
+    @property
+    def steps(self) -> list[dict]:
+        """Records of training steps."""
+        return [record for record in self.metrics if "loss" in record]
+
+    @property
+    def validations(self) -> list[dict]:
+        """Records of evaluations during training."""
+        return [record for record in self.metrics if "validation" in record]
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens in one optimizer step."""
+        return self.results["train"]["tokens"] // self.results["train"]["steps"]
+
+
+def read_run(workdir: Path) -> Run:
+    """Reads every stage that has a manifest; others are left out."""
+    found = {stage: workdir / stage / "manifest.json" for stage in STAGES}
+    manifests = {stage: read_json(path) for stage, path in found.items() if path.exists()}
+    return Run(
+        name=workdir.resolve().name,
+        config=(workdir / "config.gin").read_text(encoding="utf-8"),
+        results={stage: manifest["result"] for stage, manifest in manifests.items()},
+        versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
+        metrics=read_metrics(workdir / "train"),
+    )

@@ -1,0 +1,106 @@
+"""The section on training: loss, learning rate, gradient norm, speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from baichuan_jax.lab.markup import Html, table
+from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab.page import Canvas
+from baichuan_jax.lab.plots import BLUE, Plot, curves
+from baichuan_jax.lab.run_files import Run
+
+
+def training(run: Run, canvas: Canvas) -> list[Html]:
+    """Curves against steps, then the numbers at the end."""
+    result, window = run.results["train"], 3 + 2 * (len(run.steps) // 40)
+    notes = {
+        "loss": f"Thin: as logged. Thick: mean of {window} records around each.",
+        "throughput": "Evaluations and checkpoints are left out of the time.",
+        "mfu": f"Share of a peak of {short(result['peak_flops'], 'FLOP/s')} ({result['peak_source']}).",
+    }
+    facts = [
+        ["loss at the end, nats per token", f"{result['loss']:.4f}"],
+        ["tokens per second", f"{result['tokens_per_second']:,.0f}"],
+        ["MFU, attention in full", f"{result['mfu_full']:.1%}"],
+        ["MFU, causal half of attention", f"{result['mfu_causal']:.1%}"],
+        ["parameters", f"{result['parameters']:,}"],
+        ["steps", f"{result['steps']:,}"],
+        ["tokens", f"{result['tokens']:,}"],
+        ["device", result["device"]],
+        ["mesh", " × ".join(f"{axis} {size}" for axis, size in result["mesh"].items())],
+    ]
+    return [
+        canvas.figures(*_plots(run, window), notes=notes),
+        table("Summary; speeds are medians over the run", ["quantity", "value"], facts),
+    ]
+
+
+def _plots(run: Run, window: int) -> list[Plot]:
+    first, last = run.steps[0], run.steps[-1]
+    return [
+        Plot(
+            "loss",
+            "Training loss",
+            f"Training loss against steps: {first['loss']:.3f} at step {first['step']}, "
+            f"{last['loss']:.3f} at step {last['step']}.",
+            partial(_loss, run=run, window=window),
+        ),
+        Plot(
+            "learning_rate",
+            "Learning rate",
+            f"Learning rate against steps, at most {max(record['learning_rate'] for record in run.steps):.2e}.",
+            _curve(run, {"learning rate": "learning_rate"}, "learning rate"),
+        ),
+        Plot(
+            "gradient_norm",
+            "Gradient norm before clipping",
+            f"Gradient norm against steps, at the end {last['grad_norm']:.3f}.",
+            _curve(run, {"gradient norm": "grad_norm"}, "norm"),
+        ),
+        Plot(
+            "throughput",
+            "Throughput",
+            f"Tokens per second against steps, median {run.results['train']['tokens_per_second']:,.0f}.",
+            _curve(run, {"throughput": "tokens_per_second"}, "tokens per second", EngFormatter(sep="")),
+        ),
+        Plot(
+            "mfu",
+            "Model FLOPs utilisation",
+            f"MFU against steps, median {run.results['train']['mfu_full']:.1%} with attention counted in full, "
+            f"{run.results['train']['mfu_causal']:.1%} with its causal half.",
+            _curve(run, {"attention in full": "mfu_full", "causal half": "mfu_causal"}, "MFU", PercentFormatter(1.0)),
+        ),
+    ]
+
+
+def _loss(axes: Axes, run: Run, window: int) -> None:
+    steps, losses = ([record[key] for record in run.steps] for key in ("step", "loss"))
+    axes.plot(steps, losses, color=BLUE, alpha=0.45, linewidth=0.8)
+    curves(axes, {"loss": (steps, smooth(losses, window))}, "nats per token", run.tokens_per_step)
+
+
+def _curve(run: Run, series: dict[str, str], unit: str, ticks: EngFormatter | None = None):
+    """Returns the painter of fields of the step records, from zero."""
+    steps = [record["step"] for record in run.steps]
+    lines = {label: (steps, [record[key] for record in run.steps]) for label, key in series.items()}
+
+    def paint(axes: Axes) -> None:
+        curves(axes, lines, unit, run.tokens_per_step, from_zero=True)
+        if ticks:
+            axes.yaxis.set_major_formatter(ticks)
+
+    return paint
+
+
+def smooth(values: Sequence[float], window: int) -> np.ndarray:
+    """Returns the mean of the `window` (odd) values around each; at the ends, of those that are there."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    first, last = np.maximum(places - window // 2, 0), np.minimum(places + window // 2 + 1, len(values))
+    return (total[last] - total[first]) / (last - first)

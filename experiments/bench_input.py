@@ -1,0 +1,68 @@
+"""Speed of the input side: encoding text to token shards, and loading batches from them.
+
+Command: make bench   (or: python -m experiments.bench_input). Encodes the demo corpus's cleaned text with the
+quickstart's tokenizer, beside raw SentencePiece on the same texts in memory; then reads batches of 32 x 2,048.
+Needs a finished `make quickstart`. Cost: about a minute.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import sentencepiece
+from baichuan_jax.data.dataset import domains, read_documents
+
+from baichuan_jax.cli.config import load
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.tokenizer.shards import TokenStore
+from baichuan_jax.tokenizer.stages import MODEL, build_tokens
+from baichuan_jax.train.config import MixConfig, TrainConfig
+from baichuan_jax.train.input import Batches
+from baichuan_jax.train.input import load as load_batches
+
+
+def encode(config: RunConfig, workdir: Path) -> None:
+    """Prints MB/s of the whole stage (read, encode, write) and of SentencePiece alone."""
+    corpus, model = workdir / "data", workdir / "tokenizer" / MODEL
+    texts = [
+        document["text"]
+        for domain in domains(corpus)
+        for split in ("train", "validation")
+        for document in read_documents(corpus, domain, split)
+    ]
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    raw = sentencepiece.SentencePieceProcessor(model_file=str(model))
+    start = time.perf_counter()
+    raw.encode(texts, num_threads=config.tokenizer.threads)
+    raw_rate = size / (time.perf_counter() - start)
+    with tempfile.TemporaryDirectory() as directory:
+        start = time.perf_counter()
+        build_tokens(config.tokenizer, corpus, model, Path(directory))
+        rate = size / (time.perf_counter() - start)
+    print(f"encode {size:.0f} MB: stage {rate:.1f} MB/s, SentencePiece alone {raw_rate:.1f}: {rate / raw_rate:.0%}")
+
+
+def read(workdir: Path, steps: int = 200) -> None:
+    """Prints tokens per second through the sampler, the memory maps and grain."""
+    cfg = TrainConfig(steps=steps, batch=32, length=2048)
+    loader = load_batches(cfg, Batches(cfg, MixConfig(), TokenStore(workdir / "tokens")))
+    next(loader)
+    start = time.perf_counter()
+    count = sum(1 for _ in loader)
+    print(f"loader: {count * cfg.batch * cfg.length / (time.perf_counter() - start) / 1e6:.0f} M tokens/s")
+
+
+def main() -> None:
+    """Measures both."""
+    config = load("configs/runs/quickstart.gin", (), RunConfig).config
+    workdir = Path(config.workdir)
+    if not (workdir / "tokens" / "manifest.json").exists():
+        raise SystemExit(f"{workdir}/tokens is not there; run make quickstart first")
+    encode(config, workdir)
+    read(workdir)
+
+
+if __name__ == "__main__":
+    main()

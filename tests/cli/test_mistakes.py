@@ -1,0 +1,113 @@
+"""Bad input ends in one clear message and exit code 2, with nothing written."""
+
+import gzip
+import json
+
+import pytest
+
+from baichuan_jax.cli.main import main
+from tests.cli.small import write_config
+
+
+@pytest.fixture
+def config(tmp_path):
+    return write_config(tmp_path)
+
+
+def mistake(capsys, *arguments) -> str:
+    """Runs in this process; returns what was said on standard error."""
+    assert main([str(argument) for argument in arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("baichuan-jax: ")
+    assert "Traceback" not in error
+    return error
+
+
+def test_a_misspelt_setting(capsys, tmp_path):
+    error = mistake(
+        capsys,
+        "run", "configs/runs/quickstart.gin", "--set", "TrainConfig.step=3", "--set", f"RunConfig.workdir={tmp_path}/r",
+    )  # fmt: skip
+    assert "'step'" in error
+    assert "did you mean 'steps'" in error
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("TrainConfig.steps=many", "expected int"),
+        ("TrainConfig.steps=0", "TrainConfig.steps = 0: expected a positive integer"),
+        ("TrainConfig.compute_dtype=float16", "'float32'"),
+        ("TokenizerConfig.vocab=9000", "at most DecoderConfig.vocab = 512"),
+        ("TrainConfig.length=1000", "at most DecoderConfig.context = 256"),
+        ("OptimConfig.warmup_steps=12", "less than TrainConfig.steps = 12"),
+        ("MixConfig.weights={'fr': 1.0}", "domains of DataConfig.sources (zh, en)"),
+        ("MeshConfig.fsdp=0", "MeshConfig.fsdp = 0"),
+    ],
+)
+def test_a_bad_value(capsys, config, tmp_path, setting, said):
+    assert said in mistake(capsys, "run", config, "--set", setting)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_such_config(capsys):
+    error = mistake(capsys, "run", "configs/runs/quikstart.gin")
+    assert "configs/runs/quickstart.gin" in error
+
+
+def test_a_missing_source(capsys, config, tmp_path):
+    (tmp_path / "zh.jsonl").unlink()
+    assert "zh.jsonl" in mistake(capsys, "run", config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_gzip(capsys, config, tmp_path):
+    whole = gzip.compress((tmp_path / "zh.jsonl").read_bytes())
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    sources = {"zh": str(tmp_path / "cut.jsonl.gz")}
+    error = mistake(capsys, "data", config, "--set", f"DataConfig.sources={sources}")
+    assert "cut.jsonl.gz" in error
+    assert not (tmp_path / "run" / "data" / "manifest.json").exists()
+
+
+def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, config, tmp_path):
+    lines = (tmp_path / "zh.jsonl").read_bytes().split(b"\n")
+    lines[2] = lines[2].replace("中".encode(), b"\xff", 1) if "中".encode() in lines[2] else b'{"text": "\xff"}'
+    (tmp_path / "bad.jsonl").write_bytes(b"\n".join(lines))
+    sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.jsonl')} }"
+    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.invalid_utf8=reject")
+    assert "bad.jsonl:3" in error
+    assert main(["data", str(config), "--set", sources, "--set", "DataConfig.invalid_utf8=replace"]) in (0, 2)
+
+
+def test_an_empty_corpus(capsys, config, tmp_path):
+    (tmp_path / "zh.jsonl").write_text("")
+    error = mistake(capsys, "data", config)
+    assert "zh" in error
+    assert "empty" in error or "no document" in error
+
+
+def test_a_corpus_of_which_nothing_is_kept(capsys, config, tmp_path):
+    (tmp_path / "zh.jsonl").write_text(json.dumps({"text": "a"}) + "\n")
+    error = mistake(capsys, "data", config)
+    assert "'zh'" in error
+
+
+def test_a_workdir_of_another_config(capsys, config, tmp_path):
+    assert main(["data", str(config)]) == 0
+    before = sorted(path.name for path in (tmp_path / "run").rglob("*"))
+    error = mistake(capsys, "run", config, "--set", "DataConfig.validation_fraction=0.2")
+    assert "DataConfig.validation_fraction was 0.1, is now 0.2" in error
+    assert "RunConfig.workdir" in error
+    assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == before
+
+
+def test_a_verb_before_its_inputs(capsys, config):
+    assert "stage 'tokens' has not finished" in mistake(capsys, "train", config)
+
+
+def test_a_mesh_for_other_devices_is_refused_before_any_work(capsys, config, tmp_path):
+    error = mistake(capsys, "run", config, "--set", "MeshConfig.tensor=3")
+    assert "number of devices, 8" in error
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,123 @@
+"""The whole recipe through the command line, in processes of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from baichuan_jax.cli.config import load
+from baichuan_jax.cli.pipeline import RECIPES
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.core.metrics import read_metrics
+from tests.cli.small import command, environment, run, write_config
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(config file, workdir) of a run that nothing disturbed."""
+    directory = tmp_path_factory.mktemp("finished")
+    config = write_config(directory)
+    run("run", config)
+    return config, directory / "run"
+
+
+def losses(workdir: Path) -> dict[int, float]:
+    return {record["step"]: record["loss"] for record in read_metrics(workdir / "train") if "loss" in record}
+
+
+def test_every_stage_leaves_a_result_and_a_manifest(finished):
+    _, workdir = finished
+    for stage in RECIPES:
+        assert json.loads((workdir / stage / "result.json").read_text())["stage"] == stage
+        assert (workdir / stage / "manifest.json").exists()
+    assert sorted(losses(workdir)) == list(range(1, 13))
+    assert (workdir / "report" / "report.html").stat().st_size > 10_000
+    samples = json.loads((workdir / "generate" / "result.json").read_text())["samples"]
+    assert [sample["prompt"] for sample in samples] == ["中国", "The people"]
+
+
+def test_training_lowers_bits_per_byte_below_the_first_evaluation(finished):
+    _, workdir = finished
+    means = [record["validation_mean"] for record in read_metrics(workdir / "train") if "validation_mean" in record]
+    assert len(means) == 3
+    assert means[-1] < means[0] - 0.1
+
+
+def test_the_second_run_skips_every_stage_without_loading_jax(finished):
+    config, _ = finished
+    start = time.monotonic()
+    done = run("run", config)
+    assert done.stdout.count("done before, skipped") == len(RECIPES)
+    assert time.monotonic() - start < 20
+
+
+def test_the_saved_config_rebuilds_the_same_config(finished):
+    config, workdir = finished
+    assert load(workdir / "config.gin", (), RunConfig).config == load(config, (), RunConfig).config
+    done = run("run", workdir / "config.gin")
+    assert done.stdout.count("skipped") == len(RECIPES)
+
+
+def test_generate_continues_a_prompt(finished):
+    done = run("generate", finished[0], "--prompt", "We report")
+    assert done.stdout.startswith("We report")
+    assert len(done.stdout.strip()) > len("We report")
+
+
+def test_kill_9_then_the_same_command_ends_with_the_same_bits(finished, tmp_path):
+    config = write_config(tmp_path)
+    workdir = tmp_path / "run"
+    process = subprocess.Popen(command("run", config), env=environment(), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    # A checkpoint of step 4 or later is finished, and steps beyond it have been made that will be lost.
+    while not (checkpointed(workdir) and max(losses(workdir), default=0) > checkpointed(workdir)):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (workdir / "train" / "manifest.json").exists()
+    assert run("run", config).stdout.count("skipped") == 3
+    assert losses(workdir) == losses(finished[1]), "not bit for bit"
+    evaluations = [
+        json.loads((directory / "evaluate" / "result.json").read_text())["domains"]
+        for directory in (workdir, finished[1])
+    ]
+    assert evaluations[0] == evaluations[1]
+
+
+def checkpointed(workdir: Path) -> int:
+    """Step of the newest finished checkpoint, 0 if there is none."""
+    directory = workdir / "train" / "checkpoints"
+    return max((int(path.name) for path in directory.glob("*") if path.name.isdigit()), default=0)
+
+
+def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(finished, tmp_path):
+    config = write_config(tmp_path)
+    workdir = tmp_path / "run"
+    process = subprocess.Popen(command("run", config), env=environment(), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while not losses(workdir):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "run the same command to go on" in errors
+    assert checkpointed(workdir) == max(losses(workdir))
+    run("run", config)
+    assert losses(workdir) == losses(finished[1])
+
+
+def test_eight_devices_and_a_tensor_axis(finished, tmp_path):
+    config, workdir = finished
+    other = tmp_path / "run"
+    run("run", config, "--set", f"RunConfig.workdir={other}", "--set", "MeshConfig.tensor=2", devices=8)
+    expected = losses(workdir)
+    assert losses(other).keys() == expected.keys()
+    for step, loss in losses(other).items():
+        assert loss == pytest.approx(expected[step], rel=1e-4)
