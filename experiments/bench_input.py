@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import sentencepiece
-from baichuan_jax.data.dataset import domains, read_documents
 
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens
 from baichuan_jax.train.config import MixConfig, TrainConfig

@@ -56,13 +56,12 @@ class Pipeline:
 
     def _resolve(self, name: str) -> Stage:
         recipe = RECIPES[name]
-        files = {"data": self._source_files}.get(name, tuple)()
         return Stage(
             name=name,
             directory=self.workdir / name,
             settings=tuple(line for section in recipe.sections for line in settings(getattr(self.config, section))),
             inputs={need: self.stage(need).identity for need in recipe.needs},
-            files=files,
+            files=self._source_files() if name == "data" else (),
             resumable=recipe.resumable,
         )
 
@@ -75,8 +74,8 @@ class Pipeline:
 
         Raises UserError on a workdir of another config, on missing sources, or on devices that do not fit.
         """
-        complete = [name for name in names if self.stage(name).complete()]
-        if "train" in names and "train" not in complete:
+        unfinished = [name for name in names if not self.stage(name).complete()]
+        if "train" in unfinished:
             _module("train").check(self.config)
 
     def run(self, name: str, on_done: Callable[[str, dict, bool], None]) -> None:

@@ -44,18 +44,24 @@ class Stage:
         return read_json(path) if path.exists() else None
 
     def complete(self) -> bool:
-        """True if a finished manifest is there. Raises UserError if the directory was made from something else."""
-        started = self.started()
+        """True if a finished manifest is there. Raises UserError if what is there was made from something else.
+
+        An unfinished directory that cannot be resumed holds nothing of worth: it may be made from anything.
+        """
+        started, finished = self.started(), (self.directory / "manifest.json").exists()
         if started is None:
+            if self.directory.is_dir() and any(self.directory.iterdir()):
+                raise UserError(f"{self.directory} holds files that no run has made; choose another RunConfig.workdir")
             return False
-        now = self.made_from(started["files"])
-        for difference in _differences(started, now):
+        if not finished and not self.resumable:
+            return False
+        for difference in _differences(started, self.made_from(started["files"])):
             raise UserError(
                 f"{self.directory} was made with another config: {difference}. Choose another workdir "
                 f"(--set RunConfig.workdir=...), restore the old value, or delete {self.directory} to redo this stage "
                 "and those after it"
             )
-        return (self.directory / "manifest.json").exists()
+        return finished
 
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
         """Returns everything the outputs depend on, as JSON values."""

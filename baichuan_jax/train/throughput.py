@@ -35,7 +35,7 @@ def peak_flops(devices: Sequence[jax.Device]) -> tuple[float, str]:
     return measured_flops() * hosts, "measured: the best float32 1024 x 1024 matrix product"
 
 
-def measured_flops(size: int = 1024, repeats: int = 8) -> float:
+def measured_flops(size: int = 1024, repeats: int = 50) -> float:
     """Returns the FLOP/s of the fastest of `repeats` square float32 products on the default device."""
     a = jnp.ones((size, size))
     multiply = jax.jit(lambda a: a @ a)

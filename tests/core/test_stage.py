@@ -30,43 +30,51 @@ def test_runs_once_then_skips(tmp_path):
 
 
 def test_a_stage_that_died_is_redone_from_an_empty_directory(tmp_path):
-    def die(directory):
-        (directory / "half").write_text("half")
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        stage(tmp_path / "s").run(die)
+    half_made(tmp_path / "s")
     assert not stage(tmp_path / "s").complete()
     stage(tmp_path / "s").run(count_calls([]))
     assert not (tmp_path / "s" / "half").exists()
 
 
 def test_a_resumable_stage_keeps_what_it_had(tmp_path):
+    half_made(tmp_path / "s", resumable=True)
+    stage(tmp_path / "s", resumable=True).run(count_calls([]))
+    assert (tmp_path / "s" / "half").exists()
+
+
+def half_made(directory, **kwargs) -> None:
     def die(directory):
         (directory / "half").write_text("half")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        stage(tmp_path / "s", resumable=True).run(die)
-    stage(tmp_path / "s", resumable=True).run(count_calls([]))
-    assert (tmp_path / "s" / "half").exists()
+        stage(directory, **kwargs).run(die)
 
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_another_config_is_refused_by_name_and_changes_nothing(tmp_path, finished):
-    def build(directory):
-        if not finished:
-            raise RuntimeError
-        return {}
-
-    try:
-        stage(tmp_path / "s").run(build)
-    except RuntimeError:
-        assert not finished
-    before = sorted(path.name for path in (tmp_path / "s").iterdir())
+    directory = tmp_path / "s"
+    if finished:
+        stage(directory).run(count_calls([]))
+    else:
+        half_made(directory, resumable=True)
+    before = sorted(path.name for path in directory.iterdir())
     with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400.*RunConfig.workdir"):
-        stage(tmp_path / "s", steps=400).run(build)
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == before
+        stage(directory, steps=400, resumable=True).run(count_calls([]))
+    assert sorted(path.name for path in directory.iterdir()) == before
+
+
+def test_what_died_and_cannot_be_resumed_may_be_made_with_another_config(tmp_path):
+    half_made(tmp_path / "s")
+    assert stage(tmp_path / "s", steps=400).run(count_calls([]))[1] is False
+
+
+def test_files_of_the_user_are_never_deleted(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UserError, match="files that no run has made"):
+        stage(tmp_path / "s").run(count_calls([]))
+    assert (tmp_path / "s" / "thesis.txt").exists()
 
 
 def test_inputs_and_source_files_are_watched(tmp_path):

@@ -1,0 +1,102 @@
+"""Everything that is shipped to be run is run, at debug size: configs, and the commands of the README."""
+
+import gzip
+import json
+import re
+import shlex
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from baichuan_jax.cli.config import load
+from baichuan_jax.cli.pipeline import RECIPES
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.data.demo import read_demo
+from tests.cli.small import run
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
+RUNS = [path for path in CONFIGS if path.parent.name == "runs"]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+DEBUG = [
+    f"--set={setting}"
+    for setting in (
+        "VOCAB=3000",
+        "DecoderConfig.layers=1",
+        "DecoderConfig.hidden=32",
+        "DecoderConfig.heads=2",
+        "DecoderConfig.head_dim=16",
+        "DecoderConfig.inner=48",
+        "DataConfig.max_bytes=150000",
+        "DataConfig.validation_fraction=0.1",
+        "TrainConfig.steps=4",
+        "TrainConfig.batch=4",
+        "TrainConfig.log_every=1",
+        "TrainConfig.eval_every=2",
+        "TrainConfig.eval_windows=2",
+        "TrainConfig.checkpoint_every=2",
+        "OptimConfig.warmup_steps=1",
+        "EvaluateConfig.windows=4",
+        "SampleConfig.max_tokens=4",
+    )
+]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands() -> list[list[str]]:
+    """The `baichuan-jax` commands in the README's code blocks, without comments, continued lines joined."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("baichuan-jax ")]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name)
+def test_every_config_loads_and_rebuilds(path, tmp_path):
+    loaded = load(path, (), RunConfig)
+    (tmp_path / "again.gin").write_text(loaded.text, encoding="utf-8")
+    assert load(tmp_path / "again.gin", (), RunConfig).config == loaded.config
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name)
+def test_a_run_file_states_its_command_cost_and_result(path):
+    head = path.read_text(encoding="utf-8").split("\ninclude", 1)[0]
+    for word in ("Command: ", "Cost: ", "Result: "):
+        assert f"# {word}" in head
+    assert f"baichuan-jax run {name(path)}" in head
+
+
+@pytest.mark.parametrize("path", RUNS, ids=name)
+def test_every_run_runs(path, tmp_path):
+    run("run", path, f"--set=RunConfig.workdir={tmp_path / 'run'}", *DEBUG)
+    assert all((tmp_path / "run" / stage / "manifest.json").exists() for stage in RECIPES)
+
+
+def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
+    """In order, in one directory that has the texts the README speaks of."""
+    monkeypatch.chdir(tmp_path)
+    write_own_texts(tmp_path / "texts")
+    assert len(commands()) >= 4
+    for arguments in commands():
+        run(*arguments, *DEBUG)
+
+
+def write_own_texts(directory: Path) -> None:
+    """News as compressed JSON lines and books as text files, from the demo corpora."""
+    news = [json.dumps({"text": document.text}) for document in islice(read_demo("zh_news", "reject"), 60)]
+    (directory / "news" / "1998").mkdir(parents=True)
+    (directory / "news" / "1998" / "january.jsonl.gz").write_bytes(gzip.compress("\n".join(news).encode()))
+    (directory / "books").mkdir()
+    for number, document in enumerate(islice(read_demo("en_speeches", "reject"), 20)):
+        (directory / "books" / f"{number}.txt").write_text(document.text, encoding="utf-8")
+
+
+def test_the_readmes_links_exist():
+    links = re.findall(r"\]\(((?!http)[^)#]+)\)", README)
+    assert len(links) > 10
+    for link in links:
+        assert (ROOT / link).exists(), link
