@@ -97,5 +97,5 @@ def _check_enough(cfg: DataConfig, domain: str, funnel: Funnel) -> None:
         raise UserError(
             f"DataConfig.sources[{domain!r}] = {cfg.sources[domain]!r}: {funnel.kept.documents} of "
             f"{funnel.read.documents:,} documents left, expected at least 2, to train and to validate on; "
-            f"removed: {funnel.reasons() or 'none'}"
+            f"removed: {funnel.reasons() or 'none'} (a .txt file is one document: split it, or write JSON lines)"
         )

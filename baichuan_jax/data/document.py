@@ -20,13 +20,18 @@ class Document:
 
 
 def decode(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> tuple[str, int]:
-    """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if they are rejected."""
+    """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if they are rejected.
+
+    source: where `raw` stands, for the message; the line is added if `raw` has several.
+    """
     try:
         return raw.decode(), 0
     except UnicodeDecodeError as error:
         if invalid_utf8 == "reject":
+            line = raw.count(b"\n", 0, error.start) + 1
+            place = f"{source}:{line}" if b"\n" in raw[:-1] else source
             raise UserError(
-                f"{source}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8; convert the file, or put U+FFFD "
+                f"{place}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8; convert the file, or put U+FFFD "
                 "for such bytes: DataConfig.invalid_utf8 = 'replace'"
             ) from None
     text = raw.decode(errors="replace")

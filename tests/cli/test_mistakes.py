@@ -73,12 +73,22 @@ def test_a_truncated_gzip(capsys, config, tmp_path):
 
 def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, config, tmp_path):
     lines = (tmp_path / "zh.jsonl").read_bytes().split(b"\n")
-    lines[2] = lines[2].replace("中".encode(), b"\xff", 1) if "中".encode() in lines[2] else b'{"text": "\xff"}'
+    lines[2] = lines[2].replace("。".encode(), b"\xff", 1)
     (tmp_path / "bad.jsonl").write_bytes(b"\n".join(lines))
     sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.jsonl')} }"
     error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.invalid_utf8=reject")
-    assert "bad.jsonl:3" in error
-    assert main(["data", str(config), "--set", sources, "--set", "DataConfig.invalid_utf8=replace"]) in (0, 2)
+    assert "bad.jsonl:3: byte" in error
+    assert "DataConfig.invalid_utf8" in error
+    assert main(["data", str(config), "--set", sources, "--set", "DataConfig.invalid_utf8=replace"]) == 0
+    funnel = json.loads((tmp_path / "run" / "data" / "result.json").read_text())["funnel"]
+    assert funnel["zh"]["replaced"] == 1
+
+
+def test_invalid_utf8_in_a_text_file_names_the_line(capsys, config, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xff\nthree\n")
+    sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.txt')} }"
+    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.invalid_utf8=reject")
+    assert "bad.txt:2: byte 8 (0xff)" in error
 
 
 def test_an_empty_corpus(capsys, config, tmp_path):
