@@ -1,14 +1,16 @@
 """Speed of the input side: encoding text to token shards, and loading batches from them.
 
-Command: make bench   (or: python -m experiments.bench_input). Encodes the demo corpus's cleaned text with the
-quickstart's tokenizer, beside raw SentencePiece on the same texts in memory; then reads batches of 32 x 2,048.
-Needs a finished `make quickstart`. Cost: about a minute.
+Command: make bench   (or: python -m experiments.bench_input [CONFIG]). Encodes the run's cleaned text with the run's
+tokenizer, beside raw SentencePiece on the same texts in memory; then reads batches of 256 sequences.
+Needs a finished run, by default `make quickstart`. Cost: about a minute.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import sentencepiece
@@ -18,7 +20,6 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens
-from baichuan_jax.train.config import MixConfig, TrainConfig
 from baichuan_jax.train.input import Batches
 from baichuan_jax.train.input import load as load_batches
 
@@ -44,10 +45,10 @@ def encode(config: RunConfig, workdir: Path) -> None:
     print(f"encode {size:.0f} MB: stage {rate:.1f} MB/s, SentencePiece alone {raw_rate:.1f}: {rate / raw_rate:.0%}")
 
 
-def read(workdir: Path, steps: int = 200) -> None:
+def read(config: RunConfig, workdir: Path, steps: int = 200) -> None:
     """Prints tokens per second through the sampler, the memory maps and grain."""
-    cfg = TrainConfig(steps=steps, batch=32, length=2048)
-    loader = load_batches(cfg, Batches(cfg, MixConfig(), TokenStore(workdir / "tokens")))
+    cfg = replace(config.train, steps=steps, batch=256, accumulate=1)
+    loader = load_batches(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
     next(loader)
     start = time.perf_counter()
     count = sum(1 for _ in loader)
@@ -56,12 +57,12 @@ def read(workdir: Path, steps: int = 200) -> None:
 
 def main() -> None:
     """Measures both."""
-    config = load("configs/runs/quickstart.gin", (), RunConfig).config
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
+    config = load(arguments.parse_args().config, (), RunConfig).config
     workdir = Path(config.workdir)
-    if not (workdir / "tokens" / "manifest.json").exists():
-        raise SystemExit(f"{workdir}/tokens is not there; run make quickstart first")
     encode(config, workdir)
-    read(workdir)
+    read(config, workdir)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Tokens per second of the train step, beside PyTorch with Hugging Face transformers on the same shape.
 
-Command: make bench   (or: python -m experiments.bench_train [--steps N]); the peer needs torch and transformers.
-Both run float32 AdamW with clipping on the decoder of configs/model/quickstart.gin, in turn, step by step, so that a
-noisy machine is noisy for both. Cost: about two minutes on two cores.
+Command: make bench   (or: python -m experiments.bench_train [CONFIG] [--steps N]). The peer needs torch and
+transformers, which the project does not install. Both run float32 AdamW with clipping on the decoder of a config (the
+quickstart's), in turn, step by step, so that a noisy machine is noisy for both. Cost: two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ def main() -> None:
     """Prints the median tokens per second of each, and the median of their ratios, step by step."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--steps", type=int, default=20, help="timed steps of each (default 20)")
-    steps = arguments.parse_args().steps
-    config = load("configs/runs/quickstart.gin", (), RunConfig).config
+    arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
+    steps = (parsed := arguments.parse_args()).steps
+    config = load(parsed.config, (), RunConfig).config
     shape = (config.train.batch, config.train.length + 1)
     tokens = config.train.batch * config.train.length
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
+
+MENDABLE = (PermissionError, NotADirectoryError, FileExistsError)  # of the machine, like a full disk; no bug of ours
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
     except UserError as error:
         print(f"baichuan-jax: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if not isinstance(error, MENDABLE) and error.errno != errno.ENOSPC:
+            raise
+        print(f"baichuan-jax: {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
         print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)

@@ -70,12 +70,13 @@ class Pipeline:
         return tuple(dict.fromkeys(path for spec in specs for path in source_files(spec)))
 
     def check(self, names: tuple[str, ...]) -> None:
-        """Finds what would fail later, and writes nothing.
+        """Finds what would fail later in these stages and those they need, and writes nothing.
 
         Raises UserError on a workdir of another config, on missing sources, or on devices that do not fit.
         """
-        unfinished = [name for name in names if not self.stage(name).complete()]
-        if "train" in unfinished:
+        needed = _with_needs(names)
+        unfinished = [name for name in RECIPES if name in needed and not self.stage(name).complete()]
+        if "train" in names and "train" in unfinished:
             _module("train").check(self.config)
 
     def run(self, name: str, on_done: Callable[[str, dict, bool], None]) -> None:
@@ -88,6 +89,11 @@ class Pipeline:
             self.stage(need).result()
         write_text(self.workdir / CONFIG, self._text)
         on_done(name, *stage.run(lambda directory: _module(name).build(self.config, self.workdir, directory)))
+
+
+def _with_needs(names: tuple[str, ...]) -> set[str]:
+    needs = [_with_needs(RECIPES[name].needs) for name in names]
+    return set(names).union(*needs)
 
 
 def _module(name: str) -> ModuleType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,9 +56,9 @@ class Stage:
             return False
         if not finished and not self.resumable:
             return False
-        for difference in _differences(started, self.made_from(started["files"])):
+        if differences := _differences(started, self.made_from(started["files"])):
             raise UserError(
-                f"{self.directory} was made with another config: {difference}. Choose another workdir "
+                f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another workdir "
                 f"(--set RunConfig.workdir=...), restore the old value, or delete {self.directory} to redo this stage "
                 "and those after it"
             )
@@ -93,9 +94,9 @@ class Stage:
 
     @cached_property
     def identity(self) -> str:
-        """Digest of everything the outputs depend on, content only (modification times left out)."""
+        """Digest of everything the outputs depend on; of source files the names and contents, not where they lie."""
         made = self.made_from((self.started() or {}).get("files"))
-        made["files"] = {path: entry["sha256"] for path, entry in made["files"].items()}
+        made["files"] = _contents(made["files"])
         return digest(repr(made))
 
 
@@ -108,13 +109,17 @@ def _differences(old: dict, new: dict) -> list[str]:
             found.append(f"{name} was {before.get(name)}, is now {after.get(name)}")
     for name in sorted(old["inputs"].keys() | new["inputs"].keys()):
         if old["inputs"].get(name) != new["inputs"].get(name):
-            found.append(f"its input, stage {name!r}, has been made again since")
-    before, after = ({path: entry["sha256"] for path, entry in made["files"].items()} for made in (old, new))
-    for path in sorted(before.keys() | after.keys()):
-        if before.get(path) != after.get(path):
-            change = "is new" if path not in before else "is gone" if path not in after else "has changed"
-            found.append(f"source file {path} {change} since")
+            found.append(f"its input, stage {name!r}, is not the one it was made from")
+    before, after = (Counter(_contents(made["files"])) for made in (old, new))
+    gone, new = ({name for name, _ in files} for files in (before - after, after - before))
+    for name in sorted(gone | new):
+        change = "has changed" if name in gone & new else "is new" if name in new else "is gone"
+        found.append(f"source file {name} {change} since")
     return found
+
+
+def _contents(files: dict[str, dict]) -> list[tuple[str, str]]:
+    return sorted((Path(path).name, entry["sha256"]) for path, entry in files.items())
 
 
 def _by_name(settings: list[str]) -> dict[str, str]:

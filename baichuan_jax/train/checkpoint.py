@@ -13,11 +13,18 @@ from baichuan_jax.train.state import TrainState
 
 
 class Checkpoints:
-    """The checkpoints of one run, by step. A context manager: leaving waits for the last write."""
+    """The checkpoints of one run, by step. A context manager: leaving waits for the last write.
 
-    def __init__(self, directory: Path, keep: int = 1):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
-        self._directory = directory.absolute()
+    keep: how many to keep; None only reads. Raises UserError if there is nothing to read.
+    """
+
+    def __init__(self, directory: Path, keep: int | None = None):
+        self._directory, reading = directory.absolute(), keep is None
+        if reading and not directory.is_dir():
+            raise self._none()
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep, create=not reading, read_only=reading, enable_async_checkpointing=not reading
+        )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def __enter__(self) -> Checkpoints:
@@ -55,10 +62,13 @@ class Checkpoints:
         """Returns the parameters of the newest checkpoint alone."""
         return self._restore(params=ocp.args.StandardRestore(abstract))["params"]
 
+    def _none(self) -> UserError:
+        return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
+
     def _restore(self, **items: Any) -> Any:
         step = self.latest()
         if step is None:
-            raise UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
+            raise self._none()
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except (ValueError, KeyError, OSError) as error:

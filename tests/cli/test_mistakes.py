@@ -121,3 +121,15 @@ def test_a_mesh_for_other_devices_is_refused_before_any_work(capsys, config, tmp
     error = mistake(capsys, "run", config, "--set", "MeshConfig.tensor=3")
     assert "number of devices, 8" in error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_workdir_that_cannot_be_one(capsys, config, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    error = mistake(capsys, "data", config, "--set", f"RunConfig.workdir={tmp_path / 'file'}")
+    assert str(tmp_path / "file") in error
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_prompt_before_training(capsys, config, tmp_path):
+    assert "train first" in mistake(capsys, "generate", config, "--prompt", "a")
+    assert not (tmp_path / "run").exists()

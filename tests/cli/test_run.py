@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.metrics import read_metrics
 from tests.cli.small import command, environment, run, write_config
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +70,14 @@ def test_generate_continues_a_prompt(finished):
     done = run("generate", finished[0], "--prompt", "We report")
     assert done.stdout.startswith("We report")
     assert len(done.stdout.strip()) > len("We report")
+
+
+@pytest.mark.parametrize("benchmark", [("bench_train", "--steps", "1"), ("bench_input",)])
+def test_benchmarks_run_and_print_a_rate(finished, benchmark):
+    name, *options = benchmark
+    module = [sys.executable, "-m", f"experiments.{name}", str(finished[0]), *options]
+    done = subprocess.run(module, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
+    assert re.search(r"[\d.]+ (M )?tokens/s", done.stdout)
 
 
 def test_kill_9_then_the_same_command_ends_with_the_same_bits(finished, tmp_path):

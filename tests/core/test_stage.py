@@ -82,13 +82,35 @@ def test_inputs_and_source_files_are_watched(tmp_path):
     source.write_text("one")
     first = stage(tmp_path / "s", inputs={"data": "1"}, files=(source,))
     first.run(lambda directory: {})
-    with pytest.raises(UserError, match="stage 'data', has been made again"):
+    with pytest.raises(UserError, match="stage 'data', is not the one it was made from"):
         stage(tmp_path / "s", inputs={"data": "2"}, files=(source,)).complete()
     os.utime(source, (time.time(), time.time() + 5))
     assert stage(tmp_path / "s", inputs={"data": "1"}, files=(source,)).complete(), "only touched, not changed"
     source.write_text("two")
     with pytest.raises(UserError, match=r"a.txt has changed"):
         stage(tmp_path / "s", inputs={"data": "1"}, files=(source,)).complete()
+
+
+def test_source_files_may_move(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.txt").write_text("one")
+    first = stage(tmp_path / "s", files=(tmp_path / "a" / "x.txt",))
+    first.run(lambda directory: {})
+    identity = first.identity
+    (tmp_path / "a").rename(tmp_path / "b")
+    moved = stage(tmp_path / "s", files=(tmp_path / "b" / "x.txt",))
+    assert moved.complete()
+    assert moved.identity == identity
+
+
+def test_a_new_or_missing_source_file_is_named(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    stage(tmp_path / "s", files=(tmp_path / "a",)).run(lambda directory: {})
+    with pytest.raises(UserError, match="source file b is new since"):
+        stage(tmp_path / "s", files=(tmp_path / "a", tmp_path / "b")).complete()
+    with pytest.raises(UserError, match="source file a is gone since"):
+        stage(tmp_path / "s").complete()
 
 
 def test_identity_depends_on_content_and_not_on_time(tmp_path):

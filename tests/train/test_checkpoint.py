@@ -25,7 +25,7 @@ def equal(a, b) -> None:
 
 def test_restores_onto_another_mesh(tmp_path):
     optimizer, state = trained(layout(8, fsdp=8))
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state, {"next_index": 2})
     other = layout(4, data=1, fsdp=2, tensor=2)
     with Checkpoints(tmp_path) as checkpoints:
@@ -53,11 +53,14 @@ def test_keeps_the_newest(tmp_path):
 def test_none_yet(tmp_path):
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match="no finished checkpoint"):
         checkpoints.restore_params(abstract_params(MODEL, layout(1)))
+    with pytest.raises(UserError, match="no finished checkpoint"):
+        Checkpoints(tmp_path / "none")
+    assert not list(tmp_path.iterdir()), "reading must not write"
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
     optimizer, state = trained(layout(1))
-    with Checkpoints(tmp_path) as checkpoints:
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
         checkpoints.save(state, {})
     for path in (tmp_path / "2" / "params").rglob("*"):
         if path.is_file() and path.stat().st_size > 100:
