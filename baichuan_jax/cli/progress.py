@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from baichuan_jax.train.config import TrainConfig
 
@@ -40,14 +40,12 @@ def data_progress() -> Iterator[Callable[[str, int, int], None]]:
 
 @contextmanager
 def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yields report(record): a bar with loss, tokens/s, MFU by both conventions, bits per byte and time left."""
+    """Yields report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns."""
     columns = (
-        TextColumn("training"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=8),
         MofNCompleteColumn(),
         TextColumn("{task.fields[loss]}"),
         TextColumn("{task.fields[bits]}"),
-        TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(),
     )
@@ -68,8 +66,8 @@ def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None
 
 
 def train_line(record: dict[str, Any]) -> str:
-    """Returns a metrics record in one line."""
+    """Returns a metrics record in one line; the MFU is that of attention in full / of its causal half."""
     if "validation" in record:
-        return f"bits/byte {record['validation_mean']:.3f}"
-    mfu = f"MFU {record['mfu_full']:.1%} full {record['mfu_causal']:.1%} causal"
-    return f"loss {record['loss']:.4f}  {record['tokens_per_second']:,.0f} tok/s  {mfu}"
+        return f"{record['validation_mean']:.3f} bits/byte"
+    mfu = f"MFU {100 * record['mfu_full']:.1f}/{100 * record['mfu_causal']:.1f}%"
+    return f"loss {record['loss']:.3f} {record['tokens_per_second']:,.0f} tok/s {mfu}"

@@ -23,7 +23,7 @@ class Checkpoints:
         if reading and not directory.is_dir():
             raise self._none()
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=keep, create=not reading, read_only=reading, enable_async_checkpointing=not reading
+            max_to_keep=keep, create=not reading, enable_async_checkpointing=not reading
         )
         self._manager = ocp.CheckpointManager(self._directory, options=options)
 
