@@ -1,7 +1,7 @@
 """Speed of the input side: encoding text to token shards, and loading batches from them.
 
 Command: make bench   (or: python -m experiments.bench_input [CONFIG]). Encodes the run's cleaned text with the run's
-tokenizer, beside raw SentencePiece on the same texts in memory; then reads batches of 256 sequences.
+tokenizer, beside raw SentencePiece on the same texts in memory; then loads batches of 256 sequences.
 Needs a finished run, by default `make quickstart`. Cost: about a minute.
 """
 
@@ -42,17 +42,18 @@ def encode(config: RunConfig, workdir: Path) -> None:
         start = time.perf_counter()
         build_tokens(config.tokenizer, corpus, model, Path(directory))
         rate = size / (time.perf_counter() - start)
-    print(f"encode {size:.0f} MB: stage {rate:.1f} MB/s, SentencePiece alone {raw_rate:.1f}: {rate / raw_rate:.0%}")
+    print(f"encode {size:.1f} MB: {rate:.1f} MB/s with reading and writing, SentencePiece alone {raw_rate:.1f}")
 
 
-def read(config: RunConfig, workdir: Path, steps: int = 200) -> None:
+def read(config: RunConfig, workdir: Path, length: int, steps: int = 200) -> None:
     """Prints tokens per second through the sampler, the memory maps and grain."""
-    cfg = replace(config.train, steps=steps, batch=256, accumulate=1)
+    cfg = replace(config.train, steps=steps, batch=256, length=length, accumulate=1)
     loader = load_batches(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
     next(loader)
     start = time.perf_counter()
     count = sum(1 for _ in loader)
-    print(f"loader: {count * cfg.batch * cfg.length / (time.perf_counter() - start) / 1e6:.0f} M tokens/s")
+    rate = count * cfg.batch * cfg.length / (time.perf_counter() - start)
+    print(f"load sequences of {length:,}: {rate / 1e6:.0f} M tokens/s")
 
 
 def main() -> None:
@@ -62,7 +63,8 @@ def main() -> None:
     config = load(arguments.parse_args().config, (), RunConfig).config
     workdir = Path(config.workdir)
     encode(config, workdir)
-    read(config, workdir)
+    for length in (config.train.length, 2048):
+        read(config, workdir, length)
 
 
 if __name__ == "__main__":

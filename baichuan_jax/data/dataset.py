@@ -34,12 +34,15 @@ def read_documents(directory: Path, domain: str, split: Split) -> Iterator[dict[
     if domain not in domains(directory):
         raise UserError(f"no domain {domain!r} in {directory}; it has {', '.join(domains(directory))}")
     import tensorflow_datasets as tfds
+    from tensorflow_datasets.proto.tf_example_generated_pb2 import Example
 
     builder = tfds.builder_from_directory(domain_directory(directory, domain))
-    examples = builder.as_data_source(split=split)
+    # Decoding the protocol buffers here is several times faster than tensorflow-datasets' decoder of any feature.
+    examples = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
     for start in range(0, len(examples), READ_AT_ONCE):
-        for example in examples.__getitems__(range(start, min(start + READ_AT_ONCE, len(examples)))):
-            yield {name: example[name].decode() for name in FIELDS}
+        for raw in examples.__getitems__(range(start, min(start + READ_AT_ONCE, len(examples)))):
+            fields = Example.FromString(raw).features.feature
+            yield {name: fields[name].bytes_list.value[0].decode() for name in FIELDS}
 
 
 def domain_directory(directory: Path, domain: str) -> Path:
