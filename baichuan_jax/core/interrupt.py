@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+# Not what was there before: a shell starts background jobs with SIGINT ignored.
+AT_ONCE = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 class Interrupted(Exception):
     """Work stopped on request, in a state it can be continued from. The message says how."""
@@ -21,16 +24,14 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turns the first Ctrl-C or SIGTERM (preemption) into a request; the second acts as usual."""
+    """Turns the first Ctrl-C or SIGTERM (preemption) into a request; the second acts at once."""
     stop = StopRequest()
-    previous = {}
 
     def ask(number: int, _frame: object) -> None:
         stop.requested = True
-        signal.signal(number, previous[number])
+        signal.signal(number, AT_ONCE[number])
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        previous[number] = signal.signal(number, ask)
+    previous = {number: signal.signal(number, ask) for number in AT_ONCE}
     try:
         yield stop
     finally:
