@@ -14,8 +14,6 @@ from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
 
-MENDABLE = (PermissionError, NotADirectoryError, FileExistsError)  # of the machine, like a full disk; no bug of ours
-
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the whole command line."""
@@ -49,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"baichuan-jax: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if not isinstance(error, MENDABLE) and error.errno != errno.ENOSPC:
+        if error.errno != errno.ENOSPC:
             raise
-        print(f"baichuan-jax: {error.strerror}: {error.filename}", file=sys.stderr)
+        print("baichuan-jax: the disk is full; make room and run the same command to go on", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
         print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)

@@ -11,6 +11,7 @@ from types import ModuleType
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.literal import settings
 from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.data.sources import source_files
@@ -87,7 +88,12 @@ class Pipeline:
         stage = self.stage(name)
         for need in RECIPES[name].needs:
             self.stage(need).result()
-        write_text(self.workdir / CONFIG, self._text)
+        try:
+            write_text(self.workdir / CONFIG, self._text)
+        except OSError as error:
+            raise UserError(
+                f"RunConfig.workdir = {self.config.workdir!r}: cannot write there ({error.strerror})"
+            ) from error
         on_done(name, *stage.run(lambda directory: _module(name).build(self.config, self.workdir, directory)))
 
 
