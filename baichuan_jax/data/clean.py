@@ -1,4 +1,7 @@
-"""The data step: sources, normalisation, rules, exact duplicates, split, dataset. One pass, bounded memory."""
+"""The data step: sources, normalisation, rules, exact and near-duplicates, split, dataset.
+
+Texts are held on disk between the two passes; what stays in memory is some 1.1 kB a document.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import DomainWriter
-from baichuan_jax.data.dedup import Seen, text_hash
+from baichuan_jax.data.dedup import NearDuplicates, Seen, text_hash
 from baichuan_jax.data.funnel import Count, Funnel
 from baichuan_jax.data.normalize import normalize
 from baichuan_jax.data.rules import broken_rule, facts
 from baichuan_jax.data.sources import read_source
 from baichuan_jax.data.split import SPLITS, split_documents
+from baichuan_jax.data.spool import Keyed, Spool
 
 FUNNEL = "funnel.json"
+SPOOL = "spool"  # gone when the step ends
 PROGRESS_EVERY = 100  # documents
 Progress = Callable[[str, int, int], None]
 
@@ -26,37 +31,41 @@ Progress = Callable[[str, int, int], None]
 def build(cfg: DataConfig, directory: Path, progress: Progress | None = None) -> dict:
     """Cleans every domain into a dataset in `directory` (see `dataset.py`) and writes the funnel beside it.
 
-    progress: called now and then as progress(domain, documents read, bytes read). A text that stands in two domains
-    stays in the first. Raises UserError on sources that cannot be read and if too little of a domain is left.
+    progress: called now and then as progress(domain, documents read, bytes read). Of equal texts the first stays, of
+    near-duplicates the longest, whatever domains they are in. Raises UserError on sources that cannot be read and if
+    too little of a domain is left.
     Returns {"domains": {domain: {"documents", "bytes", "train", "validation", "language"}}, "funnel": {domain: ...},
     "documents_per_second", "megabytes_per_second"}; the speeds are of what was read.
     """
     require(bool(cfg.sources), "DataConfig.sources", cfg.sources, "a domain at least, like {'web': 'web/*.jsonl'}")
     start, seen = time.monotonic(), Seen()
-    domains, funnels = {}, {}
-    for domain in cfg.sources:
-        funnel = Funnel()
-        domains[domain] = _clean_domain(cfg, directory, domain, seen, funnel, progress)
-        funnels[domain] = funnel.as_json()
-    write_json(directory / FUNNEL, funnels)
+    funnels = {domain: Funnel() for domain in cfg.sources}
+    with Spool(directory / SPOOL) as spool:
+        copies = NearDuplicates(cfg.near_duplicate)
+        for domain, funnel in funnels.items():
+            for key, document in spool.fill(domain, _kept(cfg, domain, seen, funnel, progress)):
+                copies.add(key, document["text"])
+        copied = copies.find()
+        domains = {
+            domain: _write_domain(cfg, directory, domain, _originals(spool.read(domain), copied, funnel), funnel)
+            for domain, funnel in funnels.items()
+        }
+    written = {domain: funnel.as_json() for domain, funnel in funnels.items()}
+    write_json(directory / FUNNEL, written)
     seconds = time.monotonic() - start
-    read = [funnel["read"] for funnel in funnels.values()]
     return {
         "domains": domains,
-        "funnel": funnels,
-        "documents_per_second": sum(count["documents"] for count in read) / seconds,
-        "megabytes_per_second": sum(count["bytes"] for count in read) / seconds / 1e6,
+        "funnel": written,
+        "documents_per_second": sum(funnel.read.documents for funnel in funnels.values()) / seconds,
+        "megabytes_per_second": sum(funnel.read.bytes for funnel in funnels.values()) / seconds / 1e6,
     }
 
 
-def _clean_domain(
-    cfg: DataConfig, directory: Path, domain: str, seen: Seen, funnel: Funnel, progress: Progress | None
-) -> dict:
+def _write_domain(cfg: DataConfig, directory: Path, domain: str, documents: Iterator[Keyed], funnel: Funnel) -> dict:
     """Writes one domain and returns its counts."""
     counts, languages = {split: Count() for split in SPLITS}, Counter()
     with DomainWriter(directory, domain) as writer:
-        kept = _kept(cfg, domain, seen, funnel, progress)
-        for split, document in split_documents(kept, cfg.validation_fraction):
+        for split, document in split_documents(documents, cfg.validation_fraction):
             writer.write(split, document)
             counts[split].add(len(document["text"].encode()))
             languages[document["language"]] += 1
@@ -69,10 +78,18 @@ def _clean_domain(
     }
 
 
-def _kept(
-    cfg: DataConfig, domain: str, seen: Seen, funnel: Funnel, progress: Progress | None
-) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yields (hash, document as the dataset holds it) of what the rules and the search for duplicates leave."""
+def _originals(documents: Iterator[Keyed], copied: set[int], funnel: Funnel) -> Iterator[Keyed]:
+    """Yields the documents that no other near-duplicate stands for."""
+    for key, document in documents:
+        if key in copied:
+            funnel.remove("near_duplicate", document["text"], document["source"])
+        else:
+            funnel.kept.add(len(document["text"].encode()))
+            yield key, document
+
+
+def _kept(cfg: DataConfig, domain: str, seen: Seen, funnel: Funnel, progress: Progress | None) -> Iterator[Keyed]:
+    """Yields what the rules and the search for exact duplicates leave."""
     for document in read_source(cfg.sources[domain], cfg):
         funnel.read.add(len(document.text.encode()))
         funnel.replaced += document.replaced
@@ -87,7 +104,6 @@ def _kept(
         if reason is not None:
             funnel.remove(reason, document.text, document.source)
             continue
-        funnel.kept.add(len(text.encode()))
         yield key, {"text": text, "id": f"{key:016x}", "source": document.source, "language": known.language}
 
 

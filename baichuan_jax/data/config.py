@@ -20,6 +20,7 @@ class DataConfig:
     tensorflow-datasets dataset; the split defaults to train).
     text_field: the field of JSON lines, Parquet columns and tensorflow-datasets examples that holds the text.
     invalid_utf8: "replace" puts U+FFFD for bytes that are not UTF-8 and counts them; "reject" stops with an error.
+    near_duplicate: Jaccard similarity of two documents from which only the longer stays; 0 looks for none.
     max_bytes: raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it. 0: no limit.
     validation_fraction: expected share of documents held out in every domain, chosen by the hash of their text.
     """
@@ -27,6 +28,7 @@ class DataConfig:
     sources: dict[str, str] = field(default_factory=dict)
     text_field: str = "text"
     invalid_utf8: Literal["replace", "reject"] = "replace"
+    near_duplicate: float = 0.8
     max_bytes: int = 0
     validation_fraction: float = 0.02
 
@@ -41,6 +43,12 @@ class DataConfig:
             "DataConfig.invalid_utf8",
             self.invalid_utf8,
             "'replace' or 'reject'",
+        )
+        require(
+            0 <= self.near_duplicate <= 1,
+            "DataConfig.near_duplicate",
+            self.near_duplicate,
+            "a similarity up to 1, or 0 for none",
         )
         require(self.max_bytes >= 0, "DataConfig.max_bytes", self.max_bytes, "bytes, or 0 for no limit")
         require(

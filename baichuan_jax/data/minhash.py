@@ -1,0 +1,63 @@
+"""MinHash: a short signature of a text, from which the likeness of two texts is estimated (Broder 1997).
+
+The Jaccard similarity of two texts is the share of their shingles that both have; two signatures agree in that share
+of their numbers, on average, with a standard error of sqrt(s (1 - s) / permutations): 0.04 at s = 0.8 and 112.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from baichuan_jax.data.permutation import mix
+from baichuan_jax.data.shingles import BATCH, shingles
+
+PERMUTATIONS = 112  # 14 bands of 8 rows, as Lee et al. and FineWeb
+SEED = 0x5EED
+
+
+def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS) -> np.ndarray:
+    """Returns uint32 [texts, permutations], a row for each text that depends on nothing but this text.
+
+    A text longer than BATCH characters is cut into pieces of that length, and the few shingles that lie across a cut
+    are replaced by those of its two sides. Texts without letters and digits have equal signatures, all 2^32 - 1.
+    """
+    result = np.full((len(texts), permutations), np.iinfo(np.uint32).max, np.uint32)
+    for owners, pieces in _batches(texts):
+        hashes, numbers = shingles(pieces)
+        full = np.flatnonzero(numbers)
+        if full.size:
+            minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], permutations)
+            np.minimum.at(result, np.array(owners)[full], minima)  # .at: a long text owns several pieces
+    return result
+
+
+def _batches(texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
+    """Yields (index of the text, piece of it) for all pieces, as two lists, some BATCH characters at a time."""
+    owners, pieces, size = [], [], 0
+    for index, text in enumerate(texts):
+        for start in range(0, len(text), BATCH - 1):
+            piece = text[start : start + BATCH - 1]
+            owners.append(index)
+            pieces.append(piece)
+            size += len(piece) + 1
+            if size >= BATCH:
+                yield owners, pieces
+                owners, pieces, size = [], [], 0
+    if pieces:
+        yield owners, pieces
+
+
+def _minima(hashes: np.ndarray, starts: np.ndarray, permutations: int) -> np.ndarray:
+    """Returns the least of each permutation of the hashes, uint32 [runs, permutations], of the runs from `starts` on.
+
+    x -> x * a modulo 2^32, a odd, permutes the 32-bit integers. The hashes are random already: the usual "+ b" changes
+    neither bias nor variance of the estimate, as measured with sets of 8 to 2,000, and costs time.
+    """
+    factors = (mix(np.arange(permutations, dtype=np.uint64), SEED) >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+    permuted, minima = np.empty_like(hashes), np.empty((permutations, len(starts)), np.uint32)
+    for factor, row in zip(factors, minima):
+        np.multiply(hashes, factor, out=permuted)
+        np.minimum.reduceat(permuted, starts, out=row)
+    return minima.T
