@@ -73,10 +73,10 @@ def environment(devices: int = 1) -> dict[str, str]:
     return {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "PYTHONUNBUFFERED": "1"}
 
 
-def run(*arguments: object, code: int = 0, devices: int = 1) -> subprocess.CompletedProcess:
+def run(*arguments: object, code: int = 0, devices: int = 1, timeout: float = 300) -> subprocess.CompletedProcess:
     """Runs the command line in a process of its own and checks its exit code."""
     done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment(devices), timeout=300, check=False
+        command(*arguments), capture_output=True, text=True, env=environment(devices), timeout=timeout, check=False
     )
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
