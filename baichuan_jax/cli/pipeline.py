@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,10 +14,11 @@ from baichuan_jax.cli.literal import settings
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
+from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.data.sources import source_files
 
-CONFIG = "config.gin"
+CONFIG, LOCK = "config.gin", ".lock"
 
 
 @dataclass(frozen=True)
@@ -73,28 +75,34 @@ class Pipeline:
     def check(self, names: tuple[str, ...]) -> None:
         """Finds what would fail later in these stages and those they need, and writes nothing.
 
-        Raises UserError on a workdir of another config, on missing sources, or on devices that do not fit.
+        Raises UserError on a workdir of another config, on missing sources, on a stage that must be finished first, or
+        on devices that do not fit.
         """
         needed = _with_needs(names)
         unfinished = [name for name in RECIPES if name in needed and not self.stage(name).complete()]
+        for need in [need for name in names for need in RECIPES[name].needs if need not in names]:
+            self.stage(need).result()
         if "train" in names and "train" in unfinished:
             _module("train").check(self.config)
 
-    def run(self, name: str, on_done: Callable[[str, dict, bool], None]) -> None:
-        """Builds a stage unless it is complete, then calls on_done(name, result, skipped).
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Makes the workdir this process's own while the block runs, and saves the config there.
 
-        Raises UserError if a stage it needs has not finished.
+        Raises UserError if it cannot be written, or another process is at work there.
         """
-        stage = self.stage(name)
-        for need in RECIPES[name].needs:
-            self.stage(need).result()
         try:
-            write_text(self.workdir / CONFIG, self._text)
+            self.workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f"RunConfig.workdir = {self.config.workdir!r}: cannot write there ({error.strerror})"
-            ) from error
-        on_done(name, *stage.run(lambda directory: _module(name).build(self.config, self.workdir, directory)))
+            raise UserError(f"RunConfig.workdir = {self.config.workdir!r}: no directory ({error.strerror})") from error
+        with exclusive(self.workdir / LOCK):
+            write_text(self.workdir / CONFIG, self._text)
+            yield
+
+    def run(self, name: str) -> tuple[dict, bool]:
+        """Builds a stage unless it is complete; returns (result, whether it was skipped)."""
+        build = _module(name).build
+        return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory))
 
 
 def _with_needs(names: tuple[str, ...]) -> set[str]:

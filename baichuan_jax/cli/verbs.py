@@ -21,8 +21,9 @@ def stages(*names: str) -> Verb:
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         pipeline = Pipeline(loaded)
         pipeline.check(names)
-        for name in names:
-            pipeline.run(name, show)
+        with pipeline.open():
+            for name in names:
+                show(name, *pipeline.run(name))
 
     return verb
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from baichuan_jax.cli.main import main
+from baichuan_jax.core.lock import exclusive
 from tests.cli.small import write_config
 
 
@@ -113,8 +114,9 @@ def test_a_workdir_of_another_config(capsys, config, tmp_path):
     assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == before
 
 
-def test_a_verb_before_its_inputs(capsys, config):
+def test_a_verb_before_its_inputs(capsys, config, tmp_path):
     assert "stage 'tokens' has not finished" in mistake(capsys, "train", config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_mesh_for_other_devices_is_refused_before_any_work(capsys, config, tmp_path):
@@ -130,6 +132,15 @@ def test_a_workdir_that_cannot_be_one(capsys, config, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def test_a_workdir_in_which_another_process_is_at_work(capsys, config, tmp_path):
+    (tmp_path / "run").mkdir()
+    with exclusive(tmp_path / "run" / ".lock"):
+        error = mistake(capsys, "data", config)
+        assert "another process is at work in" in error
+        assert not (tmp_path / "run" / "data").exists()
+    assert main(["data", str(config)]) == 0
+
+
 def test_a_prompt_before_training(capsys, config, tmp_path):
-    assert "train first" in mistake(capsys, "generate", config, "--prompt", "a")
+    assert "has not finished" in mistake(capsys, "generate", config, "--prompt", "a")
     assert not (tmp_path / "run").exists()
