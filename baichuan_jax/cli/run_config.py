@@ -41,12 +41,7 @@ class RunConfig:
         )
         for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
-        require(
-            self.optim.warmup_steps < self.train.steps,
-            "OptimConfig.warmup_steps",
-            self.optim.warmup_steps,
-            f"less than TrainConfig.steps = {self.train.steps}",
-        )
+        self.optim.check_steps(self.train.steps)
         unknown = [domain for domain in self.mix.weights if domain not in self.data.sources]
         known = ", ".join(self.data.sources)
         require(not unknown, "MixConfig.weights", self.mix.weights, f"domains of DataConfig.sources ({known})")

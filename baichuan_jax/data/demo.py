@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Document, InvalidUtf8, decode
+from baichuan_jax.data.document import Document, InvalidUtf8, decode, decoded
 from baichuan_jax.data.lines import lines
 from baichuan_jax.data.peoples_daily import articles
 
@@ -68,14 +68,14 @@ def _code_files(root: Path) -> list[Path]:
 
 
 def _read_whole(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
-    yield Document(*_labelled(path.read_bytes(), label, invalid_utf8))
+    yield decoded(path.read_bytes(), label, invalid_utf8)
 
 
 def _read_reviews(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
     """Yields one review for each line."""
     for number, line in lines(path):
         if line.strip():
-            yield Document(*_labelled(line, f"{label}:{number}", invalid_utf8))
+            yield decoded(line, f"{label}:{number}", invalid_utf8)
 
 
 def _read_news(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
@@ -84,11 +84,6 @@ def _read_news(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Do
     for number, article in articles(text.splitlines()):
         yield Document(article, f"{label}:{number}", replaced)
         replaced = 0  # counted once, with the first article
-
-
-def _labelled(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> tuple[str, str, int]:
-    text, replaced = decode(raw, source, invalid_utf8)
-    return text, source, replaced
 
 
 DEMOS = {

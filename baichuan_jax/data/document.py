@@ -19,6 +19,12 @@ class Document:
     replaced: int = 0
 
 
+def decoded(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> Document:
+    """Returns the document that bytes hold. Raises UserError as `decode` does."""
+    text, replaced = decode(raw, source, invalid_utf8)
+    return Document(text, source, replaced)
+
+
 def decode(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> tuple[str, int]:
     """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if they are rejected.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Document, InvalidUtf8, decode
+from baichuan_jax.data.document import Document, InvalidUtf8, decode, decoded
 from baichuan_jax.data.lines import lines
 
 
@@ -56,17 +56,16 @@ def reader(path: Path) -> Callable[[Path, str, InvalidUtf8], Iterator[Document]]
 
 def read_whole(path: Path, text_field: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
     """Yields the file as one document."""
-    text, replaced = decode(path.read_bytes(), str(path), invalid_utf8)
-    yield Document(text, str(path), replaced)
+    yield decoded(path.read_bytes(), str(path), invalid_utf8)
 
 
 def read_json_lines(path: Path, text_field: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
     """Yields one document for each line, a JSON object; blank lines are skipped."""
     for number, line in lines(path):
         source = f"{path}:{number}"
-        decoded, replaced = decode(line, source, invalid_utf8)
-        if decoded.strip():
-            text = _field(_parse(decoded, source), text_field, source)
+        record, replaced = decode(line, source, invalid_utf8)
+        if record.strip():
+            text = _field(_parse(record, source), text_field, source)
             # JSON can hold half of a surrogate pair ("\\ud83d"), which is no character and has no UTF-8.
             text, halves = decode(text.encode(errors="surrogatepass"), source, invalid_utf8)
             yield Document(text, source, replaced + halves)
@@ -113,8 +112,7 @@ def read_parquet(path: Path, text_field: str, invalid_utf8: InvalidUtf8) -> Iter
                 source = f"{path}:{number}"
                 if raw is None:
                     raise UserError(f"{source}: column {text_field!r} is null")
-                text, replaced = decode(raw, source, invalid_utf8)
-                yield Document(text, source, replaced)
+                yield decoded(raw, source, invalid_utf8)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Document, InvalidUtf8, decode
+from baichuan_jax.data.document import Document, InvalidUtf8, decoded
 
 SPEC = re.compile(r"(?P<name>\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?)(@(?P<split>.+))?")
 
@@ -31,8 +31,7 @@ def read_tfds(spec: str, text_field: str, invalid_utf8: InvalidUtf8) -> Iterator
         source = f"{name}@{split}:{index}"
         if not isinstance(example[text_field], bytes):
             raise UserError(f"{source}: field {text_field!r} is not text but {type(example[text_field]).__name__}")
-        text, replaced = decode(example[text_field], source, invalid_utf8)
-        yield Document(text, source, replaced)
+        yield decoded(example[text_field], source, invalid_utf8)
 
 
 def _open(spec: str) -> tuple[Any, str, str]:

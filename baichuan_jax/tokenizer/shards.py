@@ -83,7 +83,7 @@ class TokenStore:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Domain names in the order of the config."""
+        """Domain names, in the order written: sorted, as the corpus lists them."""
         return tuple(self._shards)
 
     def tokens(self, domain: str, split: str) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from baichuan_jax.data.dataset import domains, read_documents
+from baichuan_jax.data.split import SPLITS, Split
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.shards import write_index, write_split
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import sample_lines, train
 
 MODEL = "tokenizer.model"
-SPLITS = ("train", "validation")
 
 
 def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path) -> dict:
@@ -24,7 +25,7 @@ def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path) -> dict
     return {"vocab": tokenizer.vocab, "compression": compression}
 
 
-def _texts(corpus: Path, domain: str, split: str):
+def _texts(corpus: Path, domain: str, split: Split) -> Iterator[str]:
     return (document["text"] for document in read_documents(corpus, domain, split))
 
 

@@ -69,6 +69,11 @@ class OptimConfig:
         require(self.weight_decay >= 0, "OptimConfig.weight_decay", self.weight_decay, "0 or more")
         require(self.warmup_steps >= 0, "OptimConfig.warmup_steps", self.warmup_steps, "0 or more")
 
+    def check_steps(self, steps: int) -> None:
+        """Raises UserError unless the warm-up ends before training of `steps` does."""
+        fewer = f"less than TrainConfig.steps = {steps}"
+        require(self.warmup_steps < steps, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
+
 
 @dataclass(frozen=True)
 class MixConfig:

@@ -23,8 +23,7 @@ class Batches:
             raise UserError(
                 f"no domain has a training sequence of TrainConfig.length = {cfg.length} tokens; lower it or add text"
             )
-        self.weights = mix.weights or sizes
-        self._sampler = MixtureSampler(self.weights, sizes, cfg.seed)
+        self._sampler = MixtureSampler(mix.weights or sizes, sizes, cfg.seed)
         self._batch = cfg.batch
         hosts, host = jax.process_count(), jax.process_index()
         require(cfg.batch % hosts == 0, "TrainConfig.batch", cfg.batch, f"a multiple of the {hosts} hosts")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import jax
 import optax
 
-from baichuan_jax.core.errors import require
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.config import OptimConfig
 
@@ -15,12 +14,7 @@ def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
 
     The first step already learns: step s of the warm-up has rate peak * (s + 1) / warmup_steps.
     """
-    require(
-        cfg.warmup_steps < steps,
-        "OptimConfig.warmup_steps",
-        cfg.warmup_steps,
-        f"fewer than TrainConfig.steps = {steps}",
-    )
+    cfg.check_steps(steps)
     warmup = optax.linear_schedule(cfg.peak_lr / max(1, cfg.warmup_steps), cfg.peak_lr, cfg.warmup_steps - 1)
     cosine = optax.cosine_decay_schedule(cfg.peak_lr, steps - cfg.warmup_steps, alpha=cfg.final_lr_ratio)
     return optax.join_schedules([warmup, cosine], [cfg.warmup_steps]) if cfg.warmup_steps > 1 else cosine
