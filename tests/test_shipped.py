@@ -12,7 +12,7 @@ import pytest
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.data.demo import read_demo
+from baichuan_jax.data.sources.demo import read_demo
 from tests.cli.small import run
 
 ROOT = Path(__file__).parents[1]

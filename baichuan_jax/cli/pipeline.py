@@ -16,7 +16,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
-from baichuan_jax.data.sources import source_files
+from baichuan_jax.data.sources.source import source_files
 
 CONFIG, LOCK = "config.gin", ".lock"
 

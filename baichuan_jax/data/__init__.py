@@ -1,1 +1,1 @@
-"""Text in, text out: sources, normalisation, rules, the cleaned dataset, mixing. Never imports jax."""
+"""Text in, text out: sources, rules, quality, de-duplication, the cleaned dataset, mixing. Never imports jax."""

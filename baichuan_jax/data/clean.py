@@ -14,11 +14,11 @@ from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import DomainWriter
-from baichuan_jax.data.dedup import NearDuplicates, Seen, text_hash
+from baichuan_jax.data.dedup.exact import NearDuplicates, Seen, text_hash
 from baichuan_jax.data.funnel import Count, Funnel
-from baichuan_jax.data.normalize import normalize
-from baichuan_jax.data.rules import broken_rule, facts
-from baichuan_jax.data.sources import read_source
+from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.rules.document import broken_rule, facts
+from baichuan_jax.data.sources.source import read_source
 from baichuan_jax.data.split import SPLITS, split_documents
 from baichuan_jax.data.spool import Keyed, Spool
 

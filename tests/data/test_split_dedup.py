@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.dedup import Seen, text_hash
+from baichuan_jax.data.dedup.exact import Seen, text_hash
 from baichuan_jax.data.split import split_documents
 
 KEYS = st.sets(st.integers(0, 2**64 - 1), min_size=1, max_size=60)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from baichuan_jax.data.permutation import mix
-from baichuan_jax.data.shingles import BATCH, shingles
+from baichuan_jax.data.dedup.shingles import BATCH, shingles
 
 PERMUTATIONS = 112  # 14 bands of 8 rows, as Lee et al. and FineWeb
 SEED = 0x5EED

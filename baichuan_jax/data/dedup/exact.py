@@ -6,8 +6,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from baichuan_jax.data.minhash import PERMUTATIONS, signatures
-from baichuan_jax.data.near_duplicates import duplicates
+from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
+from baichuan_jax.data.dedup.near_duplicates import duplicates
 
 BATCH = 512  # documents whose signatures are computed at once
 

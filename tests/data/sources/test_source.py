@@ -4,7 +4,7 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.sources import read_source, source_files
+from baichuan_jax.data.sources.source import read_source, source_files
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from baichuan_jax.data.characters import BROKEN, DIGIT, HAN, KANA, KINDS, LATIN, LETTER, PUNCTUATION, SPACE, SYMBOL
 from baichuan_jax.data.characters import count_kinds as count
 from baichuan_jax.data.language import identify
-from baichuan_jax.data.normalize import normalize
-from baichuan_jax.data.rules import RULES, broken_rule, facts
+from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.rules.document import RULES, broken_rule, facts
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，比附近的饭店感觉要好得多，下次还会来。"
 EN = (

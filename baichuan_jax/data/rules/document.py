@@ -13,7 +13,7 @@ from functools import cached_property
 
 from baichuan_jax.data.characters import BROKEN, DIGIT, HAN, KANA, LATIN, LETTER, SPACE, SYMBOL, count_kinds
 from baichuan_jax.data.language import Language, identify
-from baichuan_jax.data.limits import LIMITS, Limits
+from baichuan_jax.data.rules.limits import LIMITS, Limits
 
 MOJIBAKE = re.compile("锟斤拷|烫烫烫|Ã[\u0080-\u00bf]|â€")
 BULLETS = ("-", "*", "•", "●", "·", "◆", "■", "▲")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data import minhash
-from baichuan_jax.data.minhash import PERMUTATIONS, signatures
-from baichuan_jax.data.shingles import BATCH, TOKENS, shingles
+from baichuan_jax.data.dedup import minhash
+from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
+from baichuan_jax.data.dedup.shingles import BATCH, TOKENS, shingles
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，下次还会来。"
 EN = "It is with great satisfaction that I report to you on the state of the Union."

@@ -12,7 +12,7 @@ from typing import Any
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.document import Document, InvalidUtf8, decode, decoded
-from baichuan_jax.data.lines import lines
+from baichuan_jax.data.sources.lines import lines
 
 
 def find_files(pattern: str) -> tuple[Path, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.document import Document, InvalidUtf8, decode, decoded
-from baichuan_jax.data.lines import lines
-from baichuan_jax.data.peoples_daily import articles
+from baichuan_jax.data.sources.lines import lines
+from baichuan_jax.data.sources.peoples_daily import articles
 
 # Parts of the standard library that are tests, tables made by a program, or other people's packages.
 NOT_CODE = {"test", "tests", "idle_test", "encodings", "pydoc_data", "site-packages", "dist-packages", "__pycache__"}

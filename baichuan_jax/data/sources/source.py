@@ -7,10 +7,10 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.demo import demo_files, read_demo
+from baichuan_jax.data.sources.demo import demo_files, read_demo
 from baichuan_jax.data.document import Document
-from baichuan_jax.data.files import find_files, read_file
-from baichuan_jax.data.tfds_source import read_tfds, tfds_files
+from baichuan_jax.data.sources.files import find_files, read_file
+from baichuan_jax.data.sources.tfds_source import read_tfds, tfds_files
 
 
 def source_files(spec: str) -> tuple[Path, ...]:

@@ -13,7 +13,7 @@ CODE = """
 import json, sys
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.sources import read_source, source_files
+from baichuan_jax.data.sources.source import read_source, source_files
 
 def attempt(spec, **settings):
     try:

@@ -1,0 +1,1 @@
+"""Duplicates: equal texts, near-duplicate documents and sentences."""

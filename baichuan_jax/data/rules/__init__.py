@@ -1,0 +1,1 @@
+"""Normalisation, and heuristic rules for documents and sentences."""
