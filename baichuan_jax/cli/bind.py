@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
-from baichuan_jax.cli.suggest import did_you_mean, nearest
 from baichuan_jax.cli.typecheck import Mismatch, convert
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.suggest import did_you_mean, nearest
 
 
 @dataclass(frozen=True)
