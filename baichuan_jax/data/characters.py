@@ -1,26 +1,45 @@
-"""Kinds of characters, counted in one pass over a text."""
+"""Kinds of characters, counted in one pass over many texts."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 # Kinds: ideographs; Japanese kana; A-Z a-z; letters of any other sort (accents, Greek, Hangul) and their marks; digits;
-# spaces and line ends; punctuation; symbols (+ $ ★) with everything rarer; signs of wrong decoding: U+FFFD and the
-# private-use characters that a wrong table of Chinese turns bytes into.
-HAN, KANA, LATIN, LETTER, DIGIT, SPACE, PUNCTUATION, SYMBOL, BROKEN = range(9)
-KINDS = 9
+# spaces; line ends; marks that end a sentence or a clause; brackets and semicolons, which code is full of; other
+# punctuation; symbols (+ $ ★) with everything rarer; signs of wrong decoding: U+FFFD and the private-use characters
+# that a wrong table of Chinese turns bytes into.
+HAN, KANA, LATIN, LETTER, DIGIT, SPACE, NEWLINE, STOP, BRACKET, PUNCTUATION, SYMBOL, BROKEN = range(12)
+KINDS = 12
 TABLE = 0x33480  # characters above the last assigned block of ideographs count as SYMBOL
 
+_BY_CHARACTER = {
+    "\t": SPACE,
+    "\n": NEWLINE,
+    "\ufffd": BROKEN,
+    "〇": HAN,
+    **dict.fromkeys(".!?:。！？…：；．｡", STOP),
+    **dict.fromkeys("()[]{};", BRACKET),
+}
 _BY_CATEGORY = {"Co": BROKEN, "L": LETTER, "M": LETTER, "N": DIGIT, "Z": SPACE, "P": PUNCTUATION}
+
+
+def points(texts: Sequence[str]) -> np.ndarray:
+    """Returns the characters of all texts, uint32, with a line end after each text."""
+    return np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le"), np.uint32)
+
+
+def kinds(characters: np.ndarray) -> np.ndarray:
+    """Returns the kind of each character, uint8."""
+    return _table().take(characters, mode="clip")
 
 
 def count_kinds(text: str) -> list[int]:
     """Returns the number of characters of each kind."""
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    return np.bincount(_table()[np.minimum(points, TABLE - 1)], minlength=KINDS).tolist()
+    return np.bincount(kinds(points([text]))[:-1], minlength=KINDS).tolist()
 
 
 @cache
@@ -29,14 +48,12 @@ def _table() -> np.ndarray:
 
 
 def _kind(character: str) -> int:
+    if character in _BY_CHARACTER:
+        return _BY_CHARACTER[character]
     if character.isascii() and character.isalpha():
         return LATIN
-    if character in "\n\t":
-        return SPACE
-    if character == "\ufffd":
-        return BROKEN
     name = unicodedata.name(character, "")
-    if name.startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")) or character == "〇":
+    if name.startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")):
         return HAN
     if name.startswith(("HIRAGANA LETTER", "KATAKANA LETTER")):
         return KANA

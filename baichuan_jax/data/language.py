@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, get_args
 
-from baichuan_jax.data.characters import HAN, KANA, LATIN, LETTER
+from baichuan_jax.data.characters import BRACKET, HAN, KANA, LATIN, LETTER, NEWLINE, SYMBOL
 
 Language = Literal["zh", "en", "code", "other"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-SAMPLE = 8000  # characters looked at for code and for English words, from the middle: code often begins with prose
+SAMPLE = 8000  # characters looked at, from the middle: code often begins with prose
+FEW = 800  # characters that show most English texts to be English
+CODE_MARKS = 0.01  # of the characters; of the standard library, three files in a thousand have fewer, all of them prose
 CODE_LINE = re.compile(
     r"^[ \t]*(?:"
     r"(?:def|class|import|from|return|elif|else|except|raise|for|while|if|with|const|let|var|fn|func|public|private"
@@ -21,26 +24,34 @@ CODE_LINE = re.compile(
     re.MULTILINE,
 )
 FULL_LINE = re.compile(r"^.*\S", re.MULTILINE)
-WORD = re.compile(r"[A-Za-z]+")
-ENGLISH = re.compile(r"\b(?:an?|and|are|as|by|for|from|has|is|not|of|or|that|the|this|to|was|we|with)\b")
+ENGLISH = frozenset("a an and are as by for from has is not of or that the this to was we with".split())
 
 
 def identify(text: str, kinds: list[int]) -> Language:
     """Returns the language of a text whose characters `kinds` counts (`characters.count_kinds`)."""
-    han, kana, latin, letter = (kinds[kind] for kind in (HAN, KANA, LATIN, LETTER))
-    start = max(0, (len(text) - SAMPLE) // 2)
-    sample = text[start : start + SAMPLE]
-    if _is_code(sample):
+    if kinds[NEWLINE] >= 3 and kinds[BRACKET] + kinds[SYMBOL] >= CODE_MARKS * len(text) and is_code(text):
         return "code"
+    han, kana, latin, letter = kinds[HAN], kinds[KANA], kinds[LATIN], kinds[LETTER]
     if 2 * kana > han or 2 * letter > latin + 3 * han:
         return "other"
     if 4 * han >= latin:  # a Chinese text may name many foreign products; their names are longer than its words
         return "zh" if han else "other"
     # Short texts may hold none of these words; French and German hold few of them, English one in three.
-    return "en" if len(ENGLISH.findall(sample.lower())) >= len(WORD.findall(sample)) // 10 else "other"
+    return "en" if _is_english(_middle(text, FEW)) or _is_english(_middle(text, SAMPLE)) else "other"
 
 
-def _is_code(sample: str) -> bool:
-    """True if a quarter of the lines look like statements, and there are some lines."""
+def is_code(text: str) -> bool:
+    """True if a quarter of the lines in the middle of a text look like statements, and there are some lines."""
+    sample = _middle(text, SAMPLE)
     full = len(FULL_LINE.findall(sample))
     return full >= 4 and 4 * len(CODE_LINE.findall(sample)) >= full
+
+
+def _is_english(sample: str) -> bool:
+    words = sample.lower().split()
+    return sum(map(ENGLISH.__contains__, words)) >= len(words) // 10
+
+
+def _middle(text: str, size: int) -> str:
+    start = max(0, (len(text) - size) // 2)
+    return text[start : start + size]

@@ -1,4 +1,4 @@
-"""Heuristic rules: the first step of cleaning. A rule looks at one document and says whether it breaks it.
+"""Heuristic rules for documents. A rule looks at one and says whether it breaks it.
 
 The thresholds are per language, in `limits.py`: English ones applied to Chinese keep nothing.
 """
@@ -6,130 +6,102 @@ The thresholds are per language, in `limits.py`: English ones applied to Chinese
 from __future__ import annotations
 
 import re
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
-from baichuan_jax.data.characters import BROKEN, DIGIT, HAN, KANA, LATIN, LETTER, SPACE, SYMBOL, count_kinds
-from baichuan_jax.data.language import Language, identify
+from baichuan_jax.data.characters import BRACKET, BROKEN, DIGIT, HAN, LETTER, PUNCTUATION, STOP, SYMBOL
+from baichuan_jax.data.rules.blocked import BlockedWords
+from baichuan_jax.data.rules.config import FilterConfig
+from baichuan_jax.data.rules.facts import LINES, Facts
 from baichuan_jax.data.rules.limits import LIMITS, Limits
+from baichuan_jax.data.rules.repetition import repeated_share
 
 MOJIBAKE = re.compile("锟斤拷|烫烫烫|Ã[\u0080-\u00bf]|â€")
-BULLETS = ("-", "*", "•", "●", "·", "◆", "■", "▲")
-ELLIPSES = ("...", "…", "。。。")
-FEW_LINES = 5
-COMPRESSED_SAMPLE = 1 << 16  # bytes that are compressed to see how repetitive a text is
+PROSE = 200  # letters from which a text ought to have punctuation
+FEW_LINES, SOME_LINES = 5, 100  # below them lines say nothing about a list; nor about an index, as a poem is none
 
 
-@dataclass(frozen=True)
-class Facts:
-    """A normalised text and what the rules share. kinds: characters of each kind."""
+class DocumentRules:
+    """The rules for documents."""
 
-    text: str
-    kinds: list[int]
+    def __init__(self, cfg: FilterConfig):
+        self._blocked = BlockedWords(cfg.blocked_words)
+        self._max_blocked = cfg.max_blocked
 
-    @cached_property
-    def language(self) -> Language:
-        return identify(self.text, self.kinds)
+    def broken(self, facts: Facts, pruned: int = 0) -> str | None:
+        """Returns the name of the first rule that a document breaks, or None if it keeps them all.
 
-    @cached_property
-    def lines(self) -> list[str]:
-        """The lines that are not blank, without the spaces around them."""
-        return [stripped for line in self.text.split("\n") if (stripped := line.strip())]
-
-    @property
-    def letters(self) -> int:
-        return sum(self.kinds[kind] for kind in (HAN, KANA, LATIN, LETTER))
-
-    @property
-    def visible(self) -> int:
-        """Characters that are not white space."""
-        return max(1, sum(self.kinds) - self.kinds[SPACE])
+        pruned: characters that `prune` took out of it.
+        """
+        limits = LIMITS[facts.language]
+        if pruned > limits.max_pruned_share * (pruned + len(facts.text)):
+            return "boilerplate"
+        reason = _by_characters(facts, limits) or _by_lines(facts, limits) or _by_text(facts, limits)
+        if reason is None and self._blocked.count(facts.text) > self._max_blocked:
+            return "blocked_words"
+        return reason
 
 
-def facts(text: str) -> Facts:
-    """Returns the facts of a normalised text."""
-    return Facts(text, count_kinds(text))
+def _by_characters(facts: Facts, limits: Limits) -> str | None:
+    kinds, letters, visible = facts.kinds, facts.letters, facts.visible
+    punctuation = kinds[STOP] + kinds[BRACKET] + kinds[PUNCTUATION]
+    if letters < limits.min_letters:
+        return "too_short"
+    if len(facts.text) > limits.max_characters:
+        return "too_long"
+    if kinds[BROKEN] > limits.max_broken_share * visible:
+        return "broken_text"  # bytes that were not UTF-8
+    if letters < limits.min_letter_share * visible:
+        return "few_letters"
+    if kinds[DIGIT] > limits.max_digit_share * visible:
+        return "many_digits"
+    if kinds[SYMBOL] > limits.max_symbol_share * visible:
+        return "many_symbols"
+    if letters >= PROSE and punctuation < limits.min_punctuation * visible:
+        return "little_punctuation"
+    return None
 
 
-def broken_rule(facts: Facts) -> str | None:
-    """Returns the name of the first rule that a document breaks, or None if it keeps them all."""
-    limits = LIMITS[facts.language]
-    return next((name for name, breaks in RULES.items() if breaks(facts, limits)), None)
+def _by_lines(facts: Facts, limits: Limits) -> str | None:
+    words, lines, bullets, ellipses, loose, longest = facts.layout
+    if not limits.min_word * words <= facts.visible <= limits.max_word * words:
+        return "word_length"
+    if facts.visible > limits.max_sentence * (facts.kinds[STOP] + lines):
+        return "long_sentences"  # key words have no end; a line is taken for a sentence, so that headings have
+    if longest > limits.max_line:
+        return "long_lines"
+    if lines >= FEW_LINES and bullets > limits.max_bullet_share * lines:
+        return "bullets"
+    if lines >= FEW_LINES and ellipses > limits.max_ellipsis_share * lines:
+        return "ellipses"
+    if lines >= SOME_LINES and loose > limits.max_loose_share * lines:
+        return "loose_lines"
+    return None
 
 
-def _too_short(facts: Facts, limits: Limits) -> bool:
-    return facts.letters < limits.min_letters
+def _by_text(facts: Facts, limits: Limits) -> str | None:
+    text = facts.text
+    if text.count("orem ipsum") > limits.max_placeholders * len(text):
+        return "placeholder"  # text without meaning that fills the pages of unfinished sites
+    if _mojibake(facts) > limits.max_broken_share * facts.visible:
+        return "broken_text"  # bytes that were decoded with the wrong table at some time in the past
+    if facts.layout[LINES] > 1 and _repeated_lines(text) > limits.max_repeated_share * facts.visible:
+        return "repeated_lines"
+    if repeated_share(text, facts.language) > limits.max_repeated_runs:
+        return "repetitive"
+    return None
 
 
-def _too_long(facts: Facts, limits: Limits) -> bool:
-    return len(facts.text) > limits.max_characters
+def _mojibake(facts: Facts) -> int:
+    # Looking for plain strings first is several times faster than the pattern.
+    text = facts.text
+    wrong_han = facts.kinds[HAN] and ("锟斤" in text or "烫烫" in text)
+    wrong_latin = facts.kinds[LETTER] and ("Ã" in text or "â€" in text)
+    return len(MOJIBAKE.findall(text)) if wrong_han or wrong_latin else 0
 
 
-def _broken_text(facts: Facts, limits: Limits) -> bool:
-    """Bytes that were not UTF-8, or were decoded with the wrong table at some time in the past."""
-    broken = facts.kinds[BROKEN] + len(MOJIBAKE.findall(facts.text))
-    return broken > limits.max_broken_share * facts.visible
-
-
-def _few_letters(facts: Facts, limits: Limits) -> bool:
-    return facts.letters < limits.min_letter_share * facts.visible
-
-
-def _many_digits(facts: Facts, limits: Limits) -> bool:
-    return facts.kinds[DIGIT] > limits.max_digit_share * facts.visible
-
-
-def _many_symbols(facts: Facts, limits: Limits) -> bool:
-    return facts.kinds[SYMBOL] > limits.max_symbol_share * facts.visible
-
-
-def _word_length(facts: Facts, limits: Limits) -> bool:
-    words = facts.text.split()
-    return not limits.min_word <= facts.visible / max(1, len(words)) <= limits.max_word
-
-
-def _long_lines(facts: Facts, limits: Limits) -> bool:
-    return max(map(len, facts.lines)) > limits.max_line
-
-
-def _bullets(facts: Facts, limits: Limits) -> bool:
-    return _share_of_lines([line.startswith(BULLETS) for line in facts.lines]) > limits.max_bullet_share
-
-
-def _ellipses(facts: Facts, limits: Limits) -> bool:
-    return _share_of_lines([line.endswith(ELLIPSES) for line in facts.lines]) > limits.max_ellipsis_share
-
-
-def _share_of_lines(hits: list[bool]) -> float:
-    """Returns the share of lines that hit; 0 of a text with few lines: one line says nothing about a list."""
-    return sum(hits) / len(hits) if len(hits) >= FEW_LINES else 0.0
-
-
-def _repeated_lines(facts: Facts, limits: Limits) -> bool:
-    """Characters in lines that stand there already, as a share of all."""
-    repeated = sum(map(len, facts.lines)) - sum(map(len, set(facts.lines)))
-    return repeated > limits.max_repeated_share * facts.visible
-
-
-def _repetitive(facts: Facts, limits: Limits) -> bool:
-    """Repeated phrases: such text compresses far below what any prose does."""
-    sample = facts.text.encode()[:COMPRESSED_SAMPLE]
-    return len(zlib.compress(sample, 1)) < limits.min_compressed_share * len(sample)
-
-
-RULES: dict[str, Callable[[Facts, Limits], bool]] = {
-    "too_short": _too_short,
-    "too_long": _too_long,
-    "broken_text": _broken_text,
-    "few_letters": _few_letters,
-    "many_digits": _many_digits,
-    "many_symbols": _many_symbols,
-    "word_length": _word_length,
-    "long_lines": _long_lines,
-    "bullets": _bullets,
-    "ellipses": _ellipses,
-    "repeated_lines": _repeated_lines,
-    "repetitive": _repetitive,
-}
+def _repeated_lines(text: str) -> int:
+    """Returns the number of characters in lines that stand in the text already."""
+    lines = text.split("\n")
+    distinct = set(lines)
+    if len(distinct) == len(lines):
+        return 0
+    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in distinct)

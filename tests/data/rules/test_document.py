@@ -2,14 +2,21 @@
 
 import inspect
 import random
+import re
+from itertools import islice
 
 import pytest
 
-from baichuan_jax.data.characters import BROKEN, DIGIT, HAN, KANA, KINDS, LATIN, LETTER, PUNCTUATION, SPACE, SYMBOL
-from baichuan_jax.data.characters import count_kinds as count
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.data import characters
+from baichuan_jax.data.characters import KINDS, count_kinds
 from baichuan_jax.data.language import identify
+from baichuan_jax.data.rules import document
+from baichuan_jax.data.rules.config import FilterConfig
+from baichuan_jax.data.rules.document import DocumentRules
+from baichuan_jax.data.rules.facts import facts, facts_batch
 from baichuan_jax.data.rules.normalize import normalize
-from baichuan_jax.data.rules.document import RULES, broken_rule, facts
+from baichuan_jax.data.sources.demo import read_demo
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，比附近的饭店感觉要好得多，下次还会来。"
 EN = (
@@ -19,6 +26,10 @@ EN = (
 CODE = inspect.getsource(random)
 FR = "Le conseil municipal a décidé hier soir que les écoles de la ville seraient fermées à cause de la neige."
 JA = "これは日本語の文章です。ひらがなとカタカナが混ざっています。"
+POEM = (
+    "河边的风又吹过来了\n吹动了树上的叶子\n孩子们在草地上奔跑，\n手里拿着纸做的风车\n天慢慢地黑了\n"
+    "河边的风又吹过来了\n谁家的灯先亮起来，\n照着回家的小路\n母亲站在门口等着\n天慢慢地黑了"
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +39,7 @@ JA = "これは日本語の文章です。ひらがなとカタカナが混ざ�
         ("用vista系统，装了office 2003和photoshop", "zh"),
         (EN, "en"),
         ("waste of my money. My children", "en"),
+        ("Tables 1 2 3 x y z q w " * 50 + EN * 30, "en"),
         (CODE, "code"),
         (FR, "other"),
         (JA, "other"),
@@ -36,14 +48,18 @@ JA = "これは日本語の文章です。ひらがなとカタカナが混ざ�
     ],
 )
 def test_language(text, language):
-    assert identify(text, count(text)) == language
+    assert identify(text, count_kinds(text)) == language
 
 
 def test_kinds():
-    kinds = dict.fromkeys(range(KINDS), 0) | {
-        HAN: 3, KANA: 2, LATIN: 2, LETTER: 3, DIGIT: 3, SPACE: 3, PUNCTUATION: 2, SYMBOL: 2, BROKEN: 2,
-    }  # fmt: skip
-    assert count("你〇𠀀かナaZéЖ한1½Ⅷ \n\t，.~😀\ufffd\ue000") == list(kinds.values())
+    counts = count_kinds("你〇𠀀かナaZéЖ한1½Ⅷ \n\t。.：(;，-~😀\ufffd\ue000")
+    assert len(counts) == KINDS
+    names = "HAN KANA LATIN LETTER DIGIT SPACE NEWLINE STOP BRACKET PUNCTUATION SYMBOL BROKEN".split()
+    assert [counts[getattr(characters, name)] for name in names] == [3, 2, 2, 3, 3, 2, 1, 3, 2, 2, 2, 2]
+
+
+def broken(text, pruned=0, **settings):
+    return DocumentRules(FilterConfig(**settings)).broken(facts(normalize(text)), pruned)
 
 
 # At least one text for every rule.
@@ -54,23 +70,30 @@ REMOVED = {
     "few_letters": ["上面的点评是别的" + "！？" * 20, "川长征46.04\n南白药39.82\n明胶33.41\n物资26.40\n张家界25.68"],
     "many_digits": ["共收到2008年4月28日的信1256件其中退回给本人337件后来剩下919件"],
     "many_symbols": ["就是房间的灯光太不满意" + "~" * 8],
+    "little_punctuation": [ZH.replace("，", "").replace("。", "") * 6, "\n".join(re.findall(r"\w+", EN * 3))],
     "word_length": [" ".join("abcdefghijklmnop" for _ in range(8)), " ".join("a b c d e" for _ in range(20))],
-    "long_lines": [CODE + "x = '" + "abcdefghijklmnopqrstuvwxyz" * 50 + "'\n"],
+    "long_sentences": ["，".join(f"{word}批发" for word in ["手机", "电脑", "服装", "食品"] * 30),
+                       ", ".join(f"cheap price {number} list" for number in range(100, 250))],
+    "long_lines": [CODE + "x = '" + "abcdefghijklmnopqrstuvwxyz" * 250 + "'\n"],
     "bullets": ["\n".join(f"- point number {word} of the list" for word in EN.split())],
     "ellipses": ["\n".join(f"{part} and more of it in the rest..." for part in EN.split(","))
                  + "\nWe go on...\nYou read it...\nThe end of the story..."],
-    "repeated_lines": ["\n".join([ZH, "点击这里查看更多内容", EN[:40], "点击这里查看更多内容"] * 3)],
-    "repetitive": ["物流速度太慢了，" * 12, "this is the best of the best " * 30],
+    "loose_lines": ["\n".join(f"第{number}个，产品链接" for number in range(120))],
+    "placeholder": [f"Lorem ipsum dolor sit amet. {EN}"],
+    "repeated_lines": ["\n".join([ZH, "想看更多的内容请往下走吧", EN[:40], "想看更多的内容请往下走吧", ZH] * 3)],
+    "repetitive": ["物流速度太慢了，" * 12, "This is the best of the best. " * 30,
+                   "\n".join(f"Access all the records of 213-484-{number} now!" for number in range(1000, 1040))],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in REMOVED.items() for text in texts])
 def test_removed(rule, text):
-    assert broken_rule(facts(normalize(text))) == rule
+    assert broken(text) == rule
 
 
 def test_every_rule_is_tested():
-    assert REMOVED.keys() == RULES.keys()
+    rules = set(re.findall(r'return "(\w+)"', inspect.getsource(document)))
+    assert rules - REMOVED.keys() == {"boilerplate", "blocked_words"}  # below
 
 
 @pytest.mark.parametrize(
@@ -81,10 +104,37 @@ def test_every_rule_is_tested():
         CODE,
         FR,
         JA,
+        POEM,
         "好小巧玲珑呢~精致~没有噪音~",
         "Vista 还是不习惯，而且2G的内存还是让我觉得拖沓...",
         "*房间小，床不舒服，椅子是烂的；",
+        "The phrase lorem ipsum is what printers write. " + inspect.cleandoc(random.__doc__) + EN * 3,
     ],
 )
 def test_kept(text):
-    assert broken_rule(facts(normalize(text))) is None
+    assert broken(text) is None
+
+
+def test_boilerplate():
+    assert broken(EN, pruned=len(EN) - 1) is None
+    assert broken(EN, pruned=len(EN) + 1) == "boilerplate"
+
+
+def test_blocked_words(tmp_path):
+    (tmp_path / "words.txt").write_text("Satisfaction\n设施\n", encoding="utf-8")
+    words = (str(tmp_path / "words.txt"), "union")
+    assert broken(ZH, blocked_words=words) == "blocked_words"
+    assert broken(EN, blocked_words=words, max_blocked=1) == "blocked_words"
+    assert broken(EN, blocked_words=words, max_blocked=2) is None
+    with pytest.raises(UserError, match=r"absent\.txt"):
+        DocumentRules(FilterConfig(blocked_words=("absent.txt",)))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "most"), [("zh_reviews", 0.06), ("zh_news", 0.02), ("en_speeches", 0.0), ("code", 0.03)]
+)
+def test_little_real_text_is_removed(corpus, most):
+    texts = [normalize(document.text) for document in islice(read_demo(corpus, "skip"), 1500)]
+    rules = DocumentRules(FilterConfig())
+    reasons = [rules.broken(known) for known in facts_batch(texts)]
+    assert sum(reason is not None for reason in reasons) <= most * len(texts)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.rules.normalize import LONG, normalize
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,48 @@ def test_stays(text):
     assert normalize(text) == text
 
 
+PROSE = "Tom &amp; Jerry&nbsp;&mdash; a film of 1940. It&#39;s old."
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (PROSE, "Tom & Jerry — a film of 1940. It's old."),
+        ("价格&nbsp;&nbsp;100元&hellip;&hellip;便宜", "价格  100元……便宜"),
+        ("a &amp;amp; b &amp;amp; c &amp;amp; d", "a & b & c & d"),  # escaped twice
+        ("a &lt; b &gt; c &quot;d&quot;", 'a < b > c "d"'),
+        (f"{PROSE} See /?a=1&copy=2.", "Tom & Jerry — a film of 1940. It's old. See /?a=1&copy=2."),
+    ],
+)
+def test_entities_that_are_left_over(before, after):
+    assert normalize(before) == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AT&amp;T and R&amp;D",  # too few to tell
+        PROSE.replace("film", "page of HTML"),
+        "Write &lt;b&gt; for bold &amp; &lt;i&gt; for italics.",
+        "Write `&amp;` for an ampersand, &lt; and &gt; for the brackets.",
+        "<p>Tom &amp; Jerry &amp; others &amp; more</p>",
+        "x = {\n    'a': f(b),\n    'c': '&amp;&lt;&gt;',\n}\nreturn x\n",
+    ],
+)
+def test_entities_that_are_meant_stay(text):
+    assert normalize(text) == text.strip("\n")
+
+
 TRICKY = "\r\n \t\u3000\u200b\u00ad\u0301\u3099ｶﾞ．：１1ＡaeﬁÅ\u212b，。\x0c\ufeff豈"
 
 
+ENTITIES = ["&amp;", "&lt;", "&nbsp;", "&#13;", "amp;", "&", ";", "lt;"]
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+TEXTS = st.lists(st.one_of(st.sampled_from([*TRICKY, *ENTITIES]), CHARACTERS), max_size=40).map("".join)
+
+
 @settings(max_examples=400, deadline=None)
-@given(st.text(st.one_of(st.sampled_from(TRICKY), st.characters(exclude_categories=["Cs"])), max_size=40))
+@given(TEXTS)
 def test_idempotent_and_clean(text):
     once = normalize(text)
     assert normalize(once) == once
@@ -63,3 +100,10 @@ def test_idempotent_and_clean(text):
 @given(st.text("abc {}()=:\t", min_size=1).filter(lambda line: line == line.rstrip()))
 def test_ascii_lines_and_their_indentation_stay(line):
     assert normalize(f"x\n{line}\ny") == f"x\n{line}\ny"
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS)
+def test_long_texts_become_what_short_ones_become(text):
+    filler = "中" * LONG
+    assert normalize(f"{filler}中\n{text}\n中") == filler + normalize(f"中\n{text}\n中")

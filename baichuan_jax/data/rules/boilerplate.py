@@ -1,0 +1,119 @@
+"""Patterns of lines that belong to a web page and not to its text, in Chinese and in English.
+
+LINES describe whole lines, without the spaces around them. PARTS describe lines, or their ends; what is before the end
+stays. English patterns ignore case. HINT is what a text is searched for, at the speed of a few rare characters: it
+finds a line that begins as one of LINES does, and something that each of PARTS has.
+
+C4 drops every line without a full stop. That takes headings, lists, verses and code with it, and all Chinese text that
+ends in "。", so no line goes here for what it lacks: only for what it says, or for a sentence that a link cuts short.
+"""
+
+from __future__ import annotations
+
+import re
+
+_CLOSE = r"[ \t.!?。！？…»›>→）)\]】]*"
+_SECTION = (
+    r"(?:首页|主页|新闻|体育|财经|娱乐|关于我们|联系我们|网站地图|登录|注册|帮助中心|隐私政策"
+    r"|(?i:home|about(?: us)?|contact(?: us)?|news|blog|log ?in|sign up|register|site ?map|privacy(?: policy)?"
+    r"|terms(?: of (?:use|service))?|help|faq))"
+)
+# Possessive: a piece is never cut in another way, so that a line of many pieces costs no more than its length.
+_BAR, _PIECE = r"[ \t]*+[|｜/·•>»]", r"[^|｜/·•>»\n。.!?！？]{1,30}+"
+_CRUMBS = r"(?:[ \t]*+[>»›][^>»›\n]{1,40}+)+"
+_SITE = r"(?:facebook|twitter|whatsapp|pinterest|linkedin|reddit|tumblr|instagram|google\+|telegram|e-?mail)"
+_DO = r"(?:查看|阅读|进入|下载|了解|观看|加载|展开|报名|购买|订阅|注册)"
+
+LINES: dict[str, tuple[str, ...]] = {
+    "navigation": (
+        rf"{_SECTION}(?:{_BAR}{_PIECE}){{0,12}}?{_BAR}[ \t]*{_SECTION}(?:{_BAR}{_PIECE})*",
+        rf"(?:首页|主页){_CRUMBS}",
+        r"[您你]?(?:现在|当前)?(?:的|所在)?位置[ \t]*[:：][^\n。]{0,80}[>»›][^\n。]{0,80}",
+        r"(?:返回|回到)(?:顶部|首页|列表|目录)|[上下]一[篇条](?:[ \t]*[:：][^\n]{0,60})?",
+        r"(?:(?:设为首页|加入收藏|收藏本站|【打印】|【关闭】)[ \t|]*)+",
+        rf"(?i:home{_CRUMBS}|you are here[ \t]*:[^\n]{{0,100}})",
+        r"(?i:(?:skip|jump) to (?:the )?(?:main )?(?:content|navigation))",
+        r"(?i:(?:back|return) to (?:the )?(?:top|home ?page))",
+        r"(?i:(?:previous|older|newer) (?:post|article|entry|story|entries|posts|stories)(?:[ \t]*[:»›→][^\n]{0,80})?)",
+    ),
+    "read_more": (
+        rf"(?:请)?点击(?:此处|这里)?{_DO}?(?:更多|全文|原文|余下|剩余|大图|高清|专题)[^\n。]{{0,12}}{_CLOSE}",
+        rf"(?:请)?点击(?:此处|这里)(?:{_DO}[^\n。「“]{{0,15}})?{_CLOSE}",
+        rf"(?:查看|阅读|显示|加载|浏览|展开)(?:更多|全文|原文|余下全文|剩余\d+%)[^\n，。]{{0,8}}{_CLOSE}",
+        r"(?:相关(?:阅读|新闻|报道|推荐)|推荐阅读|热门推荐|猜你喜欢|为您推荐|更多精彩(?:内容|文章)?)[ \t]*[:：]?",
+        rf"(?i:click to (?:enlarge|expand|zoom|read more|view (?:full|larger)[^\n]{{0,20}}){_CLOSE})",
+        r"(?i:(?:read|show|view|load) more"
+        rf"(?: (?:at|on|here|about|from|posts|articles|stories|comments)\b[^\n]{{0,60}})?{_CLOSE})",
+        r"(?i:read the (?:full|rest|entire|original) [^\n]{1,60}|continue reading\b[^\n]{0,80})",
+        rf"(?i:learn more{_CLOSE})",
+        r"(?i:(?:filed under|posted in)\b[^\n]{0,100})",
+        r"(?i:(?:related (?:articles|posts|stories)|you may also like)[ \t]*:?)",
+        r"(?i:advertisement|sponsored content|story continues below[^\n]{0,40})",
+    ),
+    "copyright": (
+        r"(?:版权所有|版权声明[ \t]*[:：])[^\n]{0,150}|未经(?:授权|许可|允许)[^\n]{0,20}(?:不得|禁止|请勿)[^\n]{0,30}",
+        r"(?i:copyright (?:©|\(c\)|[12][0-9]{3})[^\n]{0,150})",
+        r"(?i:(?:©|\(c\))[ \t]*(?:copyright )?[12][0-9]{3}\b[^\n]{0,150})",
+    ),
+    "sharing": (
+        r"分享(?:到|至)[ \t]*[:：]?[^\n。，]{0,30}",
+        r"(?:微信|手机)?(?:扫一扫|扫码|长按)[^\n。]{0,25}(?:二维码|公众号|关注|分享|下载)[^\n。]{0,15}",
+        r"(?:请|欢迎|敬请)?(?:关注|添加|搜索)[^\n。，]{0,20}(?:公众号|官方微博|官方微信|微信号)[^\n。]{0,30}",
+        rf"(?i:(?:(?:share|tweet|pin|follow|like|email)(?: (?:this|it|us|on|via|to|by|with))*[ \t,|/:&·]+)+{_SITE}"
+        rf"(?:[ \t,|/:&·]+{_SITE})*)",
+        rf"(?i:{_SITE}(?:[ \t,|/&·]+{_SITE})+|share this(?: (?:article|post|page|story|entry))?[ \t]*[:!]?)",
+        r"(?i:(?:sign up|subscribe)\b[^\n]{0,40}\b(?:newsletter|mailing list|rss feed|e-?mail updates)\b[^\n]{0,60})",
+    ),
+    "login": (
+        r"(?:请)?先?登录(?:后|以后)[^\n。]{0,5}(?:评论|发言|回复|查看)[^\n]{0,12}",
+        r"忘记密码[?？]?|还没有[账帐]号[^\n]{0,12}|文明上网[^\n]{0,30}",
+        r"(?:我要|发表|网友|查看|最新)(?:评论|留言|纠错)(?:[ \t]*[（(]\d+[)）])?",
+        r"(?i:(?:log|sign) ?in (?:to|or) (?:comment|post|reply|leave|sign|register|join|create)[^\n]{0,50})",
+        r"(?i:leave a (?:reply|comment)|comments are closed\.?|no comments(?: yet)?\.?|forgot (?:your )?password\??)",
+        r"(?i:already (?:a member|registered|have an account)\?[^\n]{0,40}|don[’']t have an account\?[^\n]{0,40})",
+    ),
+    "punctuation": (r"(?P<mark>[!！?？。.…~～·])(?P=mark){7,}",),
+}
+
+PARTS: dict[str, str] = {
+    "editor": r"\s*(?:[（(【\[]\s*(?:责任|本文|值班)?(?:编辑|责编)\s*[:：][^\n）)】\]。]{1,25}[）)】\]]"
+    r"|(?:(?<=[。！？”\s])|^)(?:责任编辑|责编|本文编辑|值班编辑)\s*[:：|｜][^\n。，]{1,25}"
+    r"|(?:(?<=[。！？”\s])|^)编辑\s\w{2,4}\s+校对\s\w{2,4})$",
+    "registration": r"^[^\n。]{0,120}(?:ICP[备证]|公网安备)[^\n。]{0,80}$",
+    "rights": r"(?i:^[^\n]{0,150}all rights reserved[^\n]{0,60}$)",
+    "cookies": r"^(?=[^\n]*(?i:\bwe\b|\b(?:this|our) (?:web)?site\b|\byou (?:accept|agree|consent)|本网站|本站|我们))"
+    r"[^\n]*(?i:\b(?:uses?|using|use of|accept(?: all)?|storing of) cookies|\bcookie (?:policy|consent|preferences)"
+    r"|(?:使用|接受)\s?(?:了\s?)?cookies?)[^\n]*$",
+    "javascript": r"(?i:^[^\n]{0,100}(?:(?:enable|turn on|activate|requires?) javascript"
+    r"|javascript (?:is|must be|has been|to be|seems to be) (?:disabled|enabled|turned|required))[^\n]{0,120}$)",
+    "policy": r"^[^\n.!?]{0,60}(?:[Pp]rivacy [Pp]olicy|Terms of (?:[Uu]se|[Ss]ervice))[^\n.!?]{0,60}$",
+    "click_here": r"(?:(?<=[.!?])\s+|^\s*)(?i:(?:please )?click here(?: (?:to|for|if)(?: (?:see|view|get|find))?"
+    r" (?:more|our|the full|read|learn|sign|subscribe|register|download|visit|buy|order|submit|donate|join|book)\b"
+    r"[^\n.!?]{0,100})?[.!?]*)$"
+    rf"|(?:(?<=[。！？])\s*|^\s*)(?:请|想了解更多[^\n。]{{0,10}})?点击(?:这里|此处){_DO}[^\n。，「“]{{0,15}}[。！]?$",
+    "teaser": r"^[^\n]*(?:\.\.\.|…)\]?\s*(?:(?i:\[?(?:read more|continue reading)\b)[^\n.]{0,40}"
+    rf"|\[(?:详细|更多|全文)\]|(?:阅读|查看|展开)全文)\s*{_CLOSE}$",
+}
+
+# The beginnings of LINES: most other lines end the search here.
+_BEGINNINGS = (
+    "首页|主页|新闻|体育|财经|娱乐|关于我|联系我|网站地|登录|注册|帮助中|隐私政|[您你]|现在|当前|所在|返回|回到|上一|下一|设为首|加入收"
+    "|收藏本|【打|【关|请|点击|查看|阅读|显示|加载|浏览|展开|相关|推荐|热门|猜你|为您推|更多精|版权|未经|分享|微信|手机|扫一|扫码|长按"
+    "|欢迎|敬请|关注|添加|搜索|先登|忘记密|还没有|文明上|我要|发表|网友|最新|[!！?？。.…~～·©(]|[A-Z]{2}|[Hh](?:ome|elp)|[Aa](?:bou|dve|lre)"
+    "|[Cc](?:ont|lic|omm|opy)|[Nn](?:ews|ewe|o c)|[Bb](?:log|ack)|[Ll](?:og|oad|ear|eav|ike|ink)"
+    "|[Ss](?:ign|ite|kip|how|pon|tor|cro|har|ubs)|[Rr](?:egi|etu|ead|ela|edd)|[Pp](?:riv|rev|ost|in)"
+    "|[Tt](?:erm|wee|wit|umb|ele)|[Ff](?:aq|ile|org|oll|ace)|[Yy]ou|[Jj]ump|[Oo]lder|[Vv]iew|[Ww]hats|[Ii]nsta|[Gg]oogle"
+    "|[Ee]-?mail|[Dd]on[’']"
+)
+_ANY_LINE = "|".join(f"(?P<{reason}>{'|'.join(patterns)})" for reason, patterns in LINES.items())
+LINE = re.compile(_ANY_LINE)
+_CUT = r"\]?[ \t]*(?i:\[?read more|\[?continue reading|\[详细|\[更多|\[全文|阅读全|查看全|展开全)"
+# Each alternative begins with a rare character, from which the rest is looked at backwards: so the search passes over
+# all other characters at 500 MB/s.
+HINT = re.compile(
+    rf"\n[ \t]*(?={_BEGINNINGS})(?:{_ANY_LINE})(?=\n)"
+    r"|责任编辑|责编|辑[ \t]*[:：|｜]|辑[ \t]\w{2,4}[ \t]+校对|P[备证]|网安备"
+    r"|v(?<=hts [rR]eserv)ed|V(?<=HTS RESERV)ED|k(?<=[cC]ook)ie|K(?<=COOK)IE"
+    r"|j(?i:avascript)|J(?i:avascript)|v(?<=riv)acy [pP]olicy|T(?:erms of [uUsS])|k(?<=lick) here|K(?<=LICK) HERE"
+    rf"|击(?<=点击)(?:这里|此处)|\.\.\.{_CUT}|…{_CUT}"
+)

@@ -1,0 +1,26 @@
+"""Traditional and simplified characters, converted by OpenCC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from baichuan_jax.core.errors import UserError
+
+CONFIGS = {"simplified": "t2s", "traditional": "s2t"}
+
+
+def converter(chinese: Literal["keep", "simplified", "traditional"]) -> Callable[[str], str] | None:
+    """Returns what converts a Chinese text, phrase by phrase, or None if characters stay as they are.
+
+    Raises UserError if OpenCC is needed and absent.
+    """
+    if chinese == "keep":
+        return None
+    try:
+        from opencc import OpenCC
+    except ImportError:
+        raise UserError(
+            f"FilterConfig.chinese = {chinese!r} needs OpenCC: pip install 'baichuan-jax[chinese]'"
+        ) from None
+    return OpenCC(CONFIGS[chinese]).convert

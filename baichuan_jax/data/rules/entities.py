@@ -1,0 +1,33 @@
+"""HTML entities that a careless extraction left in a text, told from those that are written on purpose."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from baichuan_jax.data.language import is_code
+
+NAMES = "nbsp|amp|lt|gt|quot|apos|[lr][sd]quo|[mn]dash|hellip|middot|bull|copy|reg"
+ENTITY = re.compile(f"&(?:{NAMES}|#[0-9]{{2,5}}|#x[0-9a-fA-F]{{2,4}});")
+FEW = 3
+# Text about markup: tags, plain or escaped; the names of such languages; entities in quotes or backticks.
+MARKUP = re.compile(
+    r"<[a-zA-Z/!?]|&lt;[a-zA-Z/!?]|[`\"'“‘「]&#?\w+;[`\"'”’」]|\bX?HTML\b|\bXML\b|\bentit(?:y|ies)\b|实体",
+    re.IGNORECASE,
+)
+
+
+def has_leftovers(text: str) -> bool:
+    """Returns whether a text has several entities, and nothing in it suggests that they are meant to be read.
+
+    A text about HTML writes `&lt;` on purpose, and so does code. Such a text has tags, says HTML or XML, or puts its
+    entities in quotes.
+    """
+    if len(ENTITY.findall(text)) < FEW:
+        return False
+    return not MARKUP.search(text) and not is_code(text)
+
+
+def unescape(text: str) -> str:
+    """Returns a text with the characters that its entities stand for; `&copy=1` in an address is none."""
+    return ENTITY.sub(lambda entity: html.unescape(entity[0]), text)

@@ -1,0 +1,112 @@
+"""Facts about texts that the rules share, counted for many texts at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from baichuan_jax.data.characters import HAN, KANA, KINDS, LATIN, LETTER, NEWLINE, SPACE, STOP, kinds, points
+from baichuan_jax.data.language import Language, identify
+
+BATCH = 1 << 16  # characters looked at together: what is made of them stays in the processor's cache
+SHORT = 20  # characters in a loose line, at most
+BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
+# Columns of `Facts.layout`: words; then lines that are not blank: all, those that begin with a bullet, those that end
+# with an ellipsis, the loose ones, which are short and end with no mark; characters in the longest line.
+WORDS, LINES, BULLET_LINES, ELLIPSIS_LINES, LOOSE_LINES, LONGEST_LINE = range(6)
+
+
+class Facts(NamedTuple):
+    """A normalised text and what the rules share.
+
+    letters, visible: characters that are letters; that are no white space, 1 at least.
+    kinds: characters of each kind (`characters`). layout: words and lines, see above.
+    """
+
+    text: str
+    language: Language
+    letters: int
+    visible: int
+    kinds: list[int]
+    layout: list[int]
+
+
+def facts(text: str) -> Facts:
+    """Returns the facts of a normalised text."""
+    return facts_batch([text])[0]
+
+
+def facts_batch(texts: Sequence[str]) -> list[Facts]:
+    """Returns the facts of normalised texts; a few hundred short texts at once are several times faster than one."""
+    return [facts for batch in _batches(texts) for facts in _facts(batch)]
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    start = size = 0
+    for number, text in enumerate(texts):
+        if size and size + len(text) > BATCH:
+            yield texts[start:number]
+            start, size = number, 0
+        size += len(text) + 1
+    if texts:
+        yield texts[start:]
+
+
+def _facts(texts: Sequence[str]) -> Iterator[Facts]:
+    characters = points(texts)
+    of_kind = kinds(characters)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
+    ends = np.cumsum(lengths)
+    counts = _count_kinds(of_kind, lengths)
+    letters = counts[:, [HAN, KANA, LATIN, LETTER]].sum(axis=1).tolist()
+    visible = np.maximum(lengths - 1 - counts[:, SPACE] - counts[:, NEWLINE], 1).tolist()
+    layout = _layout(characters, of_kind, ends - lengths).tolist()
+    for text, count, *rest in zip(texts, counts.tolist(), letters, visible, layout):
+        yield Facts(text, identify(text, count), *rest[:2], count, rest[2])
+
+
+def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Returns the characters of each kind in each text, int64 [texts, KINDS]; the line ends between texts are none."""
+    texts = len(lengths)
+    if texts == 1:
+        counts = np.bincount(of_kind, minlength=KINDS)[None]
+    else:
+        places = np.repeat(np.arange(0, texts * KINDS, KINDS), lengths) + of_kind
+        counts = np.bincount(places, minlength=texts * KINDS).reshape(texts, KINDS)
+    counts[:, NEWLINE] -= 1
+    return counts
+
+
+def _layout(characters: np.ndarray, of_kind: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Returns the columns of `Facts.layout`, int64 [texts, columns], of the texts that start there."""
+    line_ends = np.flatnonzero(of_kind == NEWLINE)
+    firsts = np.append(0, line_ends[:-1] + 1)
+    indented = np.flatnonzero(of_kind[firsts] == SPACE)
+    while indented.size:
+        firsts[indented] += 1
+        indented = indented[of_kind[firsts[indented]] == SPACE]
+    lasts = line_ends - 1
+    final = characters[lasts]
+    spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
+    ellipsis = (final == ord("…")) | spelt & ((final == ord(".")) | (final == ord("。")))
+    for _ in range(2):
+        lasts -= _among(CLOSING).take(characters[lasts], mode="clip")
+    sizes = line_ends - firsts
+    full = sizes > 0
+    loose = (sizes <= SHORT) & (of_kind[lasts] != STOP)
+    flags = [full, _among(BULLETS).take(characters[firsts], mode="clip"), ellipsis, loose]
+    first_lines = np.searchsorted(line_ends, starts)  # each text ends with a line end, so each has a line
+    columns = [np.add.reduceat(flag & full, first_lines, dtype=np.int64) for flag in flags]
+    visible = (of_kind != SPACE) & (of_kind != NEWLINE)
+    visible[1:] &= ~visible[:-1]
+    words = np.add.reduceat(visible, starts, dtype=np.int64)
+    return np.stack([words, *columns, np.maximum.reduceat(sizes, first_lines)], axis=1)
+
+
+@cache
+def _among(marks: str) -> np.ndarray:
+    """Returns which characters are among the marks, bool [0x10000]."""
+    return np.isin(np.arange(0x10000), [ord(mark) for mark in marks])

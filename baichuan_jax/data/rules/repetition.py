@@ -1,0 +1,59 @@
+"""How much of a text stands in it twice.
+
+Gopher (Rae et al. 2021, arXiv 2112.11446, table A1) bounds the share of characters in the most frequent 2- to 4-grams
+and in duplicate 5- to 10-grams. One number tells the same texts from the others here: the share of characters in
+duplicate runs of some five words, counted in characters, since Chinese has no spaces. A phrase written again and again
+repeats its long runs too; repeated short ones are names.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baichuan_jax.data.language import Language
+from baichuan_jax.data.permutation import mix
+
+WIDTH: dict[Language, int] = {"zh": 16, "en": 32, "code": 32, "other": 32}  # characters in a run, a power of two
+SAMPLE = 1 << 14  # characters looked at, from the middle
+# Whether there is something to count is tried at a few places: whether half a run there stands not far before, too.
+PLACES, BEFORE = 10, 4000  # places tried; characters before one
+GOLDEN = 0.618034  # successive multiples of it, modulo 1, are spread evenly and have no period that a text might have
+SHORT = 320  # characters; a shorter text that repeats itself ends so
+SUSPICIOUS = 3  # one place in so many repeats
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so invertible
+
+
+def repeated_share(text: str, language: Language) -> float:
+    """Returns the share of characters in runs that have stood in the text before.
+
+    0 if a few places show nothing that repeats: counting costs more than all other rules together.
+    """
+    if len(text) > SAMPLE:
+        start = (len(text) - SAMPLE) // 2
+        text = text[start : start + SAMPLE]
+    width = WIDTH[language]
+    return _share(text, width) if _is_suspicious(text, width // 2) else 0.0
+
+
+def _is_suspicious(text: str, width: int) -> bool:
+    if len(text) < SHORT:
+        return width < len(text) and text.find(text[-width:], 0, -1) >= 0
+    hits = 0
+    for place in range(1, PLACES + 1):
+        at = int(place * GOLDEN % 1 * (len(text) - width))
+        hits += text.find(text[at : at + width], max(0, at - BEFORE), at + width - 1) >= 0
+    return SUSPICIOUS * hits > PLACES
+
+
+def _share(text: str, width: int) -> float:
+    """Returns the share of characters in runs of `width` that stood before; a short text halves it."""
+    text = " ".join(text.split())  # drawings of many spaces are no repetition
+    hashes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    characters, size = len(hashes), 1
+    while size < width and len(hashes) > 3 * size:
+        hashes = mix(hashes[:-size] * BASE + hashes[size:], size)  # of runs twice as long
+        size *= 2
+    order = np.argsort(hashes, kind="stable")
+    again = order[1:][hashes[order[1:]] == hashes[order[:-1]]]
+    changes = np.bincount(again, minlength=characters + 1) - np.bincount(again + size, minlength=characters + 1)
+    return np.count_nonzero(np.cumsum(changes)) / max(characters, 1)
