@@ -6,47 +6,32 @@ of their numbers, on average, with a standard error of sqrt(s (1 - s) / permutat
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from baichuan_jax.data.dedup.shingles import TOKENS, batches, shingles
 from baichuan_jax.data.permutation import mix
-from baichuan_jax.data.dedup.shingles import BATCH, shingles
 
 PERMUTATIONS = 112  # 14 bands of 8 rows, as Lee et al. and FineWeb
 SEED = 0x5EED
 
 
-def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS) -> np.ndarray:
+def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: int = TOKENS) -> np.ndarray:
     """Returns uint32 [texts, permutations], a row for each text that depends on nothing but this text.
 
-    A text longer than BATCH characters is cut into pieces of that length, and the few shingles that lie across a cut
-    are replaced by those of its two sides. Texts without letters and digits have equal signatures, all 2^32 - 1.
+    width: tokens in a shingle. A text longer than BATCH characters is cut into pieces of that length, and the few
+    shingles that lie across a cut are replaced by those of its two sides. Texts without letters and digits have equal
+    signatures, all 2^32 - 1.
     """
     result = np.full((len(texts), permutations), np.iinfo(np.uint32).max, np.uint32)
-    for owners, pieces in _batches(texts):
-        hashes, numbers = shingles(pieces)
+    for owners, pieces in batches(texts):
+        hashes, numbers = shingles(pieces, width)
         full = np.flatnonzero(numbers)
         if full.size:
             minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], permutations)
-            np.minimum.at(result, np.array(owners)[full], minima)  # .at: a long text owns several pieces
+            np.minimum.at(result, owners[full], minima)  # .at: a long text owns several pieces
     return result
-
-
-def _batches(texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
-    """Yields (index of the text, piece of it) for all pieces, as two lists, some BATCH characters at a time."""
-    owners, pieces, size = [], [], 0
-    for index, text in enumerate(texts):
-        for start in range(0, len(text), BATCH - 1):
-            piece = text[start : start + BATCH - 1]
-            owners.append(index)
-            pieces.append(piece)
-            size += len(piece) + 1
-            if size >= BATCH:
-                yield owners, pieces
-                owners, pieces, size = [], [], 0
-    if pieces:
-        yield owners, pieces
 
 
 def _minima(hashes: np.ndarray, starts: np.ndarray, permutations: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup import minhash
+from baichuan_jax.data.dedup import shingles as module
 from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
 from baichuan_jax.data.dedup.shingles import BATCH, TOKENS, shingles
 
@@ -49,6 +50,14 @@ def test_order_of_characters_and_tokens_counts():
     assert len(set(hashes.tolist())) == 11
 
 
+def test_the_width_is_the_number_of_tokens():
+    hashes, numbers = shingles(["一 二 三 四", "三四", "二", ""], 2)
+    assert numbers.tolist() == [3, 1, 1, 0]
+    assert hashes[2] == hashes[3]
+    assert len(set(hashes.tolist())) == 4
+    assert (signatures(["一二三"], 16, 2) == signatures(["一二", "二三"], 16, 2).min(axis=0)).all()
+
+
 def test_texts_without_letters():
     rows = signatures(["", "。。。", "a", "!?\n"])
     assert (rows[[0, 1, 3]] == 2**32 - 1).all()
@@ -74,12 +83,12 @@ def test_batches_do_not_show(monkeypatch):
     whole = signatures(texts)
     sizes = []
 
-    def counted(batch):
+    def counted(batch, width):
         sizes.append(sum(len(text) + 1 for text in batch))
-        return shingles(batch)
+        return shingles(batch, width)
 
     monkeypatch.setattr(minhash, "shingles", counted)
-    monkeypatch.setattr(minhash, "BATCH", 2000)
+    monkeypatch.setattr(module, "BATCH", 2000)
     assert (signatures(texts) == whole).all()
     assert len(sizes) > 2
     assert max(sizes) < 4000

@@ -1,0 +1,85 @@
+"""Bands: parts of signatures, and which texts agree in one (Leskovec et al., Mining of Massive Datasets, 3.4).
+
+A signature of B bands of R rows each. Texts of similarity s agree in all rows of some band with probability
+1 - (1 - s^R)^B; those of a band that agree are a bucket. Only texts that share a bucket are ever compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.data.dedup.runs import distinct, run_starts
+from baichuan_jax.data.permutation import mix
+
+ROWS = 1 << 15  # signatures whose bands are hashed at once: up to 1.5 kB of memory each
+ENTRY_BYTES = 48  # memory for each entry of the file at work, all temporary arrays counted
+
+
+Signed = Iterable[tuple[np.ndarray, np.ndarray]]
+
+
+def in_parts(signatures: np.ndarray, rank: np.ndarray) -> Signed:
+    """Yields (rank, signatures) of ROWS texts at a time."""
+    for start in range(0, len(signatures), ROWS):
+        yield rank[start : start + ROWS], signatures[start : start + ROWS]
+
+
+def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: Path, low: int) -> list[Path]:
+    """Writes who shares a bucket with others into files, and returns their paths.
+
+    A file is a sorted array of entries, uint64. The low `rank_bits` of an entry are the rank of a text, the others a
+    hash of one of its bands: one sort brings the texts of a bucket together, the best first. No bucket lies in two
+    files. With 10^8 texts 37 bits are left for the hash: one bucket in a thousand holds a text by chance, which the
+    comparison of the texts finds out.
+
+    signed: parts of (rank int64 [n], signatures uint32 [n, permutations]); no rank twice. texts: in all. memory: bytes;
+    the keys are divided by their high bits into as many files as let one be sorted within it (if no bucket is larger by
+    itself). low: bits that hold the rank.
+    """
+    needed = texts * bands * ENTRY_BYTES
+    bits = max(0, (-(-needed // memory) - 1).bit_length())
+    # Powers of two, so that the low bits of an edge are zero and no bucket lies across one.
+    edges = np.array([part << (64 - bits) for part in range(1, 1 << bits)], np.uint64)
+    paths = [scratch / f"{part:05}.keys" for part in range(1 << bits)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(path.open("wb")) for path in paths]
+        for entries in _entries(signed, bands, low):
+            for file, part in zip(files, np.split(entries, np.searchsorted(entries, edges))):
+                part.tofile(file)
+    for path in paths:
+        # Distinct: should two bands of a text hash to the same, it stands in that bucket once.
+        shared(distinct(np.fromfile(path, np.uint64)), low).tofile(path)
+    return paths
+
+
+def shared(entries: np.ndarray, bits: int, most: int | None = None) -> np.ndarray:
+    """Returns those of sorted entries whose buckets have two members at least, and `most` at most."""
+    _, sizes = buckets(entries, bits)
+    wanted = sizes >= 2 if most is None else (sizes >= 2) & (sizes <= most)
+    return entries[np.repeat(wanted, sizes)]
+
+
+def buckets(entries: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where each bucket of sorted entries starts and how many members it has, int64 [buckets] each."""
+    starts = run_starts(entries >> np.uint64(bits))
+    return starts, np.diff(starts, append=len(entries))
+
+
+def rank_bits(texts: int) -> int:
+    """Returns how many bits of an entry hold the rank."""
+    return max(1, (texts - 1).bit_length())
+
+
+def _entries(signed: Signed, bands: int, low: int) -> Iterator[np.ndarray]:
+    """Yields the entries of each part, sorted."""
+    mask = np.uint64((1 << low) - 1)
+    for rank, part in signed:
+        rows = part.reshape(len(part), bands, part.shape[1] // bands)
+        keys = mix(np.arange(bands, dtype=np.uint64), 0)
+        for row in range(rows.shape[2]):
+            keys = mix(keys ^ rows[:, :, row], 1)
+        yield np.sort((keys & ~mask | rank[:, None].astype(np.uint64)).ravel())
