@@ -1,0 +1,1 @@
+"""The quality model: hashed n-grams, a linear classifier, and how well it does."""

@@ -1,0 +1,108 @@
+"""Examples: windows of good and of bad texts, in pairs of equal length.
+
+Good text tends to be long and bad text short. Whatever is learnt from windows whose lengths have the same distribution
+in both classes cannot be the length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from baichuan_jax.data.dedup.exact import text_hash
+from baichuan_jax.data.dedup.runs import ranges
+from baichuan_jax.data.dedup.shingles import batches, tokens
+
+WINDOW, SHORTEST = 128, 4  # tokens in a window: at most, and at least
+STRETCH = 1000  # characters: 128 tokens of English or more
+# What a text serves for follows from its hash, so that all windows of a text serve for the same.
+FOLDS = 10
+PARTS = {"test": (0, 1), "calibrate": (2,), "train": (3, 4, 5, 6, 7, 8, 9)}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows in pairs. hashes: uint64 [tokens]. counts: int64 [windows], tokens of each. good: bool [windows]."""
+
+    hashes: np.ndarray
+    counts: np.ndarray
+    good: np.ndarray
+
+    def take(self, which: np.ndarray, counts: np.ndarray) -> Windows:
+        """Returns the first tokens, as many as `counts` says (int64 [windows]), of the windows `which`."""
+        firsts = (np.cumsum(self.counts) - self.counts)[which]
+        return Windows(self.hashes[ranges(firsts, counts)], counts, self.good[which])
+
+    def prefixes(self) -> Windows:
+        """Returns the windows, their first halves, their first quarters and so on."""
+        which, counts = np.arange(len(self.counts)), self.counts
+        parts = []
+        while len(which):
+            parts.append((which, counts))
+            which, counts = which[counts >= 2 * SHORTEST], counts[counts >= 2 * SHORTEST] // 2
+        return self.take(*(np.concatenate(column) for column in zip(*parts)))
+
+
+class Examples:
+    """The windows of one class.
+
+    texts: by hash, no two equal but for white space, `most` at most. folds: int64 [texts], in [0, FOLDS).
+    Every text gives one window; while there are fewer than `most`, long texts give more.
+    """
+
+    def __init__(self, texts: Sequence[str], most: int):
+        chosen = sorted({text_hash(text): text for text in sorted(texts)}.items())[:most]
+        self.texts = [text for _, text in chosen]
+        self.folds = np.array([key % FOLDS for key, _ in chosen], np.int64)
+        shifts = np.array([key // FOLDS for key, _ in chosen], np.int64)
+        length = STRETCH * max(1, most // max(1, len(chosen)))
+        self._hashes, counts = _tokens([_stretch(*pair, length) for pair in zip(self.texts, shifts.tolist())])
+        numbers = np.maximum(counts // WINDOW, 1)
+        owners, places = np.repeat(np.arange(len(chosen)), numbers), ranges(np.zeros_like(numbers), numbers)
+        turns = (places + shifts[owners]) % numbers[owners]  # any window of a text may come first
+        order = np.lexsort((owners, turns))
+        order = order[counts[owners[order]] >= SHORTEST][:most]
+        self._owners = owners[order]
+        self._firsts = (np.cumsum(counts) - counts)[self._owners] + WINDOW * places[order]
+        self._counts = np.minimum(counts[self._owners], WINDOW)
+
+    def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Returns (first token, tokens), int64 [windows] each, of the windows for a part, those to take first first."""
+        mine = np.isin(self.folds[self._owners], PARTS[part])
+        return self._firsts[mine], self._counts[mine]
+
+    def tokens(self, firsts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Returns the hashes of the tokens of windows, one after the other, uint64."""
+        return self._hashes[ranges(firsts, counts)]
+
+
+def pairs(good: Examples, bad: Examples, part: str) -> Windows:
+    """Returns windows for a part of PARTS, as many good as bad: those that come first, and of these the shortest of
+    each class make a pair, then the next. Both windows of a pair are cut to the length of the shorter.
+
+    The good ones stand first.
+    """
+    classes = [(examples, *examples.windows(part)) for examples in (good, bad)]
+    number = min(len(firsts) for _, firsts, _ in classes)
+    orders = [np.argsort(counts[:number], kind="stable") for _, _, counts in classes]
+    length = np.minimum(*(counts[order] for (_, _, counts), order in zip(classes, orders)))
+    hashes = [examples.tokens(firsts[order], length) for (examples, firsts, _), order in zip(classes, orders)]
+    return Windows(np.concatenate(hashes), np.tile(length, 2), np.arange(2 * number) < number)
+
+
+def _stretch(text: str, shift: int, length: int) -> str:
+    """Returns so many characters of a text, from a place that its hash chooses."""
+    start = shift % (max(0, len(text) - length) + 1)
+    return text[start : start + length]
+
+
+def _tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (hashes uint64 [tokens], counts int64 [texts]) of any number of texts, of any length."""
+    hashes, counts = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
+    for owners, pieces in batches(texts):
+        found, numbers = tokens(pieces)
+        hashes.append(found)
+        np.add.at(counts, owners, numbers)
+    return np.concatenate(hashes), counts

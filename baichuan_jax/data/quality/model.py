@@ -1,0 +1,144 @@
+"""The quality model: for each language, how probable it is that a text is one of the good examples, not of the bad.
+
+A linear classifier over hashed n-grams, as fastText's, which the filters of LLaMA, WanJuan and others use. Its own
+wheels are unmaintained and break on numpy 2; a table of weights and batched numpy need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.files import atomic_path
+from baichuan_jax.data.dedup.shingles import batches, tokens
+from baichuan_jax.data.language import LANGUAGES, Language
+from baichuan_jax.data.quality.calibrate import auc, calibrate, reliability
+from baichuan_jax.data.quality.config import QualityConfig
+from baichuan_jax.data.quality.examples import PARTS, Examples, Windows, pairs
+from baichuan_jax.data.quality.features import ngrams, slots, sums
+from baichuan_jax.data.quality.learn import learn, sigmoid
+
+NO_SCORE = -1.0
+FEWEST = 10  # pairs of windows in each part; with fewer a language gets no model
+GRAIN = 1024.0  # weights are multiples of 1 / GRAIN and at most LARGEST: their sums are exact, in any order
+LARGEST = 4096.0
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """The model of a language. weights: float32 [2^features + 1], the last 0. prior: in n-grams.
+
+    The log odds of a text are the sum of the weights of its n-grams over (their number + prior).
+    """
+
+    weights: np.ndarray
+    prior: float
+
+    def score(self, texts: Sequence[str]) -> np.ndarray:
+        """Returns the probability that each text is good, float64 [texts]; 1/2 for one without letters and digits.
+
+        It depends on nothing but the text. One of BATCH characters or more is cut, and loses the n-grams at the cuts.
+        """
+        totals, numbers = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
+        for owners, pieces in batches(texts):
+            hashes, counts = tokens(pieces)
+            np.add.at(totals, owners, sums(self.weights, self._slots(hashes, counts), counts))
+            np.add.at(numbers, owners, ngrams(counts))
+        return sigmoid(totals / (numbers + self.prior))
+
+    def score_windows(self, windows: Windows) -> np.ndarray:
+        """Returns the probability that each window is good, float64 [windows]."""
+        totals = sums(self.weights, self._slots(windows.hashes, windows.counts), windows.counts)
+        return sigmoid(totals / (ngrams(windows.counts) + self.prior))
+
+    def _slots(self, hashes: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return slots(hashes, counts, (len(self.weights) - 1).bit_length() - 1)
+
+
+@dataclass(frozen=True)
+class QualityModel:
+    """The models of all languages that have one."""
+
+    languages: dict[Language, LinearModel]
+
+    def score(self, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
+        """Returns the probability that each text is good, float32 [texts], in (0, 1); NO_SCORE without a model.
+
+        languages: of each text. A sentence is scored as any other text: the shorter, the nearer to 1/2.
+        """
+        result = np.full(len(texts), NO_SCORE, np.float32)
+        for language, model in self.languages.items():
+            mine = [number for number, name in enumerate(languages) if name == language]
+            result[mine] = model.score([texts[number] for number in mine])
+        return result
+
+    def save(self, path: Path) -> None:
+        """Writes an .npz file."""
+        arrays = {}
+        for language, model in self.languages.items():
+            arrays |= {f"{language}.weights": model.weights, f"{language}.prior": np.float64(model.prior)}
+        with atomic_path(path) as partial, partial.open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> QualityModel:
+        """Reads what `save` wrote."""
+        with np.load(path) as arrays:
+            names = [name.removesuffix(".prior") for name in arrays if name.endswith(".prior")]
+            models = {name: LinearModel(arrays[f"{name}.weights"], float(arrays[f"{name}.prior"])) for name in names}
+        return cls(models)
+
+
+def fit(
+    good: Mapping[Language, Sequence[str]], bad: Mapping[Language, Sequence[str]], cfg: QualityConfig
+) -> tuple[QualityModel, dict]:
+    """Returns the model and a report on it. The order of the texts does not matter.
+
+    good, bad: example texts by language, cfg.examples of each used at most. A language without both, or with too few
+    (some 150 short documents of each, or 30 long ones), gets no model. The classes are made equal: a prior of 1/2.
+
+    The report has for each language with examples of both: "good", "bad" (documents), "pairs" {part: pairs of windows}
+    and, if it has a model, of the documents held out: "auc", "auc_of_length" (of the number of characters alone),
+    "auc_equal_length" and "calibration" (of windows in pairs of equal length, as in `reliability`), and "half", the
+    tokens of a text whose log odds are half of what those of an endless text like it would be.
+    """
+    models, report = {}, {}
+    for language in LANGUAGES:
+        if good.get(language) and bad.get(language):
+            classes = tuple(Examples(texts[language], cfg.examples) for texts in (good, bad))
+            parts = {part: pairs(*classes, part) for part in PARTS}
+            numbers = {part: len(windows.counts) // 2 for part, windows in parts.items()}
+            report[language] = {"good": len(classes[0].texts), "bad": len(classes[1].texts), "pairs": numbers}
+            if min(numbers.values()) >= FEWEST:
+                models[language] = _fit_language(parts["train"], parts["calibrate"], cfg.features)
+                report[language] |= _evaluate(models[language], parts["test"], classes)
+    return QualityModel(models), report
+
+
+def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearModel:
+    weights = learn(train, features)
+    held_out = held_out.prefixes()
+    numbers = ngrams(held_out.counts)
+    totals = sums(weights, slots(held_out.hashes, held_out.counts, features), held_out.counts)
+    scale, bias, prior = calibrate(totals, numbers, held_out.good)
+    weights = np.clip(np.round((scale * weights + bias) * GRAIN) / GRAIN, -LARGEST, LARGEST)
+    weights[-1] = 0
+    return LinearModel(weights.astype(np.float32), prior)
+
+
+def _evaluate(model: LinearModel, windows: Windows, classes: tuple[Examples, Examples]) -> dict:
+    """Returns the part of the report that is on the documents held out."""
+    texts = [[text for text, fold in zip(c.texts, c.folds) if fold in PARTS["test"]] for c in classes]
+    good = np.repeat([True, False], [len(part) for part in texts])
+    whole = [text for part in texts for text in part]
+    scores = model.score_windows(windows)
+    return {
+        "auc": auc(model.score(whole), good),
+        "auc_of_length": auc(np.array([len(text) for text in whole]), good),
+        "auc_equal_length": auc(scores, windows.good),
+        "calibration": reliability(scores, windows.good),
+        "half": model.prior / 3,
+    }

@@ -1,0 +1,62 @@
+"""The picture of a report: whether the scores are the probabilities that they claim to be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from baichuan_jax.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#8c939b"
+WIDTH, DPI = 3.6, 150  # inches for each language
+
+
+def plot(report: dict, path: Path) -> None:
+    """Writes a PNG for a report of `model.fit`: for each language that has a model the share of good windows against
+    the score, and below it how many windows of each class have that score."""
+    import matplotlib  # a second to import, and the data step draws one picture
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    entries = {language: entry for language, entry in report.items() if "calibration" in entry}
+    columns = max(1, len(entries))
+    style = {"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(WIDTH * columns, 4.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(3, 1.4))
+        for (upper, lower), (language, entry) in zip(axes.T, entries.items()):
+            upper.set_title(f"{language}: AUC {entry['auc']:.3f}, at equal length {entry['auc_equal_length']:.3f}")
+            _draw_curve(upper, entry["calibration"])
+            _draw_histogram(lower, entry["calibration"])
+        if not entries:
+            axes[0, 0].set_title("no language has a model")
+        with atomic_path(path) as partial:
+            figure.savefig(partial, format="png", dpi=DPI, facecolor="white")
+
+
+def _draw_curve(axes: Axes, bins: list[dict[str, float]]) -> None:
+    """Draws the share of good windows with two standard errors."""
+    score, share, count = (np.array([entry[name] for entry in bins]) for name in ("mean_score", "share_good", "count"))
+    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfectly calibrated")
+    axes.errorbar(score, share, 2 * np.sqrt(score * (1 - score) / count), fmt="o-", color=BLUE, markersize=4, capsize=2)
+    axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share that is good")
+    axes.legend(frameon=False, loc="upper left", fontsize=8)
+    axes.grid(color=GREY, alpha=0.25)
+
+
+def _draw_histogram(axes: Axes, bins: list[dict[str, float]]) -> None:
+    """Draws how many windows of each class have each score."""
+    low, high, share, count = (
+        np.array([entry[name] for entry in bins]) for name in ("low", "high", "share_good", "count")
+    )
+    half = 0.45 * (high - low)
+    axes.bar(low + 0.05 * (high - low), share * count, half, align="edge", color=BLUE, label="good")
+    axes.bar((low + high) / 2, (1 - share) * count, half, align="edge", color=RED, label="bad")
+    axes.set(yscale="symlog", xlabel="score", ylabel="windows")
+    axes.legend(frameon=False, loc="upper center", ncols=2, fontsize=8)
