@@ -1,0 +1,1 @@
+"""Running tasks: on this machine, on Slurm, on Ray."""

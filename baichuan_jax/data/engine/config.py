@@ -1,0 +1,38 @@
+"""Settings of the engine that runs the data step. They never shape its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from baichuan_jax.core.errors import require
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """Where the tasks of the data step run.
+
+    kind: "local" (processes of this machine), "slurm" (job arrays) or "ray" (a Ray cluster, the extra [scale]). The
+    workdir must lie on storage that all machines share.
+    workers: tasks that run at once; 1 on "local" runs them in this process.
+    partition, time, setup: of Slurm jobs: the partition, the time limit ("04:00:00"), and shell commands that make
+    this package importable (by default the directory of the Python in use comes first on PATH).
+    memory: gigabytes that a Slurm or Ray task may use.
+    address: of the Ray cluster; "" starts one on this machine.
+    """
+
+    kind: Literal["local", "slurm", "ray"] = "local"
+    workers: int = 1
+    partition: str = ""
+    time: str = "04:00:00"
+    setup: str = ""
+    memory: int = 4
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        kinds = ("local", "slurm", "ray")
+        require(self.kind in kinds, "RunnerConfig.kind", self.kind, ", ".join(map(repr, kinds)))
+        require(self.workers >= 1, "RunnerConfig.workers", self.workers, "a number of tasks, 1 at least")
+        require(self.memory >= 1, "RunnerConfig.memory", self.memory, "gigabytes, 1 at least")
+        named = self.kind != "slurm" or bool(self.partition)
+        require(named, "RunnerConfig.partition", self.partition, "a partition", hint="`sinfo` lists them")

@@ -1,0 +1,36 @@
+"""What a task leaves: a directory that is whole or absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def task_directory(parent: Path, number: int) -> Iterator[Path]:
+    """Yields an empty directory to write into; it becomes PARENT/NUMBER, as in `read/00007`, if the block succeeds.
+
+    One that is there already gives way: its task was stopped before it was marked as completed. If the block fails
+    the directory is removed; if the process is killed it stays, with a name that begins with a dot, for the next try
+    to remove.
+    """
+    name = f"{number:05}"
+    final, partial, old = parent / name, parent / f".{name}.partial", parent / f".{name}.old"
+    _clear(partial, old)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if final.exists():
+            os.rename(final, old)  # a directory that is not empty cannot be replaced in one step
+        os.rename(partial, final)
+    finally:
+        _clear(partial, old)
+
+
+def _clear(*directories: Path) -> None:
+    for directory in directories:
+        if directory.exists():
+            shutil.rmtree(directory)
