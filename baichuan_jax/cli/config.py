@@ -17,8 +17,8 @@ from gin import config_parser
 
 from baichuan_jax.cli.bind import Macro, Statement, bind
 from baichuan_jax.cli.literal import parts, settings
-from baichuan_jax.cli.suggest import nearest
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.suggest import nearest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from baichuan_jax.cli.config import load
+from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
@@ -30,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
             dest="overrides",
             help="override one setting; may be repeated",
         )
+        if name == "data inspect":
+            add_arguments(verb)
         if name == "generate":
             verb.add_argument("--prompt", action="append", metavar="TEXT", help="continue this text and print it")
     return root
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Native libraries log to standard error, where the progress is.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    args = parser().parse_args(arguments)
+    args = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
     except UserError as error:
@@ -55,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)
         return 130
     return 0
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Returns the arguments with a verb of two words as one."""
+    first, rest = " ".join(arguments[:2]), arguments[2:]
+    return [first, *rest] if first in VERBS else list(arguments)
 
 
 if __name__ == "__main__":

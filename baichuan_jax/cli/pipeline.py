@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.literal import settings
@@ -16,6 +17,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
+from baichuan_jax.data.select.records import set_files
 from baichuan_jax.data.sources.source import source_files
 
 CONFIG, LOCK = "config.gin", ".lock"
@@ -23,19 +25,22 @@ CONFIG, LOCK = "config.gin", ".lock"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a stage is made from: sections of the config, and other stages. Mesh and rules do not shape results."""
+    """What a stage is made from: sections of the config, and other stages.
+
+    Mesh, axis rules and runner do not shape results.
+    """
 
     sections: tuple[str, ...]
     needs: tuple[str, ...]
-    resumable: bool = False
+    unfinished: Literal["redo", "resume", "keep"] = "redo"
 
 
 # In the order they run. The function of stage NAME is `build` in the module `baichuan_jax.cli.stages.NAME`.
 RECIPES = {
-    "data": Recipe(("data",), ()),
+    "data": Recipe(("data", "filters", "quality", "dedup", "select"), (), unfinished="resume"),
     "tokenizer": Recipe(("tokenizer",), ("data",)),
     "tokens": Recipe((), ("data", "tokenizer")),
-    "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), resumable=True),
+    "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), unfinished="keep"),
     "evaluate": Recipe(("evaluate",), ("train",)),
     "generate": Recipe(("sample",), ("train",)),
     "report": Recipe((), ("evaluate", "generate")),
@@ -65,12 +70,13 @@ class Pipeline:
             settings=tuple(line for section in recipe.sections for line in settings(getattr(self.config, section))),
             inputs={need: self.stage(need).identity for need in recipe.needs},
             files=self._source_files() if name == "data" else (),
-            resumable=recipe.resumable,
+            unfinished=recipe.unfinished,
         )
 
     def _source_files(self) -> tuple[Path, ...]:
-        specs = self.config.data.sources.values()
-        return tuple(dict.fromkeys(path for spec in specs for path in source_files(spec)))
+        sources = (path for spec in self.config.data.sources.values() for path in source_files(spec))
+        sets = (path for pattern in self.config.select.evaluation_sets.values() for path in set_files(pattern))
+        return tuple(dict.fromkeys((*sources, *sets)))
 
     def check(self, names: tuple[str, ...]) -> None:
         """Finds what would fail later in these stages and those they need, and writes nothing.

@@ -29,11 +29,17 @@ def status(text: str) -> Iterator[None]:
 
 @contextmanager
 def data_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields progress(domain, documents, bytes read)."""
-    with console.status("reading") as spinner:
+    """Yields progress(phase, tasks done, tasks): one line that changes, or a line now and then."""
+    with console.status("data") as spinner:
+        shown = time.monotonic()
 
-        def progress(domain: str, documents: int, size: int) -> None:
-            spinner.update(f"cleaning {domain}: {documents:,} documents, {size / 1e6:,.1f} MB")
+        def progress(phase: str, done: int, count: int) -> None:
+            nonlocal shown
+            line = f"data, phase {phase}: {done} of {count} tasks"
+            spinner.update(line)
+            if not console.is_terminal and time.monotonic() - shown > QUIET_SECONDS:
+                shown = time.monotonic()
+                console.print(line, soft_wrap=True)
 
         yield progress
 

@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.dedup.config import DedupConfig
+from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.data.quality.config import REJECTED, QualityConfig
+from baichuan_jax.data.rules.config import FilterConfig
+from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.model.config import DecoderConfig
@@ -20,6 +25,11 @@ class RunConfig:
 
     workdir: str = "runs/default"
     data: DataConfig = field(default_factory=DataConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     model: DecoderConfig = field(default_factory=DecoderConfig)
     mix: MixConfig = field(default_factory=MixConfig)
@@ -42,6 +52,12 @@ class RunConfig:
         for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
         self.optim.check_steps(self.train.steps)
-        unknown = [domain for domain in self.mix.weights if domain not in self.data.sources]
         known = ", ".join(self.data.sources)
-        require(not unknown, "MixConfig.weights", self.mix.weights, f"domains of DataConfig.sources ({known})")
+        named = {
+            "MixConfig.weights": self.mix.weights,
+            "SelectConfig.max_bytes": self.select.max_bytes,
+            "QualityConfig.good": self.quality.good,
+            "QualityConfig.bad": [domain for domain in self.quality.bad if domain != REJECTED],
+        }
+        for name, value in named.items():
+            require(set(value) <= set(self.data.sources), name, value, f"domains of DataConfig.sources ({known})")

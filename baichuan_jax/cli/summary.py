@@ -23,7 +23,10 @@ def show(name: str, result: dict, skipped: bool) -> None:
 def _data(result: dict) -> str:
     domains = result["domains"].values()
     documents, size = (sum(domain[key] for domain in domains) for key in ("documents", "bytes"))
-    return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains)} domains"
+    pruned = (entry for funnel in result["funnel"].values() for entry in funnel["pruned"].values())
+    sentences = sum(entry["documents"] for entry in pruned)
+    said = f"; {sentences:,} sentences taken out of documents" if sentences else ""
+    return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains)} domains{said}"
 
 
 def _tokenizer(result: dict) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from baichuan_jax.cli.suggest import did_you_mean
+from baichuan_jax.core.suggest import did_you_mean
 
 
 class Mismatch(Exception):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.explain import print_explain
+from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.summary import show
 
@@ -48,6 +49,7 @@ def explain(loaded: Loaded, args: argparse.Namespace) -> None:
 VERBS: dict[str, tuple[Verb, str]] = {
     "run": (stages(*RECIPES), "the whole recipe: data, tokenizer, tokens, train, evaluate, generate, report"),
     "data": (stages("data"), "sources to a cleaned, de-duplicated corpus"),
+    "data inspect": (inspect, "look at what the data step kept and removed"),
     "tokenizer": (stages("tokenizer", "tokens"), "train the tokenizer and encode the corpus"),
     "train": (stages("train"), "train the decoder, or go on training it"),
     "evaluate": (stages("evaluate"), "held-out bits per byte, beside baselines"),

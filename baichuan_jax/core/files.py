@@ -44,21 +44,38 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def fingerprint(paths: Iterable[Path], known: dict[str, dict] | None = None) -> dict[str, dict]:
+def fingerprint(paths: Iterable[Path | str], known: dict[str, dict] | None = None) -> dict[str, dict]:
     """Returns {path: {size, mtime_ns, sha256}} for every file.
 
-    A file whose size and modification time equal its entry in `known` (an earlier answer) is not read again.
+    A file whose size and modification time equal its entry in `known` (an earlier answer) is not read again. One on
+    other storage, given by its URL, is not read at all: sha256 is that of what the storage says about its version.
+    One that cannot be read has the sha256 "unreadable".
     """
     known = known or {}
     found = {}
     for path in paths:
-        stat = path.stat()
-        entry = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        old = known.get(str(path), {})
-        if {key: old.get(key) for key in entry} == entry:
-            entry = old
-        else:
-            with path.open("rb") as file:
-                entry["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-        found[str(path)] = entry
+        if isinstance(path, str):
+            found[path] = _stored(path)
+            continue
+        try:
+            found[str(path)] = _local(path, known.get(str(path), {}))
+        except OSError:
+            found[str(path)] = {"size": 0, "mtime_ns": 0, "sha256": "unreadable"}
     return found
+
+
+def _local(path: Path, old: dict) -> dict:
+    stat = path.stat()
+    entry = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if {key: old.get(key) for key in entry} == entry:
+        return old
+    with path.open("rb") as file:
+        return {**entry, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _stored(url: str) -> dict:
+    import fsspec
+
+    storage, name = fsspec.core.url_to_fs(url)
+    version = hashlib.sha256(str(storage.ukey(name)).encode()).hexdigest()
+    return {"size": storage.size(name), "mtime_ns": 0, "sha256": version}

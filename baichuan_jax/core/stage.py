@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
@@ -28,16 +28,18 @@ class Stage:
     """One step of the recipe in a workdir.
 
     directory: where it writes. settings: config lines it depends on ("TrainConfig.steps = 300").
-    inputs: {stage name: identity} of the stages it reads. files: source files outside the workdir.
-    resumable: a half-finished directory is kept and handed to the stage again, else it is emptied first.
+    inputs: {stage name: identity} of the stages it reads. files: source files outside the workdir, those on other
+    storage by their URLs.
+    unfinished: what becomes of a half-finished directory. "redo": it is emptied; "resume": it is handed to the stage
+    again if it was made from the same, else emptied; "keep": likewise, but from something else it is refused.
     """
 
     name: str
     directory: Path
     settings: tuple[str, ...]
     inputs: dict[str, str] = field(default_factory=dict)
-    files: tuple[Path, ...] = ()
-    resumable: bool = False
+    files: tuple[Path | str, ...] = ()
+    unfinished: Literal["redo", "resume", "keep"] = "redo"
 
     def started(self) -> dict | None:
         """Returns what the directory was started from, or None if nothing (whole) is there."""
@@ -47,14 +49,14 @@ class Stage:
     def complete(self) -> bool:
         """True if a finished manifest is there. Raises UserError if what is there was made from something else.
 
-        An unfinished directory that cannot be resumed holds nothing of worth: it may be made from anything.
+        An unfinished directory that is not to be kept holds nothing of worth: it may be made from anything.
         """
         started, finished = self.started(), (self.directory / "manifest.json").exists()
         if started is None:
             if self.directory.is_dir() and any(self.directory.iterdir()):
                 raise UserError(f"{self.directory} holds files that no run has made; choose another RunConfig.workdir")
             return False
-        if not finished and not self.resumable:
+        if not finished and self.unfinished != "keep":
             return False
         if differences := _differences(started, self.made_from(started["files"])):
             raise UserError(
@@ -73,10 +75,12 @@ class Stage:
         """Calls `build(directory)` unless already complete; returns (result, whether it was skipped)."""
         if self.complete():
             return self.result(), True
-        if self.directory.exists() and not self.resumable:
+        started = self.started()
+        made_from = self.made_from((started or {}).get("files"))
+        same = started is not None and not _differences(started, made_from)
+        if self.directory.exists() and (self.unfinished == "redo" or not same):
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        made_from = self.made_from()
         write_json(self.directory / "started.json", made_from)
         start = time.monotonic()
         result = build(self.directory)

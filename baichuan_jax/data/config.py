@@ -1,4 +1,4 @@
-"""Settings of the data step."""
+"""Settings of reading: what is read, and what becomes of text that cannot be."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ DOMAIN = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to read and how to clean it. The thresholds of the rules stand in `rules.py`.
+    """What to read.
 
     sources: domain name -> where its text is. One of: a path or glob ("texts/**/*.jsonl.gz"; several separated by
-    ";"), "demo:NAME" (text that pip brings, the extra [demo]), or "tfds:NAME[/CONFIG][:VERSION][@SPLIT]" (a prepared
-    tensorflow-datasets dataset; the split defaults to train).
+    ";", on any storage that fsspec knows, as in "s3://bucket/*.parquet"), "demo:NAME" (text that pip brings, the extra
+    [demo]), or "tfds:NAME[/CONFIG][:VERSION][@SPLIT]" (a prepared tensorflow-datasets dataset; the split defaults to
+    train).
+    licences: domain name -> its licence, for the data card; those of other domains are not used.
     text_field: the field of JSON lines, Parquet columns and tensorflow-datasets examples that holds the text.
-    invalid_utf8: "replace" puts U+FFFD for bytes that are not UTF-8 and counts them; "reject" stops with an error.
-    near_duplicate: Jaccard similarity of two documents from which only the longer stays; 0 looks for none.
+    damaged: what becomes of input that cannot be read (a file cut short, a line that is not JSON, bytes that are not
+    UTF-8). "skip" leaves it out, or puts U+FFFD for such bytes, and counts it; "stop" makes it an error.
     max_bytes: raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it. 0: no limit.
-    validation_fraction: expected share of documents held out in every domain, chosen by the hash of their text.
+    task_bytes: size of the files that one task reads, unless a single one is larger. It shapes the shards of the
+    dataset, so it does not follow the number of workers.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
+    licences: dict[str, str] = field(default_factory=dict)
     text_field: str = "text"
-    invalid_utf8: Literal["replace", "reject"] = "replace"
-    near_duplicate: float = 0.8
+    damaged: Literal["skip", "stop"] = "skip"
     max_bytes: int = 0
-    validation_fraction: float = 0.02
+    task_bytes: int = 64_000_000
 
     def __post_init__(self) -> None:
         for domain, spec in self.sources.items():
@@ -38,22 +41,6 @@ class DataConfig:
             require(named, "DataConfig.sources", domain, "domain names like 'zh_news' ([a-z][a-z0-9_]*)")
             require(bool(spec.strip()), f"DataConfig.sources[{domain!r}]", spec, "a path, a glob, demo:... or tfds:...")
         require(bool(self.text_field), "DataConfig.text_field", self.text_field, "the name of a field")
-        require(
-            self.invalid_utf8 in ("replace", "reject"),
-            "DataConfig.invalid_utf8",
-            self.invalid_utf8,
-            "'replace' or 'reject'",
-        )
-        require(
-            0 <= self.near_duplicate <= 1,
-            "DataConfig.near_duplicate",
-            self.near_duplicate,
-            "a similarity up to 1, or 0 for none",
-        )
+        require(self.damaged in ("skip", "stop"), "DataConfig.damaged", self.damaged, "'skip' or 'stop'")
         require(self.max_bytes >= 0, "DataConfig.max_bytes", self.max_bytes, "bytes, or 0 for no limit")
-        require(
-            0 < self.validation_fraction < 1,
-            "DataConfig.validation_fraction",
-            self.validation_fraction,
-            "a share between 0 and 1",
-        )
+        require(self.task_bytes > 0, "DataConfig.task_bytes", self.task_bytes, "bytes, 1 at least")

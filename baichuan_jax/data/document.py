@@ -1,4 +1,4 @@
-"""What sources yield."""
+"""What sources yield: documents, and what was there instead of one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from baichuan_jax.core.errors import UserError
 
-InvalidUtf8 = Literal["replace", "reject"]
+OnDamage = Literal["skip", "stop"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +19,40 @@ class Document:
     replaced: int = 0
 
 
-def decoded(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> Document:
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Something that could not be read.
+
+    reason: for the funnel: "truncated_file", "unreadable_file", "file_too_long", "line_too_long", "not_json" or
+    "no_text_field". message: what was wrong, where, and what to do. text: the beginning of what was there.
+    """
+
+    source: str
+    reason: str
+    message: str
+    text: str = ""
+
+
+def decoded(raw: bytes, source: str, damaged: OnDamage) -> Document:
     """Returns the document that bytes hold. Raises UserError as `decode` does."""
-    text, replaced = decode(raw, source, invalid_utf8)
+    text, replaced = decode(raw, source, damaged)
     return Document(text, source, replaced)
 
 
-def decode(raw: bytes, source: str, invalid_utf8: InvalidUtf8) -> tuple[str, int]:
-    """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if they are rejected.
+def decode(raw: bytes, source: str, damaged: OnDamage) -> tuple[str, int]:
+    """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if damage is to stop.
 
     source: where `raw` stands, for the message; the line is added if `raw` has several.
     """
     try:
         return raw.decode(), 0
     except UnicodeDecodeError as error:
-        if invalid_utf8 == "reject":
+        if damaged == "stop":
             line = raw.count(b"\n", 0, error.start) + 1
             place = f"{source}:{line}" if b"\n" in raw[:-1] else source
             raise UserError(
                 f"{place}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8; convert the file, or put U+FFFD "
-                "for such bytes: DataConfig.invalid_utf8 = 'replace'"
+                "for such bytes: DataConfig.damaged = 'skip'"
             ) from None
     text = raw.decode(errors="replace")
     return text, text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")

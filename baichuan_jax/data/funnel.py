@@ -1,23 +1,24 @@
-"""The funnel: how many documents and bytes each step removed, with samples of them."""
+"""The funnel: how many documents and bytes each reason removed, with samples of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
-SAMPLES = 3
-SAMPLE_CHARACTERS = 200
+SAMPLES = 10
+SAMPLE_CHARACTERS = 300
 
 
 @dataclass
 class Count:
-    """Documents, and their UTF-8 bytes."""
+    """Documents (or sentences), and their UTF-8 bytes."""
 
     documents: int = 0
     bytes: int = 0
 
-    def add(self, size: int) -> None:
-        """Counts one document of `size` bytes."""
-        self.documents += 1
+    def add(self, size: int, documents: int = 1) -> None:
+        """Counts documents of `size` bytes in all."""
+        self.documents += documents
         self.bytes += size
 
 
@@ -27,25 +28,52 @@ class Removed(Count):
 
     samples: list[dict[str, str]] = field(default_factory=list)
 
+    def sample(self, text: str, source: str) -> None:
+        """Keeps the beginning of a removed text while there is room."""
+        if len(self.samples) < SAMPLES:
+            self.samples.append({"source": source, "text": text[:SAMPLE_CHARACTERS]})
+
 
 @dataclass
 class Funnel:
     """The counts of one domain.
 
-    read: raw documents. kept: normalised ones. removed: by reason. replaced: U+FFFD put in for invalid UTF-8.
+    read: raw documents. kept: those of the dataset. removed: documents by reason. pruned: sentences by reason, of
+    documents that may have stayed. replaced: U+FFFD put in for bytes that are not UTF-8.
     """
 
     read: Count = field(default_factory=Count)
     kept: Count = field(default_factory=Count)
     removed: dict[str, Removed] = field(default_factory=dict)
+    pruned: dict[str, Removed] = field(default_factory=dict)
     replaced: int = 0
 
-    def remove(self, reason: str, text: str, source: str) -> None:
-        """Counts a removed document."""
-        entry = self.removed.setdefault(reason, Removed())
-        entry.add(len(text.encode()))
-        if len(entry.samples) < SAMPLES:
-            entry.samples.append({"source": source, "text": text[:SAMPLE_CHARACTERS]})
+    def remove(self, reason: str, size: int, text: str, source: str) -> None:
+        """Counts a removed document of `size` bytes."""
+        _count(self.removed, reason, size, text, source)
+
+    def prune(self, reason: str, text: str, source: str) -> None:
+        """Counts a sentence that was taken out of a document."""
+        _count(self.pruned, reason, len(text.encode()), text, source)
+
+    def rename(self, reason: str, other: str, documents: int, size: int) -> None:
+        """Counts some of the documents that were removed for one reason as removed for another."""
+        if documents:
+            self.removed[reason].add(-size, -documents)
+            self.removed.setdefault(other, Removed()).add(size, documents)
+            if not self.removed[reason].documents:
+                del self.removed[reason]
+
+    def merge(self, other: Funnel) -> None:
+        """Adds the counts of another part of the domain."""
+        self.read.add(other.read.bytes, other.read.documents)
+        self.kept.add(other.kept.bytes, other.kept.documents)
+        self.replaced += other.replaced
+        for mine, theirs in ((self.removed, other.removed), (self.pruned, other.pruned)):
+            for reason, entry in theirs.items():
+                total = mine.setdefault(reason, Removed())
+                total.add(entry.bytes, entry.documents)
+                total.samples = (total.samples + entry.samples)[:SAMPLES]
 
     def reasons(self) -> str:
         """Returns the reasons with their counts, most frequent first: "too_short 12, duplicate 3"."""
@@ -55,3 +83,26 @@ class Funnel:
     def as_json(self) -> dict:
         """Returns plain values."""
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict) -> Funnel:
+        """Returns the funnel that `as_json` gave."""
+        removed, pruned = ({reason: Removed(**entry) for reason, entry in value[key].items()} for key in PARTS)
+        return cls(Count(**value["read"]), Count(**value["kept"]), removed, pruned, value["replaced"])
+
+
+PARTS = ("removed", "pruned")
+
+
+def merged(funnels: Iterable[Funnel]) -> Funnel:
+    """Returns the sum of funnels."""
+    total = Funnel()
+    for funnel in funnels:
+        total.merge(funnel)
+    return total
+
+
+def _count(entries: dict[str, Removed], reason: str, size: int, text: str, source: str) -> None:
+    entry = entries.setdefault(reason, Removed())
+    entry.add(size)
+    entry.sample(text, source)

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, TypeVar
+from typing import Literal
+
+import numpy as np
 
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
-T = TypeVar("T")
 
 
-def split_documents(keyed: Iterable[tuple[int, T]], fraction: float) -> Iterator[tuple[Split, T]]:
-    """Yields each item with its split; `keyed` gives it with a 64-bit hash, no hash twice.
+def held_out(keys: np.ndarray, fraction: float) -> np.ndarray:
+    """Returns bool [documents], true for those of the validation split; `keys` are 64-bit hashes, no two equal.
 
     Validation takes hashes below fraction * 2^64. Where that would leave one of the splits empty, the smallest hash
-    goes to that split (train, if it is the only one), so two items always fill both. The item with the smallest hash
-    is therefore held back to the end.
+    goes to that split (train, if it is the only one), so two documents always fill both.
     """
-    limit = int(fraction * 2**64)
-    held: tuple[int, T] | None = None
-    counts = dict.fromkeys(SPLITS, 0)
-    for pair in keyed:
-        if held is None or pair[0] < held[0]:
-            pair, held = held, pair
-        if pair is not None:
-            split: Split = "validation" if pair[0] < limit else "train"
-            counts[split] += 1
-            yield split, pair[1]
-    if held is not None:
-        yield "validation" if counts["train"] else "train", held[1]
+    held = keys < np.uint64(int(fraction * 2**64))
+    if len(keys):
+        smallest = np.argmin(keys)
+        held[smallest] = not np.delete(held, smallest).all()
+    return held

@@ -25,7 +25,7 @@ def held_out(store: TokenStore, domain: str, length: int, limit: int = 0) -> Hel
     """Cuts the validation split of a domain into windows; with `limit`, that many, evenly spaced."""
     ids = np.concatenate(store.arrays(domain, "validation")).astype(np.int32)
     if len(ids) < 2:
-        raise UserError(f"domain {domain!r} has no validation text; raise DataConfig.validation_fraction")
+        raise UserError(f"domain {domain!r} has no validation text; raise SelectConfig.validation_fraction")
     starts = np.arange(0, len(ids) - 1, length)
     if limit and len(starts) > limit:
         starts = starts[np.linspace(0, len(starts) - 1, limit).round().astype(int)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
-from baichuan_jax.lab.markup import Html, details, prose, table, tag
-from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab import funnel
+from baichuan_jax.lab.markup import Html, table, tag
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import COLORS, GREEN, GREY, Plot, bar_height, bars, stack
 from baichuan_jax.lab.run_files import Run
@@ -16,43 +16,23 @@ VISIBLE = 0.005  # share of a domain's text below which a reason is other, too
 NOTHING = {"documents": 0, "bytes": 0}
 
 
-def funnel(run: Run, canvas: Canvas) -> list[Html]:
+def data(run: Run, canvas: Canvas) -> list[Html]:
     """What was read, what was kept, and what was removed for which reason."""
     result = run.results["data"]
     domains, speed = result["funnel"], result["megabytes_per_second"]
-    rows = [[name, *_row(counts), _languages(result["domains"][name])] for name, counts in domains.items()]
-    other = "Other: rarer reasons, and what normalisation took out of documents that were kept."
+    other = "Other: rarer reasons, and what normalisation and lost sentences took from documents that were kept."
     return [
         canvas.figures(_funnel_plot(domains), notes={"funnel": other}),
-        table("Kept, of what was read", ["domain", "share", "text", "documents", "invalid UTF-8", "language"], rows),
+        funnel.kept(result),
         tag(
             "p",
             f"The share is of bytes. Invalid UTF-8: characters U+FFFD put in for it. Cleaned at {speed:.1f} MB/s.",
             class_="note",
         ),
-        *(_removed(domain, counts["removed"]) for domain, counts in domains.items() if counts["removed"]),
+        *(funnel.removed(domain, counts) for domain, counts in domains.items() if counts["removed"]),
+        *funnel.sentences(domains),
+        *funnel.quality(result["quality"]),
     ]
-
-
-def _row(counts: dict) -> tuple[str, ...]:
-    kept, read = counts["kept"], counts["read"]
-    return (
-        _share_kept(counts),
-        f"{short(kept['bytes'], 'B')} of {short(read['bytes'], 'B')}",
-        f"{kept['documents']:,} of {read['documents']:,}",
-        f"{counts['replaced']:,}",
-    )
-
-
-def _share_kept(counts: dict) -> str:
-    return f"{counts['kept']['bytes'] / counts['read']['bytes']:.1%}"
-
-
-def _languages(domain: dict) -> str:
-    """Returns the languages of the documents kept, most frequent first: zh 98%, en 2%."""
-    shares = {language: number / domain["documents"] for language, number in domain["language"].items()}
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    return ", ".join(f"{language} {share:.0%}" for language, share in ordered if share >= 0.005)
 
 
 def _funnel_plot(domains: dict[str, dict]) -> Plot:
@@ -62,7 +42,7 @@ def _funnel_plot(domains: dict[str, dict]) -> Plot:
     drawn = [reason for reason, share in largest.most_common(len(REASON_COLORS)) if share >= VISIBLE]
     fates = [_fates(counts, drawn) for counts in domains.values()]
     series = {fate: [shares[fate] for shares in fates] for fate in fates[0]}
-    said = ", ".join(f"{domain} {_share_kept(counts)}" for domain, counts in domains.items())
+    said = ", ".join(f"{domain} {funnel.share_kept(counts)}" for domain, counts in domains.items())
     colors = (GREEN, *REASON_COLORS[: len(drawn)], GREY)
     return Plot(
         "funnel",
@@ -79,22 +59,6 @@ def _fates(counts: dict, drawn: list[str]) -> dict[str, float]:
     sizes |= {reason: counts["removed"].get(reason, NOTHING)["bytes"] for reason in drawn}
     sizes["other"] = max(0, counts["read"]["bytes"] - sum(sizes.values()))  # normalisation can lengthen a text as well
     return {fate: 100 * size / sum(sizes.values()) for fate, size in sizes.items()}
-
-
-def _removed(domain: str, removed: dict[str, dict]) -> Html:
-    """Returns a domain's reasons, most documents first, and the beginnings of some documents that each removed."""
-    ordered = sorted(removed.items(), key=lambda item: -item[1]["documents"])
-    documents = sum(count["documents"] for count in removed.values())
-    numbers = [[reason, f"{count['documents']:,}", short(count["bytes"], "B")] for reason, count in ordered]
-    return details(
-        f"{domain}: {documents:,} documents removed",
-        table(f"Removed from {domain}", ["reason", "documents", "text"], numbers),
-        *(details(f"{reason}, for example", *map(_sample, count["samples"])) for reason, count in ordered),
-    )
-
-
-def _sample(sample: dict[str, str]) -> Html:
-    return prose(tag("cite", sample["source"]), sample["text"])
 
 
 def tokenizer(run: Run, canvas: Canvas) -> list[Html]:

@@ -45,6 +45,8 @@ summary { padding: .25rem 0; cursor: pointer; overflow-wrap: anywhere }
   white-space: pre-wrap; overflow-wrap: anywhere }
 pre { font: .8rem/1.5 ui-monospace, monospace }
 cite { display: block; color: var(--soft); font-size: .8rem; font-style: normal }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 0 1rem }
+.bars { display: block; width: 100%; height: 4rem; color: var(--link) }
 mark { border-radius: .2rem; background: var(--mark); color: inherit; font-weight: 600 }
 """
 

@@ -65,7 +65,7 @@ SECTIONS = {
     "Bits per byte": ("evaluate", outcome.bits_per_byte),
     "Training": ("train", training.training),
     "Samples": ("generate", outcome.samples),
-    "Data": ("data", corpus.funnel),
+    "Data": ("data", corpus.data),
     "Tokenizer": ("tokenizer", corpus.tokenizer),
     "Record": (None, record),
 }

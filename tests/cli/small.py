@@ -29,7 +29,7 @@ include 'configs/base.gin'
 include 'configs/model/debug.gin'
 RunConfig.workdir = '{workdir}'
 DataConfig.sources = {{'zh': '{texts}/zh.jsonl', 'en': '{texts}/en.jsonl'}}
-DataConfig.validation_fraction = 0.1
+SelectConfig.validation_fraction = 0.1
 TokenizerConfig.character_coverage = 0.99
 TrainConfig.steps = 12
 TrainConfig.batch = 8

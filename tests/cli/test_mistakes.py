@@ -67,9 +67,13 @@ def test_a_truncated_gzip(capsys, config, tmp_path):
     whole = gzip.compress((tmp_path / "zh.jsonl").read_bytes())
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
     sources = {"zh": str(tmp_path / "cut.jsonl.gz")}
-    error = mistake(capsys, "data", config, "--set", f"DataConfig.sources={sources}")
-    assert "cut.jsonl.gz" in error
+    chosen = f"--set=DataConfig.sources={sources}"
+    assert "cut.jsonl.gz" in mistake(capsys, "data", config, chosen, "--set=DataConfig.damaged=stop")
     assert not (tmp_path / "run" / "data" / "manifest.json").exists()
+    assert main(["data", str(config), chosen]) == 0
+    funnel = json.loads((tmp_path / "run" / "data" / "result.json").read_text())["funnel"]
+    assert funnel["zh"]["removed"]["truncated_file"]["documents"] == 1
+    assert "cut.jsonl.gz" in funnel["zh"]["removed"]["truncated_file"]["samples"][0]["source"]
 
 
 def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, config, tmp_path):
@@ -77,10 +81,10 @@ def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, 
     lines[2] = lines[2].replace("。".encode(), b"\xff", 1)
     (tmp_path / "bad.jsonl").write_bytes(b"\n".join(lines))
     sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.jsonl')} }"
-    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.invalid_utf8=reject")
+    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.damaged=stop")
     assert "bad.jsonl:3: byte" in error
-    assert "DataConfig.invalid_utf8" in error
-    assert main(["data", str(config), "--set", sources, "--set", "DataConfig.invalid_utf8=replace"]) == 0
+    assert "DataConfig.damaged" in error
+    assert main(["data", str(config), "--set", sources]) == 0
     funnel = json.loads((tmp_path / "run" / "data" / "result.json").read_text())["funnel"]
     assert funnel["zh"]["replaced"] == 1
 
@@ -88,7 +92,7 @@ def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, 
 def test_invalid_utf8_in_a_text_file_names_the_line(capsys, config, tmp_path):
     (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xff\nthree\n")
     sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.txt')} }"
-    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.invalid_utf8=reject")
+    error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.damaged=stop")
     assert "bad.txt:2: byte 8 (0xff)" in error
 
 
@@ -108,8 +112,8 @@ def test_a_corpus_of_which_nothing_is_kept(capsys, config, tmp_path):
 def test_a_workdir_of_another_config(capsys, config, tmp_path):
     assert main(["data", str(config)]) == 0
     before = sorted(path.name for path in (tmp_path / "run").rglob("*"))
-    error = mistake(capsys, "run", config, "--set", "DataConfig.validation_fraction=0.2")
-    assert "DataConfig.validation_fraction was 0.1, is now 0.2" in error
+    error = mistake(capsys, "run", config, "--set", "SelectConfig.validation_fraction=0.2")
+    assert "SelectConfig.validation_fraction was 0.1, is now 0.2" in error
     assert "RunConfig.workdir" in error
     assert sorted(path.name for path in (tmp_path / "run").rglob("*")) == before
 

@@ -36,10 +36,17 @@ def test_a_stage_that_died_is_redone_from_an_empty_directory(tmp_path):
     assert not (tmp_path / "s" / "half").exists()
 
 
-def test_a_resumable_stage_keeps_what_it_had(tmp_path):
-    half_made(tmp_path / "s", resumable=True)
-    stage(tmp_path / "s", resumable=True).run(count_calls([]))
+@pytest.mark.parametrize("unfinished", ["resume", "keep"])
+def test_a_stage_that_can_go_on_keeps_what_it_had(tmp_path, unfinished):
+    half_made(tmp_path / "s", unfinished=unfinished)
+    stage(tmp_path / "s", unfinished=unfinished).run(count_calls([]))
     assert (tmp_path / "s" / "half").exists()
+
+
+def test_a_stage_is_resumed_only_from_the_same_config(tmp_path):
+    half_made(tmp_path / "s", unfinished="resume")
+    stage(tmp_path / "s", steps=400, unfinished="resume").run(count_calls([]))
+    assert not (tmp_path / "s" / "half").exists()
 
 
 def half_made(directory, **kwargs) -> None:
@@ -57,10 +64,10 @@ def test_another_config_is_refused_by_name_and_changes_nothing(tmp_path, finishe
     if finished:
         stage(directory).run(count_calls([]))
     else:
-        half_made(directory, resumable=True)
+        half_made(directory, unfinished="keep")
     before = sorted(path.name for path in directory.iterdir())
     with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400.*RunConfig.workdir"):
-        stage(directory, steps=400, resumable=True).run(count_calls([]))
+        stage(directory, steps=400, unfinished="keep").run(count_calls([]))
     assert sorted(path.name for path in directory.iterdir()) == before
 
 

@@ -15,10 +15,9 @@ from baichuan_jax.data.config import DataConfig
         ({"sources": {"Zh-News": "a.txt"}}, "DataConfig.sources"),
         ({"sources": {"zh": " "}}, "DataConfig.sources"),
         ({"text_field": ""}, "DataConfig.text_field"),
-        ({"invalid_utf8": "ignore"}, "DataConfig.invalid_utf8"),
+        ({"damaged": "ignore"}, "DataConfig.damaged"),
         ({"max_bytes": -1}, "DataConfig.max_bytes"),
-        ({"validation_fraction": 0.0}, "DataConfig.validation_fraction"),
-        ({"validation_fraction": 1.0}, "DataConfig.validation_fraction"),
+        ({"task_bytes": 0}, "DataConfig.task_bytes"),
     ],
 )
 def test_bad_values_name_their_field(settings, field):

@@ -18,6 +18,19 @@ SAMPLES = (
 )
 STEPS, TOKENS_PER_STEP = 400, 16 * 128
 KEPT = {"documents": 880, "bytes": 4_100_000}
+SCORES = [0] * 8 + [n * n for n in range(12)]
+BIN = {"low": 0.6, "high": 0.7, "mean_score": 0.65, "share_good": 0.7, "count": 30}
+QUALITY = {
+    "zh": {"good": 90, "bad": 80, "auc": 0.9876, "auc_of_length": 0.612, "auc_equal_length": 0.953}
+    | {"calibration": [BIN, {"low": 0.9, "high": 1.0, "mean_score": 0.95, "share_good": 0.94, "count": 90}]},
+    "code": {"good": 3, "bad": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def data_result() -> dict:
+    """The result of a data step."""
+    return _results(DOMAINS, SAMPLES, STEPS)["data"]
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +55,9 @@ def _results(domains, samples, steps) -> dict[str, dict]:
     final = {domain: _bits(number, steps) for number, domain in enumerate(domains)}
     return {
         "data": {
-            "domains": {domain: {**KEPT, "language": {"zh": 860, "en": 20}} for domain in domains},
+            "domains": {domain: {**KEPT, "language": {"zh": 860, "en": 20}, "scores": SCORES} for domain in domains},
             "funnel": {domain: _funnel(number) for number, domain in enumerate(domains)},
-            "documents_per_second": 4321.0,
+            "quality": QUALITY,
             "megabytes_per_second": 12.34,
         },
         "tokenizer": {
@@ -103,7 +116,11 @@ def _funnel(number: int) -> dict:
     }
     normalised_away = 12_000 * (number - 1)  # more or less than nothing
     size = KEPT["bytes"] + normalised_away + sum(entry.bytes for entry in removed.values())
-    return Funnel(Count(1000 + number, size), Count(**KEPT), removed, replaced=number).as_json()
+    pruned = {
+        "boilerplate": _removed(1_234, 56_000, "点击查看更多"),
+        "repeated": _removed(321, 9_000, "All rights reserved."),
+    }
+    return Funnel(Count(1000 + number, size), Count(**KEPT), removed, pruned, number).as_json()
 
 
 def _removed(documents: int, size: int, *texts: str) -> Removed:

@@ -1,5 +1,4 @@
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import matplotlib
@@ -7,39 +6,7 @@ import numpy as np
 import pytest
 
 from baichuan_jax.lab.report import write_report
-
-VOID = {"meta", "br", "img", "hr", "link", "input"}
-
-
-class Checker(HTMLParser):
-    """Asserts that every element is closed in order; collects text, tags, ids and links."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.open, self.text, self.tags, self.ids, self.links, self.labels = [], [], [], [], [], []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.handle_startendtag(tag, attrs)
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"<{tag}> repeats an attribute"
-        assert not any(name.startswith("on") for name in names), f"<{tag}> has a handler"
-        self.tags.append(tag)
-        self.ids += [value for name, value in attrs if name == "id"]
-        self.links += [value for name, value in attrs if name in {"src", "href", "xlink:href", "data"}]
-        self.labels += [value for name, value in attrs if name == "aria-label" and tag == "svg"]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
+from tests.lab.checker import Checker
 
 
 def read(result: dict) -> tuple[str, Checker]:
@@ -88,6 +55,14 @@ def test_numbers_of_the_run(make_run, tmp_path):
     for expected in ("3.9876", "9,876", "41.2%", "39.8%", "1.10 TFLOP/s", "measured: the best", "8,000 pieces"):
         assert expected in text
     assert "TrainConfig.steps = 400" in text
+
+
+def test_the_sentences_that_went_and_the_quality_model(make_run, tmp_path):
+    page, _ = read(write_report(make_run(domains=("zh", "en")), tmp_path))
+    assert '<th scope="col">boilerplate</th><th scope="col">repeated</th>' in page
+    assert '<th scope="row">en</th><td>1,234</td><td>321</td></tr>' in page
+    row = "<td>0.988</td><td>0.612</td><td>0.953</td><td>0.020</td>"
+    assert f'<th scope="row">zh</th>{row}</tr></tbody>' in page  # code has no model
 
 
 def test_hostile_text_stays_text(make_run, tmp_path):

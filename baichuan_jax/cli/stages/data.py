@@ -6,10 +6,12 @@ from pathlib import Path
 
 from baichuan_jax.cli.progress import data_progress
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.data import clean
+from baichuan_jax.data.flow.build import build as build_corpus
+from baichuan_jax.data.flow.config import CorpusConfig
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Cleans every domain."""
+    cfg = CorpusConfig(config.data, config.filters, config.quality, config.dedup, config.select)
     with data_progress() as progress:
-        return clean.build(config.data, directory, progress)
+        return build_corpus(cfg, config.runner, directory, progress)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Document, InvalidUtf8, decode, decoded
+from baichuan_jax.data.document import Damaged, Document, OnDamage, decode, decoded
 from baichuan_jax.data.sources.lines import lines
 from baichuan_jax.data.sources.peoples_daily import articles
 
@@ -24,7 +25,7 @@ class Demo:
 
     package: str | None
     files: Callable[[Path], list[Path]]
-    read: Callable[[Path, str, InvalidUtf8], Iterator[Document]]
+    read: Callable[[Path, str, OnDamage], Iterator[Document | Damaged]]
 
 
 def demo_files(name: str) -> tuple[Path, ...]:
@@ -36,12 +37,17 @@ def demo_files(name: str) -> tuple[Path, ...]:
     return files
 
 
-def read_demo(name: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+def read_demo(name: str, damaged: OnDamage) -> Iterator[Document]:
     """Yields the documents of a demo corpus."""
+    return read_demo_files(name, demo_files(name), damaged)
+
+
+def read_demo_files(name: str, files: Iterable[Path], damaged: OnDamage) -> Iterator[Document]:
+    """Yields the documents of some files of a demo corpus."""
     demo = _demo(name)
     root = _root(demo)
-    for path in demo_files(name):
-        yield from demo.read(path, str(path.relative_to(root.parent)), invalid_utf8)
+    for path in files:
+        yield from demo.read(path, str(path.relative_to(root.parent)), damaged)
 
 
 def _demo(name: str) -> Demo:
@@ -60,27 +66,30 @@ def _root(demo: Demo) -> Path:
 
 
 def _code_files(root: Path) -> list[Path]:
-    def wanted(path: Path) -> bool:
-        parts = path.relative_to(root).parts
-        return not NOT_CODE.intersection(parts) and not any(part.startswith(NOT_CODE_PREFIXES) for part in parts)
+    def unwanted(name: str) -> bool:
+        return name in NOT_CODE or name.startswith(NOT_CODE_PREFIXES)
 
-    return sorted(filter(wanted, root.rglob("*.py")))
+    found = []
+    for directory, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if not unwanted(name)]  # not walked: site-packages may be large
+        found += [Path(directory, name) for name in names if name.endswith(".py") and not unwanted(name)]
+    return sorted(found)
 
 
-def _read_whole(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
-    yield decoded(path.read_bytes(), label, invalid_utf8)
+def _read_whole(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
+    yield decoded(path.read_bytes(), label, damaged)
 
 
-def _read_reviews(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+def _read_reviews(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
     """Yields one review for each line."""
     for number, line in lines(path):
-        if line.strip():
-            yield decoded(line, f"{label}:{number}", invalid_utf8)
+        if not isinstance(line, Damaged) and line.strip():
+            yield decoded(line, f"{label}:{number}", damaged)
 
 
-def _read_news(path: Path, label: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+def _read_news(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
     """Yields articles of the People's Daily."""
-    text, replaced = decode(path.read_bytes(), label, invalid_utf8)
+    text, replaced = decode(path.read_bytes(), label, damaged)
     for number, article in articles(text.splitlines()):
         yield Document(article, f"{label}:{number}", replaced)
         replaced = 0  # counted once, with the first article

@@ -1,4 +1,4 @@
-"""Lines of plain and compressed files, noticing files that were cut short."""
+"""Lines of plain and compressed files, noticing files that were cut short and lines beyond all measure."""
 
 from __future__ import annotations
 
@@ -6,68 +6,61 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO
 
-import zstandard
+from baichuan_jax.data.document import Damaged
+from baichuan_jax.data.sources.storage import File, open_file
 
-from baichuan_jax.core.errors import UserError
+CHUNK = 1 << 14  # bytes decompressed at once: so many may be lost before a cut
+MOST = 64 << 20  # bytes of a line; a longer one is never held in memory
+HEAD = 200  # bytes of it that are shown
 
-CHUNK = 1 << 18  # compressed bytes read at once
 
+def lines(file: File) -> Iterator[tuple[int, bytes | Damaged]]:
+    """Yields (number from 1, line) of a file, decompressing .gz and .zst.
 
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (number from 1, line) of a file, decompressing .gz and .zst. Raises UserError if it is cut short."""
+    In place of a line longer than MOST, and at the end of a file that cannot be read to its end, stands what is wrong.
+    """
     number = 0
     try:
-        with path.open("rb") as raw:
-            for number, line in enumerate(_decompressed(raw, path.suffix), 1):
-                yield number, line
-    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise UserError(
-            f"{path}: truncated or corrupt: {number:,} documents could be read ({error}); fetch the file again"
-        ) from None
+        with open_file(file) as raw:
+            stream = _decompressed(raw, str(file))
+            while line := stream.readline(MOST + 1):
+                number += 1
+                if len(line) > MOST:
+                    yield number, _too_long(stream, line, f"{file}:{number}")
+                else:
+                    yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield number + 1, _cut(file, number, error)
+    except OSError as error:
+        yield number + 1, unreadable(file, error) if error.errno else _cut(file, number, error)
 
 
-def _decompressed(raw: IO[bytes], suffix: str) -> IO[bytes]:
-    if suffix == ".gz":
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw))
-    if suffix == ".zst":
-        return io.BufferedReader(ZstdStream(raw), CHUNK)
+def unreadable(file: File, error: OSError) -> Damaged:
+    """Returns what is to be said of a file that cannot be opened or read."""
+    return Damaged(str(file), "unreadable_file", f"{file}: cannot be read ({error.strerror or error})")
+
+
+def _cut(file: File, number: int, error: Exception) -> Damaged:
+    said = f"truncated or corrupt: {number:,} documents could be read ({error}); fetch the file again"
+    return Damaged(str(file), "truncated_file", f"{file}: {said}")
+
+
+def _too_long(stream: IO[bytes], line: bytes, source: str) -> Damaged:
+    """Skips the rest of a line."""
+    head = line[:HEAD].decode(errors="replace")
+    while line and not line.endswith(b"\n"):
+        line = stream.readline(CHUNK)
+    return Damaged(source, "line_too_long", f"{source}: a line of more than {MOST >> 20} MB; is it JSON lines?", head)
+
+
+def _decompressed(raw: IO[bytes], name: str) -> IO[bytes]:
+    if name.endswith(".gz"):
+        return gzip.GzipFile(fileobj=raw)  # a buffer around it would lose what stands before a cut
+    if name.endswith(".zst"):
+        import pyarrow
+
+        # The reader of the zstandard package does not notice where the last frame is cut short.
+        return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"), CHUNK)
     return raw
-
-
-class ZstdStream(io.RawIOBase):
-    """Decompresses zstd frames. Unlike the reader of zstandard it raises EOFError where the last frame is cut short."""
-
-    def __init__(self, raw: IO[bytes]):
-        self._raw = raw
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._begun = False  # whether the current frame has been given bytes
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        while not self._ready:
-            chunk = self._next_chunk()
-            if not chunk and self._begun:
-                raise EOFError("the last zstd frame has no end")
-            if not chunk:
-                return 0
-            self._begun = True
-            self._ready = self._frame.decompress(chunk)
-        count = min(len(buffer), len(self._ready))
-        buffer[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count
-
-    def _next_chunk(self) -> bytes:
-        """Returns compressed bytes: what the last frame left over, else more of the file."""
-        rest = b""
-        if self._frame.eof:
-            rest = self._frame.unused_data
-            self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._begun = False
-        return rest or self._raw.read(CHUNK)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 TAG = re.compile(r"/[A-Za-z]+(?:\s+|$)")
 LATIN = re.compile(r"(?<=[Ａ-Ｚａ-ｚ])/[A-Za-z]+\s+(?=[Ａ-Ｚａ-ｚ])")
+WIDE = re.compile(r"[Ａ-Ｚａ-ｚ]")
 PICTURE = re.compile(r"（[^）]*图[^）]*）$")
 HEADLINE_CHARACTERS = 40
 
@@ -36,7 +37,9 @@ def articles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 def untagged(line: str) -> str:
     """Returns "迈向/v  充满/v" as "迈向充满"; two words in Latin letters keep a space between them."""
-    return TAG.sub("", LATIN.sub(" ", line.strip()))
+    if WIDE.search(line):  # in few lines, and far quicker than LATIN
+        line = LATIN.sub(" ", line)
+    return TAG.sub("", line.strip())
 
 
 def _headline(paragraph: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Document, InvalidUtf8, decoded
+from baichuan_jax.core.suggest import nearest
+from baichuan_jax.data.document import Document, OnDamage, decoded
 
 SPEC = re.compile(r"(?P<name>\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?)(@(?P<split>.+))?")
 
@@ -20,7 +20,7 @@ def tfds_files(spec: str) -> tuple[Path, ...]:
     return tuple(sorted(path for path in Path(builder.data_path).iterdir() if path.is_file()))
 
 
-def read_tfds(spec: str, text_field: str, invalid_utf8: InvalidUtf8) -> Iterator[Document]:
+def read_tfds(spec: str, text_field: str, damaged: OnDamage) -> Iterator[Document]:
     """Yields one document for each example of NAME[/CONFIG][:VERSION][@SPLIT]."""
     builder, name, split = _open(spec)
     examples = _data_source(builder, split, spec)
@@ -31,7 +31,7 @@ def read_tfds(spec: str, text_field: str, invalid_utf8: InvalidUtf8) -> Iterator
         source = f"{name}@{split}:{index}"
         if not isinstance(example[text_field], bytes):
             raise UserError(f"{source}: field {text_field!r} is not text but {type(example[text_field]).__name__}")
-        yield decoded(example[text_field], source, invalid_utf8)
+        yield decoded(example[text_field], source, damaged)
 
 
 def _open(spec: str) -> tuple[Any, str, str]:
@@ -55,10 +55,10 @@ def _missing(name: str) -> str:
     builder = re.split("[/:]", name)[0]
     # Without TensorFlow the list lacks the older builders, so an unknown name gets a hint, not a verdict.
     known = tfds.list_builders(with_community_datasets=False)
-    near = [] if builder in known else difflib.get_close_matches(builder, known, n=3)
+    near = None if builder in known else nearest(builder, known)
     return (
         f"not prepared in {tfds.core.constants.DATA_DIR} (TFDS_DATA_DIR says where to look); prepare it once with: "
-        f"tfds build {name} --file_format=array_record" + (f"; or did you mean {' or '.join(near)}?" if near else "")
+        f"tfds build {name} --file_format=array_record" + (f"; or did you mean {near}?" if near else "")
     )
 
 

@@ -12,7 +12,7 @@ from baichuan_jax.data.sources.peoples_daily import articles, untagged
 
 @pytest.fixture(scope="module")
 def corpora():
-    return {name: list(read_demo(name, "reject")) for name in DEMOS}
+    return {name: list(read_demo(name, "stop")) for name in DEMOS}
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ ROWS = "".join(json.dumps({"text": text, "n": n}, ensure_ascii=n == 0) + "\n" fo
 MANY = b"".join(b'{"text": "document %d of %d"}\n' % (n, n * n) for n in range(20_000))
 
 
-def read(path, field="text", invalid_utf8="reject"):
-    return list(read_file(path, field, invalid_utf8))
+def read(path, field="text", damaged="stop"):
+    return list(read_file(path, field, damaged))
 
 
 def write(path, data):
@@ -69,7 +69,7 @@ def test_a_truncated_file_says_how_far_it_could_be_read(tmp_path, name, pack, sh
     path = write(tmp_path / name, data[: int(len(data) * share) - 1])
     documents = []
     with pytest.raises(UserError, match=rf"{name}: truncated or corrupt: [\d,]+ documents could be read") as error:
-        documents.extend(read_file(path, "text", "reject"))
+        documents.extend(read_file(path, "text", "stop"))
     assert f"{len(documents):,} documents could be read" in str(error.value) or not documents
 
 
@@ -98,10 +98,10 @@ def test_bad_lines_are_named(tmp_path, line, message):
 
 def test_invalid_utf8_is_replaced_and_counted(tmp_path):
     path = write(tmp_path / "a.txt", "old � ".encode() + b"\xffnew\xe4\xbd")
-    (document,) = read(path, invalid_utf8="replace")
+    (document,) = read(path, damaged="skip")
     assert (document.text, document.replaced) == ("old � �new�", 2)
     path = write(tmp_path / "a.jsonl", b'{"text": "\xe4\xbd\xa0\xfe"}\n{"text": "ok"}\n{"text": "half \\ud83d"}\n')
-    assert [doc.replaced for doc in read(path, invalid_utf8="replace")] == [1, 0, 3]
+    assert [doc.replaced for doc in read(path, damaged="skip")] == [1, 0, 3]
 
 
 def test_damaged_parquet(tmp_path):
@@ -141,5 +141,5 @@ def test_files_that_are_not_there(tmp_path):
 
 def test_unknown_endings_are_refused_before_anything_is_read(tmp_path):
     write(tmp_path / "a.pdf", b"")
-    with pytest.raises(UserError, match=r"a\.pdf: cannot read this kind of file; supported endings: .txt, .jsonl, "):
+    with pytest.raises(UserError, match=r"a\.pdf: cannot read this kind of file; supported endings: .txt, .html, "):
         find_files(f"{tmp_path}/*")

@@ -7,17 +7,18 @@ import sys
 
 import pytest
 
-from baichuan_jax.data.dataset import DomainWriter
+from baichuan_jax.data.dataset import SplitWriter, finish_domain
 
 CODE = """
 import json, sys
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.sources.source import read_source, source_files
+from baichuan_jax.data.sources.source import read_unit, source_files, source_units
 
 def attempt(spec, **settings):
+    cfg = DataConfig(**settings)
     try:
-        return [[doc.text, doc.source] for doc in read_source(spec, DataConfig(**settings))]
+        return [[doc.text, doc.source] for unit in source_units(spec, cfg) for doc in read_unit(unit, cfg)]
     except UserError as error:
         return str(error)
 
@@ -39,9 +40,13 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tfds")
-    with DomainWriter(directory, "zh") as writer:
-        for n, split in enumerate(["train", "train", "validation"]):
-            writer.write(split, {"text": f"文{n}", "id": "", "source": "", "language": "zh"})
+    files = {}
+    for split, numbers in {"train": (0, 1), "validation": (2,)}.items():
+        with SplitWriter(directory, split) as writer:
+            for n in numbers:
+                writer.write({"text": f"文{n}", "id": "", "source": "", "language": "zh", "score": -1.0})
+        files[split] = [(directory / name, documents, size) for name, documents, size in writer.files]
+    finish_domain(directory, "zh", files)
     run = subprocess.run(
         [sys.executable, "-c", CODE],
         env={**os.environ, "TFDS_DATA_DIR": str(directory)},
@@ -61,7 +66,7 @@ def test_reads(answers):
 
 
 def test_says_what_is_wrong(answers):
-    assert "no field 'body'; it has id, language, source, text" in answers["no field"]
+    assert "no field 'body'; it has id, language, score, source, text" in answers["no field"]
     assert "no split 'test'; it has train, validation" in answers["no split"]
     assert "tfds build wiki40b/zh-cn --file_format=array_record" in answers["not prepared"]
     assert "did you mean ag_news_subset" in answers["typo"]

@@ -1,0 +1,1 @@
+"""The data step: its phases, and the files between them."""

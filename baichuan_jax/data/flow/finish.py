@@ -1,0 +1,93 @@
+"""The end of the data step: the parts of all shards become one dataset, with its funnel and its data card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json, write_json
+from baichuan_jax.data.dataset import finish_domain
+from baichuan_jax.data.flow import read, sets, unite, write
+from baichuan_jax.data.flow.card import write_card
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.pairs import write_pairs
+from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.funnel import Funnel, merged
+from baichuan_jax.data.quality.plot import plot
+from baichuan_jax.data.split import SPLITS
+
+FUNNEL, QUALITY, CALIBRATION = "funnel.json", "quality.json", "quality.png"
+
+
+def finish(cfg: CorpusConfig, work: Work, directory: Path) -> dict:
+    """Makes the dataset in `directory` and returns what `build.build` does. Can be called again after a failure."""
+    funnels = {domain: _funnel(work, domain) for domain in cfg.data.sources}
+    for domain, funnel in funnels.items():
+        _check_enough(cfg, domain, funnel)
+    domains = {domain: _finish_domain(work, directory, domain, funnels[domain]) for domain in funnels}
+    result = {
+        "domains": domains,
+        "funnel": {domain: funnel.as_json() for domain, funnel in funnels.items()},
+        "quality": read_json(work.task(unite.NAME) / unite.REPORT),
+        "evaluation_sets": read_json(work.task(sets.NAME) / sets.COUNTS),
+    }
+    write_json(directory / FUNNEL, result["funnel"])
+    write_json(directory / QUALITY, result["quality"])
+    if any("calibration" in entry for entry in result["quality"].values()):
+        plot(result["quality"], directory / CALIBRATION)
+    write_pairs(work, directory)
+    write_card(cfg, result, directory)
+    return result
+
+
+def _numbers(work: Work, domain: str) -> list[int]:
+    """Returns the shards of a domain."""
+    return [number for number, name in enumerate(work.domains) if name == domain]
+
+
+def _funnel(work: Work, domain: str) -> Funnel:
+    """Returns the funnel of all phases."""
+    parts, copies = [], work.load(unite.NAME, unite.COPIES)
+    for number in _numbers(work, domain):
+        parts.append(Funnel.from_json(read_json(work.task(read.NAME, number) / read.FUNNEL)))
+        mine = copies[copies[:, 0] == number]
+        for index, reason in enumerate(list(parts[-1].removed)):
+            sizes = mine[mine[:, 1] == index, 2]
+            parts[-1].rename(reason, "duplicate", len(sizes), int(sizes.sum()))
+        parts.append(Funnel.from_json(read_json(work.task(write.NAME, number) / write.COUNTS)["funnel"]))
+    return merged(parts)
+
+
+def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> dict:
+    """Moves the files of a domain into the dataset and returns its counts."""
+    numbers = _numbers(work, domain)
+    counts = [read_json(work.task(write.NAME, number) / write.COUNTS) for number in numbers]
+    files = {
+        split: [
+            (work.task(write.NAME, number) / name, documents, size)
+            for number, count in zip(numbers, counts)
+            for name, documents, size in count["files"][split]
+        ]
+        for split in SPLITS
+    }
+    finish_domain(directory, domain, files)
+    splits = {split: [sum(column) for column in zip(*(count["splits"][split] for count in counts))] for split in SPLITS}
+    languages = sum((Counter(count["languages"]) for count in counts), Counter())
+    return {
+        "documents": funnel.kept.documents,
+        "bytes": funnel.kept.bytes,
+        **{split: {"documents": documents, "bytes": size} for split, (documents, size) in splits.items()},
+        "language": dict(sorted(languages.items())),
+        "scores": [sum(column) for column in zip(*(count["scores"] for count in counts))],
+    }
+
+
+def _check_enough(cfg: CorpusConfig, domain: str, funnel: Funnel) -> None:
+    """Raises UserError unless there is a document to train on and one to validate on."""
+    if funnel.kept.documents < 2:
+        raise UserError(
+            f"DataConfig.sources[{domain!r}] = {cfg.data.sources[domain]!r}: {funnel.kept.documents} of "
+            f"{funnel.read.documents:,} documents left, expected at least 2, to train and to validate on; "
+            f"removed: {funnel.reasons() or 'none'} (a .txt file is one document: split it, or write JSON lines)"
+        )

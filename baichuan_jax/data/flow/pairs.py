@@ -1,0 +1,30 @@
+"""Near-duplicates side by side, for people to look at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.files import write_text
+from baichuan_jax.data.flow import documents
+from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.permutation import mix
+
+PAIRS = "near_duplicates.jsonl"
+MOST, CHARACTERS, SEED = 200, 2000, 0x5A1
+
+
+def write_pairs(work: Work, directory: Path) -> None:
+    """Writes up to MOST pairs of near-duplicates, drawn by hash: {"domain", "gone", "kept"} with sources and texts."""
+    pairs, shards, lines = work.load(documents.NAME, documents.KEPT), work.all(), []
+    drawn = np.argsort(mix(shards.rows["key"][pairs[:, 0]], SEED))[:MOST]
+    names = list(dict.fromkeys(work.domains))
+    for gone, kept in pairs[np.sort(drawn)].tolist():
+        sides = {
+            side: {"source": shards.source(number), "text": shards.text(number)[:CHARACTERS]}
+            for side, number in (("gone", gone), ("kept", kept))
+        }
+        lines.append(json.dumps({"domain": names[shards.domain[gone]], **sides}, ensure_ascii=False) + "\n")
+    write_text(directory / PAIRS, "".join(lines))

@@ -1,0 +1,123 @@
+"""First phase: sources, normalisation and rules; what they leave becomes the shards."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.files import write_json
+from baichuan_jax.data.dedup.exact import text_hash
+from baichuan_jax.data.document import Damaged, Document
+from baichuan_jax.data.engine.output import task_directory
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.shard import ShardWriter
+from baichuan_jax.data.funnel import Funnel
+from baichuan_jax.data.rules.cleaner import Cleaner
+from baichuan_jax.data.sources.source import Unit, read_unit
+
+NAME, FUNNEL, REJECTED, REMOVED = "read", "funnel.json", "rejected", "removed"
+# Of a document that a rule removed. reason: index in the order of the funnel's reasons. size: bytes as it was read.
+REMOVED_ROW = np.dtype([("key", "<u8"), ("size", "<u4"), ("reason", "u1")])
+BATCH_CHARACTERS, BATCH = 1 << 19, 1024  # of documents that are cleaned at once
+
+
+@dataclass(frozen=True)
+class Read:
+    """Task NUMBER reads units[NUMBER] into a shard, and a sample of what the rules removed into a shard within it.
+
+    It also saves `removed` REMOVED_ROW [documents], all that the rules removed, in order.
+    """
+
+    cfg: CorpusConfig
+    work: Work
+    units: tuple[Unit, ...]
+
+    def __call__(self, number: int) -> None:
+        with task_directory(self.work.phase(NAME), number) as directory:
+            funnel, removed = Funnel(), []
+            cleaner = Cleaner(self.cfg.filters)
+            rejected = Smallest(self.cfg.quality.examples)
+            with ShardWriter(directory) as writer:
+                for batch in _batches(_read(read_unit(self.units[number], self.cfg.data), funnel)):
+                    removed += _clean(cleaner, batch, writer, rejected, funnel)
+            _write_rejected(rejected, directory / REJECTED)
+            reasons = list(funnel.removed)
+            rows = [(key, size, reasons.index(reason)) for key, size, reason in removed]
+            np.save(directory / f"{REMOVED}.npy", np.array(rows, REMOVED_ROW))
+            write_json(directory / FUNNEL, funnel.as_json())
+
+
+class Smallest:
+    """Of the texts given it keeps those with the smallest keys: a sample that no order of them changes."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._kept: list[tuple] = []
+
+    def add(self, *entry: object) -> None:
+        """Takes an entry that begins with its key."""
+        self._kept.append(entry)
+        if len(self._kept) >= 2 * self._most:
+            self._kept = self.entries()
+
+    def entries(self) -> list[tuple]:
+        """Returns the entries, sorted."""
+        return sorted(self._kept)[: self._most]
+
+
+def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[tuple[Document, int]]:
+    """Yields the documents with their sizes, and counts what was read."""
+    for document in documents:
+        if isinstance(document, Damaged):
+            funnel.read.add(len(document.text.encode()))
+            funnel.remove(document.reason, len(document.text.encode()), document.text, document.message)
+            continue
+        size = len(document.text.encode())
+        funnel.read.add(size)
+        funnel.replaced += document.replaced
+        yield document, size
+
+
+def _batches(documents: Iterable[tuple[Document, int]]) -> Iterator[list[tuple[Document, int]]]:
+    batch, characters = [], 0
+    for pair in documents:
+        batch.append(pair)
+        characters += len(pair[0].text)
+        if characters >= BATCH_CHARACTERS or len(batch) == BATCH:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _clean(
+    cleaner: Cleaner, batch: list[tuple[Document, int]], writer: ShardWriter, rejected: Smallest, funnel: Funnel
+) -> list[tuple[int, int, str]]:
+    """Puts what the rules leave of a batch into the shard; returns (key, bytes, reason) of what they removed."""
+    removed = []
+    for (document, size), cleaned in zip(batch, cleaner([document.text for document, _ in batch])):
+        for reason, pieces in cleaned.pruned.items():
+            for piece in pieces:
+                funnel.prune(reason, piece, document.source)
+        raw = cleaned.text.encode()
+        key, crc = text_hash(cleaned.normal), zlib.crc32(raw)
+        row = (key, crc, raw, len(cleaned.text), cleaned.language, document.source)
+        if cleaned.reason is None:
+            writer.write(*row)
+        else:
+            funnel.remove(cleaned.reason, size, document.text, document.source)
+            rejected.add(*row)
+            removed.append((key, size, cleaned.reason))
+    return removed
+
+
+def _write_rejected(rejected: Smallest, directory: Path) -> None:
+    directory.mkdir()
+    with ShardWriter(directory) as writer:
+        for row in rejected.entries():
+            writer.write(*row)

@@ -1,0 +1,95 @@
+"""Eighth phase: the documents that stay, without the sentences that go, as files of the dataset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from baichuan_jax.core.files import write_json
+from baichuan_jax.data.dataset import SplitWriter
+from baichuan_jax.data.engine.output import task_directory
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.decide import NAME as DECIDE
+from baichuan_jax.data.flow.documents import FATE, SCORE
+from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
+from baichuan_jax.data.flow.fates import FATES
+from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.repeats import DROPS, REASONS
+from baichuan_jax.data.flow.repeats import NAME as REPEATS
+from baichuan_jax.data.flow.shard import Shard
+from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
+from baichuan_jax.data.rules.sentences import sentences
+from baichuan_jax.data.split import SPLITS
+
+NAME, COUNTS = "write", "counts.json"
+BINS = 20  # of the histograms of scores
+
+
+@dataclass(frozen=True)
+class Write:
+    """Task NUMBER writes the files of a shard, and counts.json: what is in them, and the funnel of these phases."""
+
+    cfg: CorpusConfig
+    work: Work
+
+    def __call__(self, number: int) -> None:
+        shard, here = self.work.shard(number), self.work.part(number)
+        fates = self.work.load(DECIDE, FATE)[here]
+        scores = self.work.load(DOCUMENTS, SCORE)[here]
+        drops = self.work.load(REPEATS, DROPS)
+        drops = drops[slice(*np.searchsorted(drops["document"], [here.start, here.stop]))]
+        funnel, splits, languages = _removed(shard, fates), {split: Count() for split in SPLITS}, Counter()
+        with task_directory(self.work.phase(NAME), number) as directory, ExitStack() as stack:
+            writers = {split: stack.enter_context(SplitWriter(directory, split)) for split in SPLITS}
+            for row in np.flatnonzero(fates < len(SPLITS)):
+                text, source = shard.text(row), shard.source(row)
+                at = slice(*np.searchsorted(drops["document"], [here.start + row, here.start + row + 1]))
+                if at.start < at.stop:
+                    text = _without(text, drops[at], source, funnel)
+                split, language = SPLITS[fates[row]], shard.languages(np.array([row]))[0]
+                key = f"{shard.rows['key'][row]:016x}"
+                document = {"text": text, "id": key, "source": source, "language": language}
+                writers[split].write({**document, "score": float(scores[row])})
+                size = len(text.encode())
+                splits[split].add(size)
+                funnel.kept.add(size)
+                languages[language] += 1
+            stack.close()
+            write_json(
+                directory / COUNTS,
+                {
+                    "funnel": funnel.as_json(),
+                    "splits": {split: [count.documents, count.bytes] for split, count in splits.items()},
+                    "languages": languages,
+                    "files": {split: writer.files for split, writer in writers.items()},
+                    "scores": np.histogram(scores[(fates < len(SPLITS)) & (scores >= 0)], BINS, (0, 1))[0].tolist(),
+                },
+            )
+
+
+def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
+    """Returns the funnel of what the phases after the first removed."""
+    funnel = Funnel()
+    for number in range(len(SPLITS), len(FATES)):
+        rows = np.flatnonzero(fates == number)
+        if len(rows):
+            entry = funnel.removed[FATES[number]] = Removed()
+            entry.add(int(shard.rows["size"][rows].sum(dtype=np.int64)), len(rows))
+            for row in rows[:SAMPLES]:
+                entry.sample(shard.text(row), shard.source(row))
+    return funnel
+
+
+def _without(text: str, drops: np.ndarray, source: str, funnel: Funnel) -> str:
+    """Returns a text without some of its sentences."""
+    reasons = dict(zip(drops["position"].tolist(), drops["reason"].tolist()))
+    kept = []
+    for position, sentence in enumerate(sentences(text)):
+        if position in reasons:
+            funnel.prune(REASONS[reasons[position]], sentence, source)
+        else:
+            kept.append(sentence)
+    return "".join(kept).strip("\n")

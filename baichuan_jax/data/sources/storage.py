@@ -1,0 +1,79 @@
+"""Where files lie: on this machine, or on any storage that fsspec knows ("s3://bucket/a.jsonl", "gs://", "memory://").
+
+A file is named by its `Path` here and by its URL elsewhere.
+"""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import IO, Any
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.suggest import nearest
+
+File = Path | str
+
+
+def find_paths(pattern: str) -> tuple[File, ...]:
+    """Returns the files of a path or glob, sorted. Raises UserError if there are none."""
+    if "://" in pattern:
+        return _find_remote(pattern)
+    path = Path(pattern).expanduser()
+    if path.is_dir():
+        raise UserError(f"{pattern} is a directory: name its files, for example {path / '**/*.jsonl'}")
+    found = (path,) if path.is_file() else tuple(sorted(map(Path, glob.glob(str(path), recursive=True))))
+    files = tuple(file for file in found if file.is_file() or not file.exists())  # a link to nothing is damage
+    if not files:
+        raise UserError(f"no file matches {pattern!r}{_near(path)}")
+    return files
+
+
+def open_file(file: File) -> IO[bytes]:
+    """Opens a file for reading. Raises OSError if it cannot be."""
+    if isinstance(file, Path):
+        return file.open("rb")
+    storage, path = _storage(file)
+    return storage.open(path, "rb")
+
+
+def file_size(file: File) -> int:
+    """Returns the bytes of a file, 0 if it cannot be looked at."""
+    try:
+        return file.stat().st_size if isinstance(file, Path) else int(_storage(file)[0].size(file) or 0)
+    except OSError:
+        return 0
+
+
+def _find_remote(pattern: str) -> tuple[str, ...]:
+    storage, path = _storage(pattern)
+    try:
+        found = [path] if storage.isfile(path) else sorted(storage.glob(path))
+        files = tuple(storage.unstrip_protocol(name) for name in found if storage.isfile(name))
+    except OSError as error:
+        raise UserError(f"{pattern}: the storage cannot be read ({error})") from None
+    if not files:
+        raise UserError(f"no file matches {pattern!r}")
+    return files
+
+
+def _storage(url: str) -> tuple[Any, str]:
+    """Returns the file system of a URL, and the path in it."""
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:  # a package is missing, or nobody knows the protocol
+        raise UserError(f"{url}: {error}") from None
+
+
+def _near(path: Path) -> str:
+    """Returns a hint at what is there instead of `path`."""
+    parent = path.parent
+    if glob.has_magic(str(parent)):
+        return "; ** matches any number of directories"
+    if not parent.is_dir():
+        return f": there is no directory {parent}"
+    names = sorted(entry.name for entry in parent.iterdir())
+    close = nearest(path.name, names)
+    return f"; did you mean {parent / close}?" if close else f"; {parent} holds {', '.join(names[:8]) or 'nothing'}"

@@ -1,0 +1,52 @@
+"""Where two texts differ."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import takewhile
+
+TOKEN = re.compile(r"[A-Za-z0-9]+|\s+|.", re.DOTALL)  # a word, white space, or one character of anything else
+
+Pieces = list[tuple[str, bool]]
+
+
+def difference(first: str, second: str, around: int | None = None) -> tuple[Pieces, Pieces]:
+    """Returns each text as pieces (text, whether the other one has it there too); the pieces joined are the text.
+
+    around: if it is a number, equal parts are cut to so many characters beside each difference. For texts of some
+    thousand characters: the time grows with the product of their lengths at worst.
+    """
+    blocks = _blocks(TOKEN.findall(first), TOKEN.findall(second))
+    sides: tuple[Pieces, Pieces] = ([], [])
+    for number, texts in enumerate(blocks):
+        same = texts[0] == texts[1]
+        for side, text in zip(sides, texts):
+            if same and around is not None:
+                text = _cut(text, around if number else 0, around if number < len(blocks) - 1 else 0)
+            if text:
+                side.append((text, same))
+    return sides
+
+
+def _blocks(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
+    """Returns the texts cut into blocks (of the first, of the second), in turn equal and different ones."""
+    start = _equal(a, b)
+    end = _equal(a[start:][::-1], b[start:][::-1])
+    # SequenceMatcher leaves frequent characters alone, so equal ends are found beforehand.
+    left, right = a[start : len(a) - end], b[start : len(b) - end]
+    found = [(a[:start], b[:start])]
+    found += [(left[i:j], right[k:m]) for _, i, j, k, m in SequenceMatcher(None, left, right).get_opcodes()]
+    found.append((a[len(a) - end :], b[len(b) - end :]))
+    return [("".join(one), "".join(other)) for one, other in found if one or other]
+
+
+def _equal(a: Sequence[str], b: Sequence[str]) -> int:
+    """Returns how many tokens at the start are equal."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b)))
+
+
+def _cut(text: str, head: int, tail: int) -> str:
+    """Leaves out the middle of a text, if that makes it shorter."""
+    return text if head + tail + 1 >= len(text) else f"{text[:head]}…{text[len(text) - tail :]}"

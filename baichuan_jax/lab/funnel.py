@@ -1,0 +1,105 @@
+"""The data funnel as tables and folded samples: what was read, kept, removed and taken out, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from baichuan_jax.lab.markup import Html, details, prose, table, tag
+from baichuan_jax.lab.numbers import short
+
+
+def kept(result: dict) -> Html:
+    """Returns what of each domain was kept. result: of the stage data, here and below."""
+    rows = [[name, *_kept(counts), _languages(result["domains"][name])] for name, counts in result["funnel"].items()]
+    return table("Kept, of what was read", ["domain", "share", "text", "documents", "invalid UTF-8", "language"], rows)
+
+
+def share_kept(counts: dict) -> str:
+    """Returns the share of the bytes of a domain that was kept."""
+    return f"{counts['kept']['bytes'] / counts['read']['bytes']:.1%}"
+
+
+def _kept(counts: dict) -> tuple[str, ...]:
+    kept, read = counts["kept"], counts["read"]
+    return (
+        share_kept(counts),
+        f"{short(kept['bytes'], 'B')} of {short(read['bytes'], 'B')}",
+        f"{kept['documents']:,} of {read['documents']:,}",
+        f"{counts['replaced']:,}",
+    )
+
+
+def _languages(domain: dict) -> str:
+    """Returns the languages of the documents kept, most frequent first: zh 98%, en 2%."""
+    shares = {language: number / domain["documents"] for language, number in domain["language"].items()}
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    return ", ".join(f"{language} {share:.0%}" for language, share in ordered if share >= 0.005)
+
+
+def removed(domain: str, counts: dict) -> Html:
+    """Returns the reasons why documents of a domain went, most frequent first, folded with beginnings of some."""
+    entries = ordered(counts["removed"])
+    documents = sum(entry["documents"] for _, entry in entries)
+    numbers = [[reason, f"{entry['documents']:,}", short(entry["bytes"], "B")] for reason, entry in entries]
+    return details(
+        f"{domain}: {documents:,} documents removed",
+        table(f"Removed from {domain}", ["reason", "documents", "text"], numbers),
+        *(samples(f"{reason}, for example", entry) for reason, entry in entries),
+    )
+
+
+def ordered(entries: dict[str, dict]) -> list[tuple[str, dict]]:
+    """Returns reasons with what they removed, most frequent first."""
+    return sorted(entries.items(), key=lambda item: -item[1]["documents"])
+
+
+def samples(summary: str, entry: dict) -> Html:
+    """Returns beginnings of what a reason removed, folded."""
+    return details(summary, *(quote(sample["source"], sample["text"]) for sample in entry["samples"]))
+
+
+def quote(source: object, *text: object) -> Html:
+    """Returns a text below where it stands."""
+    return prose(tag("cite", source), *text)
+
+
+def sentences(funnel: dict[str, dict]) -> list[Html]:
+    """Returns a table of the sentences that were taken out of each domain, if there are any."""
+    total: Counter[str] = Counter()
+    for counts in funnel.values():
+        total.update({reason: entry["documents"] for reason, entry in counts["pruned"].items()})
+    if not total:
+        return []
+    reasons = [reason for reason, _ in total.most_common()]
+    rows = [
+        [domain, *(_number(counts["pruned"].get(reason)) for reason in reasons)] for domain, counts in funnel.items()
+    ]
+    return [table("Sentences taken out of documents, by reason", ["domain", *reasons], rows)]
+
+
+def _number(entry: dict | None) -> str:
+    return f"{entry['documents']:,}" if entry else ""
+
+
+def quality(report: dict[str, dict]) -> list[Html]:
+    """Returns a table of what the quality model reaches on documents held out, if any language has one."""
+    trained = {language: entry for language, entry in report.items() if "auc" in entry}
+    if not trained:
+        return []
+    names = ("auc", "auc_of_length", "auc_equal_length")
+    rows = [
+        [language, *(f"{entry[name]:.3f}" for name in names), f"{_miscalibration(entry['calibration']):.3f}"]
+        for language, entry in trained.items()
+    ]
+    head = ["language", "AUC", "of length alone", "at equal length", "off by"]
+    note = (
+        "AUC: how often a good text has a higher score than a bad one. Off by: the mean distance between the score and "
+        "the share of good texts that have it."
+    )
+    return [table("Quality model, on documents held out", head, rows), tag("p", note, class_="note")]
+
+
+def _miscalibration(bins: list[dict]) -> float:
+    """Returns the expected calibration error (Naeini et al. 2015)."""
+    count = sum(entry["count"] for entry in bins)
+    return sum(entry["count"] * abs(entry["mean_score"] - entry["share_good"]) for entry in bins) / count
