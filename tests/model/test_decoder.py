@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, PositionConfig
 from baichuan_jax.model.decoder import (
     apply,
     apply_cached,
@@ -68,7 +68,7 @@ def test_rotary_scores_depend_on_distance_only():
     q, k = jax.random.normal(jax.random.key(0), (2, 1, 1, 1, 8))
 
     def score(at_q: int, at_k: int) -> float:
-        turn = lambda x, at: rotate(x, rotations(jnp.array([[at]]), 8, 10_000.0))
+        turn = lambda x, at: rotate(x, rotations(jnp.array([[at]]), 8, PositionConfig()))
         return float(jnp.sum(turn(q, at_q) * turn(k, at_k)))
 
     assert score(7, 3) == pytest.approx(score(107, 103), abs=1e-4)

@@ -71,7 +71,7 @@ def is_adam(node) -> bool:
 
 def assert_by_rules(array: jax.Array, axes: tuple[str, ...]) -> None:
     by_hand = {"table_vocab": "fsdp", "table_embed": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"}
-    by_hand["vocab"] = "tensor"
+    by_hand |= {"vocab": "tensor", "kv_heads": "tensor"}
     spec = jax.sharding.PartitionSpec(*(by_hand.get(axis) for axis in axes))
     expected = jax.sharding.NamedSharding(array.sharding.mesh, spec)
     assert array.sharding.is_equivalent_to(expected, array.ndim), (axes, array.sharding)
