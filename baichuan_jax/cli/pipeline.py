@@ -70,9 +70,15 @@ class Pipeline:
             directory=self.workdir / name,
             settings=tuple(line for section in sections for part in parts(section) for line in settings(part)),
             inputs={need: self.stage(need).identity for need in recipe.needs},
-            files=self._source_files() if name == "data" else (),
+            files=self._files(name),
             unfinished=recipe.unfinished,
         )
+
+    def _files(self, name: str) -> tuple[Path, ...]:
+        """Returns the files outside the workdir that a stage reads."""
+        if name == "tokenizer" and self.config.tokenizer.model:
+            return (Path(self.config.tokenizer.model),)
+        return self._source_files() if name == "data" else ()
 
     def _source_files(self) -> tuple[Path, ...]:
         sources = (path for spec in self.config.data.sources.values() for path in source_files(spec))

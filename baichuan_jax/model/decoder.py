@@ -101,6 +101,25 @@ def apply_cached(
     return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
 
 
+def probe(
+    cfg: DecoderConfig, ends: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
+) -> tuple[jax.Array, list[jax.Array]]:
+    """Computes in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
+
+    ends: parameters["ends"]. layer: returns the block parameters of the layer of a number. Returns logits_BTV and the
+    hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
+    """
+    head = nnx.merge(_abstract("ends", cfg)[0], ends)
+    positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+    context = Context(positions_BT, head.positions, head.positions.rotations(positions_BT), None)
+    hidden = [head.embed(tokens_BT, context, jnp.float32)]
+    for number in range(cfg.layers):
+        block = nnx.merge(_abstract("blocks", cfg)[0], layer(number))
+        pattern = cfg.attention.pattern[number % len(cfg.attention.pattern)]
+        hidden.append(block(hidden[-1], context, None, pattern)[0])
+    return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
+
+
 def _forward(
     cfg: DecoderConfig,
     params: Params,

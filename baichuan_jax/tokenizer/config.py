@@ -11,11 +11,13 @@ from baichuan_jax.core.errors import require
 class TokenizerConfig:
     """How the SentencePiece BPE model is trained and the corpus encoded.
 
-    vocab: number of pieces, the 259 special and byte pieces included. character_coverage: share of the sample's
-    characters that get a piece; the rest are spelled in bytes. sample_bytes: UTF-8 bytes to train on, shared equally
-    by the domains; 0 is all. threads: of training and of encoding. shard_tokens: tokens per shard file.
+    model: path of a SentencePiece model to use; without one, one is trained. vocab: number of pieces, the 259 special
+    and byte pieces included. character_coverage: share of the sample's characters that get a piece; the rest are
+    spelled in bytes. sample_bytes: UTF-8 bytes to train on, shared equally by the domains; 0 is all. threads: of
+    training and of encoding. shard_tokens: tokens per shard file.
     """
 
+    model: str = ""
     vocab: int = 64_000
     character_coverage: float = 0.9999
     sample_bytes: int = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from baichuan_jax.core.errors import require
+from baichuan_jax.core.files import atomic_path
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.split import SPLITS, Split
 from baichuan_jax.tokenizer.config import TokenizerConfig
@@ -17,9 +20,15 @@ MODEL = "tokenizer.model"
 
 
 def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path) -> dict:
-    """Trains on the train split of every domain and measures compression on the validation split."""
+    """Trains on the train split of every domain, or takes a model; measures compression on the validation split."""
     texts = {domain: _texts(corpus, domain, "train") for domain in domains(corpus)}
-    train(cfg, sample_lines(texts, cfg.sample_bytes), directory / MODEL)
+    if cfg.model:
+        found = Tokenizer(Path(cfg.model)).vocab
+        require(found == cfg.vocab, "TokenizerConfig.vocab", cfg.vocab, f"{found}, which {cfg.model} has")
+        with atomic_path(directory / MODEL) as partial:
+            shutil.copyfile(cfg.model, partial)
+    else:
+        train(cfg, sample_lines(texts, cfg.sample_bytes), directory / MODEL)
     tokenizer = Tokenizer(directory / MODEL)
     compression = {domain: _compression(tokenizer, corpus, domain) for domain in texts}
     return {"vocab": tokenizer.vocab, "compression": compression}

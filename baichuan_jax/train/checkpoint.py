@@ -11,6 +11,8 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.state import TrainState
 
+PARAMS = "params"
+
 
 class Checkpoints:
     """The checkpoints of one run, by step. A context manager: leaving waits for the last write.
@@ -36,6 +38,13 @@ class Checkpoints:
     def latest(self) -> int | None:
         """Returns the step of the newest finished checkpoint."""
         return self._manager.latest_step()
+
+    def newest(self) -> int:
+        """Returns the step of the newest finished checkpoint, which there must be."""
+        step = self.latest()
+        if step is None:
+            raise self._none()
+        return step
 
     def save(self, state: TrainState, loader: dict[str, Any]) -> None:
         """Copies the state off the devices, then writes it while training goes on."""
@@ -66,9 +75,7 @@ class Checkpoints:
         return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
 
     def _restore(self, **items: Any) -> Any:
-        step = self.latest()
-        if step is None:
-            raise self._none()
+        step = self.newest()
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except (ValueError, KeyError, OSError) as error:
@@ -77,3 +84,9 @@ class Checkpoints:
                 f"checkpoint {self._directory / str(step)} cannot be read ({first_line}); delete that directory to go "
                 "on from the one before"
             ) from error
+
+
+def newest_params(directory: Path) -> Path:
+    """Returns where the parameters of the newest checkpoint lie."""
+    with Checkpoints(directory) as checkpoints:
+        return directory / str(checkpoints.newest()) / PARAMS

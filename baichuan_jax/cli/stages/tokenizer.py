@@ -11,5 +11,6 @@ from baichuan_jax.tokenizer.stages import build_tokenizer
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Trains the tokenizer."""
-    with status(f"training a tokenizer of {config.tokenizer.vocab} pieces"):
-        return build_tokenizer(config.tokenizer, workdir / "data", directory)
+    cfg = config.tokenizer
+    with status(f"taking the tokenizer {cfg.model}" if cfg.model else f"training a tokenizer of {cfg.vocab} pieces"):
+        return build_tokenizer(cfg, workdir / "data", directory)
