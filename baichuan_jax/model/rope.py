@@ -10,16 +10,22 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from baichuan_jax.model.config import PositionConfig
 
 
-def frequencies(base: float, head_dim: int) -> jax.Array:
-    """Returns the angle per position of each of the H/2 pairs, float32, fastest first."""
-    return base ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
+def frequencies(base: float, head_dim: int) -> np.ndarray:
+    """Returns the angle per position of each of the H/2 pairs, float32, fastest first.
+
+    Rounded as in the implementations that models are published with, 1 / float32(base^x): the last bit of a frequency
+    is 1e-4 of a radian at position 2,000. XLA would compile it to base^-x, and round otherwise.
+    """
+    exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
+    return 1 / (base ** exponents.astype(np.float64)).astype(np.float32)
 
 
-def _linear(cfg: PositionConfig, head_dim: int) -> jax.Array:
+def _linear(cfg: PositionConfig, head_dim: int) -> np.ndarray:
     """Position interpolation (Chen et al., arXiv 2306.15595): every position divided by the factor."""
     return frequencies(cfg.rope_base, head_dim) / cfg.factor
 
@@ -29,7 +35,7 @@ def ntk_base(cfg: PositionConfig, head_dim: int) -> float:
     return cfg.rope_base * cfg.factor ** (head_dim / (head_dim - 2))
 
 
-def _yarn(cfg: PositionConfig, head_dim: int) -> jax.Array:
+def _yarn(cfg: PositionConfig, head_dim: int) -> np.ndarray:
     """NTK-by-parts (Peng et al., arXiv 2309.00071, section 3.2): interpolates slow pairs, with a ramp over pairs."""
     kept = frequencies(cfg.rope_base, head_dim)
 
@@ -39,15 +45,15 @@ def _yarn(cfg: PositionConfig, head_dim: int) -> jax.Array:
         return head_dim * math.log(wavelength / (2 * math.pi)) / (2 * math.log(cfg.rope_base))
 
     low, high = max(math.floor(pair(cfg.fast)), 0), min(math.ceil(pair(cfg.slow)), head_dim - 1)
-    ramp = jnp.clip((jnp.arange(head_dim // 2) - low) / max(high - low, 0.001), 0, 1)
+    ramp = np.clip((np.arange(head_dim // 2, dtype=np.float32) - low) / max(high - low, 0.001), 0, 1)
     return kept * (1 - ramp) + kept / cfg.factor * ramp
 
 
-def _llama3(cfg: PositionConfig, head_dim: int) -> jax.Array:
+def _llama3(cfg: PositionConfig, head_dim: int) -> np.ndarray:
     """Llama 3.1's (arXiv 2407.21783): interpolates slow pairs, with a ramp over rotations."""
     kept = frequencies(cfg.rope_base, head_dim)
     rotations = cfg.original_context * kept / (2 * math.pi)
-    keep = jnp.clip((rotations - cfg.slow) / (cfg.fast - cfg.slow), 0, 1)
+    keep = np.clip((rotations - cfg.slow) / (cfg.fast - cfg.slow), 0, 1)
     return kept * keep + kept / cfg.factor * (1 - keep)
 
 
