@@ -6,7 +6,7 @@ import numpy as np
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.convert.layouts import LLAMA, LayoutName, matrices
+from baichuan_jax.model.convert.layouts import LLAMA, LayoutName, tensor_shapes
 from baichuan_jax.model.convert.source import Source
 
 BUFFERS = (".rotary_emb.inv_freq",)  # in old checkpoints: not parameters, they follow from the config
@@ -16,7 +16,7 @@ ROWS = 4096  # compared at once
 
 def check(source: Source, cfg: DecoderConfig, layout: LayoutName) -> None:
     """Raises UserError, naming the tensor, unless `source` has those of the config in their shapes, and no other."""
-    expected = {matrix.tensor: matrix.tensor_shape for matrix in matrices(cfg, layout)}
+    expected = tensor_shapes(cfg, layout)
     found = {name for name in source.tensors if not name.endswith(BUFFERS)}
     repeated = {HEAD} & found - set(expected)  # a tied head may be stored all the same
     missing = [name for name in expected if name not in found]

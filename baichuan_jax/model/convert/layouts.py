@@ -145,6 +145,13 @@ def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
             yield Matrix(name, layer, own, place.inputs, tensor, tensor_shape, place.part * rows)
 
 
+def tensor_shapes(cfg: DecoderConfig, layout: LayoutName) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the published tensors, from the token table over the layers to the head."""
+    first, last = "ends.table", cfg.layers
+    place = lambda matrix: -1 if matrix.name == first else last if matrix.layer is None else matrix.layer
+    return {matrix.tensor: matrix.tensor_shape for matrix in sorted(matrices(cfg, layout), key=place)}
+
+
 def parameter_shapes(cfg: DecoderConfig) -> dict[str, tuple[int, ...]]:
     """Returns {"blocks.mlp.up": [layers, ...]} of all parameters."""
     return {name: leaf.shape for name, leaf in flat(param_shapes(cfg)).items()}

@@ -21,6 +21,7 @@ from baichuan_jax.core.errors import UserError
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 DTYPES = {"BF16": BFLOAT16, "F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+Spec = tuple[np.dtype, tuple[int, ...]]
 LENGTH = struct.Struct("<Q")
 LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
 
@@ -99,20 +100,22 @@ def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tenso
     return tensor, begin, end
 
 
-def place(path: Path, tensors: Mapping[str, tuple[np.dtype, tuple[int, ...]]]) -> tuple[bytes, dict[str, Tensor]]:
-    """Returns the head of a file that is to hold these tensors (dtype, shape) in order, and where each goes."""
+def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Tensor]]:
+    """Returns the head of a file that is to hold these tensors, and where each goes: in the order of the library."""
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header, at = {"__metadata__": {"format": "pt"}}, 0
-    for name, (dtype, shape) in tensors.items():
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0])):
         end = at + math.prod(shape) * dtype.itemsize
         header[name] = {"dtype": names[dtype], "shape": list(shape), "data_offsets": [at, end]}
         at = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the tensors are aligned
-    start = LENGTH.size + len(text)
+    data = LENGTH.size + len(text)
     placed = {
-        name: Tensor(path, dtype, shape, start + header[name]["data_offsets"][0])
-        for name, (dtype, shape) in tensors.items()
+        name: Tensor(path, *tensors[name], data + entry["data_offsets"][0])
+        for name, entry in header.items()
+        if name in tensors
     }
     return LENGTH.pack(len(text)) + text, placed
 

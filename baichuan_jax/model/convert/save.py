@@ -15,9 +15,9 @@ from baichuan_jax.core.files import write_json
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.convert import arrays
 from baichuan_jax.model.convert.journal import Journal
-from baichuan_jax.model.convert.layouts import Block, LayoutName, Matrix, matrices, parameter_shapes
+from baichuan_jax.model.convert.layouts import Block, LayoutName, Matrix, matrices, parameter_shapes, tensor_shapes
 from baichuan_jax.model.convert.publish import publish
-from baichuan_jax.model.convert.safetensors import Tensor, place
+from baichuan_jax.model.convert.safetensors import Spec, Tensor, place
 from baichuan_jax.model.convert.source import INDEX, SINGLE
 
 JOURNAL, PARTIAL = "journal.txt", "partial"
@@ -44,7 +44,9 @@ def save(
     stored = _stored(params, cfg, todo)
     partial = directory / PARTIAL
     partial.mkdir(exist_ok=True)
-    placed = _allocate(partial, directory, _files(_tensors(todo, stored, dtype), file_bytes))
+    dtypes = _dtypes(todo, stored, dtype)
+    tensors = {name: (dtypes[name], shape) for name, shape in tensor_shapes(publish(cfg, layout), layout).items()}
+    placed = _allocate(partial, directory, distribute(tensors, file_bytes))
     total, done = sum(tensor.size for tensor in placed.values()), 0
     with Journal(directory / JOURNAL) as journal:
         for name, group in groupby(todo, key=lambda matrix: matrix.name):
@@ -77,24 +79,18 @@ def _stored(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, A
     return found
 
 
-def _tensors(
-    todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None
-) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
-    """Returns dtype and shape of the tensors, from the token table over the layers to the head."""
-    first, last = "ends.table", len(todo)
-    place = lambda matrix: -1 if matrix.name == first else last if matrix.layer is None else matrix.layer
-    found: dict[str, tuple[np.dtype, tuple[int, ...]]] = {}
-    for matrix in sorted(todo, key=place):
+def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) -> dict[str, np.dtype]:
+    """Returns the dtype of every tensor: the one asked for, or that of its parameters, float32 where they differ."""
+    found: dict[str, np.dtype] = {}
+    for matrix in todo:
         own = dtype or stored[matrix.name].dtype.numpy_dtype
-        known = found.setdefault(matrix.tensor, (own, matrix.tensor_shape))[0]
-        if own != known:  # parts of one tensor
-            found[matrix.tensor] = (np.dtype(np.float32), matrix.tensor_shape)
+        found[matrix.tensor] = own if found.get(matrix.tensor, own) == own else np.dtype(np.float32)
     return found
 
 
-def _files(tensors: dict[str, tuple[np.dtype, tuple[int, ...]]], file_bytes: int) -> dict[str, dict]:
-    """Distributes tensors, in order, over files; returns {file name: its tensors}."""
-    parts: list[dict] = [{}]
+def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str, Spec]]:
+    """Distributes tensors (dtype, shape), in order, over files of so many bytes; returns {file name: its tensors}."""
+    parts: list[dict[str, Spec]] = [{}]
     room = file_bytes
     for name, (dtype, shape) in tensors.items():
         size = math.prod(shape) * dtype.itemsize
@@ -109,12 +105,11 @@ def _files(tensors: dict[str, tuple[np.dtype, tuple[int, ...]]], file_bytes: int
     return {f"{stem}-{n:05}-of-{len(parts):05}.{suffix}": part for n, part in enumerate(parts, 1)}
 
 
-def _allocate(partial: Path, directory: Path, files: dict[str, dict]) -> Placed:
+def _allocate(partial: Path, directory: Path, files: dict[str, dict[str, Spec]]) -> Placed:
     """Makes files of the final size, with their headers, unless they are there; returns where each tensor goes."""
     found: Placed = {}
     for name, tensors in files.items():
-        in_order = sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0]))  # as the library has it
-        head, placed = place(partial / name, dict(in_order))
+        head, placed = place(partial / name, tensors)
         found |= placed
         if not ((partial / name).exists() or (directory / name).exists()):
             with (partial / f".{name}").open("wb") as file:

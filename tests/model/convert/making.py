@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -14,14 +15,14 @@ from baichuan_jax.model.convert.load import load
 from baichuan_jax.model.convert.publish import publish, write_config
 from baichuan_jax.model.convert.save import save
 from baichuan_jax.model.convert.source import CONFIG, Source
-from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.decoder import Params, param_axes
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import init_state
+from baichuan_jax.train.state import abstract_params, init_state
 
 SMALL = DecoderConfig(vocab=96, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=64, init_std=0.1)
 
@@ -94,3 +95,10 @@ def write(
     config = write_config(publish(cfg, layout), layout, found["dtypes"][0])
     (directory / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     return found
+
+
+def restored(cfg: DecoderConfig, params: Path) -> Params:
+    """Returns parameters as training restores them, float32."""
+    layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
+    with Checkpoints(params.parents[1]) as checkpoints:
+        return checkpoints.restore_params(abstract_params(cfg, layout))
