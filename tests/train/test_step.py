@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.decoder import apply, param_axes
+from baichuan_jax.model.loss import max_z
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
 from tests.train.small import MODEL, layout, setup, windows
@@ -90,3 +91,24 @@ def test_bfloat16_compute_keeps_float32_masters():
 def test_a_batch_that_does_not_split():
     with pytest.raises(UserError, match=r"batch / accumulate = 2: expected a multiple of the 8 devices"):
         setup(TrainConfig(batch=8, accumulate=4), layout(8))
+
+
+def test_max_z_keeps_logits_small_and_is_not_reported():
+    """At the first step the loss is the same; after a few the largest logits are smaller, by accumulation too."""
+
+    def trained(**changes) -> tuple[list[float], float]:
+        cfg = TrainConfig(steps=8, batch=8, length=16, **changes)
+        lay = layout(1)
+        _, state, step = setup(cfg, lay)
+        losses = []
+        for number in range(cfg.steps):
+            state, values = step(state, place(lay, windows(8, 16, number)))
+            losses.append(float(values["loss"]))
+        logits = apply(MODEL, state.params, windows(8, 16, 0)[:, :-1])
+        return losses, float(max_z(logits).mean())
+
+    losses, largest = trained()
+    held_losses, held_largest = trained(max_z=10.0)
+    assert held_losses[0] == pytest.approx(losses[0], rel=1e-6)
+    assert held_largest < 0.8 * largest
+    np.testing.assert_allclose(trained(max_z=10.0, accumulate=2)[0], held_losses, rtol=2e-5)
