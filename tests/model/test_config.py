@@ -16,7 +16,7 @@ from tests.model.variants import decoder, distinct_tokens
 
 MODELS = Path(__file__).parents[2] / "configs/model"
 LEARNED = decoder(positions=PositionConfig("learned"))
-YARN = PositionConfig(scaling="yarn", factor=4.0, original_context=16)
+YARN = PositionConfig(scaling="yarn", factor=4.0, original_context=4096)
 FIXED = AttentionConfig(pattern=("fixed",), window=4, summary=1)
 
 # Field -> (a decoder, the same with another value of it).
@@ -43,7 +43,7 @@ CHANGES = {
         "rope_base": ({}, {"rope_base": 5e5}),
         "scaling": ({"scaling": "linear", "factor": 4.0}, {"scaling": "ntk", "factor": 4.0}),
         "factor": ({"scaling": "linear", "factor": 4.0}, {"scaling": "linear", "factor": 2.0}),
-        "original_context": (YARN, replace(YARN, original_context=32)),
+        "original_context": (YARN, replace(YARN, original_context=64)),
         "fast": (YARN, replace(YARN, fast=2.0)),
         "slow": (YARN, replace(YARN, slow=16.0)),
         "attention_factor": (YARN, replace(YARN, attention_factor=1.0)),
