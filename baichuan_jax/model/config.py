@@ -44,10 +44,8 @@ class PositionConfig:
         require(self.factor >= 1, "PositionConfig.factor", self.factor, "1 or more")
         require(self.attention_factor >= 0, "PositionConfig.attention_factor", self.attention_factor, "0 or more")
         require(self.fast > self.slow > 0, "PositionConfig.fast", self.fast, f"more than slow = {self.slow}, above 0")
-        trained = self.original_context > 0 or self.scaling not in ("yarn", "llama3")
-        require(
-            trained, "PositionConfig.original_context", self.original_context, "the context the model was trained on"
-        )
+        known = self.original_context > 0 or self.scaling not in ("yarn", "llama3")
+        require(known, "PositionConfig.original_context", self.original_context, "the context before the stretch")
 
 
 @dataclass(frozen=True)
@@ -132,10 +130,8 @@ class DecoderConfig:
         require(self.inner >= 0, "DecoderConfig.inner", self.inner, "a width, or 0 for equal parameters")
         even = self.inner > 0 or self.hidden % 32 == 0
         require(even, "DecoderConfig.hidden", self.hidden, "a multiple of 32 where DecoderConfig.inner is 0")
-        rotates = self.positions.kind == "rope"
-        require(
-            not rotates or self.head_dim % 2 == 0, "DecoderConfig.head_dim", self.head_dim, "even: RoPE rotates pairs"
-        )
+        even = self.positions.kind != "rope" or self.head_dim % 2 == 0
+        require(even, "DecoderConfig.head_dim", self.head_dim, "an even size (RoPE rotates pairs)")
         even = self.positions.kind != "sinusoidal" or self.hidden % 2 == 0
         require(even, "DecoderConfig.hidden", self.hidden, "even: sinusoids come in pairs")
         grouped = self.heads % self.kv_heads == 0

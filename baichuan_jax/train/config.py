@@ -19,6 +19,8 @@ class TrainConfig:
     compute_dtype: of the forward and backward pass; parameters stay float32. "auto" is bfloat16 on an accelerator
     and float32 on CPU, where bfloat16 is emulated. log_every, eval_every, checkpoint_every: in steps.
     eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
+    max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
+    2309.10305, section 2.4). The loss that is reported is without it.
     """
 
     steps: int = 1000
@@ -33,6 +35,7 @@ class TrainConfig:
     eval_windows: int = 32
     checkpoint_every: int = 100
     keep: int = 2
+    max_z: float = 0.0
 
     def __post_init__(self) -> None:
         steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
@@ -40,6 +43,7 @@ class TrainConfig:
         for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep"):
             require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
+        require(self.max_z >= 0, "TrainConfig.max_z", self.max_z, "0 (off) or more")
         require(
             self.batch % self.accumulate == 0,
             "TrainConfig.accumulate",
