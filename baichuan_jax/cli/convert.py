@@ -20,7 +20,6 @@ from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.tokenizer import published
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.train.config import TrainConfig
 
 CONFIG, CHECKPOINTS, LOCK = "config.gin", "checkpoints", ".lock"
@@ -87,12 +86,10 @@ def _version(file: Path) -> str:
 
 def _config(model: DecoderConfig, directory: Path) -> str:
     """Returns gin text of a run that starts from the import and takes no step."""
-    tokenizer = directory / published.MODEL
-    vocab = Tokenizer(tokenizer).vocab if tokenizer.exists() else model.vocab
     bound = {
         "RunConfig.workdir": str(directory / "run"),
-        "TokenizerConfig.model": str(tokenizer),
-        "TokenizerConfig.vocab": vocab,
+        "TokenizerConfig.file": str(published.tokenizer_file(directory)),
+        "TokenizerConfig.vocab": model.vocab,
         "TrainConfig.start": str(directory / CHECKPOINTS),
         "TrainConfig.steps": 0,
         "TrainConfig.length": min(TrainConfig.length, model.context),
@@ -161,8 +158,8 @@ def _beside(config: RunConfig, directory: Path) -> dict[str, int]:
     origin = Path(config.train.start).parent
     if not (config.train.start and (origin / published.CONFIG).is_file()):
         origin = None
-    model = Path(config.tokenizer.model or Path(config.workdir) / "tokenizer" / published.MODEL)
-    published.give(origin, model, config.model.context, directory)
+    tokenizer = Path(config.tokenizer.file or published.tokenizer_file(Path(config.workdir) / "tokenizer"))
+    published.give(origin, tokenizer, config.model.context, directory)
     known = read_json(origin / published.CONFIG) if origin else {}
     ids = {name: known[name] for name in IDS if name in known}
     if not (directory / published.GENERATION).exists():

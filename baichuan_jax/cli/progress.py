@@ -38,7 +38,7 @@ def data_progress() -> Iterator[Callable[[str, int, int], None]]:
 @contextmanager
 def units_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
     """Yields progress(what is being done, units done, units) of an experiment."""
-    with _line_progress(name, "{name}: {done} of {count} done, {what}") as progress:
+    with _line_progress(name, "{name}: {done} of {count} {what}") as progress:
         yield progress
 
 

@@ -54,7 +54,7 @@ def run_units(
     """
     results = []
     for number, point in enumerate(sweep):
-        progress(describe(point), number, len(sweep))
+        progress(f"done; {describe(point)}", number, len(sweep))
         results.append(unit(directory, kind, point).run(lambda folder, point=point: build(point, folder))[0])
     progress("done", len(sweep), len(sweep))
     return results

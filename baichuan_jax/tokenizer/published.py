@@ -26,11 +26,11 @@ def take(source: Path, directory: Path) -> list[str]:
     return _copy(source, directory, (CONFIG, *TAKEN))
 
 
-def give(origin: Path | None, model: Path, context: int, directory: Path) -> None:
+def give(origin: Path | None, tokenizer: Path, context: int, directory: Path) -> None:
     """Puts tokenizer files into a checkpoint that stock transformers is to load.
 
     origin: a directory that `take` has filled; without one, or with a tokenizer that needs code of its own, they are
-    written for the SentencePiece `model`, if it is there. context: longest sequence in tokens.
+    written for `tokenizer`, if that is a SentencePiece model. context: longest sequence in tokens.
     """
     if origin is not None:
         known = read_json(origin / TOKENIZER) if (origin / TOKENIZER).is_file() else {}
@@ -38,8 +38,14 @@ def give(origin: Path | None, model: Path, context: int, directory: Path) -> Non
             _copy(origin, directory, TAKEN)
             return
         _copy(origin, directory, (GENERATION,))
-    if model.is_file():
-        _write(model, context, directory)
+    if tokenizer.is_file() and tokenizer.suffix == Path(MODEL).suffix:
+        _write(tokenizer, context, directory)
+
+
+def tokenizer_file(directory: Path) -> Path:
+    """Returns the file of a tokenizer, of those that a run may use; where there is none, the one that is missed."""
+    found = [directory / name for name in (MODEL, "tokenizer.json") if (directory / name).is_file()]
+    return (found or [directory / MODEL])[0]
 
 
 def _copy(source: Path, directory: Path, names: Iterable[str]) -> list[str]:
@@ -51,7 +57,8 @@ def _copy(source: Path, directory: Path, names: Iterable[str]) -> list[str]:
 
 
 def _write(model: Path, context: int, directory: Path) -> None:
-    _copy(model.parent, directory, (model.name,))
+    with atomic_path(directory / MODEL) as partial:
+        shutil.copyfile(model, partial)
     pieces = SentencePieceProcessor(model_file=str(model)).encode("a", out_type=str)
     config = {
         "tokenizer_class": "LlamaTokenizer",
@@ -62,6 +69,7 @@ def _write(model: Path, context: int, directory: Path) -> None:
         "eos_token": "</s>",
         "unk_token": "<unk>",
         "legacy": False,
+        "split_special_tokens": True,  # "</s>" in a text is four characters
         "clean_up_tokenization_spaces": False,
         "model_max_length": context,
     }

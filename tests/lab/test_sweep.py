@@ -40,7 +40,7 @@ def test_units_are_made_once_and_in_order(tmp_path):
         "a/ba/b",
     ]
     assert len(made) == 5
-    assert seen[0] == ("vocab 10, seed 0", 0, 3)
+    assert seen[0] == ("done; vocab 10, seed 0", 0, 3)
     assert seen[3] == ("done", 3, 3)
     assert all((path / "manifest.json").exists() and (path / "model").exists() for path in tmp_path.iterdir())
     assert any(path.name.startswith("tokenizer-vocab=a_b-seed=0-") for path in tmp_path.iterdir())
