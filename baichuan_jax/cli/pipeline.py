@@ -27,7 +27,7 @@ CONFIG, LOCK = "config.gin", ".lock"
 class Recipe:
     """What a stage is made from: sections of the config, and other stages.
 
-    Mesh, axis rules and runner do not shape results.
+    Mesh, axis rules, runner and engine do not shape results.
     """
 
     sections: tuple[str, ...]

@@ -12,7 +12,7 @@ from baichuan_jax.data.quality.config import REJECTED, QualityConfig
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.evaluate.config import EvaluateConfig
-from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
@@ -39,6 +39,7 @@ class RunConfig:
     rules: AxisRules = field(default_factory=AxisRules)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sample: SampleConfig = field(default_factory=SampleConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
 
     def __post_init__(self) -> None:
         require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")

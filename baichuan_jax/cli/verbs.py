@@ -10,6 +10,7 @@ from rich.console import Console
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.explain import print_explain
+from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.summary import show
@@ -31,16 +32,16 @@ def stages(*names: str) -> Verb:
 
 
 def generate(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Continues the texts of --prompt and prints them; without any, builds the stage."""
-    if not args.prompt:
+    """Continues the texts of --prompt, --file or standard input and prints them; without any, builds the stage."""
+    if not (args.prompt or args.file):
         return stages("generate")(loaded, args)
-    from baichuan_jax.cli.stages.generate import continuations  # brings jax in
-
+    prompts = prompts_of(args)
     pipeline = Pipeline(loaded)
     if pipeline.config.train.steps:
         pipeline.check(("train",))
-    for sample in continuations(pipeline.config, pipeline.workdir, args.prompt):
-        print(sample["prompt"] + sample["text"])
+    from baichuan_jax.cli.stages.generate import show_continuations  # brings jax in
+
+    show_continuations(pipeline.config, pipeline.workdir, prompts)
 
 
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
@@ -55,7 +56,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "tokenizer": (stages("tokenizer", "tokens"), "train the tokenizer and encode the corpus"),
     "train": (stages("train"), "train the decoder, or go on training it"),
     "evaluate": (stages("evaluate"), "held-out bits per byte, beside baselines"),
-    "generate": (generate, "continue the config's prompts, or --prompt TEXT"),
+    "generate": (generate, "continue the config's prompts, or --prompt TEXT, --file FILE, or what you type"),
     "report": (stages("report"), "one page of everything the run has produced"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
     "explain": (explain, "print every setting and where it came from"),

@@ -1,7 +1,8 @@
 """The seam: the decoder as pure functions over plain nested dicts of arrays.
 
 Parameters are `{"blocks": {...}, "ends": {...}}`; every leaf under "blocks" has a leading axis "layers", over which
-`lax.scan` runs. B batch, T positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
+`lax.scan` runs; `unstack` makes a list of layers of them, for programs that repeat few tokens many times. B batch, T
+positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from baichuan_jax.model.ends import Ends
 from baichuan_jax.parallel.layout import Layout
 
 Params = dict[str, Any]
+Cache = dict[str, jax.Array] | list[dict[str, jax.Array]]
 PARTS = {"blocks": Block, "ends": Ends}
 
 
@@ -64,6 +66,17 @@ def parameter_count(cfg: DecoderConfig) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(param_shapes(cfg)))
 
 
+def unstack(params: Params) -> Params:
+    """Returns the parameters with "blocks" a list of layers, which `apply_cached` takes as well.
+
+    A scan copies the weights and the cache of a layer before it works on them; at a token a row that is most of the
+    time of a step. A list is read where it lies, and takes longer to compile.
+    """
+    count = len(jax.tree.leaves(params["blocks"])[0])
+    split = jax.jit(lambda blocks: [jax.tree.map(itemgetter(number), blocks) for number in range(count)])
+    return {**params, "blocks": split(params["blocks"])}
+
+
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
     """Returns an empty key/value cache of [L, B, S, K, H]; slot s holds position s."""
     shape = (cfg.layers, batch, length, cfg.kv_heads, cfg.head_dim)
@@ -88,17 +101,19 @@ def apply_cached(
     params: Params,
     tokens_BT: jax.Array,
     positions_BT: jax.Array,
-    cache: Params,
+    cache: Cache,
     *,
     dtype: jnp.dtype = jnp.float32,
     layout: Layout | None = None,
-) -> tuple[jax.Array, Params]:
+    last_B: jax.Array | None = None,
+) -> tuple[jax.Array, Cache]:
     """Returns (logits_BTV, cache) for tokens that continue what the cache holds.
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
-    nothing. So the rows of a batch may have different lengths.
+    nothing. So the rows of a batch may have different lengths. cache: of `init_cache`, or with unstacked parameters a
+    list of {"key", "value"} of [B, S, K, H]. last_B: the one place of each row whose logits are wanted, [B, 1, V].
     """
-    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
+    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout, last_B)
 
 
 def probe(
@@ -125,10 +140,11 @@ def _forward(
     params: Params,
     tokens_BT: jax.Array,
     positions_BT: jax.Array,
-    cache: Params | None,
+    cache: Cache | None,
     dtype: jnp.dtype,
     layout: Layout | None,
-) -> tuple[jax.Array, Params | None]:
+    last_B: jax.Array | None = None,
+) -> tuple[jax.Array, Cache | None]:
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
     block_graph = _abstract("blocks", cfg)[0]
@@ -143,7 +159,10 @@ def _forward(
         layer = jax.checkpoint(layer, static_argnums=0)
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
-    x_BTD, cache = _scan(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
+    over_layers = _loop if isinstance(params["blocks"], list) else _scan
+    x_BTD, cache = over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
+    if last_B is not None:
+        x_BTD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)
     return ends.logits(x_BTD, context), cache
 
 
@@ -166,3 +185,14 @@ def _scan(
     groups = jax.tree.map(lambda leaf: leaf.reshape(-1, period, *leaf.shape[1:]), stacked)
     x_BTD, outputs = jax.lax.scan(group, x_BTD, groups)
     return x_BTD, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
+
+
+def _loop(
+    layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, listed: tuple[list, list]
+) -> tuple[jax.Array, list]:
+    """Does what `_scan` does over lists of layers."""
+    outputs = []
+    for number, (params, cache) in enumerate(zip(*listed)):
+        x_BTD, output = layer(patterns[number % len(patterns)], x_BTD, params, cache)
+        outputs.append(output)
+    return x_BTD, outputs

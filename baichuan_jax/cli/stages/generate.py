@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from baichuan_jax.cli.progress import status
+from baichuan_jax.cli.progress import console, status
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_params, load_tokenizer, make_layout
-from baichuan_jax.generate.generate import generate
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.generate.engine import Engine
+from baichuan_jax.generate.generate import generate, stream
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.train.step import compute_dtype
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Continues every prompt of the config."""
-    return {"samples": continuations(config, workdir, config.sample.prompts)}
-
-
-def continuations(config: RunConfig, workdir: Path, prompts: Sequence[str]) -> list[dict[str, str]]:
-    """Returns [{"prompt", "text"}] by the newest parameters."""
+    prompts = config.sample.prompts
     if not prompts:
-        return []
-    params, dtype = load_params(config, workdir, make_layout(config)), compute_dtype(config.train.compute_dtype)
+        return {"samples": []}
+    engine, tokenizer = _load(config, workdir)
     with status("writing samples"):
-        texts = generate(config.sample, config.model, params, load_tokenizer(config, workdir), prompts, dtype)
-    return [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts)]
+        texts = generate(engine, tokenizer, prompts, config.sample)
+    return {"samples": [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts)]}
+
+
+def show_continuations(config: RunConfig, workdir: Path, batches: Iterable[list[str]]) -> None:
+    """Prints prompts with their continuations: one alone as it is made, several in order when they are finished."""
+    engine, tokenizer = _load(config, workdir)
+    for prompts in batches:
+        try:
+            _show(config, engine, tokenizer, prompts)
+        except UserError as error:
+            if isinstance(batches, list):
+                raise
+            console.print(f"[red]{error}[/]", soft_wrap=True)  # the next one typed may do better
+
+
+def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: list[str]) -> None:
+    texts, done, shown = list(prompts), set(), 0
+    for piece in stream(engine, tokenizer, prompts, config.sample):
+        texts[piece.number] += piece.text
+        if piece.done:
+            done.add(piece.number)
+        if len(prompts) == 1:
+            sys.stdout.write(texts[0])
+            texts[0] = ""
+        while shown in done:
+            sys.stdout.write(f"{texts[shown]}\n")
+            shown += 1
+        sys.stdout.flush()
+
+
+def _load(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
+    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    with status("loading the model"):
+        params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
+        return Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype), tokenizer

@@ -1,0 +1,72 @@
+"""Where the prompts of `baichuan-jax generate` come from."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+
+STDIN = "-"
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Adds what `generate` takes beside a config."""
+    source = verb.add_mutually_exclusive_group()
+    source.add_argument(
+        "--prompt",
+        action="append",
+        metavar="TEXT",
+        help="continue this text and print it; may be repeated; - is standard input: all of it, or what you type",
+    )
+    source.add_argument("--file", type=Path, metavar="FILE", help="continue every line of a file")
+
+
+def prompts_of(args: argparse.Namespace) -> Iterable[list[str]]:
+    """Returns batches of prompts; at a terminal one is read only when the one before has been continued.
+
+    Raises UserError on a file that cannot be read, or in which there is nothing.
+    """
+    if args.file:
+        return [_lines(args.file)]
+    if args.prompt != [STDIN]:
+        return [args.prompt]
+    return _typed() if sys.stdin.isatty() else [[_piped()]]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"--file {path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"--file {path}: not UTF-8 at byte {error.start}; convert it first") from error
+    if not (prompts := [line for line in lines if line.strip()]):
+        raise UserError(f"--file {path}: no prompt in it; write one on each line")
+    return prompts
+
+
+def _piped() -> str:
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input: not UTF-8 at byte {error.start}; convert it first") from error
+    text = text.removesuffix("\n")
+    if not text:
+        raise UserError("standard input is empty; pipe a text into --prompt -, or give --prompt TEXT")
+    return text
+
+
+def _typed() -> Iterator[list[str]]:
+    """Yields each line that is typed until Ctrl-D."""
+    print("A text to continue on each line; Ctrl-D ends.", file=sys.stderr)
+    while True:
+        try:
+            text = input("> ")
+        except EOFError:
+            print(file=sys.stderr)
+            return
+        if text:
+            yield [text]

@@ -1,0 +1,199 @@
+"""Continuous batching: requests share a fixed number of slots, and one joins as soon as another has finished."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.generate.config import EngineConfig, SampleConfig
+from baichuan_jax.generate.programs import NONE, Sampling, empty_state, programs
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params, unstack
+from baichuan_jax.parallel.layout import Layout
+
+SHORTEST = 32  # bucket of a prompt or a cache, in tokens
+
+
+@dataclass(eq=False)
+class Request:
+    """A prompt's ids and the settings of its continuation. ids: what was made of it so far, without the end.
+
+    done: why there will be no more: the model ended it, it is as long as it may be, or it was cancelled.
+    """
+
+    prompt: list[int]
+    sample: SampleConfig
+    ids: list[int] = field(default_factory=list)
+    done: Literal["", "end", "length", "cancelled"] = ""
+
+
+class Engine:
+    """A decoder that continues many prompts at once.
+
+    What becomes of a request depends on its prompt, its settings and its seed, not on what shares the device with it.
+    Shapes are padded to powers of two, so the number of programs is small; `warm_up` compiles them all.
+    """
+
+    def __init__(
+        self,
+        cfg: EngineConfig,
+        model: DecoderConfig,
+        params: Params,
+        end: int,
+        layout: Layout,
+        dtype: jnp.dtype = jnp.float32,
+    ):
+        """params: as training has them. end: the id that ends a text. dtype: of the computation and of the cache."""
+        ways = layout.batch_ways
+        self.slots = -(-cfg.slots // ways) * ways
+        self._model, self._layout, self._end, self._dtype = model, layout, end, dtype
+        self._params = unstack(params)
+        self._run = programs(model, layout, self.slots, end, cfg.burst, dtype)
+        self._counts = [n for n in (ways * 4**power for power in range(16)) if n < self.slots] + [self.slots]
+        self._waiting: deque[Request] = deque()
+        self._active: dict[int, Request] = {}
+        self._length, self._state = 0, None
+
+    def submit(self, prompt: Sequence[int], sample: SampleConfig) -> Request:
+        """Queues a prompt. Raises UserError if it and its continuation would not fit the model's context."""
+        require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
+        room = self._model.context - len(prompt)
+        expected = f"at most {room} after this prompt of {len(prompt)} tokens" if room > 0 else "a shorter prompt"
+        hint = f"the model's context is {self._model.context} tokens"
+        require(sample.max_tokens <= room, "SampleConfig.max_tokens", sample.max_tokens, expected, hint)
+        self._waiting.append(request := Request(list(prompt), sample))
+        return request
+
+    def cancel(self, request: Request) -> None:
+        """Ends a request; its slot is free for another."""
+        if request.done:
+            return
+        request.done = "cancelled"
+        self._waiting = deque(waiting for waiting in self._waiting if waiting is not request)
+        self._active = {slot: active for slot, active in self._active.items() if active is not request}
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._waiting or self._active)
+
+    def step(self) -> list[Request]:
+        """Admits what waits for a free slot, and decodes one burst. Returns the requests that went on or finished."""
+        changed = self._admit()
+        if self._active:
+            live_B = np.zeros(self.slots, bool)
+            live_B[list(self._active)] = True
+            self._state, tokens_KB = self._run.decode(self._params, self._state, live_B)
+            tokens_BK = np.asarray(tokens_KB).T.tolist()
+            for slot, request in list(self._active.items()):
+                self._extend(slot, request, tokens_BK[slot])
+                changed.append(request)
+        return list(dict.fromkeys(changed))
+
+    def _extend(self, slot: int, request: Request, tokens: list[int]) -> None:
+        """Adds tokens to a request, and frees its slot where it has finished."""
+        for token in tokens:
+            if token == NONE or request.done:
+                break
+            if token == self._end:
+                request.done = "end"
+            else:
+                request.ids.append(token)
+                if len(request.ids) == request.sample.max_tokens:
+                    request.done = "length"
+        if request.done:
+            del self._active[slot]
+
+    def _admit(self) -> list[Request]:
+        """Prefills as many waiting requests as there are slots, those of like length together."""
+        free = [slot for slot in range(self.slots) if slot not in self._active]
+        joining = sorted((self._waiting.popleft() for _ in free[: len(self._waiting)]), key=lambda r: len(r.prompt))
+        if not joining:
+            return []
+        self._fit(max(len(request.prompt) + request.sample.max_tokens for request in joining))
+        left = list(joining)
+        while left:
+            count = max([n for n in self._counts if n <= len(left)], default=self._counts[0])
+            group, left = left[:count], left[count:]
+            self._prefill(group, count, free)
+        return joining
+
+    def _prefill(self, group: list[Request], count: int, free: list[int]) -> None:
+        """Runs the prompts of a group, and puts them into free slots; a row too many goes nowhere."""
+        padded = self._bucket(max(len(request.prompt) for request in group))
+        tokens_NP, lengths_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
+        limits_N, slots_N = np.zeros(count, np.int32), np.full(count, self.slots, np.int32)
+        for row, request in enumerate(group):
+            tokens_NP[row, : len(request.prompt)] = request.prompt
+            lengths_N[row], limits_N[row] = len(request.prompt), request.sample.max_tokens
+            slots_N[row] = free.pop()
+            self._active[int(slots_N[row])] = request
+        sampling = _sampling([request.sample for request in group], count)
+        new, tokens_N = self._run.prefill(self._params, tokens_NP, lengths_N, limits_N, sampling)
+        self._state = self._run.insert(self._state, new, slots_N)
+        for slot, request, token in zip(slots_N.tolist(), group, np.asarray(tokens_N).tolist()):
+            self._extend(slot, request, [token])
+
+    def _fit(self, length: int) -> None:
+        """Makes the cache long enough; while nothing is in it, it may get shorter too."""
+        wanted = self._bucket(length)
+        if not self._active and wanted != self._length:
+            self._state = empty_state(self._model, self._layout, self.slots, wanted, self._dtype)
+            self._length = wanted
+        while self._length < wanted:
+            self._length = self._bucket(self._length + 1)
+            self._state = self._run.grow(self._state, self._length)
+
+    def _bucket(self, length: int) -> int:
+        return min(max(SHORTEST, 1 << (length - 1).bit_length()), self._model.context)
+
+    def _buckets(self, longest: int) -> list[int]:
+        found = [self._bucket(1)]
+        while found[-1] < self._bucket(longest):
+            found.append(self._bucket(found[-1] + 1))
+        return found
+
+    def warm_up(self, longest: int | None = None) -> int:
+        """Compiles the programs for texts of up to `longest` tokens (default: the context); returns how many.
+
+        Must not be called while there are requests.
+        """
+        require(not self.busy, "Engine.warm_up", "requests", "none, while it runs")
+        buckets, made = self._buckets(longest or self._model.context), 0
+        rest = np.zeros(self.slots, bool)
+        prompts = {}
+        for count in self._counts:
+            for padded in buckets:
+                tokens_NP, ones_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
+                sampling = _sampling([], count)
+                prompts[count, padded], _ = self._run.prefill(self._params, tokens_NP, ones_N, ones_N, sampling)
+                made += 1
+        for length, next_length in zip(buckets, [*buckets[1:], 0]):
+            state = empty_state(self._model, self._layout, self.slots, length, self._dtype)
+            for (count, padded), new in prompts.items():
+                if padded <= length:
+                    state = self._run.insert(state, new, np.full(count, self.slots, np.int32))
+                    made += 1
+            state, _ = self._run.decode(self._params, state, rest)
+            if next_length:
+                self._run.grow(state, next_length)
+            made += 1 + bool(next_length)
+        return made
+
+
+def _sampling(samples: list[SampleConfig], count: int) -> Sampling:
+    """Returns the settings as arrays [count]; the rows beyond are greedy."""
+    samples = [*samples, *[SampleConfig(temperature=0)] * (count - len(samples))]
+    return Sampling(
+        np.array([sample.temperature for sample in samples], np.float32),
+        np.array([sample.top_k for sample in samples], np.int32),
+        np.array([sample.top_p for sample in samples], np.float32),
+        np.array([sample.repetition_penalty for sample in samples], np.float32),
+        np.array([sample.seed % 2**32 for sample in samples], np.uint32),
+    )

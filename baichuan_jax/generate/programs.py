@@ -1,0 +1,135 @@
+"""What runs on the device: the compiled programs of the engine.
+
+B slots, N requests of one prefill, P padded prompt length, S cache length, V vocabulary, K steps of a burst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.generate.sampling import Sampling, choose
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Cache, Params, apply_cached
+from baichuan_jax.parallel.layout import Layout
+
+NONE = -1  # instead of the token of a row that is at rest
+
+
+class Rows(NamedTuple):
+    """What every row is doing. token_B: its last token, which goes to position_B of the cache; number_B: how many it
+    has made; left_B: how many it may still make; seen_BV: the tokens of its text.
+    """
+
+    token_B: jax.Array
+    position_B: jax.Array
+    number_B: jax.Array
+    left_B: jax.Array
+    seen_BV: jax.Array
+    sampling: Sampling
+
+
+class State(NamedTuple):
+    """Everything that one burst hands to the next."""
+
+    cache: Cache
+    rows: Rows
+
+
+class Programs(NamedTuple):
+    """prefill(params, tokens_NP, lengths_N, limits_N, sampling) -> (State of N rows, tokens_N)
+    insert(State of B rows, State of N rows, slots_N) -> State; a slot past the end drops its row
+    decode(params, State, live_B) -> (State, tokens_KB); NONE where a row is at rest
+    grow(State, length) -> State with a longer cache
+    """
+
+    prefill: Callable
+    insert: Callable
+    decode: Callable
+    grow: Callable
+
+
+def empty_state(model: DecoderConfig, layout: Layout, slots: int, length: int, dtype: jnp.dtype) -> State:
+    """Returns a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
+    cache = jax.device_put(_zero_cache(np, model, slots, length, dtype), cache_sharding(model, layout, slots))
+    zeros = partial(np.zeros, slots)
+    sampling = Sampling(zeros(np.float32), zeros(np.int32), zeros(np.float32), zeros(np.float32), zeros(np.uint32))
+    seen_BV = np.zeros((slots, model.vocab), bool)
+    rows = Rows(*(zeros(np.int32) for _ in range(4)), seen_BV, sampling)
+    return State(cache, jax.device_put(rows, layout.replicated))
+
+
+def cache_sharding(model: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
+    """Returns how [B, S, K, H] lies on the mesh. Raises UserError if the heads do not divide."""
+    return layout.sharding(("batch", "length", "kv_heads", "head_dim"), (slots, 1, model.kv_heads, model.head_dim))
+
+
+def _zero_cache(module, model: DecoderConfig, rows: int, length: int, dtype: jnp.dtype) -> Cache:
+    zeros = lambda: module.zeros((rows, length, model.kv_heads, model.head_dim), dtype)
+    return [{"key": zeros(), "value": zeros()} for _ in range(model.layers)]
+
+
+@lru_cache
+def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: int, dtype: jnp.dtype) -> Programs:
+    """Returns the programs of an engine; engines of the same settings share them, compiled."""
+    forward = partial(apply_cached, model, dtype=dtype, layout=layout)
+
+    def advance(rows: Rows, logits_BV: jax.Array, active_B: jax.Array) -> Rows:
+        """Chooses the next token of the active rows."""
+        chosen_B = choose(logits_BV, rows.seen_BV, rows.number_B, rows.sampling)
+        token_B = jnp.where(active_B, chosen_B, rows.token_B)
+        left_B = jnp.where(active_B, jnp.where(token_B == end, 0, rows.left_B - 1), rows.left_B)
+        seen_BV = rows.seen_BV.at[jnp.arange(len(token_B)), token_B].set(True)
+        return Rows(token_B, rows.position_B + 1, rows.number_B + 1, left_B, seen_BV, rows.sampling)
+
+    def prefill(
+        params: Params, tokens_NP: jax.Array, lengths_N: jax.Array, limits_N: jax.Array, sampling: Sampling
+    ) -> tuple[State, jax.Array]:
+        count, padded = tokens_NP.shape
+        place_NP = jnp.broadcast_to(jnp.arange(padded), tokens_NP.shape)
+        # What padding leaves in the cache is written over before a query can see it.
+        cache = _zero_cache(jnp, model, count, padded, dtype)
+        logits_N1V, cache = forward(params, tokens_NP, place_NP, cache, last_B=lengths_N - 1)
+        in_text_NP = jnp.where(place_NP < lengths_N[:, None], tokens_NP, model.vocab)
+        seen_NV = jnp.zeros((count, model.vocab), bool)
+        seen_NV = seen_NV.at[jnp.arange(count)[:, None], in_text_NP].set(True, mode="drop")
+        none_N = jnp.zeros(count, jnp.int32)
+        rows = Rows(none_N, lengths_N - 1, none_N, limits_N, seen_NV, sampling)
+        rows = advance(rows, logits_N1V[:, 0], jnp.ones(count, bool))
+        return State(cache, rows), rows.token_B
+
+    def insert(state: State, new: State, slots_N: jax.Array) -> State:
+        cache = jax.tree.map(
+            lambda old, new: old.at[slots_N, : new.shape[1]].set(new, mode="drop"), state.cache, new.cache
+        )
+        return State(cache, jax.tree.map(lambda old, new: old.at[slots_N].set(new, mode="drop"), state.rows, new.rows))
+
+    def decode(params: Params, state: State, live_B: jax.Array) -> tuple[State, jax.Array]:
+        length = state.cache[0]["key"].shape[1]
+
+        def step(state: State, _: None) -> tuple[State, jax.Array]:
+            rows = state.rows
+            active_B = live_B & (rows.left_B > 0)
+            place_B = jnp.where(active_B, rows.position_B, length)  # past the end: not stored
+            logits_B1V, cache = forward(params, rows.token_B[:, None], place_B[:, None], state.cache)
+            rows = advance(rows, logits_B1V[:, 0], active_B)
+            return State(cache, rows), jnp.where(active_B, rows.token_B, NONE)
+
+        return jax.lax.scan(step, state, None, length=burst)
+
+    def grow(state: State, length: int) -> State:
+        longer = lambda x: jnp.pad(x, [(0, 0), (0, length - x.shape[1]), (0, 0), (0, 0)])
+        return State(jax.tree.map(longer, state.cache), state.rows)
+
+    whole, place = layout.replicated, State(cache_sharding(model, layout, slots), layout.replicated)
+    return Programs(
+        jax.jit(prefill, out_shardings=(place, whole)),
+        jax.jit(insert, out_shardings=place, donate_argnums=0),
+        jax.jit(decode, out_shardings=(place, whole), donate_argnums=1),
+        jax.jit(grow, out_shardings=place, static_argnums=1),
+    )

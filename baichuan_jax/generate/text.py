@@ -1,0 +1,46 @@
+"""Ids to text while they arrive: never half a character, and nothing of what may turn out to be a stop string."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterable, Sequence
+
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+
+class TextStream:
+    """The text of one continuation. stopped: whether a stop string came; it and what follows are not shown.
+
+    The pieces add up to the UTF-8 of the ids' bytes; bytes that are not UTF-8 become U+FFFD. So a space that the first
+    id begins with is kept, which decoding the continuation as a text of its own loses in some vocabularies.
+    """
+
+    def __init__(self, tokenizer: AnyTokenizer, stops: Sequence[str] = ()):
+        self.stopped = False
+        self._tokenizer, self._stops = tokenizer, tuple(stops)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+
+    def push(self, ids: Iterable[int], last: bool = False) -> str:
+        """Returns the text that is certain now. last: no more ids will come, so that nothing is held back."""
+        if self.stopped:
+            return ""
+        known = self._tokenizer.vocab  # a model may have more rows than its tokenizer has ids
+        data = b"".join(self._tokenizer.token_bytes(id) for id in ids if id < known)
+        text = self._held + self._decoder.decode(data, final=last)
+        found = [place for place in map(text.find, self._stops) if place >= 0]
+        if found:
+            self.stopped, self._held = True, ""
+            return text[: min(found)]
+        sure = len(text) if last else len(text) - self._beginning(text)
+        self._held = text[sure:]
+        return text[:sure]
+
+    def _beginning(self, text: str) -> int:
+        """Returns how many characters at the end of a text may begin a stop string."""
+        longest = max((len(stop) - 1 for stop in self._stops), default=0)
+        fits = (size for size in range(min(longest, len(text)), 0, -1) if self._begins(text[-size:]))
+        return next(fits, 0)
+
+    def _begins(self, end: str) -> bool:
+        return any(stop.startswith(end) for stop in self._stops)
