@@ -65,12 +65,12 @@ def empty_state(model: DecoderConfig, layout: Layout, slots: int, length: int, d
 
 
 def cache_sharding(model: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
-    """Returns how [B, S, K, H] lies on the mesh. Raises UserError if the heads do not divide."""
-    return layout.sharding(("batch", "length", "kv_heads", "head_dim"), (slots, 1, model.kv_heads, model.head_dim))
+    """Returns how [B, K, S, H] lies on the mesh. Raises UserError if the heads do not divide."""
+    return layout.sharding(("batch", "kv_heads", "length", "head_dim"), (slots, model.kv_heads, 1, model.head_dim))
 
 
 def _zero_cache(module, model: DecoderConfig, rows: int, length: int, dtype: jnp.dtype) -> Cache:
-    zeros = lambda: module.zeros((rows, length, model.kv_heads, model.head_dim), dtype)
+    zeros = lambda: module.zeros((rows, model.kv_heads, length, model.head_dim), dtype)
     return [{"key": zeros(), "value": zeros()} for _ in range(model.layers)]
 
 
@@ -105,12 +105,12 @@ def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: 
 
     def insert(state: State, new: State, slots_N: jax.Array) -> State:
         cache = jax.tree.map(
-            lambda old, new: old.at[slots_N, : new.shape[1]].set(new, mode="drop"), state.cache, new.cache
+            lambda old, new: old.at[slots_N, :, : new.shape[2]].set(new, mode="drop"), state.cache, new.cache
         )
         return State(cache, jax.tree.map(lambda old, new: old.at[slots_N].set(new, mode="drop"), state.rows, new.rows))
 
     def decode(params: Params, state: State, live_B: jax.Array) -> tuple[State, jax.Array]:
-        length = state.cache[0]["key"].shape[1]
+        length = state.cache[0]["key"].shape[2]
 
         def step(state: State, _: None) -> tuple[State, jax.Array]:
             rows = state.rows
@@ -123,7 +123,7 @@ def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: 
         return jax.lax.scan(step, state, None, length=burst)
 
     def grow(state: State, length: int) -> State:
-        longer = lambda x: jnp.pad(x, [(0, 0), (0, length - x.shape[1]), (0, 0), (0, 0)])
+        longer = lambda x: jnp.pad(x, [(0, 0), (0, 0), (0, length - x.shape[2]), (0, 0)])
         return State(jax.tree.map(longer, state.cache), state.rows)
 
     whole, place = layout.replicated, State(cache_sharding(model, layout, slots), layout.replicated)

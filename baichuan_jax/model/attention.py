@@ -49,7 +49,7 @@ class Attention(nnx.Module):
             y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores)
         else:
             cache = write(cache, k_BSKH, v_BSKH, context.positions_BT)
-            k_BSKH, v_BSKH = cache["key"], cache["value"]
+            k_BSKH, v_BSKH = (jnp.swapaxes(cache[name], 1, 2) for name in ("key", "value"))
             q_positions_BT1, k_positions_S = context.positions_BT[:, :, None], jnp.arange(k_BSKH.shape[1])
             sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg)
             distance_BTS = q_positions_BT1 - k_positions_S
@@ -59,7 +59,7 @@ class Attention(nnx.Module):
 
 
 def write(cache: dict, k_BTKH: jax.Array, v_BTKH: jax.Array, positions_BT: jax.Array) -> dict:
-    """Writes keys and values at their positions; a position past the end (padding) is dropped."""
+    """Writes keys and values at their positions into [B, K, S, H]; a position past the end (padding) is dropped."""
     row = jnp.arange(positions_BT.shape[0])[:, None]
-    put = lambda old, new: old.at[row, positions_BT].set(new.astype(old.dtype), mode="drop")
+    put = lambda old, new: old.at[row, :, positions_BT].set(new.astype(old.dtype), mode="drop")
     return {"key": put(cache["key"], k_BTKH), "value": put(cache["value"], v_BTKH)}

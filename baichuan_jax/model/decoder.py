@@ -78,8 +78,8 @@ def unstack(params: Params) -> Params:
 
 
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
-    """Returns an empty key/value cache of [L, B, S, K, H]; slot s holds position s."""
-    shape = (cfg.layers, batch, length, cfg.kv_heads, cfg.head_dim)
+    """Returns an empty key/value cache of [L, B, K, S, H]; slot s holds position s."""
+    shape = (cfg.layers, batch, cfg.kv_heads, length, cfg.head_dim)
     return {"key": jnp.zeros(shape, dtype), "value": jnp.zeros(shape, dtype)}
 
 
@@ -111,7 +111,7 @@ def apply_cached(
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`, or with unstacked parameters a
-    list of {"key", "value"} of [B, S, K, H]. last_B: the one place of each row whose logits are wanted, [B, 1, V].
+    list of {"key", "value"} of [B, K, S, H]. last_B: the one place of each row whose logits are wanted, [B, 1, V].
     """
     return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout, last_B)
 

@@ -139,7 +139,7 @@ def test_the_cache_is_as_long_as_it_must_be(engine):
         while engine.busy:
             engine.step()
         assert 0 < len(request.ids) + (request.done == "end") <= tokens
-        lengths.append(engine._state.cache[0]["key"].shape[1])
+        lengths.append(engine._state.cache[0]["key"].shape[2])
     assert lengths == [32, 64, 96, 32]  # 96: the context is the last bucket
 
 
