@@ -22,10 +22,9 @@ bench: .venv/installed
 	$(BIN)/python -m experiments.bench_train
 	$(BIN)/python -m experiments.bench_input
 
-# PEER: a Python with torch and transformers.
-PEER ?= $(BIN)/python
+# PEER=PYTHON: one with torch and transformers, to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
 bench-generate: .venv/installed
-	$(BIN)/python -m experiments.bench_generate --peer $(PEER)
+	$(BIN)/python -m experiments.bench_generate $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

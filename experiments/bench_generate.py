@@ -1,9 +1,9 @@
 """Tokens per second of generation, beside transformers' `generate` on the same weights.
 
-Command: make bench-generate   (or: python -m experiments.bench_generate [--peer PYTHON] [--rounds N]). Decodes 32 prompts
-of 4 to 60 tokens at once, and one alone, 64 new tokens each, greedily in float32: on a decoder of 20M random weights
+Command: make bench-generate   (or: python -m experiments.bench_generate [--peer PYTHON] [--rounds N]). Decodes 32
+prompts of 4 to 60 tokens at once, and one alone, 64 new tokens each, greedily in float32: on a decoder of 20M random weights
 (configs/model/20m.gin), and on a checkpoint in LLaMA's layout, if --checkpoint names one. PYTHON is an interpreter with
-torch and transformers, which the project does not install. Both sides run in turn, each in a process that waits for the
+torch and transformers, which the project does not install; without one ours runs alone. Both sides run in turn, each in a process that waits for the
 other, so that a noisy machine is noisy for both. Cost: three minutes on two cores.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -115,32 +114,33 @@ def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[]
         process.stdin.write("go\n")
         process.stdin.flush()
         if not (line := process.stdout.readline()):
-            raise SystemExit(f"{python} failed; it needs torch and transformers: --peer PYTHON names another one")
+            raise SystemExit(f"{python} failed; it needs torch and transformers")
         return tuple(json.loads(line))
 
     return run
 
 
-def compare(name: str, checkpoint: Path, prompts: list[list[int]], python: str, rounds: int, directory: Path) -> None:
+def compare(
+    name: str, checkpoint: Path, prompts: list[list[int]], python: str | None, rounds: int, directory: Path
+) -> None:
     """Prints the median tokens per second of both, the median ratio, and how many of the tokens are the same."""
-    runners = ours(checkpoint, prompts, directory), peer(python, checkpoint, prompts)
+    runners = [ours(checkpoint, prompts, directory), *([peer(python, checkpoint, prompts)] if python else [])]
     timed = [[run() for run in runners] for _ in range(rounds + 1)][1:]  # the first compiles and warms up
     seconds = np.array([[seconds for seconds, _ in row] for row in timed])
-    rate = NEW * len(prompts) / np.median(seconds, axis=0)
-    (_, mine), (_, theirs) = timed[0]
-    same = float(np.mean(np.array(mine) == np.array(theirs)))
-    ratio = float(np.median(seconds[:, 1] / seconds[:, 0]))
-    print(
-        f"{name:14}{len(prompts):3} prompts: {rate[0]:8.0f} tokens/s, transformers {rate[1]:8.0f}; "
-        f"median ratio {ratio:.2f}; same tokens {same:.1%}",
-        flush=True,
-    )
+    rates = NEW * len(prompts) / np.median(seconds, axis=0)
+    line = f"{name:14}{len(prompts):3} prompts: {rates[0]:,.0f} tokens/s"
+    if python:
+        (_, mine), (_, theirs) = timed[0]
+        same = float(np.mean(np.array(mine) == np.array(theirs)))
+        ratio = float(np.median(seconds[:, 1] / seconds[:, 0]))
+        line += f", transformers {rates[1]:,.0f}; median ratio {ratio:.2f}; same tokens {same:.1%}"
+    print(line, flush=True)
 
 
 def main() -> None:
     """Prints a line for each model and batch."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--peer", default=sys.executable, metavar="PYTHON", help="with torch and transformers")
+    arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")
     arguments.add_argument("--rounds", type=int, default=7, help="timed rounds of each (default 7)")
     arguments.add_argument("--checkpoint", type=Path, help="a trained model in LLaMA's layout, as well")
     arguments.add_argument("config", nargs="?", default="configs/model/20m.gin")
@@ -149,11 +149,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         random = export_random(load(args.config, (), RunConfig).config.model, directory)
-        for checkpoint in filter(None, (args.checkpoint, random)):
+        for checkpoint in (*([args.checkpoint] if args.checkpoint else []), random):
             vocab = json.loads((checkpoint / CONFIG).read_text())["vocab_size"]
             prompts = [rng.integers(3, vocab, rng.integers(4, 61)).tolist() for _ in range(32)]
             for count in (32, 1):
-                label = "20M random" if checkpoint is random else checkpoint.name
+                label = Path(args.config).stem if checkpoint is random else checkpoint.name
                 place = directory / f"{label}-{count}"
                 compare(label, checkpoint, prompts[:count], args.peer, args.rounds, place)
 

@@ -11,8 +11,9 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 class TextStream:
     """The text of one continuation. stopped: whether a stop string came; it and what follows are not shown.
 
-    The pieces add up to the UTF-8 of the ids' bytes; bytes that are not UTF-8 become U+FFFD. So a space that the first
-    id begins with is kept, which decoding the continuation as a text of its own loses in some vocabularies.
+    The pieces add up to the UTF-8 of the ids' bytes; bytes that are not UTF-8 become U+FFFD, and what the last id has
+    of an unfinished character is dropped. A space that the first id begins with is kept, which decoding the
+    continuation as a text of its own loses in some vocabularies.
     """
 
     def __init__(self, tokenizer: AnyTokenizer, stops: Sequence[str] = ()):
@@ -22,12 +23,12 @@ class TextStream:
         self._held = ""
 
     def push(self, ids: Iterable[int], last: bool = False) -> str:
-        """Returns the text that is certain now. last: no more ids will come, so that nothing is held back."""
+        """Returns the text that is certain now. last: no more ids will come: nothing that is whole is held back."""
         if self.stopped:
             return ""
         known = self._tokenizer.vocab  # a model may have more rows than its tokenizer has ids
         data = b"".join(self._tokenizer.token_bytes(id) for id in ids if id < known)
-        text = self._held + self._decoder.decode(data, final=last)
+        text = self._held + self._decoder.decode(data)
         found = [place for place in map(text.find, self._stops) if place >= 0]
         if found:
             self.stopped, self._held = True, ""

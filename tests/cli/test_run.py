@@ -72,12 +72,28 @@ def test_generate_continues_a_prompt(finished):
     assert len(done.stdout.strip()) > len("We report")
 
 
+def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):
+    lines = ["中国", "We report", "The people of"]
+    (tmp_path / "prompts.txt").write_text("\n\n".join(lines), encoding="utf-8")
+    command = ("generate", finished[0], "--file", tmp_path / "prompts.txt", "--set", "EngineConfig.slots=2")
+    done = run(*command).stdout
+    places = [done.index(line) for line in lines]
+    assert places == sorted(places)
+    assert run(*command).stdout == done
+
+
 @pytest.mark.parametrize("benchmark", [("bench_train", "--steps", "1"), ("bench_input",)])
 def test_benchmarks_run_and_print_a_rate(finished, benchmark):
     name, *options = benchmark
     module = [sys.executable, "-m", f"experiments.{name}", str(finished[0]), *options]
     done = subprocess.run(module, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert re.search(r"[\d.]+ (M )?tokens/s", done.stdout)
+
+
+def test_the_benchmark_of_generation_runs():
+    command = [sys.executable, "-m", "experiments.bench_generate", "configs/model/debug.gin", "--rounds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
+    assert len(re.findall(r"debug .*prompts: [\d,]+ tokens/s", done.stdout)) == 2
 
 
 def test_kill_9_then_the_same_command_ends_with_the_same_bits(finished, tmp_path):

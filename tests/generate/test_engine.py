@@ -22,14 +22,14 @@ from tests.generate.naive import END, MODEL, continued
 PROMPTS = st.lists(st.integers(3, MODEL.vocab - 1), min_size=1, max_size=60)
 SAMPLES = st.builds(
     SampleConfig,
-    max_tokens=st.integers(1, 30),
+    max_tokens=st.integers(1, 20),
     temperature=st.sampled_from([0.0, 0.0, 0.7, 1.3]),
     top_k=st.sampled_from([0, 1, 5]),
     top_p=st.sampled_from([0.3, 0.9, 1.0]),
     repetition_penalty=st.sampled_from([1.0, 1.1, 2.0]),
     seed=st.integers(0, 2**32 - 1),
 )
-JOBS = st.lists(st.tuples(PROMPTS, SAMPLES), min_size=1, max_size=9)
+JOBS = st.lists(st.tuples(PROMPTS, SAMPLES), min_size=1, max_size=7)
 
 
 def run(engine: Engine, jobs, join_later: int = 0) -> list[list[int]]:
@@ -44,7 +44,7 @@ def run(engine: Engine, jobs, join_later: int = 0) -> list[list[int]]:
     return [request.ids for request in requests]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(JOBS, st.integers(0, 4))
 def test_batched_and_cached_equals_the_whole_text_each_time(params, layout, jobs, join_later):
     engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, END, layout)
@@ -70,30 +70,31 @@ def random_jobs(seed: int, count: int) -> list:
     ]
 
 
-@pytest.mark.parametrize(
-    "mesh", [MeshConfig(fsdp=8), MeshConfig(fsdp=4, tensor=2), MeshConfig(data=2, fsdp=2, tensor=2)], ids=str
-)
+@pytest.mark.parametrize("mesh", [MeshConfig(fsdp=8), MeshConfig(data=2, fsdp=2, tensor=2)], ids=str)
 def test_sharded_over_a_mesh(params, mesh):
     layout = Layout(make_mesh(mesh), AxisRules())
     engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, END, layout)
     assert engine.slots == 8
-    jobs = random_jobs(0, 12)
-    with compilations() as compiled:
-        assert run(engine, jobs) == [continued(params, *job) for job in jobs]
+    jobs = random_jobs(0, 10)
+    assert run(engine, jobs) == [continued(params, *job) for job in jobs]
     with compilations() as compiled:
         run(engine, jobs)
-    assert compiled == []
+    assert compiled == []  # what one program leaves, the next one takes as it lies
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"positions": PositionConfig(kind="alibi")},
-        {"positions": PositionConfig(kind="learned")},
-        {"attention": AttentionConfig(kv_heads=2, pattern=("local", "full"), window=8)},
-        {"attention": AttentionConfig(pattern=("fixed",), window=8, summary=2)},
+        {
+            "positions": PositionConfig(kind="alibi"),
+            "attention": AttentionConfig(kv_heads=2, pattern=("local", "full"), window=8),
+        },
+        {
+            "positions": PositionConfig(kind="learned"),
+            "attention": AttentionConfig(pattern=("fixed",), window=8, summary=2),
+        },
     ],
-    ids=["alibi", "learned", "grouped, local and full", "fixed"],
+    ids=["alibi, grouped, local and full", "learned, fixed"],
 )
 def test_variants_of_the_decoder(changes, layout):
     model = dataclasses.replace(MODEL, **changes)

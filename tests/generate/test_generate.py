@@ -1,5 +1,6 @@
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.generate import generate, stream
+from baichuan_jax.generate.text import TextStream
 from tests.generate.naive import continued
 
 PROMPTS = ["The", "中国 12", "def f(x):\n    return", "", "quick " * 9]
@@ -7,7 +8,7 @@ PROMPTS = ["The", "中国 12", "def f(x):\n    return", "", "quick " * 9]
 
 def by_hand(params, tokenizer, prompt: str, sample: SampleConfig) -> str:
     ids = continued(params, [tokenizer.bos, *tokenizer.encode(prompt)], sample)
-    return b"".join(map(tokenizer.token_bytes, ids)).decode(errors="replace")
+    return TextStream(tokenizer).push(ids)
 
 
 def test_texts_are_those_of_decoding_without_a_cache(engine, params, tokenizer):

