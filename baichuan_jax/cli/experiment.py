@@ -66,7 +66,7 @@ def _make(directory: Path, field: str) -> None:
 def _print(console: Console, outcome) -> None:
     from baichuan_jax.lab.experiment import cell
 
-    for each in outcome.tables:
+    for each in [each for each in outcome.tables if each.shown]:
         view = View(*each.columns[:1], title=each.title, title_justify="left")
         for column in each.columns[1:]:
             view.add_column(column, justify="right")

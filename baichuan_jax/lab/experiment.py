@@ -30,13 +30,17 @@ RECORD, PAGE = "record.json", "report.html"
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none."""
+    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none.
+
+    shown: on the terminal and the page; if not, in the files only.
+    """
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | int | float | None]]
     note: str = ""
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def _csv(each: Table) -> str:
 
 def _results(outcome: Outcome, canvas: Canvas) -> list[Html]:
     parts = [canvas.figures(*outcome.plots)] if outcome.plots else []
-    for each in outcome.tables:
+    for each in [each for each in outcome.tables if each.shown]:
         parts.append(table(each.title, each.columns, [[*map(cell, row)] for row in each.rows]))
         parts += [tag("p", each.note, class_="note")] if each.note else []
     return parts + [tag("p", note, class_="note") for note in outcome.notes]
