@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
@@ -103,6 +103,11 @@ def run(cfg: TokenizerCompression, directory: Path, progress: Progress) -> Outco
     return tell(cfg, measured, texts)
 
 
+def name_of(vocab: int) -> str:
+    """Returns what a tokenizer trained here is called: ours-64k."""
+    return f"ours-{vocab / 1000:g}k"
+
+
 def trained(
     cfg: TokenizerCompression, corpus: Path, identity: str, directory: Path, progress: Progress
 ) -> dict[str, Path]:
@@ -116,7 +121,7 @@ def trained(
         return {**made, "file": str(folder / "tokenizer.model")}
 
     for vocab, result in zip(cfg.vocabs, run_units(directory / "units", sweep, build, progress, "train")):
-        paths[f"ours-{vocab // 1000}k"] = Path(result["file"])
+        paths[name_of(vocab)] = Path(result["file"])
     return paths
 
 
@@ -151,7 +156,7 @@ def measure(files: dict[str, Path], texts: Texts, directory: Path, progress: Pro
 
 def tell(cfg: TokenizerCompression, results: Results, texts: Texts) -> Outcome:
     """Returns tables, plots and the sentence that sums them up."""
-    ours = f"ours-{max(cfg.vocabs) // 1000}k"
+    ours = name_of(max(cfg.vocabs))
     notes = [] if texts["unseen"] else ["No text of sources that are no domain was found: see `unseen`."]
     return Outcome(
         lead(results, ours),
@@ -202,9 +207,9 @@ def summary(results: Results) -> Table:
             *("tokens/digit", "part tokens %", "unknown %", "kept %"),
         ],
         rows,
-        "zh, en, unseen: means over domains. zh news: People's Daily, beside the compress rate of Baichuan-7B's README. "
-        "Part tokens: those that are a part of a character. Kept: documents that decode to what they were; a tokenizer "
-        "that loses white space has fewer tokens to pay for.",
+        "zh, en, unseen: means over domains. zh news: People's Daily, beside the compress rate that Baichuan-7B's "
+        "README gives. Part tokens: those that are a part of a character. Kept: documents that decode to "
+        "what they were; a tokenizer that loses white space has fewer tokens to pay for.",
     )
 
 
@@ -232,9 +237,10 @@ def cost(results: Results) -> Table:
             *("embeddings (M)", "GFLOP/token", "GFLOP/char zh", "GFLOP/char en"),
         ],
         rows,
-        "Bytes per token and fertility over all held-out text of a language together; a word is a run of letters. MB/s: "
-        "one thread, all domains. Embeddings: parameters of token table and head. FLOPs: training, sequences of 4,096, "
-        "attention in full; per character, of the mean over domains.",
+        "Bytes per token and fertility over all held-out text of a language together; a word is a run of letters. "
+        "MB/s: one thread, all domains. Embeddings: parameters of token table and head. FLOPs: training, sequences of "
+        "4,096, attention in full; per character, of the mean over domains.",
+        shown="page",
     )
 
 
@@ -251,7 +257,9 @@ def by_domain(results: Results) -> Table:
         for kind in ("held out", "unseen")
         for domain, counts in first[kind].items()
     ]
-    return Table("domains", "Tokens per character by domain", ["domain", "text", "characters", *results], rows)
+    return Table(
+        "domains", "Tokens per character by domain", ["domain", "text", "characters", *results], rows, shown="page"
+    )
 
 
 def every_count(results: Results) -> Table:
@@ -263,13 +271,13 @@ def every_count(results: Results) -> Table:
         for domain, counts in result[kind].items()
     ]
     head = ["tokenizer", "text", "domain", *Measured.__dataclass_fields__]
-    return Table("counts", "Every count", head, rows, shown=False)
+    return Table("counts", "Every count", head, rows, shown="files")
 
 
 def plots(results: Results, ours: str) -> list[Plot]:
     """Bars per domain, compression against vocabulary, Chinese against English."""
-    compared = {name: color for name, color in {ours: BLUE, "baichuan-7b": GREY, "llama-32k": ORANGE}.items()}
-    compared = {name: color for name, color in compared.items() if name in results}
+    colors = {ours: BLUE, "baichuan-7b": GREY, "llama-32k": ORANGE}
+    compared = {name: color for name, color in colors.items() if name in results}
     found = [
         Plot(
             f"bars_{kind.replace(' ', '_')}",
@@ -312,21 +320,19 @@ def _against_size(axes: Axes, results: Results) -> None:
         theirs = {name: point for name, point in points.items() if not name.startswith("ours-")}
         if theirs:
             axes.plot(*zip(*theirs.values()), "x", color=color, label=f"others, {lang}")
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator([1000 * 2**power for power in range(8)]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}k"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value / 1000:g}k" if value in _TICKS else ""))
     axes.set_xlabel("pieces")
     axes.set_ylabel("tokens per character")
-
-
-_TICKS = (20_000, 50_000)
 
 
 def _scatter(axes: Axes, results: Results) -> None:
     for name, result in results.items():
         place = [macro(rates(result, "held out"), lang) for lang in ("en", "zh")]
         axes.plot(*place, "o" if name.startswith("ours-") else "x", color=BLUE if name.startswith("ours-") else ORANGE)
-        axes.annotate(name, place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+        above = -9 if name.startswith("ours-") else 3  # close neighbours
+        axes.annotate(name, place, xytext=(4, above), textcoords="offset points", fontsize=7)
     axes.margins(x=0.18)
     axes.set_xlabel("English, tokens per character")
     axes.set_ylabel("Chinese, tokens per character")
