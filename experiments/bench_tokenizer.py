@@ -18,8 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import cycle, islice
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -74,42 +73,46 @@ def bench_encode(corpus: Path, made: Path) -> None:
     rates = {name: size / median(times) for name, times in seconds.items()}
     first, *_, last = rates.values()
     for name, rate in rates.items():
-        print(f"  {name:34}{rate:7.1f} MB/s   {rate / first:.2f} of SentencePiece   {rate / last:.2f} of tokenizers")
+        print(
+            f"  {name:34}{rate:7.1f} MB/s   {rate / first:.2f} of SentencePiece   {rate / last:.2f} of tokenizers",
+            flush=True,
+        )
 
 
-def lines_of(corpus: Path, size: float) -> list[str]:
-    """Returns lines of all domains in turn, `size` bytes; if there is less text, some come again."""
-    by_domain = [(line for d in read() for line in pieces(d["text"])) for read in train_documents(corpus).values()]
-    lines = [line for group in zip_longest_flat(by_domain) for line in group]
-    found, taken = [], 0
-    for line in islice(cycle(lines), 10**9):
-        if taken >= size:
-            return found
-        found.append(line)
-        taken += len(line.encode())
-    return found
+def write_lines(corpus: Path, size: float, path: Path) -> None:
+    """Writes `size` bytes of lines, of all domains in turn; where there is less text it comes again."""
+    with path.open("w", encoding="utf-8") as file:
+        while True:
+            for line in in_turn(corpus):
+                file.write(line + "\n")
+                if file.tell() >= size:
+                    return
 
 
-def zip_longest_flat(streams: list) -> list[list[str]]:
-    """Returns the first items of all streams, the second ones, and so on; those that have ended are left out."""
-    rounds = []
+def in_turn(corpus: Path) -> Iterator[str]:
+    """Yields a line of each domain that has one left, again and again."""
+    streams = [(line for d in read() for line in pieces(d["text"])) for read in train_documents(corpus).values()]
     while streams:
-        group, alive = [], []
-        for stream in streams:
-            for item in islice(stream, 1):
-                group.append(item)
-                alive.append(stream)
-        rounds.append(group)
-        streams = alive
-    return rounds
+        for stream in list(streams):
+            line = next(stream, None)
+            if line is None:
+                streams.remove(stream)
+            else:
+                yield line
 
 
-def train_ours(lines: list[str], path: Path) -> None:
+def read_lines(path: Path) -> Iterator[str]:
+    """Yields the lines of a file."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        yield from (line.rstrip("\n") for line in file)
+
+
+def train_ours(lines: Iterator[str], path: Path) -> None:
     """Trains as the stage does."""
-    train(TokenizerConfig(vocab=VOCAB, threads=THREADS), iter(lines), path)
+    train(TokenizerConfig(vocab=VOCAB, threads=THREADS), lines, path)
 
 
-def train_peer(lines: list[str], path: Path) -> None:
+def train_peer(lines: Iterator[str], path: Path) -> None:
     """Trains a BPE with byte fallback by tokenizers, text cut where ours is: at spaces, scripts and digits."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
@@ -126,23 +129,23 @@ TRAINERS = {"ours": train_ours, "tokenizers": train_peer}
 
 def bench_train(corpus: Path, sizes: list[int]) -> None:
     """Prints time and peak memory of both trainers."""
-    print(f"train {VOCAB:,} pieces; peak memory of the process, its text of that size included")
+    print(f"train {VOCAB:,} pieces; lines of a file; peak memory of the process")
     for size in sizes:
-        found = {}
+        found, path = {}, WORKDIR / f"{size}.txt"
+        write_lines(corpus, size * 1e6, path)
         for name in TRAINERS:
-            arguments = [sys.executable, "-m", "experiments.bench_tokenizer", "--child", name, str(corpus), str(size)]
+            arguments = [sys.executable, "-m", "experiments.bench_tokenizer", "--child", name, str(path)]
             found[name] = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
         said = "; ".join(f"{name} {r['seconds']:6.1f} s, {r['peak'] / 1e9:.2f} GB" for name, r in found.items())
         ratio = found["tokenizers"]["seconds"] / found["ours"]["seconds"]
         print(f"  {size:4} MB: {said}; ratio of times {ratio:.2f}", flush=True)
 
 
-def child(name: str, corpus: Path, size: int) -> None:
+def child(name: str, text: Path) -> None:
     """Trains once and prints seconds and the peak of resident memory as JSON."""
-    lines = lines_of(corpus, size * 1e6)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
-        TRAINERS[name](lines, Path(directory) / "out")
+        TRAINERS[name](read_lines(text), Path(directory) / "out")
     seconds = time.perf_counter() - start
     print(json.dumps({"seconds": seconds, "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
 
@@ -154,11 +157,11 @@ def main() -> None:
         "--corpora", default=CORPORA, help="a folder of NAME.LANGUAGE.jsonl.gz; without it, pip's text"
     )
     arguments.add_argument("--sizes", type=int, nargs="*", default=[10, 50, 100], metavar="MB", help="of training text")
-    arguments.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    arguments.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = arguments.parse_args()
     os.environ["RAYON_NUM_THREADS"] = str(THREADS)
     if args.child:
-        child(args.child[0], Path(args.child[1]), int(args.child[2]))
+        child(args.child[0], Path(args.child[1]))
         return
     try:
         import tokenizers
