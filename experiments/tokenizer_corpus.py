@@ -69,7 +69,11 @@ def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress:
 
 def train_documents(corpus: Path, without: Sequence[str] = ()) -> Documents:
     """Returns the documents to train on by domain."""
-    return {name: partial(read_documents, corpus, name, "train") for name in domains(corpus) if name not in without}
+    return {
+        name: partial(read_documents, corpus, name, "train", fields=("text", "language"))
+        for name in domains(corpus)
+        if name not in without
+    }
 
 
 def held_out(corpus: Path) -> dict[str, list[str]]:
