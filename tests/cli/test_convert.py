@@ -92,9 +92,10 @@ def test_an_import_is_measured_as_it_is_and_trained_on(folder, capsys):
         np.testing.assert_allclose(changed[name], value, atol=0.01)
 
 
-def test_transformers_loads_an_export_with_its_tokenizer(folder):
-    """Logits of the model, and ids of the tokenizer, from the directory alone."""
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+def test_transformers_loads_an_export_with_its_tokenizer(folder, capsys):
+    """From the directory alone: ids, generation config, and the text that we continue a prompt with."""
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
     out = folder / "llama"
     assert main(["convert", "export", str(folder / "ours" / "config.gin"), str(out), "--layout", "llama"]) == 0
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
@@ -106,8 +107,13 @@ def test_transformers_loads_an_export_with_its_tokenizer(folder):
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
     assert (model.generation_config.bos_token_id, model.generation_config.eos_token_id) == (1, 2)
     assert model.generation_config.top_p == 0.95
-    made = model.generate(torch.tensor([[1, 300, 301]]), max_new_tokens=3, do_sample=False)
-    assert made.shape == (1, 6)
+    prompt = tokenizer("中国", return_tensors="pt")["input_ids"]
+    made = model.generate(prompt, max_new_tokens=12, do_sample=False)[0, prompt.shape[1] :]
+    greedy = ["--set", "SampleConfig.temperature=0.0", "--set", "SampleConfig.max_tokens=12"]
+    capsys.readouterr()
+    assert main(["generate", str(folder / "ours" / "config.gin"), "--prompt", "中国", *greedy]) == 0
+    # Bytes that are not UTF-8 show differently, so both are spelled by our tokenizer.
+    assert capsys.readouterr().out == f"中国{ours.decode(made.tolist())}\n"
 
 
 @pytest.mark.parametrize(
