@@ -9,6 +9,7 @@ measured on the documents that are held out of them, beside one that was trained
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -36,8 +37,8 @@ from experiments.tokenizer_corpus import (
 
 REFERENCE = "baichuan-7b"
 DEBUG = (
-    *("TokenizerLeftOut.vocab=4500", "TokenizerLeftOut.max_bytes=150000", "TokenizerLeftOut.corpora=''"),
-    *("TokenizerLeftOut.tokenizers=''",),
+    *("TokenizerLeftOut.vocab=3500", "TokenizerLeftOut.max_bytes=80000", "TokenizerLeftOut.corpora=''"),
+    *("TokenizerLeftOut.tokenizers=''", "TokenizerLeftOut.words=0.0"),
 )
 
 
@@ -55,7 +56,7 @@ class TokenizerLeftOut:
 
 def family(domain: str) -> str:
     """Returns what a domain and its translation have in common: debian_handbook of debian_handbook_en."""
-    return domain if domain in DEMO else "_".join(domain.split("_")[:2])
+    return domain if domain in DEMO else re.sub(r"_(zh|en)(_.*)?$", "", domain)
 
 
 def run(cfg: TokenizerLeftOut, directory: Path, progress: Progress) -> Outcome:
