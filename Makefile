@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-generate clean
+.PHONY: quickstart test test-all lint bench bench-tokenizer bench-generate clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -21,6 +21,9 @@ lint: .venv/installed-dev
 bench: .venv/installed
 	$(BIN)/python -m experiments.bench_train
 	$(BIN)/python -m experiments.bench_input
+
+bench-tokenizer: .venv/installed-dev
+	$(BIN)/python -m experiments.bench_tokenizer
 
 # PEER=PYTHON: one with torch and transformers, to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
 bench-generate: .venv/installed

@@ -40,7 +40,7 @@ from baichuan_jax.train.state import abstract_params
 
 Model = Callable[[str, DecoderConfig], DecoderConfig]  # (variant, the common shape) -> its decoder
 DEBUG = (
-    "TrialConfig.corpus_settings=('DataConfig.max_bytes=150000', 'SelectConfig.validation_fraction=0.1', 'VOCAB=3000')",
+    "TrialConfig.corpus_settings=('DataConfig.max_bytes=150000', 'SelectConfig.validation_fraction=0.1')",
     "TrialConfig.seeds=(0,)",
     "TrialConfig.steps=3",
     "TrialConfig.batch=4",
@@ -133,7 +133,7 @@ class Trial:
         self, model: DecoderConfig, seed: int, folder: Path, measure: Callable[[DecoderConfig, Params], dict] | None
     ) -> dict:
         cfg, steps = self.cfg, self.cfg.steps
-        often = max(1, steps // 8)
+        often = max(1, steps // 6)
         schedule = TrainConfig(
             steps, cfg.batch, cfg.length, seed=seed, log_every=often, eval_every=often, checkpoint_every=steps, keep=1
         )
@@ -195,11 +195,11 @@ def paint_bands(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[
 
 
 def paint_curves(axes: Axes, results: Mapping[str, list[dict]], against: str) -> None:
-    """Draws held-out bits per byte against "tokens" or "FLOPs" of training, from the second evaluation on."""
+    """Draws held-out bits per byte against "tokens" or "FLOPs" of training, without the untrained one."""
     lines = {}
     for variant, seeds in results.items():
         scale = seeds[0]["flops"] if against == "FLOPs" else 1
-        lines[variant] = [scale * tokens for tokens in seeds[0]["tokens"][2:]], [seed["bits"][2:] for seed in seeds]
+        lines[variant] = [scale * tokens for tokens in seeds[0]["tokens"][1:]], [seed["bits"][1:] for seed in seeds]
     paint_bands(axes, lines, "held-out bits per byte")
     axes.set_xlabel(against)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))

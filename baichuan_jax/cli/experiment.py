@@ -8,7 +8,9 @@ import time
 from importlib import import_module
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as View
 
 from baichuan_jax.cli.config import REPOSITORY, load
@@ -66,13 +68,19 @@ def _make(directory: Path, field: str) -> None:
 def _print(console: Console, outcome) -> None:
     from baichuan_jax.lab.experiment import cell
 
-    for each in outcome.tables:
-        view = View(*each.columns[:1], title=each.title, title_justify="left")
-        for column in each.columns[1:]:
-            view.add_column(column, justify="right")
+    for each in [each for each in outcome.tables if each.shown == "terminal"]:
+        view = View(title=each.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+        for number, column in enumerate(each.columns):
+            view.add_column(column, justify="right" if number else "left", no_wrap=True)
         for row in each.rows:
             view.add_row(*map(cell, row))
-        console.print(view)
+        _wide(view).print(view)
         if each.note:
             console.print(each.note)
     console.print(outcome.lead)
+
+
+def _wide(view: View) -> Console:
+    """Returns a console as wide as a table: a cell cut off tells nothing, and one that a terminal wraps can be read."""
+    console = Console(highlight=False, markup=False, width=1000)
+    return Console(highlight=False, markup=False, width=Measurement.get(console, console.options, view).maximum)

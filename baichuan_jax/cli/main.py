@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("baichuan-jax: the disk is full; make room and run the same command to go on", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)
+        print(f"\nbaichuan-jax: {str(stop) or 'stopped'}; run the same command to go on", file=sys.stderr)
         return 130
     return 0
 

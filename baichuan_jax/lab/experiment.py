@@ -15,6 +15,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json, write_text
@@ -30,13 +31,17 @@ RECORD, PAGE = "record.json", "report.html"
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none."""
+    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none.
+
+    shown: where it is shown; "page" leaves the terminal out, and "files" the page as well.
+    """
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str | int | float | None]]
     note: str = ""
+    shown: Literal["terminal", "page", "files"] = "terminal"
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ def _csv(each: Table) -> str:
 
 def _results(outcome: Outcome, canvas: Canvas) -> list[Html]:
     parts = [canvas.figures(*outcome.plots)] if outcome.plots else []
-    for each in outcome.tables:
+    for each in [each for each in outcome.tables if each.shown != "files"]:
         parts.append(table(each.title, each.columns, [[*map(cell, row)] for row in each.rows]))
         parts += [tag("p", each.note, class_="note")] if each.note else []
     return parts + [tag("p", note, class_="note") for note in outcome.notes]

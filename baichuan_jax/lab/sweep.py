@@ -54,7 +54,7 @@ def run_units(
     """
     results = []
     for number, point in enumerate(sweep):
-        progress(f"done; {describe(point)}", number, len(sweep))
+        progress(f"done; {kind} {describe(point, sweep)}".rstrip(), number, len(sweep))
         results.append(unit(directory, kind, point).run(lambda folder, point=point: build(point, folder))[0])
     progress("done", len(sweep), len(sweep))
     return results
@@ -65,13 +65,14 @@ def unit(directory: Path, kind: str, point: Point) -> Stage:
     settings = tuple(f"{name} = {value!r}" for name, value in point.items())
     label = re.sub(r"[^\w.=-]+", "_", "-".join([kind, *(f"{name}={value}" for name, value in point.items())]))
     return Stage(
-        name=describe(point),
+        name=kind,
         directory=directory / f"{label[:80]}-{digest(repr(settings))}",
         settings=settings,
         unfinished="resume",
     )
 
 
-def describe(point: Point) -> str:
-    """Returns a point in words: vocab 8000, seed 1."""
-    return ", ".join(f"{name} {value}" for name, value in point.items())
+def describe(point: Point, sweep: Sweep) -> str:
+    """Returns in words what sets a point apart in its sweep: vocab 8000, seed 1."""
+    apart = [name for name in point if any(other.get(name) != point[name] for other in sweep)]
+    return ", ".join(f"{name} {point[name]}" for name in apart)

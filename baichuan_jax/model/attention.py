@@ -54,9 +54,7 @@ class Attention(nnx.Module):
             sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg)
             distance_BTS = q_positions_BT1 - k_positions_S
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
-        # As a product of matrices: of an einsum over two axes XLA makes one that transposes the weights at every token.
-        output_ND = self.output[...].astype(x_BTD.dtype).reshape(-1, x_BTD.shape[2])
-        out_BTD = y_BTKGH.reshape(*x_BTD.shape[:2], -1) @ output_ND
+        out_BTD = jnp.einsum("BTNH,NHD->BTD", y_BTKGH.reshape(q_BTNH.shape), self.output[...].astype(x_BTD.dtype))
         return context.constrain(out_BTD, "batch", "length", "hidden"), cache
 
 

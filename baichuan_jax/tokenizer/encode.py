@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -46,7 +47,7 @@ class Encode:
 
     def __call__(self, number: int) -> None:
         piece = self.pieces[number]
-        documents = read_documents(self.corpus, piece.domain, piece.split, piece.first, piece.end)
+        documents = read_documents(self.corpus, piece.domain, piece.split, piece.first, piece.end, fields=("text",))
         path = shard_path(self.directory, piece.domain, piece.split, piece.number)
         encode_texts(self._tokenizer, (document["text"] for document in documents), path, self.threads)
 
@@ -66,14 +67,23 @@ def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, thre
 
 
 def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, threads: int) -> Iterable[np.ndarray]:
-    for batch in _batches(texts):
+    for batch in _ahead(_batches(texts)):
         for ids in tokenizer.encode_batch(batch, threads):
             framed = np.empty(len(ids) + 2, dtype)
             framed[0], framed[1:-1], framed[-1] = tokenizer.bos, ids, tokenizer.eos
             yield framed
 
 
-def _batches(texts: Iterable[str]) -> Iterable[list[str]]:
+def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yields the batches, while a thread reads the next one: encoding leaves the interpreter to it."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, batches, None)
+            yield batch
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     batch, size = [], 0
     for text in texts:
         batch.append(text)

@@ -28,7 +28,10 @@ def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progres
 
     One that is trained here is also written as tokenizer.json, for transformers. Raises UserError if it cannot be had.
     """
-    documents = {domain: partial(read_documents, corpus, domain, "train") for domain in domains(corpus)}
+    documents = {
+        domain: partial(read_documents, corpus, domain, "train", fields=("text", "language"))
+        for domain in domains(corpus)
+    }
     made = _take(Path(cfg.file), directory) if cfg.file else make_tokenizer(cfg, documents, directory, progress)
     tokenizer = load_tokenizer(directory)
     if cfg.file and tokenizer.vocab > cfg.vocab:

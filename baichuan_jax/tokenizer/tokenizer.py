@@ -18,6 +18,9 @@ from baichuan_jax.tokenizer.symbols import is_special
 SPACE_MARK = "\u2581"
 
 
+CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
+
+
 class Tokenizer(AnyTokenizer):
     """A SentencePiece model. Of those trained here the ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
     `decode(encode(text)) == text` for every string that UTF-8 can encode.
@@ -38,20 +41,20 @@ class Tokenizer(AnyTokenizer):
         self.bos, self.eos = self._model.bos_id(), self._model.eos_id()
         normal = model.normalizer_spec
         keeps = model.trainer_spec.byte_fallback and not (normal.add_dummy_prefix or normal.precompiled_charsmap)
-        self._mark = self._mark_ids() if keeps else None
+        keeps = keeps and not any("\n" in piece.piece and len(piece.piece) > 1 for piece in model.pieces)
+        self._mark = self._mark_ids() if keeps else None  # not None: no piece reaches over a line end or changes text
 
     def _mark_ids(self) -> np.ndarray:
         return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
         """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
-        if self._mark is None or not any(SPACE_MARK in text for text in texts):
+        if self._mark is None:
             return self._model.encode(list(texts), num_threads=threads, return_type="numpy")
-        return [self._encode_marked(text) for text in texts]
-
-    def _encode_marked(self, text: str) -> np.ndarray:
-        first, *rest = self._model.encode(text.split(SPACE_MARK), return_type="numpy")
-        return np.concatenate([first, *(ids for part in rest for ids in (self._mark, part))])
+        parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
+        flat = [part for text in parts for part in text if part is not None]
+        encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
+        return [np.concatenate([self._mark if part is None else next(encoded) for part in text]) for text in parts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
@@ -70,3 +73,19 @@ class Tokenizer(AnyTokenizer):
         """Special ids by their written form, as in {"</s>": 2}."""
         model = self._model
         return {model.id_to_piece(id): id for id in range(self.vocab) if model.is_control(id)}
+
+
+def _chunks(text: str) -> list[str]:
+    """Cuts a text after line ends into chunks of CHUNK characters and the rest of the line."""
+    chunks, start = [], 0
+    while len(text) - start > CHUNK and (end := text.find("\n", start + CHUNK) + 1):
+        chunks.append(text[start:end])
+        start = end
+    return [*chunks, text[start:]]
+
+
+def _around_marks(text: str) -> list[str | None]:
+    """Returns what stands between the marks, with None for each mark."""
+    if SPACE_MARK not in text:
+        return [text]
+    return [part for piece in text.split(SPACE_MARK) for part in (None, piece)][1:]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
 from baichuan_jax.core.errors import UserError
@@ -12,6 +13,7 @@ from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.state import TrainState
 
 PARAMS = "params"
+CHUNK_BYTES = 2**25  # parameters are read by whole chunks: small ones let an export read a part of a matrix alone
 
 
 class Checkpoints:
@@ -48,10 +50,11 @@ class Checkpoints:
 
     def save(self, state: TrainState, loader: dict[str, Any]) -> None:
         """Copies the state off the devices, then writes it while training goes on."""
+        in_chunks = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=CHUNK_BYTES), state.params)
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params),
+                params=ocp.args.StandardSave(state.params, in_chunks),
                 optimizer=ocp.args.StandardSave({"step": state.step, "state": state.optimizer}),
                 loader=ocp.args.JsonSave(loader),
             ),

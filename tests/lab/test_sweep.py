@@ -40,7 +40,7 @@ def test_units_are_made_once_and_in_order(tmp_path):
         "a/ba/b",
     ]
     assert len(made) == 5
-    assert seen[0] == ("done; vocab 10, seed 0", 0, 3)
+    assert seen[0] == ("done; tokenizer vocab 10, seed 0", 0, 3)
     assert seen[3] == ("done", 3, 3)
     assert all((path / "manifest.json").exists() and (path / "model").exists() for path in tmp_path.iterdir())
     assert any(path.name.startswith("tokenizer-vocab=a_b-seed=0-") for path in tmp_path.iterdir())
@@ -84,4 +84,6 @@ def test_a_sweep_that_was_killed_goes_on(tmp_path):
 
 
 def test_describe():
-    assert describe({"vocab": 8000, "zh": 0.5}) == "vocab 8000, zh 0.5"
+    assert describe(SWEEP[0], SWEEP) == "vocab 10, seed 0"
+    assert describe(SWEEP[0], SWEEP[:2]) == "seed 0", "what all points share says nothing"
+    assert describe(SWEEP[0], SWEEP[:1]) == ""

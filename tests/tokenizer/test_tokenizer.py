@@ -56,6 +56,13 @@ def test_ids_and_pieces_are_the_recipes(tokenizer):
     assert not any(any(c.isdigit() for c in piece) and len(piece) > 1 for piece in learned), "digits stand alone"
 
 
+def test_long_texts_are_encoded_in_chunks_to_the_same_ids(tokenizer):
+    """SentencePiece on the whole text is the reference."""
+    texts = ["\n".join(CORPUS), "\n" * 1500, " \n " * 800, "中国人民\n\n" * 300 + "x", "no end " * 300]
+    whole = tokenizer._model.encode(texts)
+    assert [ids.tolist() for ids in tokenizer.encode_batch(texts)] == whole
+
+
 def test_special_ids_come_only_when_asked_for(tokenizer):
     text = "a</s><s>b"
     assert tokenizer.encode(text, specials=True) == [*tokenizer.encode("a"), 2, 1, *tokenizer.encode("b")]

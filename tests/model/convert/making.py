@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -15,14 +16,12 @@ from baichuan_jax.model.convert.load import load
 from baichuan_jax.model.convert.publish import publish, write_config
 from baichuan_jax.model.convert.save import save
 from baichuan_jax.model.convert.source import CONFIG, Source
-from baichuan_jax.model.decoder import Params, param_axes
+from baichuan_jax.model.decoder import Params, init_params, param_axes
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
-from baichuan_jax.train.config import OptimConfig
-from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import abstract_params, init_state
+from baichuan_jax.train.state import TrainState, abstract_params
 
 SMALL = DecoderConfig(vocab=96, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=64, init_std=0.1)
 
@@ -73,11 +72,12 @@ def imported(source: Path, directory: Path) -> tuple[DecoderConfig, Path]:
 
 
 def trained(cfg: DecoderConfig, directory: Path) -> Path:
-    """Writes random parameters as training does, sharded over the devices; returns where they are."""
+    """Writes random parameters as training does, sharded over eight devices; returns where they are."""
     layout = Layout(make_mesh(MeshConfig(fsdp=4, tensor=2)), AxisRules(vocab=None, heads=None, kv_heads=None))
-    optimizer = make_optimizer(OptimConfig(), 1000, param_axes(cfg))
+    params = init_params(cfg, jax.random.key(0))
+    placed = jax.device_put(params, layout.shardings(param_axes(cfg), params))
     with Checkpoints(directory, keep=1) as checkpoints:
-        checkpoints.save(init_state(cfg, optimizer, layout, 0), {})
+        checkpoints.save(TrainState(jnp.zeros((), jnp.int32), placed, {}), {})
     return newest_params(directory)
 
 
