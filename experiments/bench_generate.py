@@ -2,7 +2,7 @@
 
 Command: make bench-generate   (or: python -m experiments.bench_generate [CONFIG] [--peer PYTHON] [--rounds N]). Decodes
 32 prompts of 4 to 60 tokens at once, and one alone, 64 new tokens each, greedily in float32: on a decoder of random
-weights (20M parameters: configs/model/20m.gin), and on a checkpoint in LLaMA's layout, if --checkpoint names one. PYTHON
+weights (20M: configs/model/20m.gin), and on a checkpoint in LLaMA's layout, if --checkpoint names one. PYTHON
 is an interpreter with torch and transformers, which the project does not install; without one ours runs alone. Both
 sides run in turn, each in a process that waits for the other, so that a noisy machine is noisy for both. Cost: three
 minutes on two cores.
