@@ -26,11 +26,10 @@ from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, SIGNATURES
 from baichuan_jax.data.flow.sentences import NAME as SENTENCES
 from baichuan_jax.data.flow.shard import Shards
-from baichuan_jax.data.rules.sentences import sentences
 
 NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
 REASONS = ("repeated", "low_quality")
-DROP = np.dtype([("document", "<i8"), ("position", "<u4"), ("characters", "<u4"), ("reason", "u1")])
+DROP = np.dtype([("document", "<i8"), ("start", "<u4"), ("characters", "<u4"), ("reason", "u1")])
 OCCURRENCE_BYTES = 120  # memory for each sentence of the partition at work, all temporary arrays counted
 
 
@@ -48,7 +47,7 @@ class Repeats:
                 gone, drops = self._search(directory)
             low = np.concatenate([self._part(LOW, shard)[:] for shard in range(self.work.shards)])
             drops = np.concatenate([drops, _drops(low, REASONS.index("low_quality"))])
-            order = np.lexsort((drops["position"], drops["document"]))
+            order = np.lexsort((drops["start"], drops["document"]))
             np.save(directory / f"{DROPS}.npy", drops[order])
             np.save(directory / f"{CONTAINED}.npy", gone)
 
@@ -73,7 +72,7 @@ class Repeats:
         )
         left = ~gone[documents]
         chosen = chosen[left]
-        drop = repeated(clusters[left], documents[left], chosen["position"], rank, self.cfg.dedup.sentence_documents)
+        drop = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
         return np.flatnonzero(gone), _drops(chosen[drop], REASONS.index("repeated"))
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +80,7 @@ class Repeats:
         first, several = np.zeros(len(found), bool), [np.empty(0, np.int64)]
         for at, rows in found.partitions(self.cfg.dedup.memory * 1_000_000 // OCCURRENCE_BYTES):
             keys = rows["key"]
-            best = first_occurrences(keys, rows["document"], rows["position"], rank)
+            best = first_occurrences(keys, rows["document"], rows["start"], rank)
             first[at[best]] = True
             _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
             several.append(at[counts[place] > 1])
@@ -106,7 +105,7 @@ class Repeats:
             joined[start : start + len(at)] = signatures
             start += len(at)
         del joined
-        order = np.lexsort((rows["position"], rank[rows["document"]]))
+        order = np.lexsort((rows["start"], rank[rows["document"]]))
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         alike = ExactJaccard(_Texts(self.work.all(), rows), rows["characters"], WIDTH)
@@ -175,13 +174,13 @@ class _Texts:
 
     def __call__(self, indices: np.ndarray) -> list[str]:
         rows = self.rows[indices]
-        cut = {document: sentences(self.shards.text(document)) for document in np.unique(rows["document"]).tolist()}
-        return [cut[row["document"]][row["position"]] for row in rows]
+        texts = {document: self.shards.text(document) for document in np.unique(rows["document"]).tolist()}
+        return [texts[document][start : start + size] for _, document, start, size in rows.tolist()]
 
 
 def _drops(rows: np.ndarray, reason: int) -> np.ndarray:
     drops = np.empty(len(rows), DROP)
-    for name in ("document", "position", "characters"):
+    for name in ("document", "start", "characters"):
         drops[name] = rows[name]
     drops["reason"] = reason
     return drops

@@ -21,7 +21,6 @@ from baichuan_jax.data.flow.repeats import DROPS, REASONS
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
-from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.split import SPLITS
 
 NAME, COUNTS = "write", "counts.json"
@@ -85,11 +84,9 @@ def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
 
 def _without(text: str, drops: np.ndarray, source: str, funnel: Funnel) -> str:
     """Returns a text without some of its sentences."""
-    reasons = dict(zip(drops["position"].tolist(), drops["reason"].tolist()))
-    kept = []
-    for position, sentence in enumerate(sentences(text)):
-        if position in reasons:
-            funnel.prune(REASONS[reasons[position]], sentence, source)
-        else:
-            kept.append(sentence)
-    return "".join(kept).strip("\n")
+    kept, end = [], 0
+    for start, size, reason in drops[["start", "characters", "reason"]].tolist():
+        funnel.prune(REASONS[reason], text[start : start + size], source)
+        kept.append(text[end:start])
+        end = start + size
+    return "".join([*kept, text[end:]]).strip("\n")

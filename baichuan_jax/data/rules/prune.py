@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from baichuan_jax.data.language import Language
-from baichuan_jax.data.rules.boilerplate import HINT, LINE, PARTS
+from baichuan_jax.data.rules.boilerplate import LINE, LINE_HINT, PART_HINT, PARTS
 
 LONGEST = 400  # characters in a line that is looked at: no notice is longer
 PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
@@ -17,13 +17,17 @@ def prune(text: str, language: Language) -> tuple[str, dict[str, list[str]]]:
 
     The same object if nothing goes, as nothing of code does. What is left is normalised, and has nothing to prune.
     """
+    if language == "code":
+        return text, {}
     framed, end = f"\n{text}\n", 0  # so that each line stands between two line ends
-    if language == "code" or not HINT.search(framed):
+    # Each pattern alone is twice as fast as one of both: the engine passes over what neither can begin with.
+    hints = sorted(match.start() for pattern in (LINE_HINT, PART_HINT) for match in pattern.finditer(framed))
+    if not hints:
         return text, {}
     kept: list[str] = []
     pruned: dict[str, list[str]] = {}
-    for hint in HINT.finditer(framed):
-        start = framed.rfind("\n", 0, hint.start() + 1) + 1
+    for hint in hints:
+        start = framed.rfind("\n", 0, hint + 1) + 1
         if start < end:
             continue  # a second hint in the same line
         kept.append(framed[end:start])
