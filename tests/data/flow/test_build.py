@@ -261,11 +261,26 @@ def test_replaced_bytes_are_counted(tmp_path):
     ],
 )
 def test_too_little_left(tmp_path, rows, message):
-    sources = {"ok": write(tmp_path / "ok.jsonl", GOOD), "zh": write(tmp_path / "a.jsonl", rows)}
+    sources = {"zh": write(tmp_path / "a.jsonl", rows), "none": write(tmp_path / "none.jsonl", ["不错"])}
     with pytest.raises(UserError, match=r"DataConfig.sources\['zh'\] = .*" + message):
         clean(tmp_path / "out", sources)
     assert not (tmp_path / "out" / "corpus").exists()
     assert not (tmp_path / "out" / "funnel.json").exists()
+
+
+def test_a_domain_of_which_too_little_is_left_goes_alone(tmp_path):
+    sources = {
+        "copy": write(tmp_path / "copy.jsonl", [ZH, "不错", text := GOOD[0] + "另外"]),
+        "ok": write(tmp_path / "ok.jsonl", [*GOOD, ZH + GOOD[1] + GOOD[2], text + GOOD[3]]),
+    }
+    result = clean(tmp_path / "out", sources)
+    assert domains(tmp_path / "out") == ["ok"]
+    assert result["domains"]["copy"]["documents"] == result["funnel"]["copy"]["kept"]["documents"] == 0
+    removed = {reason: entry["documents"] for reason, entry in result["funnel"]["copy"]["removed"].items()}
+    assert removed["too_short"] == 1
+    assert sum(removed.values()) == 3
+    assert result["domains"]["ok"]["train"]["documents"] > 40
+    json.dumps(result)
 
 
 def test_no_sources(tmp_path):
