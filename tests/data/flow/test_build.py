@@ -33,7 +33,7 @@ def write(path, texts):
     return str(path)
 
 
-def clean(directory, sources, data=None, select=None, dedup=None, quality=None, workers=1, progress=None):
+def clean(directory, sources, data=None, select=None, dedup=None, quality=None, runner=None, progress=None):
     """Runs the data step."""
     cfg = CorpusConfig(
         DataConfig(sources, **(data or {})),
@@ -41,7 +41,7 @@ def clean(directory, sources, data=None, select=None, dedup=None, quality=None, 
         quality=QualityConfig(**(quality or {})),
         select=SelectConfig(**{"validation_fraction": 0.2, **(select or {})}),
     )
-    return build(cfg, RunnerConfig(workers=workers), directory, progress)
+    return build(cfg, RunnerConfig(**(runner or {})), directory, progress)
 
 
 def texts(directory, domain, *splits):
@@ -127,7 +127,21 @@ def alone(corpus, tmp_path_factory):
 
 
 def test_any_number_of_workers_makes_the_same_bytes(corpus, alone, tmp_path):
-    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, workers=2)
+    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner={"workers": 2})
+    assert files(tmp_path) == files(alone)
+
+
+@pytest.mark.slow
+def test_slurm_makes_the_same_bytes(corpus, alone, tmp_path, partition):
+    runner = {"kind": "slurm", "partition": partition, "workers": 2, "memory": 1}
+    clean(tmp_path / "out", sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner=runner)
+    assert files(tmp_path / "out") == files(alone)
+
+
+@pytest.mark.ray
+def test_ray_makes_the_same_bytes(corpus, alone, tmp_path):
+    runner = {"kind": "ray", "workers": 2, "memory": 1}
+    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner=runner)
     assert files(tmp_path) == files(alone)
 
 
