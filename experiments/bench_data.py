@@ -142,7 +142,7 @@ def datatrove(language: str) -> Callable[[Sequence[str]], set[int]]:
             for bucket in range(14):
                 MinhashDedupBuckets(place("signatures"), place("buckets")).run(None, bucket, 14)
             MinhashDedupCluster(place("buckets"), place("removed")).run(None, 0, 1)
-            return {int(at) for path in Path(place("removed")).iterdir() for at in np.fromfile(path, "<u4")}
+            return {int(at) for path in Path(directory).glob("removed/*") for at in np.fromfile(path, "<u4")}
 
     return search
 
@@ -205,19 +205,18 @@ def _compare(title: str, contenders: dict[str, Callable], texts: Sequence[str], 
         rate = size / (time.process_time() - start)
         base = base or rate
         said = "F1 {:.4f}, recall {:.4f}, precision {:.4f}".format(*score)
-        print(f"        {name:20} {rate:6.2f} MB/s, {said}; ours is {base / rate:.2f} times as fast", flush=True)
+        print(f"        {name:20} {rate:6.2f} MB/s, {said}; ours is {base / rate:.2f} x", flush=True)
 
 
 def main() -> None:
     """Measures all."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
-    arguments.add_argument("--peer-megabytes", type=float, default=6.0, help="size of the sample for the peers")
-    arguments.add_argument("--skip", action="store_true")
+    arguments.add_argument("--passages", type=int, default=2000, help="of each language, in which copies are planted")
     args = arguments.parse_args()
-    flow(args.corpora) if not args.skip else 0
+    flow(args.corpora)
     for language in LANGUAGES:
-        peers(language, args.corpora[0] if args.corpora else None, args.peer_megabytes)
+        peers(language, args.corpora, args.passages)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
-from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, PERMUTATIONS, WIDTH
+from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
@@ -99,17 +99,12 @@ class Repeats:
         chosen = np.flatnonzero(shared)
         rows = found.rows(chosen)
         path = scratch / "signatures.npy"
-        joined = np.lib.format.open_memmap(path, "w+", np.uint32, (len(chosen), PERMUTATIONS))
-        start = 0
-        for at, signatures in self._signed(found, shared):
-            joined[start : start + len(at)] = signatures
-            start += len(at)
-        del joined
+        signatures = OnDisk.write(path, (part for _, part in self._signed(found, shared)), len(chosen))
         order = np.lexsort((rows["start"], rank[rows["document"]]))
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         alike = ExactJaccard(_Texts(self.work.all(), rows), rows["characters"], WIDTH)
-        stays = find_duplicates(OnDisk(path), places, alike, self.cfg.dedup.sentences, BANDS, memory, scratch)
+        stays = find_duplicates(signatures, places, alike, self.cfg.dedup.sentences, BANDS, memory, scratch)
         path.unlink()
         goes = np.flatnonzero(stays != np.arange(len(stays)))
         return chosen[stays[goes]], chosen[goes]
