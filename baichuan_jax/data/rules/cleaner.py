@@ -39,18 +39,18 @@ class Cleaner:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
         """Yields what becomes of each text."""
-        before = facts_batch([normalize(text) for text in texts])
-        left = [self._left(facts) for facts in before]
+        before = self._facts([normalize(text) for text in texts])
+        left = [prune(facts) if self._prune else (facts.text, {}) for facts in before]
         # What changed is counted again, all of it at once.
-        changed = iter(facts_batch([text for facts, (_, text, _) in zip(before, left) if text is not facts.text]))
-        for facts, (normal, text, pruned) in zip(before, left):
-            facts = facts if text is facts.text else next(changed)
+        changed = iter(facts_batch([text for facts, (text, _) in zip(before, left) if text is not facts.text]))
+        for facts, (text, pruned) in zip(before, left):
+            after = facts if text is facts.text else next(changed)
             size = sum(len(piece) for pieces in pruned.values() for piece in pieces)
-            yield Cleaned(normal, text, facts.language, self._rules.broken(facts, size), pruned)
+            yield Cleaned(facts.text, text, after.language, self._rules.broken(after, size), pruned)
 
-    def _left(self, facts: Facts) -> tuple[str, str, dict[str, list[str]]]:
-        """Returns (the text converted, what is left of it, the sentences that went by reason)."""
-        text = facts.text
-        if self._convert is not None and facts.language == "zh":
-            text = self._convert(text)
-        return (text, *(prune(text, facts.language) if self._prune else (text, {})))
+    def _facts(self, texts: Sequence[str]) -> list[Facts]:
+        """Returns the facts of normalised texts, the Chinese ones converted."""
+        found = facts_batch(texts)
+        if self._convert is None:
+            return found
+        return facts_batch([self._convert(facts.text) if facts.language == "zh" else facts.text for facts in found])

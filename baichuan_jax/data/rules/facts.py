@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from baichuan_jax.data.characters import HAN, KANA, KINDS, LATIN, LETTER, NEWLINE, SPACE, STOP, kinds, points
 from baichuan_jax.data.language import Language, identify
+from baichuan_jax.data.rules.boilerplate import RARE
+from baichuan_jax.data.rules.hints import beginnings, clues
 
 BATCH = 1 << 16  # characters looked at together: what is made of them stays in the processor's cache
 SHORT = 20  # characters in a loose line, at most
@@ -23,7 +26,8 @@ class Facts(NamedTuple):
     """A normalised text and what the rules share.
 
     letters, visible: characters that are letters; that are no white space, 1 at least.
-    kinds: characters of each kind (`characters`). layout: words and lines, see above.
+    kinds: characters of each kind (`characters`). layout: words and lines, see above. beginnings, clues: the places in
+    the text that `prune` looks at (`hints`).
     """
 
     text: str
@@ -32,6 +36,8 @@ class Facts(NamedTuple):
     visible: int
     kinds: list[int]
     layout: list[int]
+    beginnings: list[int]
+    clues: list[int]
 
 
 def facts(text: str) -> Facts:
@@ -60,12 +66,23 @@ def _facts(texts: Sequence[str]) -> Iterator[Facts]:
     of_kind = kinds(characters)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
     ends = np.cumsum(lengths)
+    starts = ends - lengths
     counts = _count_kinds(of_kind, lengths)
     letters = counts[:, [HAN, KANA, LATIN, LETTER]].sum(axis=1).tolist()
     visible = np.maximum(lengths - 1 - counts[:, SPACE] - counts[:, NEWLINE], 1).tolist()
-    layout = _layout(characters, of_kind, ends - lengths).tolist()
-    for text, count, *rest in zip(texts, counts.tolist(), letters, visible, layout):
-        yield Facts(text, identify(text, count), *rest[:2], count, rest[2])
+    line_ends, firsts = _lines(of_kind)
+    layout = _layout(characters, of_kind, starts, line_ends, firsts).tolist()
+    rare = np.flatnonzero(_among(RARE).take(characters, mode="clip"))
+    hints = (_shared_out(found(characters, places), starts) for found, places in ((beginnings, firsts), (clues, rare)))
+    for text, letter, seen, count, *rest in zip(texts, letters, visible, counts.tolist(), layout, *hints):
+        yield Facts(text, identify(text, count), letter, seen, count, *rest)
+
+
+def _shared_out(places: np.ndarray, starts: np.ndarray) -> list[list[int]]:
+    """Returns the places in each text, of places among the characters of all."""
+    bounds = np.searchsorted(places, starts)
+    within = (places - np.repeat(starts, np.diff(bounds, append=len(places)))).tolist()
+    return [within[start:end] for start, end in pairwise([*bounds.tolist(), len(within)])]
 
 
 def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -80,14 +97,21 @@ def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _layout(characters: np.ndarray, of_kind: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Returns the columns of `Facts.layout`, int64 [texts, columns], of the texts that start there."""
+def _lines(of_kind: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where lines end, and where they begin after the spaces, int64 [lines]."""
     line_ends = np.flatnonzero(of_kind == NEWLINE)
     firsts = np.append(0, line_ends[:-1] + 1)
     indented = np.flatnonzero(of_kind[firsts] == SPACE)
     while indented.size:
         firsts[indented] += 1
         indented = indented[of_kind[firsts[indented]] == SPACE]
+    return line_ends, firsts
+
+
+def _layout(
+    characters: np.ndarray, of_kind: np.ndarray, starts: np.ndarray, line_ends: np.ndarray, firsts: np.ndarray
+) -> np.ndarray:
+    """Returns the columns of `Facts.layout`, int64 [texts, columns], of the texts that start there."""
     lasts = line_ends - 1
     final = characters[lasts]
     spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
