@@ -34,10 +34,12 @@ def _table() -> dict[int, str]:
 
 TABLE = _table()
 CHANGED = re.compile(f"[{''.join(re.escape(chr(point)) for point in TABLE)}]+")
-CONTROLS = bytes(point for point in TABLE if point < 0x80)
+# Of ASCII: what becomes a line end, and what is dropped.
+ASCII = bytes(ord(TABLE.get(point) or chr(point)) for point in range(0x80)) + bytes(0x80)
+CONTROLS = bytes(point for point in range(0x80) if TABLE.get(point) == "")
 LONG = 300  # characters from which a table for all of them at once is faster than the pattern
 DROPPED, SEVERAL = 0xFFFF_FFFF, 0xFFFF_FFFE  # in the table: no character; more than one
-NUMBER_MARK = re.compile("[．：](?<=[0-9].)(?=[0-9])")  # 1．29 and 20：00
+NUMBER_MARKS = {mark: re.compile(f"{mark}(?<=[0-9].)(?=[0-9])") for mark in "．："}  # 1．29 and 20：00
 BLANK_LINES = re.compile("\n{4,}")
 
 
@@ -55,8 +57,9 @@ def normalize(text: str) -> str:
     # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "．" in text or "：" in text:
-        text = NUMBER_MARK.sub(lambda mark: chr(ord(mark[0]) - 0xFEE0), text)
+    for mark, in_number in NUMBER_MARKS.items():
+        if mark in text:
+            text = in_number.sub(chr(ord(mark) - 0xFEE0), text)
     if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     if "\n\n\n\n" in text:
@@ -67,8 +70,8 @@ def normalize(text: str) -> str:
 def _characters(text: str) -> str:
     if text.isascii():
         raw = text.encode()
-        clean = raw.translate(None, CONTROLS)
-        return text if len(clean) == len(raw) else CHANGED.sub(_replace, text)
+        clean = raw.translate(ASCII, CONTROLS)
+        return text if clean == raw else clean.decode()
     return unicodedata.normalize("NFC", _replace_all(text) if len(text) >= LONG else CHANGED.sub(_replace, text))
 
 
