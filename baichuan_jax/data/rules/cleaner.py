@@ -10,7 +10,7 @@ from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.document import DocumentRules
 from baichuan_jax.data.rules.facts import Facts, facts_batch
-from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.rules.prune import prune
 
 
@@ -39,7 +39,7 @@ class Cleaner:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
         """Yields what becomes of each text."""
-        before = self._facts([normalize(text) for text in texts])
+        before = self._facts(normalize_many(texts))
         left = [prune(facts) if self._prune else (facts.text, {}) for facts in before]
         # What changed is counted again, all of it at once.
         changed = iter(facts_batch([text for facts, (text, _) in zip(before, left) if text is not facts.text]))

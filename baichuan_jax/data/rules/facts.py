@@ -9,12 +9,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.data.characters import HAN, KANA, KINDS, LATIN, LETTER, NEWLINE, SPACE, STOP, TABLE, kinds, points
+from baichuan_jax.data.characters import (
+    HAN,
+    KANA,
+    KINDS,
+    LATIN,
+    LETTER,
+    NEWLINE,
+    SPACE,
+    STOP,
+    TABLE,
+    batches,
+    kinds,
+    points,
+)
 from baichuan_jax.data.language import Language, identify
 from baichuan_jax.data.rules.boilerplate import RARE
 from baichuan_jax.data.rules.hints import beginnings, clues
 
-BATCH = 1 << 16  # characters looked at together: what is made of them stays in the processor's cache
 IS_RARE = 16  # more than any kind
 SHORT = 20  # characters in a loose line, at most
 BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
@@ -48,18 +60,7 @@ def facts(text: str) -> Facts:
 
 def facts_batch(texts: Sequence[str]) -> list[Facts]:
     """Returns the facts of normalised texts; a few hundred short texts at once are several times faster than one."""
-    return [facts for batch in _batches(texts) for facts in _facts(batch)]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    start = size = 0
-    for number, text in enumerate(texts):
-        if size and size + len(text) > BATCH:
-            yield texts[start:number]
-            start, size = number, 0
-        size += len(text) + 1
-    if texts:
-        yield texts[start:]
+    return [facts for batch in batches(texts) for facts in _facts(batch)]
 
 
 def _facts(texts: Sequence[str]) -> Iterator[Facts]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from baichuan_jax.data.rules.boilerplate import BEGINNINGS, CLUES
 
+NEWLINE = ord("\n")
 LONGEST = 4  # characters that are looked at
 FOLD = np.uint32(0x20)  # set in a-z and not in A-Z; other characters that it makes equal cost a look in vain
 BASE = np.uint32(0x9E3779B1)  # odd, so invertible
@@ -30,11 +31,14 @@ def clues(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def _matching(characters: np.ndarray, places: np.ndarray, table: np.ndarray) -> np.ndarray:
     found = np.zeros(len(places), bool)
+    within = np.ones(len(places), bool)  # no string goes beyond a line
     slots = np.zeros(len(places), np.uint32)
     for offset in range(LONGEST):
-        slots += characters.take(places + offset, mode="clip") | FOLD
+        here = characters.take(places + offset, mode="clip")
+        within &= here != NEWLINE
+        slots += here | FOLD
         slots *= BASE
-        found |= table.take(slots >> SHIFT)
+        found |= within & table.take(slots >> SHIFT)
     return places[found]
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
-
-import numpy as np
 
 from baichuan_jax.data.rules.entities import has_leftovers, unescape
 
@@ -37,9 +34,6 @@ CHANGED = re.compile(f"[{''.join(re.escape(chr(point)) for point in TABLE)}]+")
 # Of ASCII: what becomes a line end, and what is dropped.
 ASCII = bytes(ord(TABLE.get(point) or chr(point)) for point in range(0x80)) + bytes(0x80)
 CONTROLS = bytes(point for point in range(0x80) if TABLE.get(point) == "")
-LONG = 300  # characters from which a table for all of them at once is faster than the pattern
-DROPPED, SEVERAL = 0xFFFF_FFFF, 0xFFFF_FFFE  # in the table: no character; more than one, or one that NFC composes
-CHANGES, COMPOSES = 1, 2
 NUMBER_MARKS = {mark: re.compile(f"{mark}(?<=[0-9].)(?=[0-9])") for mark in "．："}  # 1．29 and 20：00
 BLANK_LINES = re.compile("\n{4,}")
 
@@ -73,44 +67,4 @@ def _characters(text: str) -> str:
         raw = text.encode()
         clean = raw.translate(ASCII, CONTROLS)
         return text if clean == raw else clean.decode()
-    return _nfc_of_long(text) if len(text) >= LONG else _nfc(text)
-
-
-def _nfc(text: str) -> str:
     return unicodedata.normalize("NFC", CHANGED.sub(lambda match: match[0].translate(TABLE), text))
-
-
-def _nfc_of_long(text: str) -> str:
-    before = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    replacements, codes = _replacements()
-    found = codes.take(before, mode="clip")
-    places = np.flatnonzero(found)
-    changed = places[found[places] == CHANGES]
-    new = replacements[before[changed]]
-    if (new == SEVERAL).any():
-        return _nfc(text)
-    if changed.size:
-        after = before.copy()
-        after[changed] = new
-        text = (after[after != DROPPED] if (new == DROPPED).any() else after).tobytes().decode("utf-32-le")
-    return text if changed.size == places.size else unicodedata.normalize("NFC", text)
-
-
-@cache
-def _replacements() -> tuple[np.ndarray, np.ndarray]:
-    """Returns TABLE as an array, uint32 [0x10000], and of each character whether TABLE has it (CHANGES), or NFC may do
-    something to a text with it (COMPOSES), uint8 [0x10000]. The last stands for all beyond."""
-    array, codes = np.arange(0x10000, dtype=np.uint32), np.zeros(0x10000, np.uint8)
-    for point in range(0x300, 0x10000):
-        character = chr(point)
-        if unicodedata.combining(character) or not unicodedata.is_normalized("NFC", character):
-            codes[point] = COMPOSES
-        parts = unicodedata.decomposition(character).split()
-        if len(parts) == 2 and parts[0][0] != "<":
-            codes[int(parts[1], 16)] = COMPOSES
-    codes[0x1160:0x1200] = codes[-1] = COMPOSES  # vowels and final consonants of Hangul
-    for point, new in TABLE.items():
-        simple = len(new) == 1 and codes[ord(new)] != COMPOSES
-        array[point] = ord(new) if simple else SEVERAL if new else DROPPED
-        codes[point] = CHANGES
-    return array, codes
