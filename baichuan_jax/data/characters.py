@@ -14,7 +14,7 @@ import numpy as np
 # that a wrong table of Chinese turns bytes into.
 HAN, KANA, LATIN, LETTER, DIGIT, SPACE, NEWLINE, STOP, BRACKET, PUNCTUATION, SYMBOL, BROKEN = range(12)
 KINDS = 12
-BATCH = 1 << 16  # characters looked at together: what is made of them stays in the processor's cache
+BATCH = 1 << 18  # characters looked at together: many for each call, few for the processor's cache
 TABLE = 0x33480  # characters above the last assigned block of ideographs count as SYMBOL
 
 _BY_CHARACTER = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.rules.chinese import converter
@@ -14,8 +14,7 @@ from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.rules.prune import prune
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaned:
+class Cleaned(NamedTuple):
     """What the rules made of a text.
 
     normal: normalised, and converted. text: less the sentences that went, which `pruned` has by reason. reason: of the
