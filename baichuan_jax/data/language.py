@@ -17,11 +17,11 @@ CODE_MARKS = 0.01  # of the characters; of the standard library, three files in 
 # the patterns: for a plain character the engine looks many times faster than for "^".
 CODE_LINE = re.compile(
     r"\n[ \t]*+(?:"
+    r".*+(?<=[;{}()\[\]=\\])"  # ends like a statement
+    r"|[\w.]++(?:\(|[\w.\[\]]*+ ?[-+*/|]?= ?\S)|[\[\]][\w.\[\]]*+ ?[-+*/|]?= ?\S"  # calls, or assigns
+    r"|(?=[a-z#])"
     r"(?:def|class|import|from|return|elif|else|except|raise|for|while|if|with|const|let|var|fn|func|public|private"
     r"|static|void|int|package|use|#include|#define)\b.++(?<=[\w:;{}()\[\],.'\"])"  # a statement
-    r"|[\w.]++\("  # calls
-    r"|[\w.\[\]]++ ?[-+*/|]?= ?\S"  # assigns
-    r"|.*+(?<=[;{}()\[\]=\\])"  # ends like a statement
     r")"
 )
 FULL_LINE = re.compile(r"\n[ \t]*+\S")
