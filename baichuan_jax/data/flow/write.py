@@ -43,15 +43,17 @@ class Write:
         funnel, splits, languages = _removed(shard, fates), {split: Count() for split in SPLITS}, Counter()
         with task_directory(self.work.phase(NAME), number) as directory, ExitStack() as stack:
             writers = {split: stack.enter_context(SplitWriter(directory, split)) for split in SPLITS}
-            for row in np.flatnonzero(fates < len(SPLITS)):
+            rows = np.flatnonzero(fates < len(SPLITS))
+            # Of all documents at once: for one, a search would copy the column first.
+            bounds = np.searchsorted(drops["document"], here.start + np.stack([rows, rows + 1])).tolist()
+            columns = (fates[rows].tolist(), shard.rows["key"][rows].tolist(), scores[rows].tolist())
+            for row, language, first, last, fate, key, score in zip(rows, shard.languages(rows), *bounds, *columns):
                 text, source = shard.text(row), shard.source(row)
-                at = slice(*np.searchsorted(drops["document"], [here.start + row, here.start + row + 1]))
-                if at.start < at.stop:
-                    text = _without(text, drops[at], source, funnel)
-                split, language = SPLITS[fates[row]], shard.languages(np.array([row]))[0]
-                key = f"{shard.rows['key'][row]:016x}"
-                document = {"text": text, "id": key, "source": source, "language": language}
-                writers[split].write({**document, "score": float(scores[row])})
+                if first < last:
+                    text = _without(text, drops[first:last], source, funnel)
+                split = SPLITS[fate]
+                document = {"text": text, "id": f"{key:016x}", "source": source, "language": language}
+                writers[split].write({**document, "score": score})
                 size = len(text.encode())
                 splits[split].add(size)
                 funnel.kept.add(size)

@@ -103,6 +103,6 @@ def _repeats_lines(text: str, most: float) -> bool:
     lines = text.split("\n")
     distinct = set(lines)
     # Few texts come near the limit even with indentation, which costs less to count.
-    if sum(map(len, lines)) - sum(map(len, distinct)) <= most:
+    if len(text) - len(lines) + 1 - sum(map(len, distinct)) <= most:
         return False
     return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in distinct) > most
