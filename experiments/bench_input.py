@@ -40,7 +40,7 @@ def encode(config: RunConfig, workdir: Path) -> None:
     raw_rate = size / (time.perf_counter() - start)
     with tempfile.TemporaryDirectory() as directory:
         start = time.perf_counter()
-        build_tokens(config.tokenizer, corpus, model, Path(directory))
+        build_tokens(config.tokenizer, config.runner, corpus, model, Path(directory))
         rate = size / (time.perf_counter() - start)
     print(f"encode {size:.1f} MB: {rate:.1f} MB/s with reading and writing, SentencePiece alone {raw_rate:.1f}")
 

@@ -1,9 +1,10 @@
-"""Everything that is shipped to be run is run, at debug size: configs, and the commands of the README."""
+"""Everything that is shipped to be run is run, at debug size: configs, experiments, the commands of the README."""
 
 import gzip
 import json
 import re
 import shlex
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -13,11 +14,13 @@ from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.data.sources.demo import read_demo
+from baichuan_jax.lab.experiment import class_name, find_experiments
 from tests.cli.small import run
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
 RUNS = [path for path in CONFIGS if path.parent.name == "runs"]
+EXPERIMENTS = find_experiments(ROOT / "experiments")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 DEBUG = [
@@ -82,7 +85,18 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
     write_own_texts(tmp_path / "texts")
     assert len(commands()) >= 4
     for arguments in commands():
-        run(*arguments, *DEBUG)
+        run(*arguments, *(debug_settings(arguments[1]) if arguments[0] == "experiment" else DEBUG))
+
+
+def debug_settings(name: str) -> list[str]:
+    return [f"--set={setting}" for setting in import_module(f"experiments.{name}").DEBUG]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs(name, tmp_path):
+    assert f"Command: baichuan-jax experiment {name}" in import_module(f"experiments.{name}").__doc__
+    run("experiment", name, *debug_settings(name), f"--set={class_name(name)}.workdir={tmp_path}")
+    assert (tmp_path / "record.json").exists()
 
 
 def write_own_texts(directory: Path) -> None:

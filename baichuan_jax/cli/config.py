@@ -39,12 +39,12 @@ class Loaded:
         return "\n".join("".join(f"{line}\n" for line in settings(part)) for part in parts(self.config))
 
 
-def load(path: Path | str, overrides: Sequence[str], root: type) -> Loaded:
-    """Reads a config file, then overrides ("TrainConfig.steps=300"), into the dataclass `root`.
+def load(path: Path | str | None, overrides: Sequence[str], root: type) -> Loaded:
+    """Reads a config file, if there is one, then overrides ("TrainConfig.steps=300"), into the dataclass `root`.
 
     Fields of `root` are scalars, or sections: dataclasses with themselves as default_factory.
     """
-    statements = _read(str(path), (Path.cwd(), REPOSITORY))
+    statements = _read(str(path), (Path.cwd(), REPOSITORY)) if path else []
     return Loaded(*bind(root, [*statements, *map(_override, overrides)]))
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from baichuan_jax.cli import experiment
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
@@ -23,19 +24,27 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, help) in VERBS.items():
         verb = verbs.add_parser(name, help=help, description=help)
         verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
-        verb.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="NAME.FIELD=VALUE",
-            dest="overrides",
-            help="override one setting; may be repeated",
-        )
+        _add_overrides(verb)
         if name == "data inspect":
             add_arguments(verb)
         if name == "generate":
             verb.add_argument("--prompt", action="append", metavar="TEXT", help="continue this text and print it")
+    help = "run a file of experiments/ by its name: tables, plots and one page"
+    verb = verbs.add_parser("experiment", help=help, description=help)
+    experiment.add_arguments(verb)
+    _add_overrides(verb)
     return root
+
+
+def _add_overrides(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME.FIELD=VALUE",
+        dest="overrides",
+        help="override one setting; may be repeated",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     args = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
-        VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
+        if args.verb == "experiment":
+            experiment.experiment(args)
+        else:
+            VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
     except UserError as error:
         print(f"baichuan-jax: {error}", file=sys.stderr)
         return 2
@@ -55,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("baichuan-jax: the disk is full; make room and run the same command to go on", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nbaichuan-jax: {stop or 'stopped'}; run the same command to go on", file=sys.stderr)
+        print(f"\nbaichuan-jax: {str(stop) or 'stopped'}; run the same command to go on", file=sys.stderr)
         return 130
     return 0
 

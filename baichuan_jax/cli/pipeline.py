@@ -39,7 +39,7 @@ class Recipe:
 RECIPES = {
     "data": Recipe(("data", "filters", "quality", "dedup", "select"), (), unfinished="resume"),
     "tokenizer": Recipe(("tokenizer",), ("data",)),
-    "tokens": Recipe((), ("data", "tokenizer")),
+    "tokens": Recipe((), ("data", "tokenizer"), unfinished="resume"),
     "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), unfinished="keep"),
     "evaluate": Recipe(("evaluate",), ("train",)),
     "generate": Recipe(("sample",), ("train",)),
@@ -69,11 +69,17 @@ class Pipeline:
             directory=self.workdir / name,
             settings=tuple(line for section in recipe.sections for line in settings(getattr(self.config, section))),
             inputs={need: self.stage(need).identity for need in recipe.needs},
-            files=self._source_files() if name == "data" else (),
+            files=self._files(name),
             unfinished=recipe.unfinished,
         )
 
-    def _source_files(self) -> tuple[Path, ...]:
+    def _files(self, name: str) -> tuple[Path | str, ...]:
+        """Returns the files from outside the workdir that a stage reads."""
+        if name == "tokenizer" and self.config.tokenizer.file:
+            return (Path(self.config.tokenizer.file),)
+        return self._source_files() if name == "data" else ()
+
+    def _source_files(self) -> tuple[Path | str, ...]:
         sources = (path for spec in self.config.data.sources.values() for path in source_files(spec))
         sets = (path for pattern in self.config.select.evaluation_sets.values() for path in set_files(pattern))
         return tuple(dict.fromkeys((*sources, *sets)))

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from baichuan_jax.train.config import TrainConfig
@@ -30,16 +31,29 @@ def status(text: str) -> Iterator[None]:
 @contextmanager
 def data_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Yields progress(phase, tasks done, tasks): one line that changes, or a line now and then."""
-    with console.status("data") as spinner:
+    with _line_progress("data", "{name}, phase {what}: {done} of {count} tasks") as progress:
+        yield progress
+
+
+@contextmanager
+def units_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Yields progress(what is being done, units done, units) of an experiment."""
+    with _line_progress(name, "{name}: {done} of {count} {what}") as progress:
+        yield progress
+
+
+@contextmanager
+def _line_progress(name: str, form: str) -> Iterator[Callable[[str, int, int], None]]:
+    with console.status(name) as spinner:
         shown = time.monotonic()
 
-        def progress(phase: str, done: int, count: int) -> None:
+        def progress(what: str, done: int, count: int) -> None:
             nonlocal shown
-            line = f"data, phase {phase}: {done} of {count} tasks"
-            spinner.update(line)
+            line = form.format(name=name, what=what, done=done, count=count)
+            spinner.update(escape(line))
             if not console.is_terminal and time.monotonic() - shown > QUIET_SECONDS:
                 shown = time.monotonic()
-                console.print(line, soft_wrap=True)
+                console.print(escape(line), soft_wrap=True)
 
         yield progress
 

@@ -33,7 +33,7 @@ def _data(result: dict) -> str:
 
 def _tokenizer(result: dict) -> str:
     rates = ", ".join(f"{name} {c['bytes_per_token']:.2f}" for name, c in result["compression"].items())
-    return f"{result['vocab']:,} pieces; bytes per token held out: {rates}"
+    return f"{result['vocab']:,} ids; bytes per token held out: {rates}"
 
 
 def _tokens(result: dict) -> str:

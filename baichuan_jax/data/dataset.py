@@ -32,21 +32,46 @@ def domains(directory: Path) -> list[str]:
     return found
 
 
-def read_documents(directory: Path, domain: str, split: Split) -> Iterator[Document]:
-    """Yields {"text", "id", "source", "language", "score"} of each document of a split, in the order written."""
-    if domain not in domains(directory):
-        raise UserError(f"no domain {domain!r} in {directory}; it has {', '.join(domains(directory))}")
+def split_size(directory: Path, domain: str, split: Split) -> tuple[int, int]:
+    """Returns how many documents a split has, and their size in bytes, as the dataset's metadata say."""
+    info = _builder(directory, domain).info.splits[split]
+    return info.num_examples, info.num_bytes
+
+
+def read_documents(
+    directory: Path,
+    domain: str,
+    split: Split,
+    first: int = 0,
+    end: int | None = None,
+    fields: Sequence[str] = (*STRINGS, *NUMBERS),
+) -> Iterator[Document]:
+    """Yields {"text", "id", "source", "language", "score"} of each document of a split, in the order written.
+
+    first, end: numbers of the first document and of that after the last; None is all. Those before are not read.
+    fields: those that are wanted; fewer are read faster.
+    """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.proto.tf_example_generated_pb2 import Example
 
-    builder = tfds.builder_from_directory(domain_directory(directory, domain))
+    builder = _builder(directory, domain)
+    strings, numbers = ([name for name in names if name in fields] for names in (STRINGS, NUMBERS))
     # Decoding the protocol buffers here is several times faster than tensorflow-datasets' decoder of any feature.
     examples = builder.as_data_source(split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
-    for start in range(0, len(examples), READ_AT_ONCE):
-        for raw in examples.__getitems__(range(start, min(start + READ_AT_ONCE, len(examples)))):
-            fields = Example.FromString(raw).features.feature
-            document: Document = {name: fields[name].bytes_list.value[0].decode() for name in STRINGS}
-            yield document | {name: fields[name].float_list.value[0] for name in NUMBERS}
+    end = len(examples) if end is None else end
+    for start in range(first, end, READ_AT_ONCE):
+        for raw in examples.__getitems__(range(start, min(start + READ_AT_ONCE, end))):
+            found = Example.FromString(raw).features.feature
+            document: Document = {name: found[name].bytes_list.value[0].decode() for name in strings}
+            yield document | {name: found[name].float_list.value[0] for name in numbers}
+
+
+def _builder(directory: Path, domain: str) -> Any:
+    if domain not in domains(directory):
+        raise UserError(f"no domain {domain!r} in {directory}; it has {', '.join(domains(directory))}")
+    import tensorflow_datasets as tfds
+
+    return tfds.builder_from_directory(domain_directory(directory, domain))
 
 
 def domain_directory(directory: Path, domain: str) -> Path:

@@ -8,8 +8,8 @@ import numpy as np
 import zstandard
 
 from baichuan_jax.evaluate.heldout import HeldOut
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
 
 
 def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
@@ -21,7 +21,7 @@ def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
     return float(bits[text.targets()].sum())
 
 
-def zstd_bits(tokenizer: Tokenizer, text: HeldOut) -> float:
+def zstd_bits(tokenizer: AnyTokenizer, text: HeldOut) -> float:
     """Returns the bits of the same text under zstd -19."""
     plain = tokenizer.decode(text.targets().tolist()).encode()
     return 8.0 * len(zstandard.ZstdCompressor(level=19).compress(plain))

@@ -11,8 +11,8 @@ from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
 
 
 def evaluate(
@@ -20,7 +20,7 @@ def evaluate(
     model: DecoderConfig,
     params: Params,
     store: TokenStore,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     layout: Layout,
     dtype: jnp.dtype,
 ) -> dict:

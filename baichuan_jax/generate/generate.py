@@ -14,14 +14,14 @@ from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.sampling import choose
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, apply_cached, init_cache
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 
 def generate(
     cfg: SampleConfig,
     model: DecoderConfig,
     params: Params,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     prompts: Sequence[str],
     dtype: jnp.dtype = jnp.float32,
 ) -> list[str]:

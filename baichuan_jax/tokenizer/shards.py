@@ -14,9 +14,6 @@ import numpy as np
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, read_json, write_json
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-
-BATCH = 512  # documents encoded at once
 
 
 def token_dtype(vocab: int) -> np.dtype:
@@ -24,45 +21,23 @@ def token_dtype(vocab: int) -> np.dtype:
     return np.dtype("<u2") if vocab <= 2**16 else np.dtype("<u4")
 
 
-def write_split(tokenizer: Tokenizer, texts: Iterable[str], stem: Path, shard_tokens: int, threads: int) -> list[dict]:
-    """Encodes texts into `STEM-00000.bin`, ...; returns an index entry for each shard."""
-    shards, documents, size = [], [], 0
-    for ids in _encoded(tokenizer, texts, threads):
-        documents.append(ids)
-        size += len(ids)
-        if size >= shard_tokens:
-            shards.append(_write_shard(documents, stem, len(shards), tokenizer.vocab))
-            documents, size = [], 0
-    if documents or not shards:
-        shards.append(_write_shard(documents, stem, len(shards), tokenizer.vocab))
-    return shards
+def shard_path(directory: Path, domain: str, split: str, number: int) -> Path:
+    """Returns where the ids of a shard are; the offsets stand beside it with the ending .idx."""
+    return directory / domain / f"{split}-{number:05}.bin"
 
 
-def _encoded(tokenizer: Tokenizer, texts: Iterable[str], threads: int) -> Iterable[np.ndarray]:
-    dtype = token_dtype(tokenizer.vocab)
-
-    def encode(batch: list[str]) -> list[np.ndarray]:
-        return [np.array([tokenizer.bos, *ids, tokenizer.eos], dtype) for ids in tokenizer.encode_batch(batch, threads)]
-
-    batch = []
-    for text in texts:
-        batch.append(text)
-        if len(batch) == BATCH:
-            yield from encode(batch)
-            batch = []
-    yield from encode(batch)
-
-
-def _write_shard(documents: list[np.ndarray], stem: Path, number: int, vocab: int) -> dict:
-    offsets = np.cumsum([0, *map(len, documents)], dtype="<u8")
-    data = stem.with_name(f"{stem.name}-{number:05}.bin")
-    for path, array in (
-        (data, np.concatenate(documents or [np.empty(0, token_dtype(vocab))])),
-        (data.with_suffix(".idx"), offsets),
-    ):
-        with atomic_path(path) as partial:
+def write_shard(path: Path, documents: list[np.ndarray], dtype: np.dtype) -> None:
+    """Writes the ids of documents and then their offsets, each file whole or not at all."""
+    ids = np.concatenate(documents or [np.empty(0, dtype)])
+    for file, array in ((path, ids), (path.with_suffix(".idx"), np.cumsum([0, *map(len, documents)], dtype="<u8"))):
+        with atomic_path(file) as partial:
             array.tofile(partial)
-    return {"file": f"{stem.parent.name}/{data.name}", "documents": len(documents), "tokens": int(offsets[-1])}
+
+
+def describe_shard(path: Path) -> dict:
+    """Returns the index entry of a shard that has been written."""
+    offsets = np.fromfile(path.with_suffix(".idx"), "<u8")
+    return {"file": f"{path.parent.name}/{path.name}", "documents": len(offsets) - 1, "tokens": int(offsets[-1])}
 
 
 def write_index(directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]]) -> None:

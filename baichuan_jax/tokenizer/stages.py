@@ -2,53 +2,99 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.dataset import domains, read_documents
-from baichuan_jax.data.split import SPLITS, Split
+from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.shards import write_index, write_split
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import sample_lines, train
+from baichuan_jax.tokenizer.encode import encode_corpus
+from baichuan_jax.tokenizer.export import export_huggingface
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.load import KINDS, STEM, load_tokenizer
+from baichuan_jax.tokenizer.sample import Documents, plan_sample, sample_lines
+from baichuan_jax.tokenizer.train import train
 
-MODEL = "tokenizer.model"
-
-
-def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path) -> dict:
-    """Trains on the train split of every domain and measures compression on the validation split."""
-    texts = {domain: _texts(corpus, domain, "train") for domain in domains(corpus)}
-    train(cfg, sample_lines(texts, cfg.sample_bytes), directory / MODEL)
-    tokenizer = Tokenizer(directory / MODEL)
-    compression = {domain: _compression(tokenizer, corpus, domain) for domain in texts}
-    return {"vocab": tokenizer.vocab, "compression": compression}
+MODEL = f"{STEM}.model"
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, and how much there is
 
 
-def _texts(corpus: Path, domain: str, split: Split) -> Iterator[str]:
-    return (document["text"] for document in read_documents(corpus, domain, split))
+def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progress: Progress | None = None) -> dict:
+    """Trains on the train split of every domain, or takes TokenizerConfig.file; measures it on the validation split.
+
+    One that is trained here is also written as tokenizer.json, for transformers. Raises UserError if it cannot be had.
+    """
+    documents = {
+        domain: partial(read_documents, corpus, domain, "train", fields=("text", "language"))
+        for domain in domains(corpus)
+    }
+    made = _take(Path(cfg.file), directory) if cfg.file else make_tokenizer(cfg, documents, directory, progress)
+    tokenizer = load_tokenizer(directory)
+    if cfg.file and tokenizer.vocab > cfg.vocab:
+        raise UserError(
+            f"TokenizerConfig.file = {cfg.file!r} has {tokenizer.vocab:,} ids, TokenizerConfig.vocab = {cfg.vocab:,} "
+            "allows for fewer; raise it (and DecoderConfig.vocab)"
+        )
+    compression = {domain: _compression(tokenizer, corpus, domain) for domain in documents}
+    return {"vocab": tokenizer.vocab, "compression": compression, **made}
 
 
-def _compression(tokenizer: Tokenizer, corpus: Path, domain: str) -> dict[str, float]:
+def make_tokenizer(
+    cfg: TokenizerConfig, documents: Documents, directory: Path, progress: Progress | None = None
+) -> dict:
+    """Trains a tokenizer on documents and writes its files; returns what the sample was made of, and the seconds."""
+    plan = plan_sample(cfg, documents)
+    start = time.monotonic()
+    train(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
+    export_huggingface(directory / MODEL, directory)
+    return {"sample": plan.record(), "training_seconds": round(time.monotonic() - start, 2)}
+
+
+def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> Iterator[str]:
+    """Passes lines on, and tells how many megabytes of the sample have gone by."""
+    size, told = 0, -1
+    for line in lines:
+        size += len(line.encode())
+        if progress is not None and size // 10**6 > told:
+            told = size // 10**6
+            progress("read of the sample (MB)", told, round(total / 1e6))
+        yield line
+    if progress is not None:
+        progress("read of the sample (MB), now merging pairs", round(total / 1e6), round(total / 1e6))
+
+
+def _take(file: Path, directory: Path) -> dict:
+    load_tokenizer(file)  # or it is broken, and nothing is written
+    if file.suffix not in KINDS:
+        raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
+    shutil.copyfile(file, directory / f"{STEM}{file.suffix}")
+    return {"file": file.name}
+
+
+def _compression(tokenizer: AnyTokenizer, corpus: Path, domain: str) -> dict[str, float]:
     """Returns bytes per token and tokens per character on held-out text."""
-    texts = list(_texts(corpus, domain, "validation"))
+    texts = [document["text"] for document in read_documents(corpus, domain, "validation")]
     tokens = sum(map(len, tokenizer.encode_batch(texts)))
     characters = sum(map(len, texts))
     size = sum(len(text.encode()) for text in texts)
     return {"bytes_per_token": size / tokens, "tokens_per_character": tokens / characters}
 
 
-def build_tokens(cfg: TokenizerConfig, corpus: Path, model: Path, directory: Path) -> dict:
-    """Encodes every domain and split into token shards."""
-    tokenizer, shards, start = Tokenizer(model), {}, time.monotonic()
-    for domain in domains(corpus):
-        shards[domain] = {
-            split: write_split(
-                tokenizer, _texts(corpus, domain, split), directory / domain / split, cfg.shard_tokens, cfg.threads
-            )
-            for split in SPLITS
-        }
-    write_index(directory, tokenizer.vocab, shards)
+def build_tokens(
+    cfg: TokenizerConfig,
+    runner: RunnerConfig,
+    corpus: Path,
+    model: Path,
+    directory: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict:
+    """Encodes every domain and split into token shards. model: a tokenizer, or a directory with one."""
+    start = time.monotonic()
+    shards = encode_corpus(corpus, model, directory, cfg.shard_bytes, cfg.threads, runner, progress)
     counts = {
         domain: {
             split: {key: sum(shard[key] for shard in entries) for key in ("documents", "tokens")}

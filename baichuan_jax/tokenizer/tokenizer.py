@@ -1,69 +1,91 @@
-"""Text to ids and back, without loss."""
+"""Text to ids and back by a SentencePiece model: without loss, if it is one that was trained here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import sentencepiece
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
+from baichuan_jax.tokenizer.model_file import CONTROL, USER_DEFINED, parse, retype
+from baichuan_jax.tokenizer.symbols import is_special
 
 # SentencePiece writes a space as U+2581, so a real U+2581 would come back as a space: we spell it in bytes instead.
 SPACE_MARK = "\u2581"
 
 
-class Tokenizer:
-    """A SentencePiece model with byte fallback. ids: `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B.
+CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
 
-    `decode(encode(text)) == text` for every string that UTF-8 can encode; special ids never come out of plain text.
+
+class Tokenizer(AnyTokenizer):
+    """A SentencePiece model. Of those trained here the ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
+    `decode(encode(text)) == text` for every string that UTF-8 can encode.
     """
 
-    unk, bos, eos = 0, 1, 2
+    unk = 0
 
     def __init__(self, path: Path):
         """Loads a `.model` file. Raises UserError if it is missing or broken."""
-        if not path.is_file():
-            raise UserError(f"no tokenizer at {path}; train one first: baichuan-jax tokenizer CONFIG")
+        check_file(path)
         try:
-            self._model = sentencepiece.SentencePieceProcessor(model_file=str(path))
-        except RuntimeError as error:
+            model = parse(path.read_bytes())
+            types = {p.piece: CONTROL for p in model.pieces if p.type == USER_DEFINED and is_special(p.piece)}
+            self._model = sentencepiece.SentencePieceProcessor(model_proto=retype(model, types))
+        except (RuntimeError, ValueError) as error:
             raise UserError(f"{path} is not a SentencePiece model ({error})") from error
-        self._space_mark = [self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()]
+        self.vocab = self._model.get_piece_size()
+        self.bos, self.eos = self._model.bos_id(), self._model.eos_id()
+        normal = model.normalizer_spec
+        keeps = model.trainer_spec.byte_fallback and not (normal.add_dummy_prefix or normal.precompiled_charsmap)
+        keeps = keeps and not any("\n" in piece.piece and len(piece.piece) > 1 for piece in model.pieces)
+        self._mark = self._mark_ids() if keeps else None  # not None: no piece reaches over a line end or changes text
 
-    @property
-    def vocab(self) -> int:
-        """Number of ids."""
-        return self._model.get_piece_size()
+    def _mark_ids(self) -> np.ndarray:
+        return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
 
-    def encode(self, text: str) -> list[int]:
-        """Returns the ids of a text, with no special ids around them."""
-        return self.encode_batch([text])[0]
-
-    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[list[int]]:
-        """Encodes many texts at once."""
-        if not any(SPACE_MARK in text for text in texts):
-            return self._model.encode(texts, num_threads=threads)
-        return [self._encode_marked(text) for text in texts]
-
-    def _encode_marked(self, text: str) -> list[int]:
-        first, *rest = self._model.encode(text.split(SPACE_MARK))
-        return first + [id for part in rest for id in (*self._space_mark, *part)]
+    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
+        if self._mark is None:
+            return self._model.encode(list(texts), num_threads=threads, return_type="numpy")
+        parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
+        flat = [part for text in parts for part in text if part is not None]
+        encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
+        return [np.concatenate([self._mark if part is None else next(encoded) for part in text]) for text in parts]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
         return self._model.decode([int(id) for id in ids])
 
-    def byte_lengths(self) -> np.ndarray:
-        """Returns how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
+    def token_bytes(self, id: int) -> bytes:
+        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
         model = self._model
+        if model.is_control(id) or model.is_unknown(id):
+            return b""
+        piece = model.id_to_piece(id)
+        return bytes([int(piece[3:5], 16)]) if model.is_byte(id) else piece.replace(SPACE_MARK, " ").encode()
 
-        def length(id: int) -> int:
-            if model.is_control(id) or model.is_unknown(id):
-                return 0
-            if model.is_byte(id):
-                return 1
-            return len(model.id_to_piece(id).replace(SPACE_MARK, " ").encode())
+    @cached_property
+    def specials(self) -> dict[str, int]:
+        """Special ids by their written form, as in {"</s>": 2}."""
+        model = self._model
+        return {model.id_to_piece(id): id for id in range(self.vocab) if model.is_control(id)}
 
-        return np.array([length(id) for id in range(self.vocab)], np.int32)
+
+def _chunks(text: str) -> list[str]:
+    """Cuts a text after line ends into chunks of CHUNK characters and the rest of the line."""
+    chunks, start = [], 0
+    while len(text) - start > CHUNK and (end := text.find("\n", start + CHUNK) + 1):
+        chunks.append(text[start:end])
+        start = end
+    return [*chunks, text[start:]]
+
+
+def _around_marks(text: str) -> list[str | None]:
+    """Returns what stands between the marks, with None for each mark."""
+    if SPACE_MARK not in text:
+        return [text]
+    return [part for piece in text.split(SPACE_MARK) for part in (None, piece)][1:]

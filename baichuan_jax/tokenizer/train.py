@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import sentencepiece
@@ -12,27 +12,15 @@ import sentencepiece
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path
 from baichuan_jax.tokenizer.config import TokenizerConfig
-
-LONGEST = 4_000  # characters; SentencePiece slows down on long strings and drops those over its own limit
-
-
-def sample_lines(documents: Mapping[str, Iterable[str]], sample_bytes: int) -> Iterator[str]:
-    """Yields non-empty lines, at most `sample_bytes` in all (0: no limit), the same share from every domain."""
-    share = sample_bytes / len(documents) if sample_bytes else float("inf")
-    for texts in documents.values():
-        taken = 0
-        for line in (line for text in texts for line in text.split("\n") if line):
-            for start in range(0, len(line), LONGEST):
-                piece = line[start : start + LONGEST]
-                taken += len(piece.encode())
-                yield piece
-            if taken >= share:
-                break
+from baichuan_jax.tokenizer.model_file import CONTROL, parse, retype
+from baichuan_jax.tokenizer.sample import LONGEST
+from baichuan_jax.tokenizer.symbols import LAYOUTS, is_special
 
 
 def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
     """Trains on lines and writes the model to `path`. Raises UserError if the text cannot fill the vocabulary."""
     model = io.BytesIO()
+    symbols = LAYOUTS[cfg.layout]
     try:
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
@@ -40,6 +28,7 @@ def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
             model_type="bpe",
             vocab_size=cfg.vocab,
             character_coverage=cfg.character_coverage,
+            user_defined_symbols=list(symbols),
             split_digits=True,
             byte_fallback=True,
             normalization_rule_name="identity",
@@ -56,8 +45,10 @@ def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
         )
     except RuntimeError as error:
         raise _explain(cfg, str(error)) from error
+    # Trained as symbols of the text, so that they stand before the bytes; from now on no text can produce them.
+    content = retype(parse(model.getvalue()), {symbol: CONTROL for symbol in symbols if is_special(symbol)})
     with atomic_path(path) as partial:
-        partial.write_bytes(model.getvalue())
+        partial.write_bytes(content)
 
 
 def _explain(cfg: TokenizerConfig, error: str) -> UserError:

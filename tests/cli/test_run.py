@@ -133,3 +133,15 @@ def test_eight_devices_and_a_tensor_axis(finished, tmp_path):
     assert losses(other).keys() == expected.keys()
     for step, loss in losses(other).items():
         assert loss == pytest.approx(expected[step], rel=1e-4)
+
+
+def test_a_tokenizer_of_another_kind_trains_too(finished, tmp_path):
+    """The export of the first run's tokenizer, as any tokenizer.json: the same tokens, and so the same losses."""
+    _, workdir = finished
+    file = tmp_path / "theirs.json"
+    file.write_bytes((workdir / "tokenizer" / "tokenizer.json").read_bytes())
+    run("run", write_config(tmp_path, f"TokenizerConfig.file = '{file}'\n"))
+    assert losses(tmp_path / "run") == losses(workdir)
+    assert json.loads((tmp_path / "run/tokenizer/result.json").read_text())["file"] == "theirs.json"
+    file.write_text("{}")
+    assert "source file theirs.json has changed since" in run("tokenizer", tmp_path / "small.gin", code=2).stderr

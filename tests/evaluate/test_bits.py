@@ -16,7 +16,8 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.shards import TokenStore, write_index, write_split
+from baichuan_jax.tokenizer.encode import encode_texts
+from baichuan_jax.tokenizer.shards import TokenStore, shard_path, write_index
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 
@@ -30,7 +31,7 @@ def run(tmp_path_factory):
     train(TokenizerConfig(vocab=360), iter(TEXTS), directory / "m")
     tokenizer = Tokenizer(directory / "m")
     splits = {
-        split: write_split(tokenizer, texts, directory / "mixed" / split, 10**6, 1)
+        split: [encode_texts(tokenizer, texts, shard_path(directory, "mixed", split, 0))]
         for split, texts in {"train": TEXTS[:50], "validation": TEXTS[50:]}.items()
     }
     write_index(directory, tokenizer.vocab, {"mixed": splits})
@@ -86,7 +87,9 @@ def test_zstd_is_of_the_same_text(run):
 
 def test_no_validation_text(run, tmp_path):
     tokenizer, _ = run
-    splits = {split: write_split(tokenizer, [], tmp_path / "d" / split, 10, 1) for split in ("train", "validation")}
+    splits = {
+        split: [encode_texts(tokenizer, [], shard_path(tmp_path, "d", split, 0))] for split in ("train", "validation")
+    }
     write_index(tmp_path, tokenizer.vocab, {"d": splits})
     with pytest.raises(UserError, match="domain 'd' has no validation text"):
         held_out(TokenStore(tmp_path), "d", 8)

@@ -3,7 +3,14 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.shards import TokenStore, Windows, token_dtype, write_index, write_split
+from baichuan_jax.tokenizer.encode import encode_texts
+from baichuan_jax.tokenizer.shards import (
+    TokenStore,
+    Windows,
+    shard_path,
+    token_dtype,
+    write_index,
+)
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 
@@ -13,10 +20,13 @@ TEXTS = [f"document number {n} says " + "hello " * n for n in range(50)]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tokens")
-    train(TokenizerConfig(vocab=290), iter(TEXTS), directory / "m")
-    tokenizer = Tokenizer(directory / "m")
-    shards = {"train": write_split(tokenizer, TEXTS, directory / "en" / "train", 700, 1)}
-    shards["validation"] = write_split(tokenizer, TEXTS[:1], directory / "en" / "validation", 700, 1)
+    train(TokenizerConfig(vocab=290), iter(TEXTS), directory / "m.model")
+    tokenizer = Tokenizer(directory / "m.model")
+    groups = {"train": [TEXTS[:20], TEXTS[20:21], TEXTS[21:]], "validation": [TEXTS[:1]]}
+    shards = {
+        split: [encode_texts(tokenizer, texts, shard_path(directory, "en", split, n)) for n, texts in enumerate(parts)]
+        for split, parts in groups.items()
+    }
     write_index(directory, tokenizer.vocab, {"en": shards})
     return TokenStore(directory), tokenizer, directory
 

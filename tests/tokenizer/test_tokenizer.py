@@ -5,20 +5,23 @@ from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.tokenizer.sample import pieces
+from baichuan_jax.tokenizer.symbols import BAICHUAN
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import sample_lines, train
+from baichuan_jax.tokenizer.train import train
 
 CORPUS = [
     "The people of the United States ordained in 1787 a constitution; it has 7 articles and 27 amendments.",
     "    def __init__(self, value=None):\n        self.value = value\n        return value",
     "中国人民银行一九九八年宣布,新的世纪充满希望。我们的生活越来越好,2024年有365天。",
 ] * 40
+CORPUS = [line for text in CORPUS for line in pieces(text)]
 
 
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    train(TokenizerConfig(vocab=480, character_coverage=0.99), sample_lines({"all": CORPUS}, 0), path)
+    train(TokenizerConfig(vocab=480, character_coverage=0.99), iter(CORPUS), path)
     return Tokenizer(path)
 
 
@@ -39,7 +42,8 @@ def test_lossless_and_free_of_special_ids(tokenizer, text):
 
 def test_batches_encode_like_single_texts(tokenizer):
     texts = ["a b", "x\u2581y", "", "中国 12"]
-    assert tokenizer.encode_batch(texts, threads=2) == [tokenizer.encode(text) for text in texts]
+    assert [ids.tolist() for ids in tokenizer.encode_batch(texts, threads=2)] == list(map(tokenizer.encode, texts))
+    assert tokenizer.encode_batch([]) == []
 
 
 def test_ids_and_pieces_are_the_recipes(tokenizer):
@@ -52,11 +56,59 @@ def test_ids_and_pieces_are_the_recipes(tokenizer):
     assert not any(any(c.isdigit() for c in piece) and len(piece) > 1 for piece in learned), "digits stand alone"
 
 
+def test_long_texts_are_encoded_in_chunks_to_the_same_ids(tokenizer):
+    """SentencePiece on the whole text is the reference."""
+    texts = ["\n".join(CORPUS), "\n" * 1500, " \n " * 800, "中国人民\n\n" * 300 + "x", "no end " * 300]
+    whole = tokenizer._model.encode(texts)
+    assert [ids.tolist() for ids in tokenizer.encode_batch(texts)] == whole
+
+
+def test_special_ids_come_only_when_asked_for(tokenizer):
+    text = "a</s><s>b"
+    assert tokenizer.encode(text, specials=True) == [*tokenizer.encode("a"), 2, 1, *tokenizer.encode("b")]
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_spans_are_where_the_ids_stand(tokenizer):
+    text = " 中国 a\u2581𝄞"
+    spans = tokenizer.spans(text)
+    assert [text.encode()[start:end] for start, end in spans] == [
+        tokenizer.token_bytes(id) for id in tokenizer.encode(text)
+    ]
+    assert spans[-1][1] == len(text.encode())
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory):
+    """A tokenizer in the layout of the public vocabulary."""
+    path = tmp_path_factory.mktemp("public") / "tokenizer.model"
+    train(TokenizerConfig(vocab=800, character_coverage=0.99, layout="baichuan"), iter(CORPUS), path)
+    return Tokenizer(path)
+
+
+def test_the_public_layout(public):
+    pieces = [public._model.id_to_piece(id) for id in range(public.vocab)]
+    assert pieces[3:393] == list(BAICHUAN)
+    assert pieces[393:649] == [f"<0x{byte:02X}>" for byte in range(256)]
+    assert (pieces[5], pieces[52], pieces[93], pieces[392]) == ("\n", "0", "<reserved_0>", "<reserved_299>")
+    assert public.vocab == 800
+
+
+@given(text | st.lists(st.sampled_from(["<p>", "<reserved_7>", "<SEP>", "</p>", "```", "7", "\n"])).map("".join))
+@settings(max_examples=200, deadline=None)
+def test_the_public_layout_is_lossless_and_reserved_ids_stay_unused(public, text):
+    ids = public.encode(text)
+    assert public.decode(ids) == text
+    assert not set(ids) & {0, 1, 2, 3, 4, *range(93, 393)}
+    assert public.encode("<p>") == [19]
+    assert public.encode("<reserved_7>", specials=True) == [100]
+
+
 def test_training_is_deterministic(tokenizer, tmp_path):
     cfg = TokenizerConfig(vocab=480, character_coverage=0.99)
     models = []
     for name in ("a", "b"):
-        train(cfg, sample_lines({"all": CORPUS}, 0), tmp_path / name)
+        train(cfg, iter(CORPUS), tmp_path / name)
         models.append((tmp_path / name).read_bytes())
     assert models[0] == models[1]
 
@@ -70,15 +122,6 @@ def test_more_pieces_than_the_text_has(tmp_path):
 def test_fewer_pieces_than_characters(tmp_path):
     with pytest.raises(UserError, match=r"TokenizerConfig.vocab = 262 .*character_coverage"):
         train(TokenizerConfig(vocab=262, character_coverage=1.0), iter(CORPUS), tmp_path / "m")
-
-
-def test_the_sample_takes_the_same_share_from_every_domain():
-    documents = {"small": ["a" * 99] * 1000, "large": ["b" * 9_999] * 1000}
-    lines = list(sample_lines(documents, 40_000))
-    size = {letter: sum(len(line) for line in lines if letter in line) for letter in "ab"}
-    assert size["a"] == pytest.approx(20_000, rel=0.01)
-    assert 20_000 <= size["b"] <= 30_000
-    assert max(map(len, lines)) <= 4_000
 
 
 @pytest.mark.parametrize("content", [None, b"not a model"])

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baichuan_jax.cli.progress import status
+from baichuan_jax.cli.progress import units_progress
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.tokenizer.stages import MODEL, build_tokens
+from baichuan_jax.tokenizer.stages import build_tokens
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Encodes the corpus."""
-    with status("encoding the corpus"):
-        return build_tokens(config.tokenizer, workdir / "data", workdir / "tokenizer" / MODEL, directory)
+    with units_progress("tokens") as progress:
+        return build_tokens(
+            config.tokenizer,
+            config.runner,
+            workdir / "data",
+            workdir / "tokenizer",
+            directory,
+            lambda done, count: progress("shards", done, count),
+        )

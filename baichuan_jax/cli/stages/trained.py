@@ -8,8 +8,8 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
-from baichuan_jax.tokenizer.stages import MODEL
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer import load
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
@@ -20,9 +20,9 @@ def make_layout(config: RunConfig) -> Layout:
     return Layout(make_mesh(config.mesh), config.rules)
 
 
-def load_tokenizer(workdir: Path) -> Tokenizer:
+def load_tokenizer(workdir: Path) -> AnyTokenizer:
     """Returns the run's tokenizer."""
-    return Tokenizer(workdir / "tokenizer" / MODEL)
+    return load.load_tokenizer(workdir / "tokenizer")
 
 
 def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:

@@ -102,5 +102,6 @@ def _lost(phase: Phase, number: int, death: Death) -> UserError:
     return UserError(
         f"task {number} of phase {phase.name!r} lost its process {ATTEMPTS} times (the last {death.how}), perhaps "
         "because memory ran out; free some, run fewer at once (RunnerConfig.workers) or make tasks smaller "
-        f"(DataConfig.task_bytes), and run the same command to go on. Logs: {phase.log(number)}, {death.log}"
+        "(DataConfig.task_bytes, TokenizerConfig.shard_bytes), "
+        f"and run the same command to go on. Logs: {phase.log(number)}, {death.log}"
     )

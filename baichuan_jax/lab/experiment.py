@@ -1,0 +1,143 @@
+"""Experiments: one file each, found by its name; what they return, and the record that is kept of it.
+
+An experiment is `FOLDER/some_name.py` with
+- a docstring that says what it shows, its command and its cost;
+- `class SomeName`: a frozen dataclass of settings with a `workdir`, whose other fields may be sections;
+- `run(cfg: SomeName, directory: Path, progress: Progress) -> Outcome`, which does long work by `sweep.run_units`;
+- `DEBUG`: settings ("SomeName.vocabs=(300,)", ...) with which it ends in seconds; a test runs it with them.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import write_json, write_text
+from baichuan_jax.core.stage import versions
+from baichuan_jax.core.suggest import did_you_mean
+from baichuan_jax.lab.markup import Html, details, escape, join, table, tag
+from baichuan_jax.lab.numbers import duration
+from baichuan_jax.lab.page import Canvas, page
+from baichuan_jax.lab.plots import Plot
+
+RECORD, PAGE = "record.json", "report.html"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none.
+
+    shown: where it is shown; "page" leaves the terminal out, and "files" the page as well.
+    """
+
+    name: str
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str | int | float | None]]
+    note: str = ""
+    shown: Literal["terminal", "page", "files"] = "terminal"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment found. lead: in one or two sentences. plots, tables: in the order of the page."""
+
+    lead: str
+    tables: Sequence[Table] = ()
+    plots: Sequence[Plot] = ()
+    notes: Sequence[str] = field(default=())
+
+
+def class_name(name: str) -> str:
+    """Returns the class of the settings of an experiment: some_name -> SomeName."""
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def find_experiments(folder: Path) -> dict[str, str]:
+    """Returns {name: first line of its docstring} of the files that hold an experiment."""
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.name for node in module.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        if {class_name(path.stem), "run"} <= names:
+            found[path.stem] = (ast.get_docstring(module) or "").partition("\n")[0]
+    return found
+
+
+def check_name(name: str, folder: Path) -> None:
+    """Raises UserError unless there is such an experiment."""
+    known = find_experiments(folder)
+    if name not in known:
+        raise UserError(f"there is no experiment {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
+
+
+def write_record(name: str, config: str, outcome: Outcome, seconds: float, directory: Path) -> Path:
+    """Writes tables/*.csv and *.json, plots/*.png, the page, and record.json last; returns the page's path.
+
+    config: the text of the settings. seconds: of this call; units that were on file cost none.
+    """
+    for each in outcome.tables:
+        write_text(directory / "tables" / f"{each.name}.csv", _csv(each))
+        rows = [dict(zip(each.columns, row)) for row in each.rows]
+        write_json(directory / "tables" / f"{each.name}.json", rows)
+    canvas = Canvas(directory / "plots")
+    sections = [("Results", join(_results(outcome, canvas), "\n")), ("Record", _record(config, seconds))]
+    write_text(directory / PAGE, page(name, escape(outcome.lead), sections))
+    record = {
+        "experiment": name,
+        "settings": config.splitlines(),
+        "versions": versions(),
+        "seconds": round(seconds, 2),
+        "lead": outcome.lead,
+        "tables": [each.name for each in outcome.tables],
+        "plots": [path.name for path in canvas.files],
+    }
+    write_json(directory / RECORD, record)
+    return directory / PAGE
+
+
+def _csv(each: Table) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(each.columns)
+    writer.writerows(each.rows)
+    return file.getvalue()
+
+
+def _results(outcome: Outcome, canvas: Canvas) -> list[Html]:
+    parts = [canvas.figures(*outcome.plots)] if outcome.plots else []
+    for each in [each for each in outcome.tables if each.shown != "files"]:
+        parts.append(table(each.title, each.columns, [[*map(cell, row)] for row in each.rows]))
+        parts += [tag("p", each.note, class_="note")] if each.note else []
+    return parts + [tag("p", note, class_="note") for note in outcome.notes]
+
+
+def _record(config: str, seconds: float) -> Html:
+    rows = list(versions().items())
+    return join(
+        [
+            tag(
+                "p", f"This call took {duration(seconds)}; units of work that were on file cost nothing.", class_="note"
+            ),
+            details("Settings", tag("pre", config)),
+            details("Versions", table("Versions", ["package", "version"], rows)),
+        ]
+    )
+
+
+def cell(value: str | int | float | None) -> str:
+    """Returns a cell as people read it: thousands apart, four digits of a fraction."""
+    match value:
+        case None:
+            return ""
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.3f}"
+    return value

@@ -1,0 +1,78 @@
+"""Sweeps: lists of settings put together by combinators, and units of work on file, one for each point of a sweep.
+
+product(values("vocab", (8_000, 64_000)), values("seed", range(3))) is a sweep of six points.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import product as cartesian
+from pathlib import Path
+from typing import Any
+
+from baichuan_jax.core.files import digest
+from baichuan_jax.core.stage import Stage
+
+Point = dict[str, Any]  # setting -> a value that repr() writes in full
+Sweep = list[Point]  # two sweeps, one after the other: a + b
+Progress = Callable[[str, int, int], None]  # what is being done, units done, units in all
+
+
+def values(name: str, options: Iterable[Any]) -> Sweep:
+    """Returns one point for each value of a setting."""
+    return [{name: option} for option in options]
+
+
+def product(*sweeps: Sweep) -> Sweep:
+    """Returns every combination of a point of each sweep; the last varies fastest."""
+    return [_united(points) for points in cartesian(*sweeps)]
+
+
+def together(*sweeps: Sweep) -> Sweep:
+    """Returns the first points of all sweeps as one, then the second ones, and so on."""
+    return [_united(points) for points in zip(*sweeps, strict=True)]
+
+
+def _united(points: Iterable[Point]) -> Point:
+    united: Point = {}
+    for point in points:
+        if twice := united.keys() & point.keys():
+            raise ValueError(f"{', '.join(sorted(twice))}: set by two sweeps that are combined")
+        united |= point
+    return united
+
+
+def run_units(
+    directory: Path, sweep: Sweep, build: Callable[[Point, Path], dict], progress: Progress, kind: str = "unit"
+) -> list[dict]:
+    """Returns the result of `build(point, folder)` for each point, in order; one that is on file is not made again.
+
+    A unit is a stage in `directory`/KIND-POINT-DIGEST: result.json and manifest.json are written when it is finished.
+    One that was stopped is handed its folder again and may go on from what it left there. A point must hold everything
+    that shapes the result: contents of files as their digests. build: returns JSON values.
+    """
+    results = []
+    for number, point in enumerate(sweep):
+        progress(f"done; {kind} {describe(point, sweep)}".rstrip(), number, len(sweep))
+        results.append(unit(directory, kind, point).run(lambda folder, point=point: build(point, folder))[0])
+    progress("done", len(sweep), len(sweep))
+    return results
+
+
+def unit(directory: Path, kind: str, point: Point) -> Stage:
+    """Returns the stage of one point."""
+    settings = tuple(f"{name} = {value!r}" for name, value in point.items())
+    label = re.sub(r"[^\w.=-]+", "_", "-".join([kind, *(f"{name}={value}" for name, value in point.items())]))
+    return Stage(
+        name=kind,
+        directory=directory / f"{label[:80]}-{digest(repr(settings))}",
+        settings=settings,
+        unfinished="resume",
+    )
+
+
+def describe(point: Point, sweep: Sweep) -> str:
+    """Returns in words what sets a point apart in its sweep: vocab 8000, seed 1."""
+    apart = [name for name in point if any(other.get(name) != point[name] for other in sweep)]
+    return ", ".join(f"{name} {point[name]}" for name in apart)

@@ -1,0 +1,135 @@
+"""Tokenizers of other kinds behind the same interface: Hugging Face's tokenizer.json, and tiktoken's rank files."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
+from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
+
+BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>", "<|endoftext|>")
+END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
+# How text is cut before it is merged is not in a rank file: this is cl100k_base's way, with one digit at a time where
+# the file has no longer number (as Qwen's).
+PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+
+
+class HuggingFaceTokenizer(AnyTokenizer):
+    """A tokenizer.json. One without special ids gets two beyond its vocabulary, for the ends of documents."""
+
+    def __init__(self, path: Path):
+        """Loads the file. Raises UserError if it is missing or broken, or the package tokenizers is absent."""
+        check_file(path)
+        try:
+            from tokenizers import Tokenizer as Model
+        except ImportError:
+            raise UserError(f"{path} needs the package tokenizers: pip install 'baichuan-jax[hf]'") from None
+        try:
+            self._model = Model.from_file(str(path))
+        except Exception as error:  # what the package raises for any broken file
+            raise UserError(f"{path} is not a tokenizer.json ({error})") from error
+        self._model.encode_special_tokens = True  # as the text that they look like
+        self._byte_level = '"ByteLevel"' in json.dumps(json.loads(self._model.to_str())["decoder"])
+        size = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
+        known = [next(filter(self._model.token_to_id, names), None) for names in (BEGIN, END)]
+        self.bos, self.eos = (
+            size + number if name is None else self._model.token_to_id(name) for number, name in enumerate(known)
+        )
+        self.vocab = max(size, self.bos + 1, self.eos + 1)
+
+    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """Returns the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
+        found = self._model.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array(encoding.ids, np.int32) for encoding in found]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        return self._model.decode([int(id) for id in ids], skip_special_tokens=True)
+
+    def token_bytes(self, id: int) -> bytes:
+        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        token = self._model.id_to_token(id)
+        if token is None or token in self.specials:
+            return b""
+        if self._byte_level:
+            return bytes(map(_BYTES.__getitem__, token)) if set(token) <= _BYTES.keys() else token.encode()
+        if len(token) == 6 and token.startswith("<0x"):
+            return bytes([int(token[3:5], 16)])
+        return token.replace(SPACE_MARK, " ").encode()
+
+    @cached_property
+    def specials(self) -> dict[str, int]:
+        """Special ids by their written form, as in {"<|endoftext|>": 0}."""
+        added = self._model.get_added_tokens_decoder()
+        named = {name: self._model.token_to_id(name) for name in (*BEGIN, *END) if self._model.token_to_id(name)}
+        return {token.content: id for id, token in added.items() if token.special} | named
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Returns the character that GPT-2's byte-level BPE writes for each byte: {character: byte}."""
+    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in shown]
+    return {chr(byte): byte for byte in shown} | {chr(256 + number): byte for number, byte in enumerate(hidden)}
+
+
+_BYTES = _byte_alphabet()
+
+
+class TiktokenTokenizer(AnyTokenizer):
+    """A .tiktoken file: base64 of a token's bytes and its rank on each line. The ends of documents get two more ids."""
+
+    def __init__(self, path: Path):
+        """Loads the file. Raises UserError if it is missing or broken, or the package tiktoken is absent."""
+        check_file(path)
+        try:
+            import tiktoken
+        except ImportError:
+            raise UserError(f"{path} needs the package tiktoken: pip install 'baichuan-jax[hf]'") from None
+        self._bytes = {rank: token for token, rank in _ranks(path).items()}
+        ranks = {token: rank for rank, token in self._bytes.items()}
+        pattern = PATTERN.format(digits="{1,3}" if b"123" in ranks else "")
+        self._model = tiktoken.Encoding(path.stem, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+        self.bos, self.eos = max(self._bytes) + 1, max(self._bytes) + 2
+        self.vocab = self.eos + 1
+
+    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """Returns the ids of each text (int32 [tokens])."""
+        found = self._model.encode_ordinary_batch(list(texts), num_threads=threads)
+        return [np.array(ids, np.int32) for ids in found]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        return b"".join(self.token_bytes(int(id)) for id in ids).decode(errors="replace")
+
+    def token_bytes(self, id: int) -> bytes:
+        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        return self._bytes.get(id, b"")
+
+    @cached_property
+    def specials(self) -> dict[str, int]:
+        """None: a rank file names none."""
+        return {}
+
+
+def _ranks(path: Path) -> dict[bytes, int]:
+    ranks = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            token, rank = line.split()
+            ranks[base64.b64decode(token, validate=True)] = int(rank)
+        except (ValueError, binascii.Error):
+            raise UserError(f"{path}:{number}: expected base64 and a rank, found {line[:40]!r}") from None
+    if missing := 256 - sum(bytes([byte]) in ranks for byte in range(256)):
+        raise UserError(f"{path}: {missing} single bytes have no rank; the file is cut short or of another kind")
+    return ranks

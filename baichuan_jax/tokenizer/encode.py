@@ -1,0 +1,131 @@
+"""The corpus to token shards, in parallel: each shard is a task of the data step's runner, done once and done whole."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.data.dataset import domains, read_documents, split_size
+from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.data.engine.runner import Runner
+from baichuan_jax.data.split import SPLITS, Split
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.load import load_tokenizer
+from baichuan_jax.tokenizer.shards import describe_shard, shard_path, token_dtype, write_index, write_shard
+
+WORK = "work"  # the runner's logs and marks, gone when all shards are there
+BATCH = 2**20  # characters encoded at once
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What becomes one shard: the documents `first` to `end` - 1 of a split. number: of the shard within it."""
+
+    domain: str
+    split: Split
+    number: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Task NUMBER writes a shard. threads: of each task."""
+
+    corpus: Path
+    model: Path
+    directory: Path
+    pieces: tuple[Piece, ...]
+    threads: int
+
+    def __call__(self, number: int) -> None:
+        piece = self.pieces[number]
+        documents = read_documents(self.corpus, piece.domain, piece.split, piece.first, piece.end, fields=("text",))
+        path = shard_path(self.directory, piece.domain, piece.split, piece.number)
+        encode_texts(self._tokenizer, (document["text"] for document in documents), path, self.threads)
+
+    @cached_property
+    def _tokenizer(self) -> AnyTokenizer:
+        return load_tokenizer(self.model)
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_tokenizer"}
+
+
+def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, threads: int = 1) -> dict:
+    """Writes one shard, each text between the ids of begin and end; returns its index entry."""
+    dtype = token_dtype(tokenizer.vocab)
+    write_shard(path, list(_framed(tokenizer, texts, dtype, threads)), dtype)
+    return describe_shard(path)
+
+
+def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, threads: int) -> Iterable[np.ndarray]:
+    for batch in _ahead(_batches(texts)):
+        for ids in tokenizer.encode_batch(batch, threads):
+            framed = np.empty(len(ids) + 2, dtype)
+            framed[0], framed[1:-1], framed[-1] = tokenizer.bos, ids, tokenizer.eos
+            yield framed
+
+
+def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Yields the batches, while a thread reads the next one: encoding leaves the interpreter to it."""
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = reader.submit(next, batches, None)
+            yield batch
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch, size = [], 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def cut(corpus: Path, shard_bytes: int) -> tuple[Piece, ...]:
+    """Returns the pieces of every split, of equally many documents and about `shard_bytes` each; always the same."""
+    found = []
+    for domain in domains(corpus):
+        for split in SPLITS:
+            documents, size = split_size(corpus, domain, split)
+            count = max(1, min(documents, -(-size // shard_bytes)))
+            ends = [documents * number // count for number in range(count + 1)]
+            found += [Piece(domain, split, n, first, end) for n, (first, end) in enumerate(pairwise(ends))]
+    return tuple(found)
+
+
+def encode_corpus(
+    corpus: Path,
+    model: Path,
+    directory: Path,
+    shard_bytes: int,
+    threads: int,
+    runner: RunnerConfig,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, dict[str, list[dict]]]:
+    """Writes the shards of every domain and split and then the index, which it returns: {domain: {split: [entry]}}.
+
+    After an interruption the shards that are there are kept; they are the same however often and by whom it is done.
+    """
+    pieces, shards = cut(corpus, shard_bytes), {}
+    task = Encode(corpus, model, directory, pieces, threads if runner.workers == 1 else 1)
+    with Runner(runner, directory / WORK) as tasks:
+        tasks.run("encode", task, len(pieces), progress)
+    for piece in pieces:
+        entry = describe_shard(shard_path(directory, piece.domain, piece.split, piece.number))
+        shards.setdefault(piece.domain, {}).setdefault(piece.split, []).append(entry)
+    write_index(directory, task._tokenizer.vocab, shards)
+    shutil.rmtree(directory / WORK)
+    return shards

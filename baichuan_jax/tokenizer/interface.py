@@ -1,0 +1,73 @@
+"""What every tokenizer does here, whatever file it comes from."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from baichuan_jax.core.errors import UserError
+
+
+class AnyTokenizer(ABC):
+    """Text to ids and back. vocab: number of ids. bos, eos: ids around a document.
+
+    Special ids never come out of plain text: "</s>" in a text is four characters, unless `specials` is asked for.
+    """
+
+    vocab: int
+    bos: int
+    eos: int
+
+    @abstractmethod
+    def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
+        """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
+
+    @abstractmethod
+    def decode(self, ids: Sequence[int]) -> str:
+        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+
+    @abstractmethod
+    def token_bytes(self, id: int) -> bytes:
+        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+
+    @cached_property
+    @abstractmethod
+    def specials(self) -> dict[str, int]:
+        """Special ids by their written form, as in {"</s>": 2}."""
+
+    def encode(self, text: str, specials: bool = False) -> list[int]:
+        """Returns the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
+        if not (specials and self.specials):
+            return self.encode_batch([text])[0].tolist()
+        forms = "|".join(map(re.escape, sorted(self.specials, key=len, reverse=True)))
+        parts = [part for part in re.split(f"({forms})", text) if part]
+        return [id for part in parts for id in ([self.specials[part]] if part in self.specials else self.encode(part))]
+
+    def byte_lengths(self) -> np.ndarray:
+        """Returns how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
+        return np.array([len(self.token_bytes(id)) for id in range(self.vocab)], np.int32)
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Returns where in the UTF-8 bytes of a text each of its ids begins and ends.
+
+        Raises UserError if the tokenizer does not keep the text as it is.
+        """
+        tokens = [self.token_bytes(id) for id in self.encode(text)]
+        joined, raw = b"".join(tokens), text.encode()
+        extra = len(joined) - len(raw)  # a space that some tokenizers put before a text
+        if extra not in (0, 1) or joined[extra:] != raw:
+            raise UserError(f"this tokenizer changes the text, so its ids have no place in it: {text[:40]!r}")
+        ends = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
+        return list(pairwise(ends))
+
+
+def check_file(path: Path) -> None:
+    """Raises UserError unless there is a tokenizer file."""
+    if not path.is_file():
+        raise UserError(f"no tokenizer at {path}; train one first: baichuan-jax tokenizer CONFIG")

@@ -1,0 +1,47 @@
+"""Words by their frequency in the language at large, as text to train a tokenizer on.
+
+The lists are those of wordfreq (Speer 2022): Wikipedia, subtitles, news, books, the web and social media, counted
+until 2021. BPE learns from how often words occur, not from their order, so a list teaches it what much text would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from baichuan_jax.core.errors import UserError
+
+LANGUAGES = ("zh", "en")
+CAPITAL = 8  # of the occurrences of an English word one in so many begins a sentence; the lists are in lower case
+TOGETHER = 200  # English words in a line
+
+
+def frequencies(language: str) -> dict[str, float]:
+    """Returns {word: share of all words}, most frequent first. Raises UserError if the lists are not installed."""
+    try:
+        from wordfreq import get_frequency_dict
+    except ImportError:
+        raise UserError(
+            "TokenizerConfig.words needs word lists: pip install 'baichuan-jax[demo]', or set it to 0"
+        ) from None
+    found = get_frequency_dict(language, "large")
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def word_lines(language: str, size: float) -> Iterator[str]:
+    """Yields words as often as `size` bytes of text would hold them: of Chinese one in a line, of English many."""
+    shares = frequencies(language)
+    gap = 1 if language == "en" else 0
+    total = size / sum(share * (len(word.encode()) + gap) for word, share in shares.items())
+    words = _words(shares, total, capitals=language == "en")
+    if language != "en":
+        yield from words
+        return
+    while line := list(islice(words, TOGETHER)):
+        yield " " + " ".join(line)
+
+
+def _words(shares: dict[str, float], total: float, capitals: bool) -> Iterator[str]:
+    for word, share in shares.items():
+        for number in range(round(share * total)):
+            yield word.capitalize() if capitals and number % CAPITAL == CAPITAL - 1 else word

@@ -1,0 +1,109 @@
+"""What the tokenizer experiments share: the text, cleaned and split by the data step, and its domains by language."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import mean
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.core.files import digest, fingerprint
+from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.dataset import domains, read_documents
+from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.data.flow.build import build
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.select.config import SelectConfig
+from baichuan_jax.data.select.records import set_strings
+from baichuan_jax.data.sources.source import source_files
+from baichuan_jax.lab.sweep import Point, Progress, unit
+from baichuan_jax.tokenizer.sample import Documents
+
+CORPORA, TOKENIZERS = "../shared/data/corpora", "../shared/data/tokenizers"  # where they often are; never needed
+DEMO = {"zh_reviews": "zh", "zh_news": "zh", "en_speeches": "en", "code": "code"}
+# A book is one document, and one of them stands in a collection as well: together they are a domain.
+BOOKS = {"four_classics_zh": "books_zh", "sanguo_zh": "books_zh", "zuozhuan_zh": "books_zh"}
+VALIDATION = 0.05  # of the documents of each domain
+
+
+def existing(name: str, value: str, default: str) -> Path | None:
+    """Returns a folder, or None if it is the default and absent. Raises UserError if another one is absent."""
+    folder = Path(value)
+    require(folder.is_dir() or value in (default, ""), name, value, "a folder that exists, or ''")
+    return folder if value and folder.is_dir() else None
+
+
+def sources(corpora: Path | None) -> dict[str, str]:
+    """Returns the source of every domain: the text that pip brings, and NAME.LANGUAGE.jsonl.gz as NAME_LANGUAGE."""
+    found = {name: f"demo:{name}" for name in DEMO}
+    for path in sorted(corpora.glob("*.*.jsonl.gz")) if corpora else ():
+        name = path.name.removesuffix(".jsonl.gz").replace("-", "_").replace(".", "_").lower()
+        name = BOOKS.get(name, name)
+        found[name] = f"{found[name]};{path}" if name in found else str(path)
+    return found
+
+
+def language(domain: str) -> str:
+    """Returns zh, en or code."""
+    return DEMO.get(domain, domain.rpartition("_")[2])
+
+
+def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress: Progress) -> tuple[Path, str]:
+    """Runs the data step over all domains, once; returns where the corpus is, and what identifies it.
+
+    A document is in one split, and nothing in the other is equal or nearly equal to it.
+    """
+    found = sources(corpora)
+    files = [path for spec in found.values() for path in source_files(spec)]
+    contents = sorted(entry["sha256"] for entry in fingerprint(files).values())
+    point: Point = {"corpus": digest(repr((sorted(found), contents))), "max_bytes": max_bytes, "held_out": VALIDATION}
+    stage = unit(directory / "units", "data", point)
+    cfg = CorpusConfig(
+        data=DataConfig(sources=found, max_bytes=max_bytes), select=SelectConfig(validation_fraction=VALIDATION)
+    )
+    runner = RunnerConfig(workers=2)
+    stage.run(lambda folder: build(cfg, runner, folder, lambda *step: progress(f"tasks of data, {step[0]}", *step[1:])))
+    return stage.directory, stage.identity
+
+
+def train_documents(corpus: Path, without: Sequence[str] = ()) -> Documents:
+    """Returns the documents to train on by domain."""
+    return {
+        name: partial(read_documents, corpus, name, "train", fields=("text", "language"))
+        for name in domains(corpus)
+        if name not in without
+    }
+
+
+def held_out(corpus: Path) -> dict[str, list[str]]:
+    """Returns the texts held out of every domain that has some; those with one document have none."""
+    texts = {name: [d["text"] for d in read_documents(corpus, name, "validation")] for name in domains(corpus)}
+    return {name: found for name, found in texts.items() if found}
+
+
+def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
+    """Returns texts of files that are no domain, {NAME_LANGUAGE: path or glob}; a file that is absent is left out.
+
+    Of each, strings with a letter are taken at even steps up to `limit` characters.
+    """
+    found = {}
+    for name, pattern in sets.items():
+        if not Path(pattern).exists() and not any(Path().glob(pattern)):
+            continue
+        strings = [string for string in set_strings(pattern) if len(string) >= 20 and _in_language(string, name)]
+        step = max(1, sum(map(len, strings)) // limit)
+        found[name] = strings[::step]
+    return found
+
+
+def _in_language(text: str, name: str) -> bool:
+    """True for a Chinese text, if Chinese is meant, and for one that is mostly ASCII, if English is."""
+    chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
+    return 3 * chinese >= len(text) if language(name) == "zh" else chinese == 0
+
+
+def macro(rates: dict[str, float], kind: str) -> float | None:
+    """Returns the mean over the domains of a language, every domain with the same weight."""
+    found = [rate for domain, rate in rates.items() if language(domain) == kind]
+    return mean(found) if found else None

@@ -1,0 +1,132 @@
+"""How does our tokenizer fare on a domain that it has not seen at all?
+
+Command: baichuan-jax experiment tokenizer_left_out
+Cost: eight minutes on two cores, 3 GB of memory, with all text that `corpora` may name.
+
+For every group of domains that belong together (a manual and its translation) a tokenizer is trained without them, and
+measured on the documents that are held out of them, beside one that was trained with them and Baichuan-7B's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from baichuan_jax.core.files import fingerprint
+from baichuan_jax.lab.experiment import Outcome, Table
+from baichuan_jax.lab.plots import BLUE, GREY, SKY, Plot, bar_height, bars
+from baichuan_jax.lab.sweep import Point, Progress, run_units
+from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.tokenizer.load import find_tokenizers, load_tokenizer
+from baichuan_jax.tokenizer.measure import Measured, Meter
+from baichuan_jax.tokenizer.stages import MODEL, make_tokenizer
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from experiments.tokenizer_corpus import (
+    CORPORA,
+    DEMO,
+    TOKENIZERS,
+    existing,
+    held_out,
+    language,
+    macro,
+    make_corpus,
+    train_documents,
+)
+
+REFERENCE = "baichuan-7b"
+DEBUG = (
+    *("TokenizerLeftOut.vocab=4500", "TokenizerLeftOut.max_bytes=150000", "TokenizerLeftOut.corpora=''"),
+    *("TokenizerLeftOut.tokenizers=''",),
+)
+
+
+@dataclass(frozen=True)
+class TokenizerLeftOut:
+    """Settings as in tokenizer_compression, for one size."""
+
+    workdir: str = "runs/experiments/tokenizer_left_out"
+    corpora: str = CORPORA
+    tokenizers: str = TOKENIZERS
+    max_bytes: int = 0
+    vocab: int = 64_000
+    words: float = 0.45
+
+
+def family(domain: str) -> str:
+    """Returns what a domain and its translation have in common: debian_handbook of debian_handbook_en."""
+    return domain if domain in DEMO else re.sub(r"_(zh|en)(_.*)?$", "", domain)
+
+
+def run(cfg: TokenizerLeftOut, directory: Path, progress: Progress) -> Outcome:
+    """Trains with everything, and without each family; measures the families."""
+    corpora = existing("TokenizerLeftOut.corpora", cfg.corpora, CORPORA)
+    folder = existing("TokenizerLeftOut.tokenizers", cfg.tokenizers, TOKENIZERS)
+    corpus, identity = make_corpus(corpora, cfg.max_bytes, directory, progress)
+    texts = held_out(corpus)
+    families = list(dict.fromkeys(map(family, texts)))
+
+    def build(point: Point, folder: Path) -> dict:
+        without = [domain for domain in train_documents(corpus) if family(domain) == point["without"]]
+        made = make_tokenizer(
+            TokenizerConfig(vocab=point["vocab"], words=point["words"]), train_documents(corpus, without), folder
+        )
+        meter = Meter(Tokenizer(folder / MODEL))
+        wanted = without or texts
+        return {**made, "held out": {name: asdict(meter.measure(texts[name])) for name in wanted if name in texts}}
+
+    sweep = [{"corpus": identity, "vocab": cfg.vocab, "words": cfg.words, "without": name} for name in ("", *families)]
+    whole, *parts = run_units(directory / "units", sweep, build, progress, "left_out")
+    rates = {
+        "seen": _rates(whole["held out"]),
+        "left out": {name: rate for part in parts for name, rate in _rates(part["held out"]).items()},
+    }
+    theirs = find_tokenizers(folder).get(REFERENCE) if folder else None
+    if theirs:
+        rates[REFERENCE] = _measured(theirs, texts, identity, directory, progress)
+    return tell(rates)
+
+
+def _rates(counts: dict[str, dict]) -> dict[str, float]:
+    return {domain: Measured(**count).per_character for domain, count in counts.items()}
+
+
+def _measured(file: Path, texts: dict, identity: str, directory: Path, progress: Progress) -> dict[str, float]:
+    def build(point: Point, folder: Path) -> dict:
+        meter = Meter(load_tokenizer(file))
+        return {"held out": {name: asdict(meter.measure(found)) for name, found in texts.items()}}
+
+    point = {"corpus": identity, "file": fingerprint([file])[str(file)]["sha256"][:16]}
+    return _rates(run_units(directory / "units", [point], build, progress, "measure")[0]["held out"])
+
+
+def tell(rates: dict[str, dict[str, float]]) -> Outcome:
+    """Returns the table, the bars and the sentence. rates: of "seen", "left out" and perhaps the reference."""
+    rows = []
+    for domain in rates["left out"]:
+        values = [rates[name][domain] for name in rates]
+        rows.append([domain, language(domain), *values, *([values[1] / values[2]] if REFERENCE in rates else [])])
+    means = {name: [macro(found, kind) for kind in ("zh", "en")] for name, found in rates.items()}
+    said = "; ".join(f"{name} {zh:.3f} and {en:.3f}" for name, (zh, en) in means.items())
+    table = Table(
+        "left_out",
+        "Tokens per character of documents held out",
+        ["domain", "language", *rates, *(["left out / " + REFERENCE] if REFERENCE in rates else [])],
+        rows,
+        "Seen: trained on other documents of the domain. Left out: trained on no document of it or of its translation.",
+    )
+    plot = Plot(
+        "left_out",
+        "Domains left out of training",
+        "Tokens per character by domain; the table has the numbers.",
+        partial(
+            bars,
+            names=list(rates["left out"]),
+            series={name: [found[domain] for domain in rates["left out"]] for name, found in rates.items()},
+            colors=(SKY, BLUE, GREY),
+            unit="tokens per character",
+        ),
+        bar_height(len(rates["left out"]), len(rates)),
+    )
+    return Outcome(f"Tokens per character of Chinese and of English, means over domains: {said}.", [table], [plot])
