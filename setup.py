@@ -38,6 +38,7 @@ setup(
         "jax>=0.10,<0.12",
         "loguru>=0.7",
         "matplotlib>=3.9",
+        "ml_dtypes>=0.5",
         "numpy>=2",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8,<0.14",
@@ -46,6 +47,7 @@ setup(
         "sentencepiece>=0.2.3",
         "tensorboardX>=2.6",
         "tensorflow-datasets>=4.9.10",
+        "tensorstore>=0.1.74",
         "zstandard>=0.23",
     ],
     extras_require={

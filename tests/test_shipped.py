@@ -85,7 +85,14 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
     write_own_texts(tmp_path / "texts")
     assert len(commands()) >= 4
     for arguments in commands():
-        run(*arguments, *(debug_settings(arguments[1]) if arguments[0] == "experiment" else DEBUG))
+        run(*arguments, *settings_for(arguments))
+
+
+def settings_for(arguments: list[str]) -> list[str]:
+    """What makes a command of the README small."""
+    if arguments[0] == "experiment":
+        return debug_settings(arguments[1])
+    return [] if arguments[:2] == ["convert", "import"] else DEBUG
 
 
 def debug_settings(name: str) -> list[str]:

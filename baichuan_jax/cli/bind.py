@@ -45,8 +45,7 @@ def bind(root: type, statements: Sequence[Statement]) -> tuple[Any, dict[str, st
 
     The last statement on a field or macro wins; macros are expanded afterwards, as gin does.
     """
-    sections = _sections(root)
-    classes = {cls.__name__: cls for cls in (root, *sections.values())}
+    classes = _classes(root)
     bound = {}
     for statement in statements:
         if statement.field:
@@ -56,26 +55,38 @@ def bind(root: type, statements: Sequence[Statement]) -> tuple[Any, dict[str, st
     _check_macros_used(statements, macros, classes)
 
     values, origins, where = {cls: {} for cls in classes}, {}, {}
-    for name, annotation, default in _schema(classes, sections):
+    for name, annotation, default in _schema(classes):
         section, field = name.split(".")
         value, origins[name] = default, "default"
         if name in bound:
             value, via = _expand(bound[name], macros)
             origins[name], where[name] = bound[name].origin + via, bound[name].where + via
         values[section][field] = _checked(name, value, annotation, where.get(name, "default"))
+
+    def make(cls: type) -> Any:
+        return cls(**values[cls.__name__], **{name: make(inner) for name, inner in _sections(cls).items()})
+
     try:
-        made = {attribute: cls(**values[cls.__name__]) for attribute, cls in sections.items()}
-        return root(**values[root.__name__], **made), origins
+        return make(root), origins
     except UserError as error:
         raise UserError(f"{error}{_where_set(str(error), where)}") from None
+
+
+def _classes(root: type) -> dict[str, type]:
+    """Returns {name: dataclass} of the root, its sections, and theirs."""
+    found, waiting = [], [root]
+    while waiting:
+        found.append(waiting.pop(0))
+        waiting = [*_sections(found[-1]).values(), *waiting]
+    names = [cls.__name__ for cls in found]
+    if len(names) != len(set(names)):
+        raise TypeError(f"the sections of {root.__name__} must be classes of different names, not {names}")
+    return dict(zip(names, found))
 
 
 def _sections(root: type) -> dict[str, type]:
     """Returns {attribute of root: dataclass of its section}."""
     found = {name: cls for name, cls in get_type_hints(root).items() if is_dataclass(cls)}
-    names = [root.__name__, *(cls.__name__ for cls in found.values())]
-    if len(names) != len(set(names)):
-        raise TypeError(f"the sections of {root.__name__} must be classes of different names, not {names}")
     for field in fields(root):
         cls = found.get(field.name)
         if cls and field.default_factory is not cls:
@@ -85,12 +96,12 @@ def _sections(root: type) -> dict[str, type]:
     return found
 
 
-def _schema(classes: dict[str, type], sections: dict[str, type]) -> Iterable[tuple[str, Any, Any]]:
+def _schema(classes: dict[str, type]) -> Iterable[tuple[str, Any, Any]]:
     """Yields ("Section.field", annotation, default or MISSING) of every field that may be bound."""
     for name, cls in classes.items():
         hints = get_type_hints(cls)
         for field in fields(cls):
-            if field.init and hints[field.name] not in sections.values():
+            if field.init and not is_dataclass(hints[field.name]):
                 default = field.default if field.default_factory is MISSING else field.default_factory()
                 yield f"{name}.{field.name}", hints[field.name], default
 

@@ -20,14 +20,15 @@ def literal(value: Any) -> str:
 
 
 def values(section: Any) -> dict[str, Any]:
-    """Returns {field: value} of a section, or of a root without its sections."""
+    """Returns {field: value} of a section or a root, without the sections in it."""
     found = {field.name: getattr(section, field.name) for field in fields(section) if field.init}
     return {name: value for name, value in found.items() if not is_dataclass(value)}
 
 
 def parts(config: Any) -> list[Any]:
-    """Returns the root and then its sections, in the order of their declaration."""
-    return [config, *filter(is_dataclass, (getattr(config, field.name) for field in fields(config)))]
+    """Returns the root and then its sections, each before its own, in the order of their declaration."""
+    inner = filter(is_dataclass, (getattr(config, field.name) for field in fields(config)))
+    return [config, *(part for section in inner for part in parts(section))]
 
 
 def settings(section: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from baichuan_jax.cli import experiment
+from baichuan_jax.cli import convert, experiment
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
@@ -27,8 +27,12 @@ def parser() -> argparse.ArgumentParser:
         _add_overrides(verb)
         if name == "data inspect":
             add_arguments(verb)
+        if name == "convert export":
+            convert.add_export_arguments(verb)
         if name == "generate":
             verb.add_argument("--prompt", action="append", metavar="TEXT", help="continue this text and print it")
+    help = "turn a Hugging Face checkpoint into a run of ours to start from"
+    convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))
     help = "run a file of experiments/ by its name: tables, plots and one page"
     verb = verbs.add_parser("experiment", help=help, description=help)
     experiment.add_arguments(verb)
@@ -56,6 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.verb == "experiment":
             experiment.experiment(args)
+        elif args.verb == "convert import":
+            convert.import_weights(args)
         else:
             VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
     except UserError as error:
@@ -75,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Returns the arguments with a verb of two words as one."""
     first, rest = " ".join(arguments[:2]), arguments[2:]
-    return [first, *rest] if first in VERBS else list(arguments)
+    return [first, *rest] if first in (*VERBS, "convert import") else list(arguments)
 
 
 if __name__ == "__main__":

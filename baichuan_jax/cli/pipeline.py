@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Literal
 
 from baichuan_jax.cli.config import Loaded
-from baichuan_jax.cli.literal import settings
+from baichuan_jax.cli.literal import parts, settings
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
@@ -64,10 +64,11 @@ class Pipeline:
 
     def _resolve(self, name: str) -> Stage:
         recipe = RECIPES[name]
+        sections = [getattr(self.config, section) for section in recipe.sections]
         return Stage(
             name=name,
             directory=self.workdir / name,
-            settings=tuple(line for section in recipe.sections for line in settings(getattr(self.config, section))),
+            settings=tuple(line for section in sections for part in parts(section) for line in settings(part)),
             inputs={need: self.stage(need).identity for need in recipe.needs},
             files=self._files(name),
             unfinished=recipe.unfinished,

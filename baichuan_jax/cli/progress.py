@@ -59,6 +59,13 @@ def _line_progress(name: str, form: str) -> Iterator[Callable[[str, int, int], N
 
 
 @contextmanager
+def bytes_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Yields progress(bytes done, bytes in all)."""
+    with _line_progress(name, "{name}: {what}") as progress:
+        yield lambda done, count: progress(f"{done / 1e9:.2f} of {count / 1e9:.2f} GB", done, count)
+
+
+@contextmanager
 def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None]]:
     """Yields report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns."""
     columns = (

@@ -41,6 +41,8 @@ def _tokens(result: dict) -> str:
 
 
 def _train(result: dict) -> str:
+    if result["steps"] == 0:
+        return f"{result['parameters']:,} parameters, as they were"
     return (
         f"{result['parameters']:,} parameters, {result['tokens']:,} tokens, loss {result['loss']:.4f}, "
         f"{result['tokens_per_second']:,.0f} tokens/s, MFU {result['mfu_full']:.1%} (attention in full) "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 
 from baichuan_jax.cli.config import Loaded
+from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
@@ -36,7 +37,8 @@ def generate(loaded: Loaded, args: argparse.Namespace) -> None:
     from baichuan_jax.cli.stages.generate import continuations  # brings jax in
 
     pipeline = Pipeline(loaded)
-    pipeline.check(("train",))
+    if pipeline.config.train.steps:
+        pipeline.check(("train",))
     for sample in continuations(pipeline.config, pipeline.workdir, args.prompt):
         print(sample["prompt"] + sample["text"])
 
@@ -55,5 +57,6 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "evaluate": (stages("evaluate"), "held-out bits per byte, beside baselines"),
     "generate": (generate, "continue the config's prompts, or --prompt TEXT"),
     "report": (stages("report"), "one page of everything the run has produced"),
+    "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
     "explain": (explain, "print every setting and where it came from"),
 }

@@ -54,15 +54,15 @@ class Stage:
         started, finished = self.started(), (self.directory / "manifest.json").exists()
         if started is None:
             if self.directory.is_dir() and any(self.directory.iterdir()):
-                raise UserError(f"{self.directory} holds files that no run has made; choose another RunConfig.workdir")
+                raise UserError(f"{self.directory} holds files that no run has made; choose another directory")
             return False
         if not finished and self.unfinished != "keep":
             return False
         if differences := _differences(started, self.made_from(started["files"])):
             raise UserError(
-                f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another workdir "
-                f"(--set RunConfig.workdir=...), restore the old value, or delete {self.directory} to redo this stage "
-                "and those after it"
+                f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another "
+                "directory (of a run: --set RunConfig.workdir=...), restore the old value, or delete "
+                f"{self.directory} to redo this stage and those after it"
             )
         return finished
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
-from baichuan_jax.lab.markup import Html, table
+from baichuan_jax.lab.markup import Html, table, tag
 from baichuan_jax.lab.numbers import short
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, Plot, curves
@@ -18,6 +18,8 @@ from baichuan_jax.lab.run_files import Run
 
 def training(run: Run, canvas: Canvas) -> list[Html]:
     """Curves against steps, then the numbers at the end."""
+    if run.results["train"]["steps"] == 0:
+        return [tag("p", "No step was taken: the weights are those the run starts from.", class_="note")]
     result, window = run.results["train"], 3 + 2 * (len(run.steps) // 40)
     notes = {
         "loss": f"Thin: as logged. Thick: mean of {window} records around each.",

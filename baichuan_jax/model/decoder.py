@@ -1,12 +1,14 @@
 """The seam: the decoder as pure functions over plain nested dicts of arrays.
 
 Parameters are `{"blocks": {...}, "ends": {...}}`; every leaf under "blocks" has a leading axis "layers", over which
-`lax.scan` runs. B batch, T positions, V vocabulary, L layers, S cache positions, N heads, H head size.
+`lax.scan` runs. B batch, T positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import jax
@@ -14,9 +16,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.model.block import Block
+from baichuan_jax.model.common import Context
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.layers import Block, Context, Ends
-from baichuan_jax.model.rope import rotations
+from baichuan_jax.model.ends import Ends
 from baichuan_jax.parallel.layout import Layout
 
 Params = dict[str, Any]
@@ -62,8 +65,8 @@ def parameter_count(cfg: DecoderConfig) -> int:
 
 
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
-    """Returns an empty key/value cache of [L, B, S, N, H]; slot s holds position s."""
-    shape = (cfg.layers, batch, length, cfg.heads, cfg.head_dim)
+    """Returns an empty key/value cache of [L, B, S, K, H]; slot s holds position s."""
+    shape = (cfg.layers, batch, length, cfg.kv_heads, cfg.head_dim)
     return {"key": jnp.zeros(shape, dtype), "value": jnp.zeros(shape, dtype)}
 
 
@@ -98,6 +101,25 @@ def apply_cached(
     return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
 
 
+def probe(
+    cfg: DecoderConfig, ends: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
+) -> tuple[jax.Array, list[jax.Array]]:
+    """Computes in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
+
+    ends: parameters["ends"]. layer: returns the block parameters of the layer of a number. Returns logits_BTV and the
+    hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
+    """
+    head = nnx.merge(_abstract("ends", cfg)[0], ends)
+    positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+    context = Context(positions_BT, head.positions, head.positions.rotations(positions_BT), None)
+    hidden = [head.embed(tokens_BT, context, jnp.float32)]
+    for number in range(cfg.layers):
+        block = nnx.merge(_abstract("blocks", cfg)[0], layer(number))
+        pattern = cfg.attention.pattern[number % len(cfg.attention.pattern)]
+        hidden.append(block(hidden[-1], context, None, pattern)[0])
+    return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
+
+
 def _forward(
     cfg: DecoderConfig,
     params: Params,
@@ -110,14 +132,37 @@ def _forward(
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
     block_graph = _abstract("blocks", cfg)[0]
-    context = Context(positions_BT, rotations(positions_BT, cfg.head_dim, cfg.rope_base), layout)
+    context = Context(positions_BT, ends.positions, ends.positions.rotations(positions_BT), layout)
 
-    def layer(x_BTD: jax.Array, scanned: tuple[Params, Params | None]) -> tuple[jax.Array, Params | None]:
-        block_params, block_cache = scanned
-        return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache)
+    def layer(
+        pattern: str, x_BTD: jax.Array, block_params: Params, block_cache: Params | None
+    ) -> tuple[jax.Array, Params | None]:
+        return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat == "block":
-        layer = jax.checkpoint(layer)
+        layer = jax.checkpoint(layer, static_argnums=0)
+
     x_BTD = ends.embed(tokens_BT, context, dtype)
-    x_BTD, cache = jax.lax.scan(layer, x_BTD, (params["blocks"], cache))
+    x_BTD, cache = _scan(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
     return ends.logits(x_BTD, context), cache
+
+
+def _scan(
+    layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, stacked: tuple[Any, Any]
+) -> tuple[jax.Array, Any]:
+    """Runs layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with the patterns in turn."""
+    period = len(patterns)
+    if period == 1:
+        return jax.lax.scan(lambda x_BTD, scanned: layer(patterns[0], x_BTD, *scanned), x_BTD, stacked)
+
+    def group(x_BTD: jax.Array, scanned: tuple[Any, Any]) -> tuple[jax.Array, Any]:
+        """One layer of each pattern."""
+        outputs = []
+        for number, pattern in enumerate(patterns):
+            x_BTD, output = layer(pattern, x_BTD, *jax.tree.map(itemgetter(number), scanned))
+            outputs.append(output)
+        return x_BTD, jax.tree.map(lambda *leaves: jnp.stack(leaves), *outputs)
+
+    groups = jax.tree.map(lambda leaf: leaf.reshape(-1, period, *leaf.shape[1:]), stacked)
+    x_BTD, outputs = jax.lax.scan(group, x_BTD, groups)
+    return x_BTD, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)

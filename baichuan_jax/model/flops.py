@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import parameter_count
+from baichuan_jax.model.patterns import pairs
 
 
 def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
     """Returns forward + backward FLOPs of one token in a sequence of `length` tokens, recomputation not counted.
 
-    Six per parameter that multiplies (all but the token table), and 12 * layers * heads * head_dim * length for
-    attention: the convention of PaLM (arXiv 2204.02311, appendix B), which counts attention over the full square.
-    `causal` counts only the half that a causal mask leaves.
+    Six per parameter that multiplies (all but looked-up vectors: the token table, where the head is not tied to it, and
+    learned positions), and 12 * heads * head_dim per layer for each pair of query and key. `causal` counts the pairs
+    that the layer's pattern sees; without it every pair of two positions counts twice, as if they saw each other: for
+    full attention the convention of PaLM (arXiv 2204.02311, appendix B), which counts the full square.
     """
-    multiplying = parameter_count(cfg) - cfg.vocab * cfg.hidden
-    attention = 12 * cfg.layers * cfg.heads * cfg.head_dim * length
-    return 6 * multiplying + (attention / 2 if causal else attention)
+    table = 0 if cfg.head.tied else cfg.vocab * cfg.hidden
+    positions = cfg.context * cfg.hidden if cfg.positions.kind == "learned" else 0
+    multiplying = parameter_count(cfg) - table - positions
+    patterns = cfg.attention.pattern
+    seen = sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns)
+    counted = seen if causal else 2 * seen - length
+    return 6 * multiplying + 12 * cfg.layers * cfg.heads * cfg.head_dim * counted / length

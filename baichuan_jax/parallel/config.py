@@ -44,8 +44,9 @@ def mesh_axes(axis: Axis) -> tuple[str, ...]:
 class AxisRules:
     """The mesh axis (or axes) that split each logical axis; None replicates it.
 
-    Parameters: layers, table_vocab and table_embed (the token table), embed, heads, head_dim, mlp, vocab, norm.
-    Activations: batch, length, hidden, and heads, head_dim, mlp, vocab again.
+    Parameters: layers, table_vocab and table_embed (the token table), positions (learned ones), embed, heads,
+    kv_heads, head_dim, mlp, vocab, norm. Activations: batch, length, hidden, and heads, kv_heads, head_dim, mlp, vocab
+    again.
     """
 
     batch: Axis = ("data", "fsdp")
@@ -55,8 +56,10 @@ class AxisRules:
     # The token table is split by vocabulary on fsdp: the other way round XLA gathers the whole table at each lookup.
     table_vocab: Axis = "fsdp"
     table_embed: Axis = "tensor"
+    positions: Axis = None
     embed: Axis = "fsdp"
     heads: Axis = "tensor"
+    kv_heads: Axis = "tensor"
     head_dim: Axis = None
     mlp: Axis = "tensor"
     vocab: Axis = "tensor"

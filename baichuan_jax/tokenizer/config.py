@@ -41,7 +41,8 @@ class TokenizerConfig:
 
     def __post_init__(self) -> None:
         fixed = 259 + len(LAYOUTS[self.layout])
-        require(self.vocab > fixed, "TokenizerConfig.vocab", self.vocab, f"more than the {fixed} fixed pieces")
+        enough = bool(self.file) or self.vocab > fixed
+        require(enough, "TokenizerConfig.vocab", self.vocab, f"more than the {fixed} fixed pieces")
         coverage = self.character_coverage
         require(0.9 <= coverage <= 1, "TokenizerConfig.character_coverage", coverage, "a share between 0.9 and 1")
         require(self.sample_bytes >= 0, "TokenizerConfig.sample_bytes", self.sample_bytes, "0 (all) or more")

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jax
 import orbax.checkpoint as ocp
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.state import TrainState
+
+PARAMS = "params"
+CHUNK_BYTES = 2**25  # parameters are read by whole chunks: small ones let an export read a part of a matrix alone
 
 
 class Checkpoints:
@@ -37,12 +41,20 @@ class Checkpoints:
         """Returns the step of the newest finished checkpoint."""
         return self._manager.latest_step()
 
+    def newest(self) -> int:
+        """Returns the step of the newest finished checkpoint, which there must be."""
+        step = self.latest()
+        if step is None:
+            raise self._none()
+        return step
+
     def save(self, state: TrainState, loader: dict[str, Any]) -> None:
         """Copies the state off the devices, then writes it while training goes on."""
+        in_chunks = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=CHUNK_BYTES), state.params)
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params),
+                params=ocp.args.StandardSave(state.params, in_chunks),
                 optimizer=ocp.args.StandardSave({"step": state.step, "state": state.optimizer}),
                 loader=ocp.args.JsonSave(loader),
             ),
@@ -66,9 +78,7 @@ class Checkpoints:
         return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
 
     def _restore(self, **items: Any) -> Any:
-        step = self.latest()
-        if step is None:
-            raise self._none()
+        step = self.newest()
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except (ValueError, KeyError, OSError) as error:
@@ -77,3 +87,9 @@ class Checkpoints:
                 f"checkpoint {self._directory / str(step)} cannot be read ({first_line}); delete that directory to go "
                 "on from the one before"
             ) from error
+
+
+def newest_params(directory: Path) -> Path:
+    """Returns where the parameters of the newest checkpoint lie."""
+    with Checkpoints(directory) as checkpoints:
+        return directory / str(checkpoints.newest()) / PARAMS

@@ -12,14 +12,19 @@ from baichuan_jax.core.errors import require
 class TrainConfig:
     """How long and on what shapes to train.
 
-    steps: optimizer steps. batch: sequences per step, over all devices and hosts. length: tokens per sequence.
-    accumulate: microbatches a step is computed in. seed: of the parameters and of the data order.
+    steps: optimizer steps; 0 takes the weights of `start` as they are. start: a directory of checkpoints, such as
+    `convert import` writes, whose newest parameters training starts from; without one they are drawn. batch: sequences
+    per step, over all devices and hosts. length: tokens per sequence. accumulate: microbatches a step is computed in.
+    seed: of the parameters and of the data order.
     compute_dtype: of the forward and backward pass; parameters stay float32. "auto" is bfloat16 on an accelerator
     and float32 on CPU, where bfloat16 is emulated. log_every, eval_every, checkpoint_every: in steps.
     eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
+    max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
+    2309.10305, section 2.4). The loss that is reported is without it.
     """
 
     steps: int = 1000
+    start: str = ""
     batch: int = 16
     length: int = 256
     accumulate: int = 1
@@ -30,11 +35,15 @@ class TrainConfig:
     eval_windows: int = 32
     checkpoint_every: int = 100
     keep: int = 2
+    max_z: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep"):
+        steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
+        require(self.steps >= (0 if self.start else 1), "TrainConfig.steps", self.steps, steps)
+        for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep"):
             require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
+        require(self.max_z >= 0, "TrainConfig.max_z", self.max_z, "0 (off) or more")
         require(
             self.batch % self.accumulate == 0,
             "TrainConfig.accumulate",
@@ -72,7 +81,7 @@ class OptimConfig:
     def check_steps(self, steps: int) -> None:
         """Raises UserError unless the warm-up ends before training of `steps` does."""
         fewer = f"less than TrainConfig.steps = {steps}"
-        require(self.warmup_steps < steps, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
+        require(self.warmup_steps < steps or steps == 0, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
 
 
 @dataclass(frozen=True)

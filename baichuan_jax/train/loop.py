@@ -20,7 +20,7 @@ from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.input import Batches, load, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
-from baichuan_jax.train.state import abstract_state, init_state
+from baichuan_jax.train.state import abstract_state, init_state, start_state
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.throughput import Meter
 
@@ -37,7 +37,7 @@ def train(
     validate: Callable[[Params], dict[str, float]],
     report: Callable[[Record], None],
 ) -> dict[str, Any]:
-    """Trains from the newest checkpoint in `directory`, or from the start, to the last step; returns a summary.
+    """Trains from the newest checkpoint in `directory`, or from its start, to the last step; returns a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. Raises Interrupted after a
     checkpoint if a stop was asked for; calling again goes on from there, bit for bit.
@@ -53,6 +53,9 @@ def train(
         if start:
             state, loader_state = checkpoints.restore(abstract)
             loader.set_state(loader_state)
+        elif cfg.start:
+            with Checkpoints(Path(cfg.start)) as others:
+                state = start_state(model, optimizer, layout, others.restore_params(abstract.params))
         else:
             state = init_state(model, optimizer, layout, cfg.seed)
         with Metrics(directory, from_step=start) as metrics:
@@ -76,6 +79,15 @@ def train(
     return _summary(cfg, model, layout, meter, read_metrics(directory))
 
 
+def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
+    """Returns the summary of no training at all."""
+    return {"parameters": parameter_count(model), "tokens": 0, "steps": 0, **_devices(layout)}
+
+
+def _devices(layout: Layout) -> dict[str, Any]:
+    return {"mesh": dict(layout.mesh.shape), "device": layout.mesh.devices.flat[0].device_kind}
+
+
 def _summary(
     cfg: TrainConfig, model: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
 ) -> dict[str, Any]:
@@ -93,6 +105,5 @@ def _summary(
         **speeds,
         "peak_flops": meter.peak,
         "peak_source": meter.peak_source,
-        "mesh": dict(layout.mesh.shape),
-        "device": layout.mesh.devices.flat[0].device_kind,
+        **_devices(layout),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,7 +23,10 @@ class TrainState(NamedTuple):
 
 
 def _fresh(model: DecoderConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    params = init_params(model, jax.random.key(seed))
+    return _unmoved(optimizer, init_params(model, jax.random.key(seed)))
+
+
+def _unmoved(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
 
 
@@ -61,3 +65,11 @@ def init_state(model: DecoderConfig, optimizer: optax.GradientTransformation, la
     """Creates the state already sharded; the values do not depend on the layout."""
     shardings = state_shardings(model, optimizer, layout)
     return jax.jit(lambda: _fresh(model, optimizer, seed), out_shardings=shardings)()
+
+
+def start_state(
+    model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout, params: Params
+) -> TrainState:
+    """Returns the state before the first step on given parameters, which it takes over."""
+    shardings = state_shardings(model, optimizer, layout)
+    return jax.jit(partial(_unmoved, optimizer), out_shardings=shardings, donate_argnums=0)(params)

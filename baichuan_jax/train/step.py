@@ -11,7 +11,7 @@ import optax
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, apply
-from baichuan_jax.model.loss import token_nll
+from baichuan_jax.model.loss import max_z, token_nll
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.state import TrainState, state_shardings
@@ -40,10 +40,13 @@ def make_step(
     check_batch(cfg, layout)
     dtype = compute_dtype(cfg.compute_dtype)
 
-    def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """Returns what is minimised, and (sum, count) of what is reported."""
         logits_BTV = apply(model, params, windows[:, :-1], dtype=dtype, layout=layout)
         nll_BT = token_nll(logits_BTV, windows[:, 1:])
-        return jnp.sum(nll_BT), jnp.float32(nll_BT.size)
+        total = jnp.sum(nll_BT)
+        minimised = total + cfg.max_z * jnp.sum(max_z(logits_BTV)) if cfg.max_z else total
+        return minimised, (total, jnp.float32(nll_BT.size))
 
     def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:
         (total, count), grads = _accumulate(loss, state.params, _split(windows, cfg.accumulate, layout))
@@ -66,13 +69,13 @@ def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:
 
 
 def _accumulate(loss: Callable, params: Params, microbatches: jax.Array) -> tuple[tuple, Params]:
-    """Sums (total, count) and the gradients of the total over microbatches [A, B, T + 1]."""
-    value_and_grad = jax.value_and_grad(loss, has_aux=True)
+    """Sums (total, count) and the gradients of what is minimised over microbatches [A, B, T + 1]."""
+    grad = jax.grad(loss, has_aux=True)
     if microbatches.shape[0] == 1:
-        return value_and_grad(params, microbatches[0])
+        return grad(params, microbatches[0])[::-1]
 
-    def add(total: tuple, windows: jax.Array) -> tuple[tuple, None]:
-        return jax.tree.map(jnp.add, total, value_and_grad(params, windows)), None
+    def add(sums: tuple, windows: jax.Array) -> tuple[tuple, None]:
+        return jax.tree.map(jnp.add, sums, grad(params, windows)[::-1]), None
 
     zero = jnp.zeros(())
     start = ((zero, zero), jax.tree.map(jnp.zeros_like, params))

@@ -322,7 +322,7 @@ def test_one_load_leaves_nothing_for_the_next():
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ([("a", TrainConfig, field(default_factory=TrainConfig)), ("b", TrainConfig, None)], "different names"),
+        ([(name, TrainConfig, field(default_factory=TrainConfig)) for name in "ab"], "different names"),
         ([("train", TrainConfig, field(default_factory=lambda: TrainConfig(5)))], "needs default_factory=TrainConfig"),
         ([("any", object, 3)], "may not be annotated"),
     ],
@@ -331,6 +331,18 @@ def test_roots_that_are_programming_errors(sections, message):
     root = make_dataclass("Run", [("workdir", str, ""), *sections])
     with pytest.raises(TypeError, match=message):
         loaded("", root=root)
+
+
+def test_sections_nest():
+    """A section of a section is bound, checked, rebuilt and named like any other."""
+    inner = make_dataclass("Inner", [("size", int, 1)], frozen=True)
+    outer = make_dataclass("Outer", [("name", str, "a"), ("inner", inner, field(default_factory=inner))], frozen=True)
+    fields = [("workdir", str, ""), ("outer", outer, field(default_factory=outer))]
+    root = make_dataclass("Run", fields, frozen=True)
+    found = loaded("Outer.name = 'b'\nInner.size = 3\n", root=root)
+    assert found.config == root("w", outer("b", inner(3)))
+    assert loaded(found.text, root=root).config == found.config
+    assert "Outer.inner is a section; bind its fields, as in Inner.size" in error("Outer.inner = 3", root=root)
 
 
 def test_settings_are_one_line_per_field():

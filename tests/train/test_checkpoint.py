@@ -6,7 +6,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
-from baichuan_jax.train.state import abstract_params, abstract_state
+from baichuan_jax.train.state import abstract_params, abstract_state, start_state
 from tests.train.small import MODEL, layout, setup, windows
 
 CFG = TrainConfig(steps=10, batch=8, length=16)
@@ -38,6 +38,21 @@ def test_restores_onto_another_mesh(tmp_path):
     assert found.params["ends"]["table"].sharding.mesh.shape == {"data": 1, "fsdp": 2, "tensor": 2}
     fresh = setup(CFG, other)[1]
     assert not np.array_equal(fresh.params["ends"]["table"], params["ends"]["table"]), "a restore must change numbers"
+
+
+def test_a_run_may_start_from_the_weights_of_another(tmp_path):
+    optimizer, state = trained(layout(8, fsdp=8))
+    with Checkpoints(tmp_path, keep=1) as checkpoints:
+        checkpoints.save(state, {})
+    other = layout(2, fsdp=2)
+    with Checkpoints(tmp_path) as checkpoints:
+        start = start_state(MODEL, optimizer, other, checkpoints.restore_params(abstract_params(MODEL, other)))
+    equal(start.params, state.params)
+    assert int(start.step) == 0
+    equal(start.optimizer, setup(CFG, other)[1].optimizer)
+    step = setup(CFG, other)[2]
+    moved, _ = step(start, place(other, windows(8, 16, 0)))
+    assert int(moved.step) == 1
 
 
 def test_keeps_the_newest(tmp_path):

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.decoder import apply, param_axes
+from baichuan_jax.model.loss import max_z
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
 from tests.train.small import MODEL, layout, setup, windows
@@ -71,7 +72,7 @@ def is_adam(node) -> bool:
 
 def assert_by_rules(array: jax.Array, axes: tuple[str, ...]) -> None:
     by_hand = {"table_vocab": "fsdp", "table_embed": "tensor", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"}
-    by_hand["vocab"] = "tensor"
+    by_hand |= {"vocab": "tensor", "kv_heads": "tensor"}
     spec = jax.sharding.PartitionSpec(*(by_hand.get(axis) for axis in axes))
     expected = jax.sharding.NamedSharding(array.sharding.mesh, spec)
     assert array.sharding.is_equivalent_to(expected, array.ndim), (axes, array.sharding)
@@ -90,3 +91,17 @@ def test_bfloat16_compute_keeps_float32_masters():
 def test_a_batch_that_does_not_split():
     with pytest.raises(UserError, match=r"batch / accumulate = 2: expected a multiple of the 8 devices"):
         setup(TrainConfig(batch=8, accumulate=4), layout(8))
+
+
+def test_max_z_keeps_logits_small_and_is_not_reported(reference):
+    """The first loss is that without it; after a few steps the largest logits are below those of the start."""
+    cfg, lay = TrainConfig(steps=8, batch=8, length=16, accumulate=2, max_z=10.0), layout(1)
+    _, state, step = setup(cfg, lay)
+    largest = lambda state: float(max_z(apply(MODEL, state.params, windows(8, 16, 0)[:, :-1])).mean())
+    before, losses = largest(state), []
+    for number in range(cfg.steps):
+        state, values = step(state, place(lay, windows(8, 16, number)))
+        losses.append(float(values["loss"]))
+    assert losses[0] == pytest.approx(reference[0], rel=1e-6)
+    assert losses[-1] != pytest.approx(reference[-1], rel=1e-4)
+    assert largest(state) < before

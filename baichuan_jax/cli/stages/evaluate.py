@@ -18,4 +18,4 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     dtype = compute_dtype(config.train.compute_dtype)
     params = load_params(config, workdir, layout)
     with status("scoring held-out text"):
-        return evaluate(config.evaluate, config.model, params, store, load_tokenizer(workdir), layout, dtype)
+        return evaluate(config.evaluate, config.model, params, store, load_tokenizer(config, workdir), layout, dtype)

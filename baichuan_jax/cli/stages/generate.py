@@ -23,5 +23,5 @@ def continuations(config: RunConfig, workdir: Path, prompts: Sequence[str]) -> l
         return []
     params, dtype = load_params(config, workdir, make_layout(config)), compute_dtype(config.train.compute_dtype)
     with status("writing samples"):
-        texts = generate(config.sample, config.model, params, load_tokenizer(workdir), prompts, dtype)
+        texts = generate(config.sample, config.model, params, load_tokenizer(config, workdir), prompts, dtype)
     return [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts)]

@@ -11,7 +11,7 @@ from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.input import Batches
-from baichuan_jax.train.loop import train
+from baichuan_jax.train.loop import train, untrained
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import check_batch, compute_dtype
 
@@ -25,9 +25,12 @@ def check(config: RunConfig) -> None:
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Trains, or goes on training, to the last step."""
-    cfg, layout, store = config.train, make_layout(config), TokenStore(workdir / "tokens")
+    cfg, layout = config.train, make_layout(config)
+    if cfg.steps == 0:
+        return untrained(config.model, layout)
+    store = TokenStore(workdir / "tokens")
     texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
-    lengths = load_tokenizer(workdir).byte_lengths()
+    lengths = load_tokenizer(config, workdir).byte_lengths()
     validate = BitsPerByte(config.model, texts, lengths, layout, cfg.batch, compute_dtype(cfg.compute_dtype))
     batches = Batches(cfg, config.mix, store)
     with train_progress(cfg) as report:

@@ -20,12 +20,17 @@ def make_layout(config: RunConfig) -> Layout:
     return Layout(make_mesh(config.mesh), config.rules)
 
 
-def load_tokenizer(workdir: Path) -> AnyTokenizer:
+def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
     """Returns the run's tokenizer."""
-    return load.load_tokenizer(workdir / "tokenizer")
+    return load.load_tokenizer(Path(config.tokenizer.file or workdir / "tokenizer"))
+
+
+def checkpoints_of(config: RunConfig, workdir: Path) -> Path:
+    """Returns the directory of the run's checkpoints: those it starts from, if it takes no step."""
+    return workdir / "train" / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 
 def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
     """Returns the newest parameters, sharded."""
-    with Checkpoints(workdir / "train" / CHECKPOINTS) as checkpoints:
+    with Checkpoints(checkpoints_of(config, workdir)) as checkpoints:
         return checkpoints.restore_params(abstract_params(config.model, layout))

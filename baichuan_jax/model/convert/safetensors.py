@@ -1,0 +1,129 @@
+"""The safetensors format (github.com/huggingface/safetensors): where each tensor lies in a file.
+
+A file is the length of its header (uint64), the header (JSON: {name: {dtype, shape, data_offsets}}), then the tensors
+without gaps. Tensors are read by offset: the library of that name maps the file, and what is read of a mapped file
+counts as memory of the process.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+from baichuan_jax.core.errors import UserError
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+DTYPES = {"BF16": BFLOAT16, "F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+Spec = tuple[np.dtype, tuple[int, ...]]
+LENGTH = struct.Struct("<Q")
+LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor in a file. start: byte of the file where it begins."""
+
+    file: Path
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(path: Path) -> dict[str, Tensor]:
+    """Returns the tensors of a file by name. Raises UserError if the file is cut short or not what it says."""
+    header, data_start = _header(path)
+    data_size = path.stat().st_size - data_start
+    found, ends = {}, []
+    for name, entry in header.items():
+        if name != "__metadata__":
+            tensor, begin, end = _entry(path, name, entry, data_start)
+            if end > data_size:
+                raise UserError(
+                    f"{path}: tensor {name!r} ends at byte {data_start + end}, the file at {data_start + data_size}: "
+                    "it is cut short; get it again"
+                )
+            found[name] = tensor
+            ends.append((begin, end, name))
+    at = 0
+    for begin, end, name in sorted(ends):
+        if begin != at:
+            raise UserError(f"{path}: tensor {name!r} begins at {begin} of the data, the one before it ends at {at}")
+        at = end
+    if at != data_size:
+        raise UserError(f"{path}: the header speaks of {at} bytes of tensors, the file has {data_size}")
+    return found
+
+
+def _header(path: Path) -> tuple[dict, int]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(LENGTH.size)
+        length = LENGTH.unpack(start)[0] if len(start) == LENGTH.size else size
+        if length > min(size - LENGTH.size, LONGEST_HEADER):
+            raise UserError(f"{path} ({size} bytes) is not a safetensors file, or is cut short in its header")
+        text = file.read(length)
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path} is not a safetensors file: its header is no JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise UserError(f"{path} is not a safetensors file: its header is no JSON object")
+    return header, LENGTH.size + length
+
+
+def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tensor, int, int]:
+    """Returns a tensor with the begin and end of its data, which its dtype and shape must fill."""
+    try:
+        dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+        whole = all(isinstance(size, int) and size >= 0 for size in (*shape, begin, end))
+    except (TypeError, KeyError, ValueError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path}: tensor {name!r} has no dtype, shape and data_offsets in the header, but {entry!r}")
+    if dtype not in DTYPES:
+        raise UserError(f"{path}: tensor {name!r} is of dtype {dtype}; known are {', '.join(DTYPES)}")
+    tensor = Tensor(path, DTYPES[dtype], shape, data_start + begin)
+    if end - begin != tensor.size:
+        raise UserError(f"{path}: tensor {name!r}, {dtype} {list(shape)}, needs {tensor.size} bytes, not {end - begin}")
+    return tensor, begin, end
+
+
+def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Tensor]]:
+    """Returns the head of a file that is to hold these tensors, and where each goes: in the order of the library."""
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0])):
+        end = at + math.prod(shape) * dtype.itemsize
+        header[name] = {"dtype": names[dtype], "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the tensors are aligned
+    data = LENGTH.size + len(text)
+    placed = {
+        name: Tensor(path, *tensors[name], data + entry["data_offsets"][0])
+        for name, entry in header.items()
+        if name in tensors
+    }
+    return LENGTH.pack(len(text)) + text, placed
+
+
+def read_rows(tensor: Tensor, first: int, last: int) -> np.ndarray:
+    """Returns rows first..last of a tensor: an array of its own, [last - first, ...]."""
+    row = tensor.size // tensor.shape[0]
+    words = np.fromfile(tensor.file, np.uint8, count=(last - first) * row, offset=tensor.start + first * row)
+    if words.size != (last - first) * row:
+        raise UserError(f"{tensor.file} has become shorter while it was read")
+    return words.view(tensor.dtype).reshape(last - first, *tensor.shape[1:])

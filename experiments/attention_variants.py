@@ -1,0 +1,85 @@
+"""Attention at equal parameters: multi-head, grouped, multi-query, local, strided, fixed, and alternating per layer.
+
+Command: baichuan-jax experiment attention_variants   Cost: about 15 minutes on two cores.
+
+Small decoders that differ in attention alone are trained on real text, with several seeds. What grouped and
+multi-query attention save in keys and values, a wider feed-forward gets, to the nearest multiple of its width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.lab.experiment import Outcome
+from baichuan_jax.lab.plots import Plot
+from baichuan_jax.lab.sweep import Progress
+from baichuan_jax.model.config import AttentionConfig, DecoderConfig
+from baichuan_jax.model.feedforward import inner_size
+from experiments import variants
+from experiments.variants import Trial, TrialConfig, comparison, paint_curves
+
+
+@dataclass(frozen=True)
+class AttentionVariants:
+    """workdir: of units, tables, plots and the report. kinds: of attention; the first is compared with.
+
+    window, summary: of the sparse patterns, in positions.
+    """
+
+    workdir: str = "runs/experiments/attention_variants"
+    kinds: tuple[str, ...] = ("multi-head", "grouped", "multi-query", "local", "strided", "fixed", "local and full")
+    window: int = 16
+    summary: int = 2
+    trial: TrialConfig = field(default_factory=TrialConfig)
+
+    def __post_init__(self) -> None:
+        known = AttentionVariants.kinds
+        require(set(self.kinds) <= set(known), "AttentionVariants.kinds", self.kinds, f"some of {', '.join(known)}")
+        require(self.trial.heads % 2 == 0, "TrialConfig.heads", self.trial.heads, "even: grouped attention halves them")
+        require(self.trial.layers % 2 == 0, "TrialConfig.layers", self.trial.layers, "even: patterns alternate")
+
+
+DEBUG = (*variants.DEBUG, "AttentionVariants.window=4", "AttentionVariants.kinds=('multi-query', 'local and full')")
+
+
+def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
+    """Returns the attention of every kind."""
+    sparse = partial(AttentionConfig, window=cfg.window)
+    return {
+        "multi-head": AttentionConfig(),
+        "grouped": AttentionConfig(kv_heads=cfg.trial.heads // 2),
+        "multi-query": AttentionConfig(kv_heads=1),
+        "local": sparse(pattern=("local",)),
+        "strided": sparse(pattern=("strided",)),
+        "fixed": sparse(pattern=("fixed",), summary=cfg.summary),
+        "local and full": sparse(pattern=("local", "full")),
+    }
+
+
+def with_attention(shape: DecoderConfig, attention: AttentionConfig) -> DecoderConfig:
+    """Returns the decoder with this attention and, as nearly as its inner width can, as many parameters."""
+    model = replace(shape, attention=attention)
+    saved = 2 * model.hidden * model.head_dim * (model.heads - model.kv_heads)
+    return replace(model, inner=inner_size(model) + round(saved / (3 * model.hidden)))
+
+
+def run(cfg: AttentionVariants, directory: Path, progress: Progress) -> Outcome:
+    """Trains every kind of attention on every seed."""
+    attention = attentions(cfg)
+    trial = Trial(cfg.trial, directory, progress, {"window": cfg.window, "summary": cfg.summary})
+    results = trial.run(cfg.kinds, lambda kind, shape: with_attention(shape, attention[kind]))
+    table = comparison(results, cfg.kinds[0])
+    best = min(table.rows, key=lambda row: row[3])
+    plots = [
+        Plot(
+            against.lower(),
+            f"Held-out loss against {against}",
+            f"Held-out bits per byte of every kind of attention against {against} of training.",
+            partial(paint_curves, results=results, against=against),
+        )
+        for against in ("tokens", "FLOPs")
+    ]
+    return Outcome(f"Lowest at the end: {best[0]}, {best[3]:.3f} bits per byte.", [table], plots)

@@ -1,0 +1,205 @@
+"""What experiments on variants share: small decoders that differ in one thing, trained on the same real text.
+
+Every variant sees, for one seed, the same windows in the same order; so variants are compared seed by seed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+from baichuan_jax.cli.config import load
+from baichuan_jax.cli.pipeline import Pipeline
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
+from baichuan_jax.core.errors import require
+from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.evaluate.heldout import held_out
+from baichuan_jax.lab.experiment import Table
+from baichuan_jax.lab.plots import COLORS, DASHES
+from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params
+from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.tokenizer.shards import TokenStore
+from baichuan_jax.train.checkpoint import Checkpoints
+from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.input import Batches
+from baichuan_jax.train.loop import CHECKPOINTS, train
+from baichuan_jax.train.state import abstract_params
+
+Model = Callable[[str, DecoderConfig], DecoderConfig]  # (variant, the common shape) -> its decoder
+DEBUG = (
+    "TrialConfig.corpus_settings=('DataConfig.max_bytes=150000', 'SelectConfig.validation_fraction=0.1')",
+    "TrialConfig.seeds=(0,)",
+    "TrialConfig.steps=3",
+    "TrialConfig.batch=4",
+    "TrialConfig.length=16",
+    "TrialConfig.layers=2",
+    "TrialConfig.hidden=32",
+    "TrialConfig.windows=2",
+)
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """What all variants have in common.
+
+    corpus: config of the text. corpus_workdir: where it is prepared, once for all experiments. corpus_settings: what
+    to change in it. seeds: of parameters and order. steps, batch, length: of training. layers, hidden, heads: of the
+    decoder. peak_lr: reached after a tenth of the steps. windows: held-out sequences per domain and evaluation.
+    """
+
+    corpus: str = "configs/experiments/variants.gin"
+    corpus_workdir: str = "runs/experiments/corpus"
+    corpus_settings: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    steps: int = 300
+    batch: int = 8
+    length: int = 128
+    layers: int = 2
+    hidden: int = 128
+    heads: int = 4
+    peak_lr: float = 3e-3
+    windows: int = 16
+
+    def __post_init__(self) -> None:
+        require(bool(self.seeds), "TrialConfig.seeds", self.seeds, "one seed or more")
+        require(self.steps > 1, "TrialConfig.steps", self.steps, "2 or more")
+        require(self.hidden % self.heads == 0, "TrialConfig.heads", self.heads, f"a divisor of hidden = {self.hidden}")
+
+
+class Trial:
+    """The prepared text, and decoders trained on it."""
+
+    def __init__(self, cfg: TrialConfig, directory: Path, progress: Progress, also: Point | None = None):
+        """also: settings beside `cfg` that shape what is trained."""
+        self.cfg, self._directory, self._progress, self._also = cfg, directory, progress, also or {}
+        settings = (*cfg.corpus_settings, f"RunConfig.workdir={cfg.corpus_workdir}")
+        self._pipeline = Pipeline(load(cfg.corpus, settings, RunConfig))
+        with self._pipeline.open():
+            for number, stage in enumerate(("data", "tokenizer", "tokens")):
+                progress(stage, number, 3)
+                self._pipeline.run(stage)
+        self.corpus = self._pipeline.config
+        self.store = TokenStore(self._pipeline.workdir / "tokens")
+        self.layout = make_layout(self.corpus)
+        # Seeds of a variant run the same program: it is compiled once, also over calls.
+        jax.config.update("jax_compilation_cache_dir", str(directory / "programs"))
+
+    def shape(self, **changes: Any) -> DecoderConfig:
+        """Returns the decoder that every variant starts from: about as many parameters inside for every kind."""
+        cfg = self.cfg
+        sizes = {"layers": cfg.layers, "hidden": cfg.hidden, "heads": cfg.heads, "head_dim": cfg.hidden // cfg.heads}
+        shape = {"vocab": self.store.vocab, "inner": 0, "context": 4 * cfg.length, "remat": "none"}
+        return DecoderConfig(**(sizes | shape | changes))
+
+    def run(
+        self, variants: Sequence[str], model: Model, measure: Callable[[DecoderConfig, Params], dict] | None = None
+    ) -> dict[str, list[dict]]:
+        """Trains every variant on every seed; returns {variant: results of its seeds}.
+
+        A result has parameters, flops (forward and backward, a token), tokens and bits (held-out bits per byte, mean
+        over domains, as training went), and what `measure` returns of the trained decoder.
+        """
+        common = {
+            name: value
+            for name, value in asdict(self.cfg).items()
+            if name not in ("corpus", "corpus_workdir", "corpus_settings", "seeds")
+        }
+        text = {"corpus": self._pipeline.stage("tokens").identity}
+        sweep = product(values("variant", variants), values("seed", self.cfg.seeds), [common | self._also | text])
+
+        def build(point: Point, folder: Path) -> dict:
+            return self._train(model(point["variant"], self.shape()), point["seed"], folder, measure)
+
+        results = run_units(self._directory / "units", sweep, build, self._progress, kind="train")
+        found: dict[str, list[dict]] = {variant: [] for variant in variants}
+        for point, result in zip(sweep, results):
+            found[point["variant"]].append(result)
+        return found
+
+    def _train(
+        self, model: DecoderConfig, seed: int, folder: Path, measure: Callable[[DecoderConfig, Params], dict] | None
+    ) -> dict:
+        cfg, steps = self.cfg, self.cfg.steps
+        often = max(1, steps // 6)
+        schedule = TrainConfig(
+            steps, cfg.batch, cfg.length, seed=seed, log_every=often, eval_every=often, checkpoint_every=steps, keep=1
+        )
+        optim = OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
+        texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
+        lengths = load_tokenizer(self._pipeline.workdir).byte_lengths()
+        validate = BitsPerByte(model, texts, lengths, self.layout, cfg.windows, jnp.float32)
+        batches = Batches(schedule, self.corpus.mix, self.store)
+        summary = train(schedule, optim, model, self.layout, batches, folder, validate, lambda record: None)
+        curve = [record for record in read_metrics(folder) if "validation_mean" in record]
+        found = {
+            "parameters": summary["parameters"],
+            "flops": flops_per_token(model, cfg.length, causal=True),
+            "tokens": [record["step"] * cfg.batch * cfg.length for record in curve],
+            "bits": [record["validation_mean"] for record in curve],
+        }
+        if measure:
+            with Checkpoints(folder / CHECKPOINTS) as checkpoints:
+                found |= measure(model, checkpoints.restore_params(abstract_params(model, self.layout)))
+        shutil.rmtree(folder / CHECKPOINTS)  # all that is asked of it is in the result
+        return found
+
+
+def spread(numbers: Sequence[float]) -> float | None:
+    """Returns the standard deviation of a sample, or None of a single number."""
+    return float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
+
+
+def comparison(results: Mapping[str, list[dict]], baseline: str) -> Table:
+    """Returns final bits per byte by variant, and their differences from one of them, seed by seed."""
+    final = {variant: np.array([result["bits"][-1] for result in seeds]) for variant, seeds in results.items()}
+    rows = []
+    for variant, seeds in results.items():
+        differences = final[variant] - final[baseline]
+        rows.append(
+            [
+                variant,
+                seeds[0]["parameters"],
+                seeds[0]["flops"] / 1e6,
+                float(final[variant].mean()),
+                spread(final[variant]),
+                float(differences.mean()),
+                spread(differences),
+            ]
+        )
+    columns = ["variant", "parameters", "MFLOP/token", "bits/byte", "sd", f"against {baseline}", "sd of it"]
+    note = f"{len(final[baseline])} seeds. sd: standard deviation over seeds; of the difference, seed by seed."
+    return Table("final", "Held-out bits per byte at the end of training", columns, rows, note)
+
+
+def paint_bands(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], unit: str) -> None:
+    """Draws {name: (x, one y for each seed)}: the mean, and one standard deviation to both sides."""
+    for number, (name, (x, seeds)) in enumerate(lines.items()):
+        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        mean, deviation = np.mean(seeds, axis=0), np.std(seeds, axis=0, ddof=min(1, len(seeds) - 1))
+        axes.plot(x, mean, dash, color=color, label=name)
+        axes.fill_between(x, mean - deviation, mean + deviation, color=color, alpha=0.2, linewidth=0)
+    axes.set_ylabel(unit)
+
+
+def paint_curves(axes: Axes, results: Mapping[str, list[dict]], against: str) -> None:
+    """Draws held-out bits per byte against "tokens" or "FLOPs" of training, without the untrained one."""
+    lines = {}
+    for variant, seeds in results.items():
+        scale = seeds[0]["flops"] if against == "FLOPs" else 1
+        lines[variant] = [scale * tokens for tokens in seeds[0]["tokens"][1:]], [seed["bits"][1:] for seed in seeds]
+    paint_bands(axes, lines, "held-out bits per byte")
+    axes.set_xlabel(against)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
