@@ -37,8 +37,8 @@ from experiments.tokenizer_corpus import (
 
 REFERENCE = "baichuan-7b"
 DEBUG = (
-    *("TokenizerLeftOut.vocab=4500", "TokenizerLeftOut.max_bytes=150000", "TokenizerLeftOut.corpora=''"),
-    *("TokenizerLeftOut.tokenizers=''",),
+    *("TokenizerLeftOut.vocab=3500", "TokenizerLeftOut.max_bytes=80000", "TokenizerLeftOut.corpora=''"),
+    *("TokenizerLeftOut.tokenizers=''", "TokenizerLeftOut.words=0.0"),
 )
 
 

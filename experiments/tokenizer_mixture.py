@@ -27,8 +27,8 @@ from experiments.tokenizer_corpus import CORPORA, existing, held_out, macro, mak
 
 COVERAGE = 0.9995  # a small vocabulary, trained on Chinese alone, has no room for the rarest characters
 DEBUG = (
-    *("TokenizerMixture.vocabs=(3500,)", "TokenizerMixture.shares=(0.2, 0.8)", "TokenizerMixture.corpora=''"),
-    *("TokenizerMixture.max_bytes=200000", "TokenizerMixture.sample_bytes=0"),
+    *("TokenizerMixture.vocabs=(4000,)", "TokenizerMixture.shares=(0.2, 0.8)", "TokenizerMixture.corpora=''"),
+    *("TokenizerMixture.max_bytes=150000", "TokenizerMixture.sample_bytes=0", "TokenizerMixture.words=0.0"),
 )
 
 
