@@ -57,6 +57,7 @@ setup(
         "cuda13": ["jax[cuda13]"],
         "hf": HF,
         "html": HTML,
+        "peers": ["torch>=2.6", "transformers>=4.56"],  # what tests and benchmarks compare with, and pytorch_model.bin
         "scale": ["ray>=2.40"],
         "tpu": ["jax[tpu]"],
     },

@@ -3,7 +3,7 @@
 Command: python -m experiments.bench_convert [CONFIG] [--directory DIR] [--keep]. Writes a bfloat16 checkpoint of random
 weights in the layout of Baichuan, in files of 5 GB, imports it, verifies the import, exports it again and compares the
 files byte for byte; each in a process of its own, whose peak resident memory is asked of the system. Verifying is not
-under the bound: it holds a layer, the token table and the head in float32. The reader of the safetensors library, which
+under the bound: it computes in float32. The reader of the safetensors library, which
 maps its files, reads the checkpoint as well. Needs three times the size of the weights on disk (42 GB for 7B), deleted
 at the end. Cost: eight minutes on two cores and a disk of 300 MB/s.
 """

@@ -116,7 +116,7 @@ def probe(
     for number in range(cfg.layers):
         block = nnx.merge(_abstract("blocks", cfg)[0], layer(number))
         pattern = cfg.attention.pattern[number % len(cfg.attention.pattern)]
-        hidden.append(block(hidden[-1], context, None, pattern)[0])
+        hidden.append(jax.block_until_ready(block(hidden[-1], context, None, pattern)[0]))  # or layers pile up, waiting
     return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
 
 
