@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-tokenizer bench-generate clean
+.PHONY: quickstart test test-all lint bench bench-data bench-tokenizer bench-generate clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -21,6 +21,11 @@ lint: .venv/installed-dev
 bench: .venv/installed
 	$(BIN)/python -m experiments.bench_train
 	$(BIN)/python -m experiments.bench_input
+
+# CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz.
+bench-data: .venv/installed
+	$(BIN)/python -m experiments.bench_data $(addprefix --corpora ,$(CORPORA))
+	$(BIN)/python -m experiments.planted_duplicates $(addprefix --corpora ,$(CORPORA))
 
 bench-tokenizer: .venv/installed-dev
 	$(BIN)/python -m experiments.bench_tokenizer

@@ -135,11 +135,18 @@ class Trial:
         cfg, steps = self.cfg, self.cfg.steps
         often = max(1, steps // 6)
         schedule = TrainConfig(
-            steps, cfg.batch, cfg.length, seed=seed, log_every=often, eval_every=often, checkpoint_every=steps, keep=1
+            steps=steps,
+            batch=cfg.batch,
+            length=cfg.length,
+            seed=seed,
+            log_every=often,
+            eval_every=often,
+            checkpoint_every=steps,
+            keep=1,
         )
         optim = OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
-        lengths = load_tokenizer(self._pipeline.workdir).byte_lengths()
+        lengths = load_tokenizer(self.corpus, self._pipeline.workdir).byte_lengths()
         validate = BitsPerByte(model, texts, lengths, self.layout, cfg.windows, jnp.float32)
         batches = Batches(schedule, self.corpus.mix, self.store)
         summary = train(schedule, optim, model, self.layout, batches, folder, validate, lambda record: None)

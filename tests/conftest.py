@@ -6,3 +6,10 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 " + os.envir
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["NO_GCE_CHECK"] = "true"  # tensorflow-datasets would ask the network where it runs
+
+from hypothesis import settings
+
+settings.register_profile(
+    "shared", deadline=None
+)  # machines that test are shared: how long an example takes says little
+settings.load_profile("shared")

@@ -45,7 +45,8 @@ def inspect(loaded: Loaded, args: argparse.Namespace) -> None:
     domains, reason = _domains(result, args.domain), args.reason
     _check_reason(result, domains, reason)
     directory = stage.directory
-    kept = {name: _kept(directory, name, number) if reason in (None, KEPT) else [] for name in domains}
+    wanted = {name for name in domains if reason in (None, KEPT) and result["domains"][name]["documents"]}
+    kept = {name: _kept(directory, name, number) if name in wanted else [] for name in domains}
     pairs = _pairs(directory, domains, number if reason in (None, NEAR) else 0)
     result = {**result, "funnel": {name: _cut(result["funnel"][name], reason, number) for name in domains}}
     if args.html:

@@ -26,7 +26,9 @@ def _data(result: dict) -> str:
     pruned = (entry for funnel in result["funnel"].values() for entry in funnel["pruned"].values())
     sentences = sum(entry["documents"] for entry in pruned)
     said = f"; {sentences:,} sentences taken out of documents" if sentences else ""
-    return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains)} domains{said}"
+    left_out = [name for name, domain in result["domains"].items() if not domain["documents"]]
+    said += f"; too little is left of {', '.join(left_out)}, which the dataset is without" if left_out else ""
+    return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains) - len(left_out)} domains{said}"
 
 
 def _tokenizer(result: dict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 # that a wrong table of Chinese turns bytes into.
 HAN, KANA, LATIN, LETTER, DIGIT, SPACE, NEWLINE, STOP, BRACKET, PUNCTUATION, SYMBOL, BROKEN = range(12)
 KINDS = 12
+BATCH = 1 << 18  # characters looked at together: many for each call, few for the processor's cache
 TABLE = 0x33480  # characters above the last assigned block of ideographs count as SYMBOL
 
 _BY_CHARACTER = {
@@ -25,6 +26,18 @@ _BY_CHARACTER = {
     **dict.fromkeys("()[]{};", BRACKET),
 }
 _BY_CATEGORY = {"Co": BROKEN, "L": LETTER, "M": LETTER, "N": DIGIT, "Z": SPACE, "P": PUNCTUATION}
+
+
+def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yields the texts in parts, each ended before it has more than BATCH characters if it has several texts."""
+    start = size = 0
+    for number, text in enumerate(texts):
+        if size and size + len(text) > BATCH:
+            yield texts[start:number]
+            start, size = number, 0
+        size += len(text) + 1
+    if texts:
+        yield texts[start:]
 
 
 def points(texts: Sequence[str]) -> np.ndarray:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from baichuan_jax.core.errors import UserError
 
 OnDamage = Literal["skip", "stop"]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One text. source: where it stands ("reviews.jsonl:17"). replaced: U+FFFD put in for bytes that are not UTF-8."""
 
     text: str

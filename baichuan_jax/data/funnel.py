@@ -64,6 +64,12 @@ class Funnel:
             if not self.removed[reason].documents:
                 del self.removed[reason]
 
+    def remove_lone(self) -> None:
+        """Counts what is kept as removed: too few documents for a domain."""
+        if self.kept.documents:
+            self.removed.setdefault("lone_document", Removed()).add(self.kept.bytes, self.kept.documents)
+            self.kept = Count()
+
     def merge(self, other: Funnel) -> None:
         """Adds the counts of another part of the domain."""
         self.read.add(other.read.bytes, other.read.documents)

@@ -13,17 +13,18 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 SAMPLE = 8000  # characters looked at, from the middle: code often begins with prose
 FEW = 800  # characters that show most English texts to be English
 CODE_MARKS = 0.01  # of the characters; of the standard library, three files in a thousand have fewer, all of them prose
+# Possessive: where a line ends is looked at once, and not from every place in it. The line end before a line is part of
+# the patterns: for a plain character the engine looks many times faster than for "^".
 CODE_LINE = re.compile(
-    r"^[ \t]*(?:"
+    r"\n[ \t]*+(?:"
+    r".*+(?<=[;{}()\[\]=\\])"  # ends like a statement
+    r"|[\w.]++(?:\(|[\w.\[\]]*+ ?[-+*/|]?= ?\S)|[\[\]][\w.\[\]]*+ ?[-+*/|]?= ?\S"  # calls, or assigns
+    r"|(?=[a-z#])"
     r"(?:def|class|import|from|return|elif|else|except|raise|for|while|if|with|const|let|var|fn|func|public|private"
-    r"|static|void|int|package|use|#include|#define)\b.*[\w:;{}()\[\],.'\"]"  # a statement
-    r"|.*[;{}()\[\]=\\]"  # ends like one
-    r"|[\w.\[\]]+ ?[-+*/|]?= ?\S.*"  # assigns
-    r"|[\w.]+\(.*"  # calls
-    r")$",
-    re.MULTILINE,
+    r"|static|void|int|package|use|#include|#define)\b.++(?<=[\w:;{}()\[\],.'\"])"  # a statement
+    r")"
 )
-FULL_LINE = re.compile(r"^.*\S", re.MULTILINE)
+FULL_LINE = re.compile(r"\n[ \t]*+\S")
 ENGLISH = frozenset("a an and are as by for from has is not of or that the this to was we with".split())
 
 
@@ -42,7 +43,7 @@ def identify(text: str, kinds: list[int]) -> Language:
 
 def is_code(text: str) -> bool:
     """True if a quarter of the lines in the middle of a text look like statements, and there are some lines."""
-    sample = _middle(text, SAMPLE)
+    sample = "\n" + _middle(text, SAMPLE)
     full = len(FULL_LINE.findall(sample))
     return full >= 4 and 4 * len(CODE_LINE.findall(sample)) >= full
 

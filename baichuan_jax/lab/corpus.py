@@ -38,7 +38,9 @@ def data(run: Run, canvas: Canvas) -> list[Html]:
 def _funnel_plot(domains: dict[str, dict]) -> Plot:
     largest: Counter[str] = Counter()  # share of the text that a reason removed, where it removed most
     for counts in domains.values():
-        largest |= Counter({why: count["bytes"] / counts["read"]["bytes"] for why, count in counts["removed"].items()})
+        largest |= Counter(
+            {why: count["bytes"] / max(1, counts["read"]["bytes"]) for why, count in counts["removed"].items()}
+        )
     drawn = [reason for reason, share in largest.most_common(len(REASON_COLORS)) if share >= VISIBLE]
     fates = [_fates(counts, drawn) for counts in domains.values()]
     series = {fate: [shares[fate] for shares in fates] for fate in fates[0]}

@@ -104,9 +104,11 @@ def test_an_empty_corpus(capsys, config, tmp_path):
 
 
 def test_a_corpus_of_which_nothing_is_kept(capsys, config, tmp_path):
-    (tmp_path / "zh.jsonl").write_text(json.dumps({"text": "a"}) + "\n")
+    for name in ("zh", "en"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": "a"}) + "\n")
     error = mistake(capsys, "data", config)
     assert "'zh'" in error
+    assert "too_short 1" in error
 
 
 def test_a_workdir_of_another_config(capsys, config, tmp_path):

@@ -24,14 +24,23 @@ def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: in
     shingles that lie across a cut are replaced by those of its two sides. Texts without letters and digits have equal
     signatures, all 2^32 - 1.
     """
-    result = np.full((len(texts), permutations), np.iinfo(np.uint32).max, np.uint32)
+    result = unsigned(len(texts), permutations)
     for owners, pieces in batches(texts):
-        hashes, numbers = shingles(pieces, width)
-        full = np.flatnonzero(numbers)
-        if full.size:
-            minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], permutations)
-            np.minimum.at(result, owners[full], minima)  # .at: a long text owns several pieces
+        sign(result, owners, *shingles(pieces, width))
     return result
+
+
+def unsigned(texts: int, permutations: int) -> np.ndarray:
+    """Returns the signatures of texts before any of their shingles has been seen, uint32 [texts, permutations]."""
+    return np.full((texts, permutations), np.iinfo(np.uint32).max, np.uint32)
+
+
+def sign(result: np.ndarray, owners: np.ndarray, hashes: np.ndarray, numbers: np.ndarray) -> None:
+    """Adds shingles to signatures. owners: int64 [pieces], the row of each; hashes, numbers: of `shingles`."""
+    full = np.flatnonzero(numbers)
+    if full.size:
+        minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], result.shape[1])
+        np.minimum.at(result, owners[full], minima)  # .at: a long text owns several pieces
 
 
 def _minima(hashes: np.ndarray, starts: np.ndarray, permutations: int) -> np.ndarray:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 
-from baichuan_jax.data.dedup.minhash import signatures
+from baichuan_jax.data.dedup import shingles
+from baichuan_jax.data.dedup.minhash import sign, unsigned
 from baichuan_jax.data.dedup.runs import ranges
-from baichuan_jax.data.dedup.shingles import BATCH, SHINGLE_BASE, batches, tokens
+from baichuan_jax.data.dedup.shingles import BATCH, SHINGLE_BASE, shingles_of, tokens_of
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.permutation import mix
+from baichuan_jax.data.rules.sentences import Sentences
 
-# document: index of its document. position: index in `rules.sentences.sentences` of the document's text. key: hash of
-# the sequence of its tokens. characters: of the sentence, with what follows it up to the next.
-OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("position", "<u4"), ("characters", "<u4")])
+# document: index of its document. start: where it begins in the document's text. key: hash of the sequence of its
+# tokens. characters: of the sentence, with what follows it up to the next.
+OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4")])
 
 # Tokens from which a sentence counts. People say the shorter ones again without copying ("服务态度很好，下次还会来。",
 # "Thank you very much indeed."), and novels open their dialogues with them. A line of code repeats for a reason.
 MIN_TOKENS: dict[Language, int] = {"zh": 12, "en": 8, "other": 12}
+NEVER = np.iinfo(np.int64).max
 
 # Shingles of 2 tokens: one changed in a sentence of 20 leaves a similarity of 0.81, and of 5 tokens only 0.52.
 # 8 bands of 4 rows: sentences of similarity s share a bucket with probability 1 - (1 - s^4)^8, which is 40 % at 0.5,
@@ -27,42 +31,49 @@ MIN_TOKENS: dict[Language, int] = {"zh": 12, "en": 8, "other": 12}
 WIDTH, BANDS, PERMUTATIONS = 2, 8, 32
 
 
-def sentence_keys(documents: Sequence[Sequence[str]], languages: Sequence[Language]) -> np.ndarray:
-    """Returns the sentences of documents that are long enough to count, OCCURRENCE [sentences], in order.
+def occurrences(found: Sentences, languages: Sequence[Language]) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the sentences that are long enough to count, in order.
 
-    documents: the sentences of each, of `rules.sentences.sentences`; its language decides what counts. Sentences
-    have equal keys if they have the same tokens (`shingles`): case, spaces and punctuation do not matter.
+    found: of `rules.sentences.cut`. languages: of each text; it decides what counts. Returns (OCCURRENCE [sentences],
+    signatures uint32 [sentences, PERMUTATIONS]), these to be compared in BANDS bands, for shingles of WIDTH tokens.
+    Sentences have equal keys if they have the same tokens (`shingles`): case, spaces and punctuation do not matter.
     """
-    cut = [parts if language in MIN_TOKENS else [] for parts, language in zip(documents, languages)]
-    numbers = np.array([len(parts) for parts in cut], np.int64)
-    flat = [sentence for parts in cut for sentence in parts]
-    keys, counts = _keys(flat)
-    least = np.array([MIN_TOKENS.get(language, 0) for language in languages], np.int64)
-    occurrences = np.empty(len(flat), OCCURRENCE)
-    occurrences["key"] = keys
-    occurrences["document"] = np.repeat(np.arange(len(documents)), numbers)
-    occurrences["position"] = ranges(np.zeros_like(numbers), numbers)
-    occurrences["characters"] = np.fromiter(map(len, flat), np.int64, len(flat))
-    return occurrences[counts >= np.repeat(least, numbers)]
-
-
-def sentence_signatures(texts: Sequence[str]) -> np.ndarray:
-    """Returns uint32 [sentences, PERMUTATIONS]; to be compared with shingles of WIDTH tokens, in BANDS bands."""
-    return signatures(texts, PERMUTATIONS, WIDTH)
-
-
-def _keys(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (hash of all tokens uint64 [texts], number of tokens int64 [texts])."""
-    keys, counts = np.zeros(len(texts), np.uint64), np.zeros(len(texts), np.int64)
-    for owners, pieces in batches(texts):
-        hashes, numbers = tokens(pieces)
-        full = np.flatnonzero(numbers)
-        places = ranges(np.zeros_like(numbers), numbers)
-        starts = (np.cumsum(numbers) - numbers)[full]
+    least = np.array([MIN_TOKENS.get(language, NEVER) for language in languages], np.int64)[found.texts]
+    candidates = np.flatnonzero(found.ends - found.starts >= least)  # a token has a character at least
+    rows = np.zeros(len(candidates), OCCURRENCE)
+    counts, signatures = np.zeros(len(rows), np.int64), unsigned(len(rows), PERMUTATIONS)
+    for owners, hashes, numbers in _tokens(found, candidates):
+        long = np.flatnonzero(numbers)
+        starts = (np.cumsum(numbers) - numbers)[long]
+        powers = _powers()[ranges(np.zeros_like(numbers), numbers)]
         # .at: a sentence longer than BATCH owns several pieces
-        np.add.at(keys, owners[full], mix(np.add.reduceat(hashes * _powers()[places], starts), 0))
+        np.add.at(rows["key"], owners[long], mix(np.add.reduceat(hashes * powers, starts), 0) if long.size else 0)
         np.add.at(counts, owners, numbers)
-    return keys, counts
+        sign(signatures, owners, *shingles_of(hashes, numbers, WIDTH))
+    rows["document"] = found.texts[candidates]
+    rows["start"] = (found.starts - found.first[found.texts])[candidates]
+    rows["characters"] = (found.ends - found.starts)[candidates]
+    counted = counts >= least[candidates]
+    return rows[counted], signatures[counted]
+
+
+def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields (owners int64 [pieces], hashes uint64 [tokens], tokens of each piece int64 [pieces]).
+
+    A piece is a candidate, or a part of one longer than BATCH; its owner is the candidate's index.
+    """
+    batch = shingles.BATCH - 1
+    starts, ends = found.starts[candidates], found.ends[candidates]
+    parts = -(-(ends - starts) // batch)
+    owners = np.repeat(np.arange(len(candidates)), parts)
+    starts = np.repeat(starts, parts) + batch * ranges(np.zeros_like(parts), parts)
+    sizes = np.minimum(ends[owners] - starts, batch)
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes + 1) // batch)) + 1
+    for first, last in pairwise([0, *cuts, len(owners)] if len(owners) else []):
+        lengths = sizes[first:last] + 1
+        characters, lasts = found.characters[ranges(starts[first:last], lengths)], np.cumsum(lengths)
+        characters[lasts - 1] = ord("\n")  # what follows a piece is not of it
+        yield owners[first:last], *tokens_of(characters, lasts)
 
 
 @cache

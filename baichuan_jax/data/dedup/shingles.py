@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from baichuan_jax.data.characters import TABLE
+from baichuan_jax.data.characters import TABLE, points
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.permutation import mix
 
@@ -44,7 +44,11 @@ def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.
     edit could tip. A text of fewer than `width` tokens is one shingle; one without letters and digits has none.
     The texts have 2 * BATCH characters in all at most, one more counted for each text.
     """
-    hashed, counts = tokens(texts)
+    return shingles_of(*tokens(texts), width)
+
+
+def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what `shingles` does, from the tokens of the texts."""
     ends = np.cumsum(counts)
     # Zeros between the texts let a shingle of a short one end there, and not in the next text.
     spread = np.zeros(len(hashed) + width * len(counts), np.uint64)
@@ -63,8 +67,16 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     Equal tokens have equal hashes, wherever they stand; their low bits alone are no good hash. The texts have
     2 * BATCH characters in all at most, one more counted for each text.
     """
-    points = np.frombuffer(("\n".join(texts) + "\n").encode("utf-32-le"), np.uint32)
-    codes = _codes()[np.minimum(points, TABLE - 1)]
+    return tokens_of(points(texts), np.cumsum(_lengths(texts) + 1))
+
+
+def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what `tokens` does, of texts that lie one after the other.
+
+    characters: uint32, 2 * BATCH at most. ends: int64 [texts], where each ends; a token belongs to the text in which it
+    begins.
+    """
+    codes = _codes().take(characters, mode="clip")
     run = (codes > 0) & (codes < ALONE)
     start = codes > 0
     start[1:] &= ~(run[1:] & run[:-1])
@@ -74,7 +86,6 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     sums = np.cumsum(codes * bases[: len(codes)])
     lasts = np.append(starts, len(codes))[1:] - 1
     hashes = np.diff(sums[lasts], prepend=np.uint64(0)) * inverses[starts]
-    ends = np.cumsum(_lengths(texts) + 1)
     return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 

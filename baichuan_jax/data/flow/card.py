@@ -81,7 +81,9 @@ def _funnel(funnels: dict) -> str:
     for domain, funnel in funnels.items():
         read, kept = funnel["read"], funnel["kept"]
         entries = [("read", read), *_ordered(funnel["removed"]), ("kept", kept)]
-        rows = [[plain(name), *_numbers(entry), f"{entry['bytes'] / read['bytes']:.2%}"] for name, entry in entries]
+        rows = [
+            [plain(name), *_numbers(entry), f"{entry['bytes'] / max(1, read['bytes']):.2%}"] for name, entry in entries
+        ]
         parts += [f"### {domain}", table(("", "documents", "bytes", "share of bytes"), rows)]
         if funnel["pruned"]:
             rows = [[plain(name), *_numbers(entry)] for name, entry in _ordered(funnel["pruned"])]
@@ -155,10 +157,11 @@ def _samples(funnels: dict) -> str:
 
 def _loading(domains: dict) -> str:
     names = ", ".join((*STRINGS, *NUMBERS))
+    first = next(name for name, counts in domains.items() if counts["documents"])
     return (
         f"Each domain is a config of the tensorflow-datasets dataset `{NAME}`; TensorFlow is not needed. A "
         f"document has {names}.\n\n```python\nimport tensorflow_datasets as tfds\n\n"
-        f'documents = tfds.data_source("{NAME}/{next(iter(domains))}", split="train", data_dir="THIS DIRECTORY")\n```'
+        f'documents = tfds.data_source("{NAME}/{first}", split="train", data_dir="THIS DIRECTORY")\n```'
     )
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
-from baichuan_jax.data.dedup.minhash import PERMUTATIONS
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.fates import HERE, fate
+from baichuan_jax.data.flow.ondisk import OnDisk
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.shard import Shards
 from baichuan_jax.data.flow.sign import LEAK, SCORE, SIGNATURES
@@ -79,13 +79,9 @@ class Documents:
         return np.stack([numbers[gone], numbers[stays[gone]]], axis=1)
 
 
-def _gather(work: Work, here: np.ndarray, path: Path) -> np.ndarray:
+def _gather(work: Work, here: np.ndarray, path: Path) -> OnDisk:
     """Returns the signatures of all shards for which `here` is true, as one array on disk."""
-    joined = np.lib.format.open_memmap(path, "w+", np.uint32, (int(here.sum()), PERMUTATIONS))
-    start = taken = 0
-    for number in range(work.shards):
-        part = np.load(work.task(SIGN, number) / f"{SIGNATURES}.npy", mmap_mode="r")
-        chosen = part[here[taken : taken + len(part)]]
-        joined[start : start + len(chosen)] = chosen
-        start, taken = start + len(chosen), taken + len(part)
-    return joined
+    parts = [OnDisk(work.task(SIGN, number) / f"{SIGNATURES}.npy") for number in range(work.shards)]
+    starts = np.cumsum([0, *map(len, parts)])
+    chosen = (part[np.flatnonzero(here[start : start + len(part)])] for part, start in zip(parts, starts))
+    return OnDisk.write(path, chosen, int(here.sum()))

@@ -23,8 +23,7 @@ FUNNEL, QUALITY, CALIBRATION = "funnel.json", "quality.json", "quality.png"
 def finish(cfg: CorpusConfig, work: Work, directory: Path) -> dict:
     """Makes the dataset in `directory` and returns what `build.build` does. Can be called again after a failure."""
     funnels = {domain: _funnel(work, domain) for domain in cfg.data.sources}
-    for domain, funnel in funnels.items():
-        _check_enough(cfg, domain, funnel)
+    _leave_out_small(cfg, funnels)
     domains = {domain: _finish_domain(work, directory, domain, funnels[domain]) for domain in funnels}
     result = {
         "domains": domains,
@@ -60,7 +59,7 @@ def _funnel(work: Work, domain: str) -> Funnel:
 
 
 def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> dict:
-    """Moves the files of a domain into the dataset and returns its counts."""
+    """Moves the files of a domain, if anything is left of it, into the dataset and returns its counts."""
     numbers = _numbers(work, domain)
     counts = [read_json(work.task(write.NAME, number) / write.COUNTS) for number in numbers]
     files = {
@@ -71,9 +70,12 @@ def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> 
         ]
         for split in SPLITS
     }
-    finish_domain(directory, domain, files)
     splits = {split: [sum(column) for column in zip(*(count["splits"][split] for count in counts))] for split in SPLITS}
     languages = sum((Counter(count["languages"]) for count in counts), Counter())
+    if funnel.kept.documents:
+        finish_domain(directory, domain, files)
+    else:
+        splits, languages = dict.fromkeys(SPLITS, (0, 0)), Counter()
     return {
         "documents": funnel.kept.documents,
         "bytes": funnel.kept.bytes,
@@ -83,11 +85,20 @@ def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> 
     }
 
 
-def _check_enough(cfg: CorpusConfig, domain: str, funnel: Funnel) -> None:
-    """Raises UserError unless there is a document to train on and one to validate on."""
-    if funnel.kept.documents < 2:
+def _leave_out_small(cfg: CorpusConfig, funnels: dict[str, Funnel]) -> None:
+    """Takes a domain out that has not a document to train on and one to validate on.
+
+    Not an error, since it is known only at the end: a domain may hold nothing that better ones do not hold too. Raises
+    UserError if no domain is left, or there was nothing to read in one.
+    """
+    small = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < 2}
+    empty = {domain: funnel for domain, funnel in small.items() if not funnel.read.documents}
+    if empty or len(small) == len(funnels):
+        domain, funnel = next(iter((empty or small).items()))
         raise UserError(
             f"DataConfig.sources[{domain!r}] = {cfg.data.sources[domain]!r}: {funnel.kept.documents} of "
             f"{funnel.read.documents:,} documents left, expected at least 2, to train and to validate on; "
             f"removed: {funnel.reasons() or 'none'} (a .txt file is one document: split it, or write JSON lines)"
         )
+    for funnel in small.values():
+        funnel.remove_lone()

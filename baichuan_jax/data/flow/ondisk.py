@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,20 @@ import numpy as np
 class OnDisk:
     """A .npy file that is read by copies of its parts, as in array[rows].
 
-    A file that stays mapped counts as memory of the process, page by page, as it is read; here it is mapped for one
-    reading only.
+    A file that stays mapped counts as memory of the process, page by page, as it is read or written; here it is mapped
+    for one reading only.
     """
+
+    @classmethod
+    def write(cls, path: Path, parts: Iterable[np.ndarray], rows: int) -> OnDisk:
+        """Writes parts, one at least and `rows` rows in all, one after the other."""
+        with path.open("wb") as file:
+            for number, part in enumerate(parts):
+                if not number:
+                    described = {"descr": part.dtype.str, "fortran_order": False, "shape": (rows, *part.shape[1:])}
+                    np.lib.format.write_array_header_1_0(file, described)
+                np.ascontiguousarray(part).tofile(file)
+        return cls(path)
 
     def __init__(self, path: Path):
         self._path = path

@@ -16,7 +16,7 @@ from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
-from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, PERMUTATIONS, WIDTH
+from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
@@ -26,11 +26,10 @@ from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, SIGNATURES
 from baichuan_jax.data.flow.sentences import NAME as SENTENCES
 from baichuan_jax.data.flow.shard import Shards
-from baichuan_jax.data.rules.sentences import sentences
 
 NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
 REASONS = ("repeated", "low_quality")
-DROP = np.dtype([("document", "<i8"), ("position", "<u4"), ("characters", "<u4"), ("reason", "u1")])
+DROP = np.dtype([("document", "<i8"), ("start", "<u4"), ("characters", "<u4"), ("reason", "u1")])
 OCCURRENCE_BYTES = 120  # memory for each sentence of the partition at work, all temporary arrays counted
 
 
@@ -48,7 +47,7 @@ class Repeats:
                 gone, drops = self._search(directory)
             low = np.concatenate([self._part(LOW, shard)[:] for shard in range(self.work.shards)])
             drops = np.concatenate([drops, _drops(low, REASONS.index("low_quality"))])
-            order = np.lexsort((drops["position"], drops["document"]))
+            order = np.lexsort((drops["start"], drops["document"]))
             np.save(directory / f"{DROPS}.npy", drops[order])
             np.save(directory / f"{CONTAINED}.npy", gone)
 
@@ -73,7 +72,7 @@ class Repeats:
         )
         left = ~gone[documents]
         chosen = chosen[left]
-        drop = repeated(clusters[left], documents[left], chosen["position"], rank, self.cfg.dedup.sentence_documents)
+        drop = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
         return np.flatnonzero(gone), _drops(chosen[drop], REASONS.index("repeated"))
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +80,7 @@ class Repeats:
         first, several = np.zeros(len(found), bool), [np.empty(0, np.int64)]
         for at, rows in found.partitions(self.cfg.dedup.memory * 1_000_000 // OCCURRENCE_BYTES):
             keys = rows["key"]
-            best = first_occurrences(keys, rows["document"], rows["position"], rank)
+            best = first_occurrences(keys, rows["document"], rows["start"], rank)
             first[at[best]] = True
             _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
             several.append(at[counts[place] > 1])
@@ -100,17 +99,12 @@ class Repeats:
         chosen = np.flatnonzero(shared)
         rows = found.rows(chosen)
         path = scratch / "signatures.npy"
-        joined = np.lib.format.open_memmap(path, "w+", np.uint32, (len(chosen), PERMUTATIONS))
-        start = 0
-        for at, signatures in self._signed(found, shared):
-            joined[start : start + len(at)] = signatures
-            start += len(at)
-        del joined
-        order = np.lexsort((rows["position"], rank[rows["document"]]))
+        signatures = OnDisk.write(path, (part for _, part in self._signed(found, shared)), len(chosen))
+        order = np.lexsort((rows["start"], rank[rows["document"]]))
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         alike = ExactJaccard(_Texts(self.work.all(), rows), rows["characters"], WIDTH)
-        stays = find_duplicates(OnDisk(path), places, alike, self.cfg.dedup.sentences, BANDS, memory, scratch)
+        stays = find_duplicates(signatures, places, alike, self.cfg.dedup.sentences, BANDS, memory, scratch)
         path.unlink()
         goes = np.flatnonzero(stays != np.arange(len(stays)))
         return chosen[stays[goes]], chosen[goes]
@@ -175,13 +169,13 @@ class _Texts:
 
     def __call__(self, indices: np.ndarray) -> list[str]:
         rows = self.rows[indices]
-        cut = {document: sentences(self.shards.text(document)) for document in np.unique(rows["document"]).tolist()}
-        return [cut[row["document"]][row["position"]] for row in rows]
+        texts = {document: self.shards.text(document) for document in np.unique(rows["document"]).tolist()}
+        return [texts[document][start : start + size] for _, document, start, size in rows.tolist()]
 
 
 def _drops(rows: np.ndarray, reason: int) -> np.ndarray:
     drops = np.empty(len(rows), DROP)
-    for name in ("document", "position", "characters"):
+    for name in ("document", "start", "characters"):
         drops[name] = rows[name]
     drops["reason"] = reason
     return drops

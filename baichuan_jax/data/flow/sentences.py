@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, sentence_keys, sentence_signatures
+from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, occurrences
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import FATE
@@ -17,18 +17,20 @@ from baichuan_jax.data.flow.unite import MODEL
 from baichuan_jax.data.flow.unite import NAME as UNITE
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.quality.model import QualityModel
-from baichuan_jax.data.rules.sentences import sentences
+from baichuan_jax.data.rules.sentences import Sentences as Found
+from baichuan_jax.data.rules.sentences import cut
 
 NAME, OCCURRENCES, SIGNATURES, LOW = "sentences", "occurrences", "signatures", "low"
-BATCH_CHARACTERS, BATCH = 1 << 19, 512
+BATCH_CHARACTERS, BATCH = 1 << 17, 512
 
 
 @dataclass(frozen=True)
 class Sentences:
     """Task NUMBER saves of a shard, `document` being its number among those of all shards:
 
-    `occurrences` OCCURRENCE [sentences], those long enough to count; `signatures` uint32 [sentences, PERMUTATIONS] of
-    them; and `low` OCCURRENCE [sentences], those that the quality model scores below the cut, whose key is 0.
+    `occurrences` OCCURRENCE [sentences], those long enough to count, and `signatures` uint32 [sentences, PERMUTATIONS]
+    of them, none if repeats are not looked for; and `low` OCCURRENCE [sentences], those that the quality model scores
+    below the cut, whose key is 0.
     """
 
     cfg: CorpusConfig
@@ -44,29 +46,34 @@ class Sentences:
             LOW: [np.empty(0, OCCURRENCE)],
         }
         for batch, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
-            languages, cut = shard.languages(batch), [sentences(text) for text in texts]
-            low = self._low(model, cut, languages)
-            found = sentence_keys(cut, languages)
-            found = found[~np.isin(_places(found), _places(low))]
+            languages, found = shard.languages(batch), cut(texts)
+            low = self._low(model, texts, found, languages)
+            new = {LOW: low}
             if self.cfg.dedup.sentences:
-                parts[SIGNATURES].append(sentence_signatures([cut[d][p] for d, p in found[["document", "position"]]]))
-            for name, array in ((OCCURRENCES, found), (LOW, low)):
+                counted, signatures = occurrences(found, languages)
+                left = ~np.isin(_places(counted), _places(low))
+                new[OCCURRENCES] = counted[left]
+                parts[SIGNATURES].append(signatures[left])
+            for name, array in new.items():
                 array["document"] = (batch + part.start)[array["document"]]
                 parts[name].append(array)
         with task_directory(self.work.phase(NAME), number) as directory:
             for name, arrays in parts.items():
                 np.save(directory / f"{name}.npy", np.concatenate(arrays))
 
-    def _low(self, model: QualityModel, cut: list[list[str]], languages: list[Language]) -> np.ndarray:
+    def _low(self, model: QualityModel, texts: list[str], found: Found, languages: list[Language]) -> np.ndarray:
         """Returns the sentences that are scored below the cut, OCCURRENCE [sentences]; `document` is an index."""
         if not self.cfg.quality.sentence_cut:
             return np.empty(0, OCCURRENCE)
-        flat = [(d, p, sentence) for d, parts in enumerate(cut) for p, sentence in enumerate(parts)]
-        scores = model.score([sentence for *_, sentence in flat], [languages[d] for d, *_ in flat])
-        low = np.flatnonzero((scores >= 0) & (scores < self.cfg.quality.sentence_cut))
-        return np.array([(0, flat[at][0], flat[at][1], len(flat[at][2])) for at in low], OCCURRENCE)
+        rows = np.zeros(len(found.texts), OCCURRENCE)
+        rows["document"] = found.texts
+        rows["start"] = found.starts - found.first[found.texts]
+        rows["characters"] = found.ends - found.starts
+        pieces = [texts[d][start : start + size] for _, d, start, size in rows.tolist()]
+        scores = model.score(pieces, [languages[d] for d in found.texts])
+        return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut)]
 
 
-def _places(found: np.ndarray) -> np.ndarray:
-    """Returns document and position in one number, uint64 [sentences]."""
-    return found["document"].astype(np.uint64) << np.uint64(32) | found["position"]
+def _places(rows: np.ndarray) -> np.ndarray:
+    """Returns document and start in one number, uint64 [sentences]."""
+    return rows["document"].astype(np.uint64) << np.uint64(32) | rows["start"]

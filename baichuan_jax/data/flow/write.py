@@ -21,7 +21,6 @@ from baichuan_jax.data.flow.repeats import DROPS, REASONS
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
-from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.split import SPLITS
 
 NAME, COUNTS = "write", "counts.json"
@@ -44,15 +43,17 @@ class Write:
         funnel, splits, languages = _removed(shard, fates), {split: Count() for split in SPLITS}, Counter()
         with task_directory(self.work.phase(NAME), number) as directory, ExitStack() as stack:
             writers = {split: stack.enter_context(SplitWriter(directory, split)) for split in SPLITS}
-            for row in np.flatnonzero(fates < len(SPLITS)):
+            rows = np.flatnonzero(fates < len(SPLITS))
+            # Of all documents at once: for one, a search would copy the column first.
+            bounds = np.searchsorted(drops["document"], here.start + np.stack([rows, rows + 1])).tolist()
+            columns = (fates[rows].tolist(), shard.rows["key"][rows].tolist(), scores[rows].tolist())
+            for row, language, first, last, fate, key, score in zip(rows, shard.languages(rows), *bounds, *columns):
                 text, source = shard.text(row), shard.source(row)
-                at = slice(*np.searchsorted(drops["document"], [here.start + row, here.start + row + 1]))
-                if at.start < at.stop:
-                    text = _without(text, drops[at], source, funnel)
-                split, language = SPLITS[fates[row]], shard.languages(np.array([row]))[0]
-                key = f"{shard.rows['key'][row]:016x}"
-                document = {"text": text, "id": key, "source": source, "language": language}
-                writers[split].write({**document, "score": float(scores[row])})
+                if first < last:
+                    text = _without(text, drops[first:last], source, funnel)
+                split = SPLITS[fate]
+                document = {"text": text, "id": f"{key:016x}", "source": source, "language": language}
+                writers[split].write({**document, "score": score})
                 size = len(text.encode())
                 splits[split].add(size)
                 funnel.kept.add(size)
@@ -85,11 +86,9 @@ def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
 
 def _without(text: str, drops: np.ndarray, source: str, funnel: Funnel) -> str:
     """Returns a text without some of its sentences."""
-    reasons = dict(zip(drops["position"].tolist(), drops["reason"].tolist()))
-    kept = []
-    for position, sentence in enumerate(sentences(text)):
-        if position in reasons:
-            funnel.prune(REASONS[reasons[position]], sentence, source)
-        else:
-            kept.append(sentence)
-    return "".join(kept).strip("\n")
+    kept, end = [], 0
+    for start, size, reason in drops[["start", "characters", "reason"]].tolist():
+        funnel.prune(REASONS[reason], text[start : start + size], source)
+        kept.append(text[end:start])
+        end = start + size
+    return "".join([*kept, text[end:]]).strip("\n")

@@ -1,8 +1,8 @@
 """Patterns of lines that belong to a web page and not to its text, in Chinese and in English.
 
 LINES describe whole lines, without the spaces around them. PARTS describe lines, or their ends; what is before the end
-stays. English patterns ignore case. HINT is what a text is searched for, at the speed of a few rare characters: it
-finds a line that begins as one of LINES does, and something that each of PARTS has.
+stays. English patterns ignore case. A line is looked at if it begins as one of LINES does, or holds something that each
+of PARTS has; where that may be, `hints` finds out for many texts at once.
 
 C4 drops every line without a full stop. That takes headings, lists, verses and code with it, and all Chinese text that
 ends in "。", so no line goes here for what it lacks: only for what it says, or for a sentence that a link cuts short.
@@ -95,25 +95,28 @@ PARTS: dict[str, str] = {
     rf"|\[(?:详细|更多|全文)\]|(?:阅读|查看|展开)全文)\s*{_CLOSE}$",
 }
 
-# The beginnings of LINES: most other lines end the search here.
-_BEGINNINGS = (
-    "首页|主页|新闻|体育|财经|娱乐|关于我|联系我|网站地|登录|注册|帮助中|隐私政|[您你]|现在|当前|所在|返回|回到|上一|下一|设为首|加入收"
-    "|收藏本|【打|【关|请|点击|查看|阅读|显示|加载|浏览|展开|相关|推荐|热门|猜你|为您推|更多精|版权|未经|分享|微信|手机|扫一|扫码|长按"
-    "|欢迎|敬请|关注|添加|搜索|先登|忘记密|还没有|文明上|我要|发表|网友|最新|[!！?？。.…~～·©(]|[A-Z]{2}|[Hh](?:ome|elp)|[Aa](?:bou|dve|lre)"
-    "|[Cc](?:ont|lic|omm|opy)|[Nn](?:ews|ewe|o c)|[Bb](?:log|ack)|[Ll](?:og|oad|ear|eav|ike|ink)"
-    "|[Ss](?:ign|ite|kip|how|pon|tor|cro|har|ubs)|[Rr](?:egi|etu|ead|ela|edd)|[Pp](?:riv|rev|ost|in)"
-    "|[Tt](?:erm|wee|wit|umb|ele)|[Ff](?:aq|ile|org|oll|ace)|[Yy]ou|[Jj]ump|[Oo]lder|[Vv]iew|[Ww]hats|[Ii]nsta|[Gg]oogle"
-    "|[Ee]-?mail|[Dd]on[’']"
-)
+# The beginnings of LINES, in lower case: most other lines are not looked at.
+BEGINNINGS = (
+    "首页 主页 新闻 体育 财经 娱乐 关于我 联系我 网站地 登录 注册 帮助中 隐私政 您 你 现在 当前 所在 返回 回到 "
+    "上一 下一 设为首 加入收 收藏本 【打 【关 请 点击 查看 阅读 显示 加载 浏览 展开 相关 推荐 热门 猜你 为您推 "
+    "更多精 版权 未经 分享 微信 手机 扫一 扫码 长按 欢迎 敬请 关注 添加 搜索 先登 忘记密 还没有 文明上 我要 发表 "
+    "网友 最新 © (c) home help abou adve alre cont clic comm copy news newe blog back log load lear leav like "
+    "link sign site skip show spon stor scro shar subs regi retu read rela redd priv prev post pin term twee "
+    "twit tumb tele faq file forg foll face you jump olde view what inst goog emai e-ma don' don’"
+).split()
+BEGINNINGS += ["no c", *(4 * mark for mark in "!！?？。.…~～·")]
 _ANY_LINE = "|".join(f"(?P<{reason}>{'|'.join(patterns)})" for reason, patterns in LINES.items())
-LINE = re.compile(_ANY_LINE)
+LINE = re.compile(rf"(?:{_ANY_LINE})(?=\n|\Z)")
 _CUT = r"\]?[ \t]*(?i:\[?read more|\[?continue reading|\[详细|\[更多|\[全文|阅读全|查看全|展开全)"
-# Each alternative begins with a rare character, from which the rest is looked at backwards: so the search passes over
-# all other characters at 500 MB/s.
-HINT = re.compile(
-    rf"\n[ \t]*(?={_BEGINNINGS})(?:{_ANY_LINE})(?=\n)"
-    r"|责任编辑|责编|辑[ \t]*[:：|｜]|辑[ \t]\w{2,4}[ \t]+校对|P[备证]|网安备"
+# Something that each of PARTS has. Each alternative begins with a rare character, from which the rest is looked at
+# backwards.
+CLUE = re.compile(
+    r"责任编辑|责编|辑[ \t]*[:：|｜]|辑[ \t]\w{2,4}[ \t]+校对|P[备证]|网安备"
     r"|v(?<=hts [rR]eserv)ed|V(?<=HTS RESERV)ED|k(?<=[cC]ook)ie|K(?<=COOK)IE"
     r"|j(?i:avascript)|J(?i:avascript)|v(?<=riv)acy [pP]olicy|T(?:erms of [uUsS])|k(?<=lick) here|K(?<=LICK) HERE"
     rf"|击(?<=点击)(?:这里|此处)|\.\.\.{_CUT}|…{_CUT}"
 )
+# What CLUE begins with: those rare characters, and the first few characters of what it matches, in lower case.
+RARE = "责辑P网vVkKjJT击.…"
+CLUES = "责任编辑 责编 辑: 辑： 辑| 辑｜ p备 p证 网安备 ved kie java vacy term 击这里 击此处 ... …".split()
+CLUES += ["辑 ", "辑\t", "k he"]

@@ -83,7 +83,7 @@ def _by_text(facts: Facts, limits: Limits) -> str | None:
         return "placeholder"  # text without meaning that fills the pages of unfinished sites
     if _mojibake(facts) > limits.max_broken_share * facts.visible:
         return "broken_text"  # bytes that were decoded with the wrong table at some time in the past
-    if facts.layout[LINES] > 1 and _repeated_lines(text) > limits.max_repeated_share * facts.visible:
+    if facts.layout[LINES] > 1 and _repeats_lines(text, limits.max_repeated_share * facts.visible):
         return "repeated_lines"
     if repeated_share(text, facts.language) > limits.max_repeated_runs:
         return "repetitive"
@@ -98,10 +98,11 @@ def _mojibake(facts: Facts) -> int:
     return len(MOJIBAKE.findall(text)) if wrong_han or wrong_latin else 0
 
 
-def _repeated_lines(text: str) -> int:
-    """Returns the number of characters in lines that stand in the text already."""
+def _repeats_lines(text: str, most: float) -> bool:
+    """Returns whether lines that stand in the text already have more than so many characters, without indentation."""
     lines = text.split("\n")
     distinct = set(lines)
-    if len(distinct) == len(lines):
-        return 0
-    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in distinct)
+    # Few texts come near the limit even with indentation, which costs less to count.
+    if len(text) - len(lines) + 1 - sum(map(len, distinct)) <= most:
+        return False
+    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in distinct) > most

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.data.characters import HAN, KANA, KINDS, LATIN, LETTER, NEWLINE, SPACE, STOP, kinds, points
+from baichuan_jax.data.characters import (
+    HAN,
+    KANA,
+    KINDS,
+    LATIN,
+    LETTER,
+    NEWLINE,
+    SPACE,
+    STOP,
+    TABLE,
+    batches,
+    kinds,
+    points,
+)
 from baichuan_jax.data.language import Language, identify
+from baichuan_jax.data.rules.boilerplate import RARE
+from baichuan_jax.data.rules.hints import beginnings, clues
 
-BATCH = 1 << 16  # characters looked at together: what is made of them stays in the processor's cache
+IS_RARE = 16  # more than any kind
 SHORT = 20  # characters in a loose line, at most
 BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
 # Columns of `Facts.layout`: words; then lines that are not blank: all, those that begin with a bullet, those that end
@@ -23,7 +39,8 @@ class Facts(NamedTuple):
     """A normalised text and what the rules share.
 
     letters, visible: characters that are letters; that are no white space, 1 at least.
-    kinds: characters of each kind (`characters`). layout: words and lines, see above.
+    kinds: characters of each kind (`characters`). layout: words and lines, see above. beginnings, clues: the places in
+    the text that `prune` looks at (`hints`).
     """
 
     text: str
@@ -32,6 +49,8 @@ class Facts(NamedTuple):
     visible: int
     kinds: list[int]
     layout: list[int]
+    beginnings: list[int]
+    clues: list[int]
 
 
 def facts(text: str) -> Facts:
@@ -41,31 +60,33 @@ def facts(text: str) -> Facts:
 
 def facts_batch(texts: Sequence[str]) -> list[Facts]:
     """Returns the facts of normalised texts; a few hundred short texts at once are several times faster than one."""
-    return [facts for batch in _batches(texts) for facts in _facts(batch)]
-
-
-def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    start = size = 0
-    for number, text in enumerate(texts):
-        if size and size + len(text) > BATCH:
-            yield texts[start:number]
-            start, size = number, 0
-        size += len(text) + 1
-    if texts:
-        yield texts[start:]
+    return [facts for batch in batches(texts) for facts in _facts(batch)]
 
 
 def _facts(texts: Sequence[str]) -> Iterator[Facts]:
     characters = points(texts)
-    of_kind = kinds(characters)
+    codes = _codes().take(characters, mode="clip")
+    of_kind, rare = codes & (IS_RARE - 1), np.flatnonzero(codes >= IS_RARE)
     lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
     ends = np.cumsum(lengths)
+    starts = ends - lengths
     counts = _count_kinds(of_kind, lengths)
     letters = counts[:, [HAN, KANA, LATIN, LETTER]].sum(axis=1).tolist()
     visible = np.maximum(lengths - 1 - counts[:, SPACE] - counts[:, NEWLINE], 1).tolist()
-    layout = _layout(characters, of_kind, ends - lengths).tolist()
-    for text, count, *rest in zip(texts, counts.tolist(), letters, visible, layout):
-        yield Facts(text, identify(text, count), *rest[:2], count, rest[2])
+    lines = _lines(of_kind)
+    layout = _layout(characters, of_kind, lines, np.searchsorted(lines.ends, starts)).tolist()
+    hints = (
+        _shared_out(found(characters, places), starts) for found, places in ((beginnings, lines.starts), (clues, rare))
+    )
+    for text, letter, seen, count, *rest in zip(texts, letters, visible, counts.tolist(), layout, *hints):
+        yield Facts(text, identify(text, count), letter, seen, count, *rest)
+
+
+def _shared_out(places: np.ndarray, starts: np.ndarray) -> list[list[int]]:
+    """Returns the places in each text, of places among the characters of all."""
+    bounds = np.searchsorted(places, starts)
+    within = (places - np.repeat(starts, np.diff(bounds, append=len(places)))).tolist()
+    return [within[start:end] for start, end in pairwise([*bounds.tolist(), len(within)])]
 
 
 def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -80,30 +101,48 @@ def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _layout(characters: np.ndarray, of_kind: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Returns the columns of `Facts.layout`, int64 [texts, columns], of the texts that start there."""
-    line_ends = np.flatnonzero(of_kind == NEWLINE)
-    firsts = np.append(0, line_ends[:-1] + 1)
-    indented = np.flatnonzero(of_kind[firsts] == SPACE)
-    while indented.size:
-        firsts[indented] += 1
-        indented = indented[of_kind[firsts[indented]] == SPACE]
-    lasts = line_ends - 1
+class _Lines(NamedTuple):
+    """Lines of all texts. ends, starts: int64 [lines], where each ends, and begins after its spaces (a blank one at its
+    end). words: int64 [lines + 1], how many begin before each line, and in all."""
+
+    ends: np.ndarray
+    starts: np.ndarray
+    words: np.ndarray
+
+
+def _lines(of_kind: np.ndarray) -> _Lines:
+    ends = of_kind == NEWLINE
+    visible = ~(ends | (of_kind == SPACE))
+    visible[1:] &= ~visible[:-1]
+    marks = np.flatnonzero(ends | visible)  # the ends of lines, and the beginnings of words
+    of_ends = np.flatnonzero(ends[marks])
+    firsts = np.append(0, of_ends + 1)
+    return _Lines(marks[of_ends], marks[firsts[:-1]], firsts - np.arange(len(firsts)))
+
+
+def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
+    """Returns the columns of `Facts.layout`, int64 [texts, columns]. firsts: int64 [texts], the first line of each."""
+    lasts = lines.ends - 1
     final = characters[lasts]
     spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
     ellipsis = (final == ord("…")) | spelt & ((final == ord(".")) | (final == ord("。")))
     for _ in range(2):
         lasts -= _among(CLOSING).take(characters[lasts], mode="clip")
-    sizes = line_ends - firsts
+    sizes = lines.ends - lines.starts
     full = sizes > 0
     loose = (sizes <= SHORT) & (of_kind[lasts] != STOP)
-    flags = [full, _among(BULLETS).take(characters[firsts], mode="clip"), ellipsis, loose]
-    first_lines = np.searchsorted(line_ends, starts)  # each text ends with a line end, so each has a line
-    columns = [np.add.reduceat(flag & full, first_lines, dtype=np.int64) for flag in flags]
-    visible = (of_kind != SPACE) & (of_kind != NEWLINE)
-    visible[1:] &= ~visible[:-1]
-    words = np.add.reduceat(visible, starts, dtype=np.int64)
-    return np.stack([words, *columns, np.maximum.reduceat(sizes, first_lines)], axis=1)
+    flags = [full, _among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
+    columns = [np.add.reduceat(flag & full, firsts, dtype=np.int64) for flag in flags]
+    words = np.diff(lines.words[np.append(firsts, -1)])
+    return np.stack([words, *columns, np.maximum.reduceat(sizes, firsts)], axis=1)
+
+
+@cache
+def _codes() -> np.ndarray:
+    """Returns the kind of each character, with IS_RARE added to those of RARE, uint8."""
+    codes = kinds(np.arange(TABLE))
+    codes[[ord(character) for character in RARE]] |= IS_RARE
+    return codes
 
 
 @cache

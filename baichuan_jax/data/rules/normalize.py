@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
-
-import numpy as np
 
 from baichuan_jax.data.rules.entities import has_leftovers, unescape
 
@@ -34,10 +31,10 @@ def _table() -> dict[int, str]:
 
 TABLE = _table()
 CHANGED = re.compile(f"[{''.join(re.escape(chr(point)) for point in TABLE)}]+")
-CONTROLS = bytes(point for point in TABLE if point < 0x80)
-LONG = 300  # characters from which a table for all of them at once is faster than the pattern
-DROPPED, SEVERAL = 0xFFFF_FFFF, 0xFFFF_FFFE  # in the table: no character; more than one
-NUMBER_MARK = re.compile("[．：](?<=[0-9].)(?=[0-9])")  # 1．29 and 20：00
+# Of ASCII: what becomes a line end, and what is dropped.
+ASCII = bytes(ord(TABLE.get(point) or chr(point)) for point in range(0x80)) + bytes(0x80)
+CONTROLS = bytes(point for point in range(0x80) if TABLE.get(point) == "")
+NUMBER_MARKS = {mark: re.compile(f"{mark}(?<=[0-9].)(?=[0-9])") for mark in "．："}  # 1．29 and 20：00
 BLANK_LINES = re.compile("\n{4,}")
 
 
@@ -55,8 +52,9 @@ def normalize(text: str) -> str:
     # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "．" in text or "：" in text:
-        text = NUMBER_MARK.sub(lambda mark: chr(ord(mark[0]) - 0xFEE0), text)
+    for mark, in_number in NUMBER_MARKS.items():
+        if mark in text:
+            text = in_number.sub(chr(ord(mark) - 0xFEE0), text)
     if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     if "\n\n\n\n" in text:
@@ -67,34 +65,6 @@ def normalize(text: str) -> str:
 def _characters(text: str) -> str:
     if text.isascii():
         raw = text.encode()
-        clean = raw.translate(None, CONTROLS)
-        return text if len(clean) == len(raw) else CHANGED.sub(_replace, text)
-    return unicodedata.normalize("NFC", _replace_all(text) if len(text) >= LONG else CHANGED.sub(_replace, text))
-
-
-def _replace(match: re.Match[str]) -> str:
-    return match[0].translate(TABLE)
-
-
-def _replace_all(text: str) -> str:
-    before = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    replacements, changes = _replacements()
-    places = np.flatnonzero(changes.take(before, mode="clip"))
-    if not places.size:
-        return text
-    new = replacements[before[places]]
-    if (new == SEVERAL).any():
-        return CHANGED.sub(_replace, text)
-    after = before.copy()
-    after[places] = new
-    return after[after != DROPPED].tobytes().decode("utf-32-le")
-
-
-@cache
-def _replacements() -> tuple[np.ndarray, np.ndarray]:
-    """Returns TABLE as an array, uint32 [0x10000], and which characters it changes, bool [0x10000]."""
-    same = np.arange(0x10000, dtype=np.uint32)
-    array = same.copy()
-    for point, new in TABLE.items():
-        array[point] = ord(new) if len(new) == 1 else SEVERAL if new else DROPPED
-    return array, array != same
+        clean = raw.translate(ASCII, CONTROLS)
+        return text if clean == raw else clean.decode()
+    return unicodedata.normalize("NFC", CHANGED.sub(lambda match: match[0].translate(TABLE), text))

@@ -4,36 +4,41 @@ from __future__ import annotations
 
 import re
 
-from baichuan_jax.data.language import Language
-from baichuan_jax.data.rules.boilerplate import HINT, LINE, PARTS
+from baichuan_jax.data.rules.boilerplate import CLUE, LINE, PARTS
+from baichuan_jax.data.rules.facts import Facts
 
 LONGEST = 400  # characters in a line that is looked at: no notice is longer
 PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
 BLANK_LINES = re.compile("\n{4,}")
 
 
-def prune(text: str, language: Language) -> tuple[str, dict[str, list[str]]]:
-    """Returns (what is left of a normalised text, the lines and ends of lines that went, by reason).
+def prune(facts: Facts) -> tuple[str, dict[str, list[str]]]:
+    """Returns (what is left of a text, the lines and ends of lines that went, by reason).
 
     The same object if nothing goes, as nothing of code does. What is left is normalised, and has nothing to prune.
     """
-    framed, end = f"\n{text}\n", 0  # so that each line stands between two line ends
-    if language == "code" or not HINT.search(framed):
+    text = facts.text
+    if facts.language == "code":
         return text, {}
+    hints = [place for place in facts.beginnings if LINE.match(text, place)]
+    hints += [place for place in facts.clues if CLUE.match(text, place)]
+    if not hints:
+        return text, {}
+    end = 0
     kept: list[str] = []
     pruned: dict[str, list[str]] = {}
-    for hint in HINT.finditer(framed):
-        start = framed.rfind("\n", 0, hint.start() + 1) + 1
-        if start < end:
+    for hint in sorted(hints):
+        start = text.rfind("\n", 0, hint) + 1
+        if hint < end:
             continue  # a second hint in the same line
-        kept.append(framed[end:start])
-        end = framed.index("\n", start)
-        left = _prune_line(framed[start:end], pruned)
+        kept.append(text[end:start])
+        end = text.find("\n", start) % (len(text) + 1)  # -1 is the end
+        left = _prune_line(text[start:end], pruned)
         kept.append(left)
         end += not left  # a line that is gone takes its line end with it
     if not pruned:
         return text, {}
-    return BLANK_LINES.sub("\n\n\n", "".join([*kept, framed[end:]])).strip("\n"), pruned
+    return BLANK_LINES.sub("\n\n\n", "".join([*kept, text[end:]])).strip("\n"), pruned
 
 
 def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:

@@ -20,7 +20,8 @@ PLACES, BEFORE = 10, 4000  # places tried; characters before one
 GOLDEN = 0.618034  # successive multiples of it, modulo 1, are spread evenly and have no period that a text might have
 SHORT = 320  # characters; a shorter text that repeats itself ends so
 SUSPICIOUS = 3  # one place in so many repeats
-BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so invertible
+BASE = np.array([0x9E3779B97F4A7C15], np.uint64)  # odd, so invertible; an array, whose powers may overflow
+PLACE_BITS, PLACE = np.uint64(14), np.uint64(SAMPLE - 1)  # of a place in the sample
 
 
 def repeated_share(text: str, language: Language) -> float:
@@ -42,18 +43,22 @@ def _is_suspicious(text: str, width: int) -> bool:
     for place in range(1, PLACES + 1):
         at = int(place * GOLDEN % 1 * (len(text) - width))
         hits += text.find(text[at : at + width], max(0, at - BEFORE), at + width - 1) >= 0
-    return SUSPICIOUS * hits > PLACES
+        if SUSPICIOUS * (hits + PLACES - place) <= PLACES:
+            return False  # whatever the places left show
+    return True
 
 
 def _share(text: str, width: int) -> float:
     """Returns the share of characters in runs of `width` that stood before; a short text halves it."""
     text = " ".join(text.split())  # drawings of many spaces are no repetition
     hashes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
-    characters, size = len(hashes), 1
+    characters, size, power = len(hashes), 1, BASE
     while size < width and len(hashes) > 3 * size:
-        hashes = mix(hashes[:-size] * BASE + hashes[size:], size)  # of runs twice as long
-        size *= 2
-    order = np.argsort(hashes, kind="stable")
-    again = order[1:][hashes[order[1:]] == hashes[order[:-1]]]
+        hashes = hashes[:-size] * power + hashes[size:]  # of runs twice as long
+        size, power = 2 * size, power * power
+    hashes = mix(hashes, size)
+    # Hash and place in one number: so the fastest sort, which need not be stable, keeps the order of the places.
+    ordered = np.sort(hashes << PLACE_BITS | np.arange(len(hashes), dtype=np.uint64))
+    again = (ordered[1:] & PLACE)[ordered[1:] ^ ordered[:-1] <= PLACE].astype(np.int64)
     changes = np.bincount(again, minlength=characters + 1) - np.bincount(again + size, minlength=characters + 1)
     return np.count_nonzero(np.cumsum(changes)) / max(characters, 1)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup import shingles
 from baichuan_jax.data.dedup.jaccard import ExactJaccard, jaccard
+from baichuan_jax.data.dedup.minhash import signatures
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
-from baichuan_jax.data.dedup.sentences import BANDS, MIN_TOKENS, WIDTH, sentence_keys, sentence_signatures
-from baichuan_jax.data.rules.sentences import sentences
+from baichuan_jax.data.dedup.sentences import BANDS, MIN_TOKENS, PERMUTATIONS, WIDTH, occurrences
+from baichuan_jax.data.rules.sentences import cut, sentences
 from baichuan_jax.data.sources.demo import read_demo
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高。"
@@ -22,16 +23,18 @@ TEXTS = st.lists(st.text("甲乙丙丁 ab，。\n", max_size=60), max_size=6)
 
 
 def keys(texts, languages):
-    return sentence_keys([sentences(text) for text in texts], languages)
+    return occurrences(cut(texts), languages)[0]
+
+
+def texts_of(texts, found):
+    return [texts[d][start : start + size] for _, d, start, size in found.tolist()]
 
 
 def test_where_they_stand():
     texts = [f"谢谢。{ZH}谢谢。\n{ZH}", "", f"Thank you. {EN}{EN.upper()}", ZH + EN]
     found = keys(texts, ["zh", "zh", "en", "code"])
     assert found["document"].tolist() == [0, 0, 2, 2]
-    assert found["position"].tolist() == [1, 3, 1, 2]
-    assert [sentences(texts[row["document"]])[row["position"]].strip() for row in found[:3]] == [ZH, ZH, EN.strip()]
-    assert found["characters"].tolist() == [len(ZH), len(ZH), len(EN), len(EN)]
+    assert texts_of(texts, found) == [ZH, ZH, EN, EN.upper()]
     assert found["key"][0] == found["key"][1] != found["key"][2] == found["key"][3]
     assert len(keys([], [])) == 0
 
@@ -42,15 +45,23 @@ def test_keys_are_equal_where_the_tokens_are(texts, rng):
     languages = [rng.choice(["zh", "en", "other"]) for _ in texts]
     with_tokens = []
     for number, (text, language) in enumerate(zip(texts, languages)):
-        for position, sentence in enumerate(sentences(text)):
+        start = 0
+        for sentence in sentences(text):
             spread = "".join(f" {c} " if c in "甲乙丙丁" else " " if c in "，。\n" else c for c in sentence)
             if len(tokens := tuple(spread.split())) >= MIN_TOKENS[language]:
-                with_tokens.append((number, position, tokens, len(sentence)))
+                with_tokens.append((number, start, tokens, len(sentence)))
+            start += len(sentence)
     found = keys(texts, languages)
-    assert found[["document", "position", "characters"]].tolist() == [row[:2] + row[3:] for row in with_tokens]
+    assert found[["document", "start", "characters"]].tolist() == [row[:2] + row[3:] for row in with_tokens]
     known = {tokens: key for (_, _, tokens, _), key in zip(with_tokens, found["key"].tolist())}
     assert [known[tokens] for _, _, tokens, _ in with_tokens] == found["key"].tolist()
     assert len(set(known.values())) == len(known)
+
+
+def test_signatures_are_those_of_the_sentences_alone():
+    texts = [f"谢谢。{ZH}谢谢。\n{ZH}end", EN * 3 + ZH]
+    found, signed = occurrences(cut(texts), ["zh", "en"])
+    assert (signed == signatures(texts_of(texts, found), PERMUTATIONS, WIDTH)).all()
 
 
 def test_batches_do_not_show(monkeypatch):
@@ -84,7 +95,7 @@ def test_edited_copies_of_real_sentences():
     lengths = np.array([len(text) for text in texts])
     exact = ExactJaccard(lambda indices: [texts[index] for index in indices], lengths, WIDTH)
     with tempfile.TemporaryDirectory() as scratch:
-        stays = find_duplicates(sentence_signatures(texts), rank, exact, 0.8, BANDS, 1 << 24, Path(scratch))
+        stays = find_duplicates(signatures(texts, PERMUTATIONS, WIDTH), rank, exact, 0.8, BANDS, 1 << 24, Path(scratch))
     gone = np.flatnonzero(stays != np.arange(2 * half))
     near = np.flatnonzero(jaccard(originals, texts[half:], WIDTH) >= 0.85)
     both = np.isin(near, gone, invert=True) & np.isin(near + half, gone, invert=True)

@@ -15,28 +15,12 @@ from baichuan_jax.data.engine.outcome import Failure
 from baichuan_jax.data.engine.phase import Phase
 from tests.data.engine.jobs import Squares, processes, run, squares, times
 
-STUB = Path(__file__).parent / "slurm_stub"
 DRIVER = """
 import sys
 from pathlib import Path
 from tests.data.engine.jobs import run
 run(Path(sys.argv[1]), "slow", count=2, kind="slurm", partition=sys.argv[2], memory=1)
 """
-
-
-@pytest.fixture(params=["stub", pytest.param("real", marks=pytest.mark.slurm)])
-def partition(request, tmp_path, monkeypatch):
-    monkeypatch.setattr(slurm, "POLL", 0.1)
-    if request.param == "stub":
-        monkeypatch.setenv("PATH", f"{STUB}:{os.environ['PATH']}")
-        monkeypatch.setenv("SLURM_STUB", str(tmp_path / "stub"))
-        (tmp_path / "stub").mkdir()
-        return "some"
-    try:
-        answer = subprocess.run(["sinfo", "--noheader", "--format=%R"], capture_output=True, text=True, check=True)
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        pytest.skip("no Slurm answers here")
-    return answer.stdout.split()[0]
 
 
 def script(directory):

@@ -33,7 +33,7 @@ def write(path, texts):
     return str(path)
 
 
-def clean(directory, sources, data=None, select=None, dedup=None, quality=None, workers=1, progress=None):
+def clean(directory, sources, data=None, select=None, dedup=None, quality=None, runner=None, progress=None):
     """Runs the data step."""
     cfg = CorpusConfig(
         DataConfig(sources, **(data or {})),
@@ -41,7 +41,7 @@ def clean(directory, sources, data=None, select=None, dedup=None, quality=None, 
         quality=QualityConfig(**(quality or {})),
         select=SelectConfig(**{"validation_fraction": 0.2, **(select or {})}),
     )
-    return build(cfg, RunnerConfig(workers=workers), directory, progress)
+    return build(cfg, RunnerConfig(**(runner or {})), directory, progress)
 
 
 def texts(directory, domain, *splits):
@@ -127,7 +127,21 @@ def alone(corpus, tmp_path_factory):
 
 
 def test_any_number_of_workers_makes_the_same_bytes(corpus, alone, tmp_path):
-    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, workers=2)
+    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner={"workers": 2})
+    assert files(tmp_path) == files(alone)
+
+
+@pytest.mark.slow
+def test_slurm_makes_the_same_bytes(corpus, alone, tmp_path, partition):
+    runner = {"kind": "slurm", "partition": partition, "workers": 2, "memory": 1}
+    clean(tmp_path / "out", sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner=runner)
+    assert files(tmp_path / "out") == files(alone)
+
+
+@pytest.mark.ray
+def test_ray_makes_the_same_bytes(corpus, alone, tmp_path):
+    runner = {"kind": "ray", "workers": 2, "memory": 1}
+    clean(tmp_path, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY, runner=runner)
     assert files(tmp_path) == files(alone)
 
 
@@ -261,11 +275,26 @@ def test_replaced_bytes_are_counted(tmp_path):
     ],
 )
 def test_too_little_left(tmp_path, rows, message):
-    sources = {"ok": write(tmp_path / "ok.jsonl", GOOD), "zh": write(tmp_path / "a.jsonl", rows)}
+    sources = {"zh": write(tmp_path / "a.jsonl", rows), "none": write(tmp_path / "none.jsonl", ["不错"])}
     with pytest.raises(UserError, match=r"DataConfig.sources\['zh'\] = .*" + message):
         clean(tmp_path / "out", sources)
     assert not (tmp_path / "out" / "corpus").exists()
     assert not (tmp_path / "out" / "funnel.json").exists()
+
+
+def test_a_domain_of_which_too_little_is_left_goes_alone(tmp_path):
+    sources = {
+        "copy": write(tmp_path / "copy.jsonl", [ZH, "不错", text := GOOD[0] + "另外"]),
+        "ok": write(tmp_path / "ok.jsonl", [*GOOD, ZH + GOOD[1] + GOOD[2], text + GOOD[3]]),
+    }
+    result = clean(tmp_path / "out", sources)
+    assert domains(tmp_path / "out") == ["ok"]
+    assert result["domains"]["copy"]["documents"] == result["funnel"]["copy"]["kept"]["documents"] == 0
+    removed = {reason: entry["documents"] for reason, entry in result["funnel"]["copy"]["removed"].items()}
+    assert removed["too_short"] == 1
+    assert sum(removed.values()) == 3
+    assert result["domains"]["ok"]["train"]["documents"] > 40
+    json.dumps(result)
 
 
 def test_no_sources(tmp_path):

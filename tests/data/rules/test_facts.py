@@ -5,8 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baichuan_jax.data import characters
 from baichuan_jax.data.characters import count_kinds
-from baichuan_jax.data.rules import facts as facts_module
 from baichuan_jax.data.rules.facts import facts, facts_batch
 from baichuan_jax.data.rules.normalize import normalize
 
@@ -49,5 +49,5 @@ def test_batch(texts):
 def test_texts_longer_than_a_batch(monkeypatch):
     texts = ["中文 abc。\n" * length for length in range(20)]
     together = facts_batch(texts)
-    monkeypatch.setattr(facts_module, "BATCH", 50)
+    monkeypatch.setattr(characters, "BATCH", 50)
     assert facts_batch(texts) == together

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.rules.normalize import LONG, normalize
+from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.rules.normalize_many import normalize_many
 
 
 @pytest.mark.parametrize(
@@ -102,8 +103,23 @@ def test_ascii_lines_and_their_indentation_stay(line):
     assert normalize(f"x\n{line}\ny") == f"x\n{line}\ny"
 
 
-@settings(max_examples=300, deadline=None)
-@given(TEXTS)
-def test_long_texts_become_what_short_ones_become(text):
-    filler = "中" * LONG
-    assert normalize(f"{filler}中\n{text}\n中") == filler + normalize(f"中\n{text}\n中")
+@settings(max_examples=600, deadline=None)
+@given(st.lists(TEXTS, max_size=8))
+def test_many_texts_become_what_each_becomes(texts):
+    assert normalize_many(texts) == [normalize(text) for text in texts]
+
+
+COMMON = ["\n", "\n\n", " ", "\t", "\u3000", "\u200b", "\x0c", "：", "．", "１", "2", "&amp;", "a", "中", "，"]
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(COMMON), max_size=20).map("".join), max_size=8))
+def test_many_texts_without_anything_rare(texts):
+    assert normalize_many(texts) == [normalize(text) for text in texts]
+
+
+def test_every_character_among_many():
+    pairs = [f"a{chr(point)}\u0301 {chr(point)}b" for point in range(0x30000) if not 0xD800 <= point < 0xE000]
+    lone = [f"o{pair[1]}" for pair in pairs]
+    for texts in (pairs, lone):
+        assert normalize_many(texts) == [normalize(text) for text in texts]
