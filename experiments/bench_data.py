@@ -1,8 +1,8 @@
 """Speed of the data step: the rules, the whole flow, and MinHash beside datatrove and rensa.
 
 Command: make bench-data   (or: python -m experiments.bench_data [--corpora DIR ...] [--passages N])
-Cost: five minutes; almost all of it is datatrove's. Peers: pip install spacy jieba rensa 'xxhash<3.6' (datatrove's MinHash needs the last); without them only
-ours runs.
+Cost: five minutes; almost all of it is datatrove's. Peers: pip install spacy jieba rensa 'xxhash<3.6' (datatrove's
+MinHash needs the last); without them only ours runs.
 
 The texts are web reviews, news, speeches and whatever each DIR holds (NAME.zh.jsonl.gz, NAME.en.jsonl.gz). Rates are
 megabytes of UTF-8 in a second of processor time, so that one core is meant however many there are. MinHash is run on
