@@ -20,7 +20,10 @@ from tests.cli.small import run
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
 RUNS = [path for path in CONFIGS if path.parent.name == "runs"]
-EXPERIMENTS = find_experiments(ROOT / "experiments")
+SLOW = {"attention_variants", "position_extrapolation"}  # they share what ffn_variants runs through
+EXPERIMENTS = [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in find_experiments(ROOT / "experiments")
+]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 DEBUG = [
