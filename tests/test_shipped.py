@@ -22,7 +22,8 @@ CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
 RUNS = [path for path in CONFIGS if path.parent.name == "runs"]
 SLOW = {"attention_variants", "position_extrapolation"}  # they share what ffn_variants runs through
 EXPERIMENTS = [
-    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in find_experiments(ROOT / "experiments")
+    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+    for name in find_experiments(ROOT / "experiments")
 ]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
