@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from baichuan_jax.lab.difference import Pieces, difference
+from baichuan_jax.lab.funnel import ordered
+from baichuan_jax.lab.numbers import percent
 
 CHARACTERS, AROUND = 300, 60  # shown of a document; beside each difference of near-duplicates
 BARS = " ▁▂▃▄▅▆▇█"
@@ -26,7 +28,7 @@ def show_domain(console: Console, name: str, result: dict, kept: Sequence[dict],
     if scores := _bars(result["domains"][name]["scores"]):
         console.print(f"scores of documents kept: 0 [{scores}] 1\n", markup=False)
     for part, unit in (("removed", "documents"), ("pruned", "sentences")):
-        for reason, entry in _ordered(counts[part]):
+        for reason, entry in ordered(counts[part]):
             if entry["samples"]:
                 console.print(Text(f"{reason}: {entry['documents']:,} {unit}, for example", "bold"))
             for sample in entry["samples"]:
@@ -47,19 +49,15 @@ def _funnel(name: str, counts: dict) -> Table:
     table = Table(name, "documents", "share", "bytes", "share", box=box.SIMPLE_HEAD)
     for column in table.columns[1:]:
         column.justify = "right"
-    for reason, entry in [("read", read), *_ordered(counts["removed"]), ("kept", kept)]:
-        shares = {key: f"{entry[key] / read[key]:.2%}" for key in ("documents", "bytes")}
+    for reason, entry in [("read", read), *ordered(counts["removed"]), ("kept", kept)]:
+        shares = {key: percent(entry[key], read[key]) for key in ("documents", "bytes")}
         size = [text for key, share in shares.items() for text in (f"{entry[key]:,}", share)]
         table.add_row(reason, *size, style="bold" if reason in ("read", "kept") else None)
     if counts["pruned"]:
         table.add_section()
-    for reason, entry in _ordered(counts["pruned"]):
+    for reason, entry in ordered(counts["pruned"]):
         table.add_row(f"{reason} (sentences)", f"{entry['documents']:,}", "", f"{entry['bytes']:,}", "")
     return table
-
-
-def _ordered(entries: dict[str, dict]) -> list[tuple[str, dict]]:
-    return sorted(entries.items(), key=lambda item: -item[1]["documents"])
 
 
 def _bars(histogram: Sequence[int]) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from baichuan_jax.lab.numbers import percent
+
 console = Console(highlight=False)
 
 
@@ -65,7 +67,7 @@ def _data_table(result: dict) -> Table:
             domain,
             f"{funnel['read']['documents']:,}",
             f"{funnel['kept']['documents']:,}",
-            f"{funnel['kept']['bytes'] / max(1, funnel['read']['bytes']):.0%}",
+            percent(funnel["kept"]["bytes"], funnel["read"]["bytes"], 0),
             ", ".join(f"{reason} {count['documents']:,}" for reason, count in reasons),
         )
     return table

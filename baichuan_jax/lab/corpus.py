@@ -60,7 +60,8 @@ def _fates(counts: dict, drawn: list[str]) -> dict[str, float]:
     sizes = {"kept": counts["kept"]["bytes"]}
     sizes |= {reason: counts["removed"].get(reason, NOTHING)["bytes"] for reason in drawn}
     sizes["other"] = max(0, counts["read"]["bytes"] - sum(sizes.values()))  # normalisation can lengthen a text as well
-    return {fate: 100 * size / sum(sizes.values()) for fate, size in sizes.items()}
+    whole = max(1, sum(sizes.values()))  # of a file that could not be opened there is nothing
+    return {fate: 100 * size / whole for fate, size in sizes.items()}
 
 
 def tokenizer(run: Run, canvas: Canvas) -> list[Html]:

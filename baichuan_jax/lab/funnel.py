@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from baichuan_jax.lab.markup import Html, details, prose, table, tag
-from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab.numbers import percent, short
 
 
 def kept(result: dict) -> Html:
@@ -16,7 +16,7 @@ def kept(result: dict) -> Html:
 
 def share_kept(counts: dict) -> str:
     """Returns the share of the bytes of a domain that was kept."""
-    return f"{counts['kept']['bytes'] / counts['read']['bytes']:.1%}"
+    return percent(counts["kept"]["bytes"], counts["read"]["bytes"], 1)
 
 
 def _kept(counts: dict) -> tuple[str, ...]:

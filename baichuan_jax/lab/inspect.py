@@ -9,7 +9,7 @@ from baichuan_jax.core.files import write_text
 from baichuan_jax.lab import funnel
 from baichuan_jax.lab.difference import Pieces, difference
 from baichuan_jax.lab.markup import Html, details, escape, join, table, tag
-from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab.numbers import percent, short
 from baichuan_jax.lab.page import page
 
 CHARACTERS = 2000  # shown of a document
@@ -57,9 +57,9 @@ def _funnel(domain: str, counts: dict) -> Html:
         [
             reason,
             f"{entry['documents']:,}",
-            f"{entry['documents'] / counts['read']['documents']:.2%}",
+            percent(entry["documents"], counts["read"]["documents"]),
             short(entry["bytes"], "B"),
-            f"{entry['bytes'] / counts['read']['bytes']:.2%}",
+            percent(entry["bytes"], counts["read"]["bytes"]),
         ]
         for reason, entry in entries
     ]

@@ -20,6 +20,11 @@ def _three_digits(value: float) -> str:
     return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
+def percent(part: float, whole: float, digits: int = 2) -> str:
+    """Returns a share: 12.34%; of nothing it is 0."""
+    return f"{part / whole if whole else 0:.{digits}%}"
+
+
 def duration(seconds: float) -> str:
     """Returns a time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s."""
     if seconds < 59.95:

@@ -150,3 +150,16 @@ def test_a_workdir_in_which_another_process_is_at_work(capsys, config, tmp_path)
 def test_a_prompt_before_training(capsys, config, tmp_path):
     assert "has not finished" in mistake(capsys, "generate", config, "--prompt", "a")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_domain_of_which_nothing_could_be_read_is_left_out_and_told_of(capsys, config, tmp_path):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / "a.jsonl").symlink_to(tmp_path / "nowhere")
+    sources = {"zh": str(tmp_path / "gone" / "*.jsonl"), "en": str(tmp_path / "en.jsonl")}
+    chosen = f"--set=DataConfig.sources={sources}"
+    assert main(["data", str(config), chosen]) == 0
+    assert "too little is left of zh" in capsys.readouterr().out.replace("\n", " ")
+    assert main(["data", "inspect", str(config), chosen]) == 0
+    assert "unreadable_file" in capsys.readouterr().out
+    assert main(["data", "inspect", str(config), chosen, "--html", str(tmp_path / "page.html")]) == 0
+    assert "unreadable_file" in (tmp_path / "page.html").read_text(encoding="utf-8")
