@@ -14,12 +14,11 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.lab.experiment import Outcome
-from baichuan_jax.lab.plots import Plot
 from baichuan_jax.lab.sweep import Progress
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.feedforward import inner_size
 from experiments import variants
-from experiments.variants import Trial, TrialConfig, comparison, paint_curves
+from experiments.variants import Trial, TrialConfig, compared
 
 
 @dataclass(frozen=True)
@@ -71,15 +70,4 @@ def run(cfg: AttentionVariants, directory: Path, progress: Progress) -> Outcome:
     attention = attentions(cfg)
     trial = Trial(cfg.trial, directory, progress, {"window": cfg.window, "summary": cfg.summary})
     results = trial.run(cfg.kinds, lambda kind, shape: with_attention(shape, attention[kind]))
-    table = comparison(results, cfg.kinds[0])
-    best = min(table.rows, key=lambda row: row[3])
-    plots = [
-        Plot(
-            against.lower(),
-            f"Held-out loss against {against}",
-            f"Held-out bits per byte of every kind of attention against {against} of training.",
-            partial(paint_curves, results=results, against=against),
-        )
-        for against in ("tokens", "FLOPs")
-    ]
-    return Outcome(f"Lowest at the end: {best[0]}, {best[3]:.3f} bits per byte.", [table], plots)
+    return compared(results, cfg.kinds[0], "kind of attention")

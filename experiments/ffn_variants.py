@@ -10,16 +10,14 @@ this alone are trained on real text, with several seeds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.lab.experiment import Outcome
-from baichuan_jax.lab.plots import Plot
 from baichuan_jax.lab.sweep import Progress
 from baichuan_jax.model.feedforward import FEED_FORWARDS
 from experiments import variants
-from experiments.variants import Trial, TrialConfig, comparison, paint_curves
+from experiments.variants import Trial, TrialConfig, compared
 
 DEBUG = (*variants.DEBUG, "FfnVariants.kinds=('relu', 'swiglu')")
 
@@ -42,15 +40,4 @@ def run(cfg: FfnVariants, directory: Path, progress: Progress) -> Outcome:
     results = Trial(cfg.trial, directory, progress).run(
         cfg.kinds, lambda kind, shape: replace(shape, feed_forward=kind)
     )
-    table = comparison(results, cfg.kinds[-1])
-    best = min(table.rows, key=lambda row: row[3])
-    plots = [
-        Plot(
-            against.lower(),
-            f"Held-out loss against {against}",
-            f"Held-out bits per byte of every feed-forward layer against {against} of training.",
-            partial(paint_curves, results=results, against=against),
-        )
-        for against in ("tokens", "FLOPs")
-    ]
-    return Outcome(f"Lowest at the end: {best[0]}, {best[3]:.3f} bits per byte.", [table], plots)
+    return compared(results, cfg.kinds[-1], "feed-forward layer")

@@ -15,13 +15,12 @@ by what is measured. Last, the same input in another order and with two workers 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import random
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.sources.demo import read_demo
+from baichuan_jax.data.sources.files import read_file
 from baichuan_jax.data.split import SPLITS
 
 LANGUAGES = {"zh": "zh_news", "en": "en_speeches"}
@@ -78,8 +78,7 @@ def whole_texts(language: str, corpora: Sequence[Path]) -> list[str]:
     """Returns the normalised texts of a language."""
     texts = [document.text for document in read_demo(LANGUAGES[language], "skip")]
     for path in _files(corpora, language):
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            texts += [json.loads(line)["text"] for line in file]
+        texts += [document.text for document in read_file(path, "text", "stop")]
     return [normalize(text) for text in texts]
 
 
@@ -256,10 +255,9 @@ def aligned(corpora: Sequence[Path], scratch: Path) -> tuple[int, int]:
     for path in _files(corpora, "zh"):
         other = path.with_name(path.name.replace(".zh.", ".en."))
         for side in (path, other) if other.exists() else ():
-            with gzip.open(side, "rt", encoding="utf-8") as file:
-                texts += [json.loads(line)["text"] for line in islice(file, 300)]
+            texts += [document.text for document in islice(read_file(side, "text", "stop"), 300)]
     plain = run(texts, scratch / "plain", DedupConfig(documents=0, sentences=0))
-    kept = run(texts, scratch / "kept", replace(DedupConfig(), sentences=0))
+    kept = run(texts, scratch / "kept", DedupConfig(sentences=0))
     gone = [texts[at] for at in plain.keys() - kept.keys()]
     twins = best_twin(gone, list(kept.values()), SHINGLE)
     return len(texts), sum(twin < TWIN for twin in twins)

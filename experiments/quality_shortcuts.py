@@ -16,8 +16,6 @@ bad. A detector of language would put all texts of a language on one side of 1/2
 from __future__ import annotations
 
 import argparse
-import gzip
-import json
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -30,6 +28,7 @@ from baichuan_jax.data.quality.calibrate import auc, reliability
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.quality.model import QualityModel, fit
 from baichuan_jax.data.sources.demo import read_demo
+from baichuan_jax.data.sources.files import read_file
 
 LANGUAGES = ("zh", "en")
 SHORT, LONG = 100, 3000  # characters of a passage
@@ -79,8 +78,8 @@ def read(language: str, directory: Path | None, bad_names: Sequence[str]) -> tup
         good, bad = {"speeches": _demo("en_speeches")}, {}
     for path in sorted(directory.glob(f"*.{language}.jsonl.gz")) if directory else ():
         name = path.name.split(".")[0]
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            (bad if name in bad_names else good)[name] = [json.loads(line)["text"] for line in file]
+        texts = [document.text for document in read_file(path, "text", "stop")]
+        (bad if name in bad_names else good)[name] = texts
     good, bad = ({name: _passages(texts) for name, texts in group.items()} for group in (good, bad))
     made = {corrupt.__name__: [] for corrupt in CORRUPTIONS}
     for name, texts in good.items():

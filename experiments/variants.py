@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.evaluate.heldout import held_out
-from baichuan_jax.lab.experiment import Table
-from baichuan_jax.lab.plots import COLORS, DASHES
+from baichuan_jax.lab.experiment import Outcome, Table
+from baichuan_jax.lab.plots import COLORS, DASHES, Plot
 from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
@@ -189,6 +190,22 @@ def comparison(results: Mapping[str, list[dict]], baseline: str) -> Table:
     columns = ["variant", "parameters", "MFLOP/token", "bits/byte", "sd", f"against {baseline}", "sd of it"]
     note = f"{len(final[baseline])} seeds. sd: standard deviation over seeds; of the difference, seed by seed."
     return Table("final", "Held-out bits per byte at the end of training", columns, rows, note)
+
+
+def compared(results: Mapping[str, list[dict]], baseline: str, what: str) -> Outcome:
+    """Returns the table of `comparison`, and curves of the held-out loss of every `what`."""
+    table = comparison(results, baseline)
+    best = min(table.rows, key=lambda row: row[3])
+    plots = [
+        Plot(
+            against.lower(),
+            f"Held-out loss against {against}",
+            f"Held-out bits per byte of every {what} against {against} of training.",
+            partial(paint_curves, results=results, against=against),
+        )
+        for against in ("tokens", "FLOPs")
+    ]
+    return Outcome(f"Lowest at the end: {best[0]}, {best[3]:.3f} bits per byte.", [table], plots)
 
 
 def paint_bands(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], unit: str) -> None:

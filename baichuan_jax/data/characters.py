@@ -45,14 +45,14 @@ def points(texts: Sequence[str]) -> np.ndarray:
     return np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le"), np.uint32)
 
 
+def text_ends(texts: Sequence[str]) -> np.ndarray:
+    """Returns where each text ends among `points`, beyond its line end, int64 [texts]."""
+    return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
+
+
 def kinds(characters: np.ndarray) -> np.ndarray:
     """Returns the kind of each character, uint8."""
     return _table().take(characters, mode="clip")
-
-
-def count_kinds(text: str) -> list[int]:
-    """Returns the number of characters of each kind."""
-    return np.bincount(kinds(points([text]))[:-1], minlength=KINDS).tolist()
 
 
 @cache

@@ -29,7 +29,7 @@ ENGLISH = frozenset("a an and are as by for from has is not of or that the this 
 
 
 def identify(text: str, kinds: list[int]) -> Language:
-    """Returns the language of a text whose characters `kinds` counts (`characters.count_kinds`)."""
+    """Returns the language of a text whose characters of each kind `kinds` counts (`characters`)."""
     if kinds[NEWLINE] >= 3 and kinds[BRACKET] + kinds[SYMBOL] >= CODE_MARKS * len(text) and is_code(text):
         return "code"
     han, kana, latin, letter = kinds[HAN], kinds[KANA], kinds[LATIN], kinds[LETTER]

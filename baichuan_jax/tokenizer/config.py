@@ -44,7 +44,7 @@ class TokenizerConfig:
         enough = bool(self.file) or self.vocab > fixed
         require(enough, "TokenizerConfig.vocab", self.vocab, f"more than the {fixed} fixed pieces")
         coverage = self.character_coverage
-        require(0.9 <= coverage <= 1, "TokenizerConfig.character_coverage", coverage, "a share between 0.9 and 1")
+        require(0.98 <= coverage <= 1, "TokenizerConfig.character_coverage", coverage, "a share between 0.98 and 1")
         require(self.sample_bytes >= 0, "TokenizerConfig.sample_bytes", self.sample_bytes, "0 (all) or more")
         share = self.zh_share
         require(share is None or 0 <= share <= 1, "TokenizerConfig.zh_share", share, "a share between 0 and 1, or None")

@@ -40,7 +40,7 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> tuple[np.nda
     """
     least = np.array([MIN_TOKENS.get(language, NEVER) for language in languages], np.int64)[found.texts]
     candidates = np.flatnonzero(found.ends - found.starts >= least)  # a token has a character at least
-    rows = np.zeros(len(candidates), OCCURRENCE)
+    rows = places(found, candidates)
     counts, signatures = np.zeros(len(rows), np.int64), unsigned(len(rows), PERMUTATIONS)
     for owners, hashes, numbers in _tokens(found, candidates):
         long = np.flatnonzero(numbers)
@@ -50,11 +50,17 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> tuple[np.nda
         np.add.at(rows["key"], owners[long], mix(np.add.reduceat(hashes * powers, starts), 0) if long.size else 0)
         np.add.at(counts, owners, numbers)
         sign(signatures, owners, *shingles_of(hashes, numbers, WIDTH))
-    rows["document"] = found.texts[candidates]
-    rows["start"] = (found.starts - found.first[found.texts])[candidates]
-    rows["characters"] = (found.ends - found.starts)[candidates]
     counted = counts >= least[candidates]
     return rows[counted], signatures[counted]
+
+
+def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
+    """Returns where sentences, given by their indices, stand, OCCURRENCE [chosen], without keys."""
+    rows = np.zeros(len(chosen), OCCURRENCE)
+    rows["document"] = found.texts[chosen]
+    rows["start"] = (found.starts - found.first[found.texts])[chosen]
+    rows["characters"] = (found.ends - found.starts)[chosen]
+    return rows
 
 
 def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

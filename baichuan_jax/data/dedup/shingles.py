@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from baichuan_jax.data.characters import TABLE, points
+from baichuan_jax.data.characters import TABLE, points, text_ends
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.permutation import mix
 
@@ -67,7 +67,7 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     Equal tokens have equal hashes, wherever they stand; their low bits alone are no good hash. The texts have
     2 * BATCH characters in all at most, one more counted for each text.
     """
-    return tokens_of(points(texts), np.cumsum(_lengths(texts) + 1))
+    return tokens_of(points(texts), text_ends(texts))
 
 
 def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

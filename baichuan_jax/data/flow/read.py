@@ -73,12 +73,11 @@ class Smallest:
 def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[tuple[Document, int]]:
     """Yields the documents with their sizes, and counts what was read."""
     for document in documents:
-        if isinstance(document, Damaged):
-            funnel.read.add(len(document.text.encode()))
-            funnel.remove(document.reason, len(document.text.encode()), document.text, document.message)
-            continue
         size = len(document.text.encode())
         funnel.read.add(size)
+        if isinstance(document, Damaged):
+            funnel.remove(document.reason, size, document.text, document.message)
+            continue
         funnel.replaced += document.replaced
         yield document, size
 

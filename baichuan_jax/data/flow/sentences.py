@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, occurrences
+from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, occurrences, places
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import FATE
@@ -65,10 +65,7 @@ class Sentences:
         """Returns the sentences that are scored below the cut, OCCURRENCE [sentences]; `document` is an index."""
         if not self.cfg.quality.sentence_cut:
             return np.empty(0, OCCURRENCE)
-        rows = np.zeros(len(found.texts), OCCURRENCE)
-        rows["document"] = found.texts
-        rows["start"] = found.starts - found.first[found.texts]
-        rows["characters"] = found.ends - found.starts
+        rows = places(found, np.arange(len(found.texts)))
         pieces = [texts[d][start : start + size] for _, d, start, size in rows.tolist()]
         scores = model.score(pieces, [languages[d] for d in found.texts])
         return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut)]

@@ -22,6 +22,7 @@ from baichuan_jax.data.characters import (
     batches,
     kinds,
     points,
+    text_ends,
 )
 from baichuan_jax.data.language import Language, identify
 from baichuan_jax.data.rules.boilerplate import RARE
@@ -67,8 +68,8 @@ def _facts(texts: Sequence[str]) -> Iterator[Facts]:
     characters = points(texts)
     codes = _codes().take(characters, mode="clip")
     of_kind, rare = codes & (IS_RARE - 1), np.flatnonzero(codes >= IS_RARE)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
-    ends = np.cumsum(lengths)
+    ends = text_ends(texts)
+    lengths = np.diff(ends, prepend=0)
     starts = ends - lengths
     counts = _count_kinds(of_kind, lengths)
     letters = counts[:, [HAN, KANA, LATIN, LETTER]].sum(axis=1).tolist()

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from baichuan_jax.data.characters import batches, points
+from baichuan_jax.data.characters import batches, points, text_ends
 from baichuan_jax.data.rules.entities import ENTITY, FEW
 from baichuan_jax.data.rules.normalize import TABLE, normalize
 
@@ -32,7 +32,7 @@ def _normalize(texts: Sequence[str]) -> list[str]:
     found = sorts.take(characters, mode="clip")
     places = np.flatnonzero(found != 0)  # of bool it is several times as fast
     found = found[places]
-    ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
+    ends = text_ends(texts)
     characters = characters.copy()
     changed = places[found == CHANGES]
     characters[changed] = replacements[characters[changed]]
@@ -63,8 +63,11 @@ def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
     characters[returns] = np.where(characters[after] == NEWLINE, DROPPED, NEWLINE)
 
 
-def _kept(characters: np.ndarray, text_ends: np.ndarray) -> np.ndarray:
-    """Returns which characters stay, bool: not those dropped, spaces before a line end, and the fourth line end on."""
+def _kept(characters: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Returns which characters stay, bool: not those dropped, spaces before a line end, and the fourth line end on.
+
+    last: int64 [texts], the line end after each text.
+    """
     keep = characters != DROPPED
     ends = np.flatnonzero(characters == NEWLINE)
     before = ends - 1  # what stays before each line end; before the first of all stands the last, which is one too
@@ -74,7 +77,7 @@ def _kept(characters: np.ndarray, text_ends: np.ndarray) -> np.ndarray:
         before[moving] -= 1
     follows = np.append(False, before[1:] == ends[:-1])  # the line end before it
     keep[ends[3:][follows[3:] & follows[2:-1] & follows[1:-2]]] = False
-    keep[text_ends] = True
+    keep[last] = True
     return keep
 
 

@@ -6,10 +6,10 @@ import re
 
 from baichuan_jax.data.rules.boilerplate import CLUE, LINE, PARTS
 from baichuan_jax.data.rules.facts import Facts
+from baichuan_jax.data.rules.normalize import BLANK_LINES
 
 LONGEST = 400  # characters in a line that is looked at: no notice is longer
 PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
-BLANK_LINES = re.compile("\n{4,}")
 
 
 def prune(facts: Facts) -> tuple[str, dict[str, list[str]]]:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.data.characters import points
+from baichuan_jax.data.characters import points, text_ends
+from baichuan_jax.data.dedup.runs import distinct
 
 # What a character may be, as bits: white space; white space that ends no line; a line end; a mark that ends a sentence
 # by itself; a full stop, which does so before a space and a capital letter; what may stand between such a mark and the
@@ -40,11 +41,10 @@ def cut(texts: Sequence[str]) -> Sentences:
     them; English does, and a capital letter.
     """
     characters = points(texts)
-    text_ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1) - 1
-    ends = np.sort(np.concatenate([text_ends, *_ends(characters, text_ends)]))
-    ends = ends[np.append(True, ends[1:] != ends[:-1])[: len(ends)]]
-    owners = np.searchsorted(text_ends, ends)
-    first = np.append(0, text_ends[:-1] + 1)[: len(texts)]
+    last = text_ends(texts) - 1
+    ends = distinct(np.concatenate([last, *_ends(characters, last)]))
+    owners = np.searchsorted(last, ends)
+    first = np.append(0, last[:-1] + 1)[: len(texts)]
     starts = np.maximum(np.append(0, ends[:-1])[: len(ends)], first[owners])
     full = starts < ends  # a text without characters has no sentence
     return Sentences(characters, owners[full], starts[full], ends[full], first)
@@ -56,10 +56,10 @@ def sentences(text: str) -> list[str]:
     return [text[start:end] for start, end in zip(found.starts.tolist(), found.ends.tolist())]
 
 
-def _ends(characters: np.ndarray, text_ends: np.ndarray) -> list[np.ndarray]:
-    """Returns where sentences end within the texts, int64, in three parts, each sorted."""
+def _ends(characters: np.ndarray, last: np.ndarray) -> list[np.ndarray]:
+    """Returns where sentences end within the texts, whose line ends are at `last`, int64, in three parts."""
     kinds = _kinds().take(characters, mode="clip")
-    kinds[text_ends] = 0  # nothing goes beyond a text
+    kinds[last] = 0  # nothing goes beyond a text
 
     def after(places: np.ndarray, kind: int) -> np.ndarray:
         """Returns the next place from each that is not of a kind."""

@@ -9,7 +9,7 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data import characters
-from baichuan_jax.data.characters import KINDS, count_kinds
+from baichuan_jax.data.characters import KINDS
 from baichuan_jax.data.language import identify
 from baichuan_jax.data.rules import document
 from baichuan_jax.data.rules.config import FilterConfig
@@ -17,6 +17,7 @@ from baichuan_jax.data.rules.document import DocumentRules
 from baichuan_jax.data.rules.facts import facts, facts_batch
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
+from tests.data.rules.counting import count_kinds
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，比附近的饭店感觉要好得多，下次还会来。"
 EN = (

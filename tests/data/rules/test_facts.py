@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data import characters
-from baichuan_jax.data.characters import count_kinds
 from baichuan_jax.data.rules.facts import facts, facts_batch
 from baichuan_jax.data.rules.normalize import normalize
+from tests.data.rules.counting import count_kinds
 
 TEXTS = st.lists(st.text("ab 中文。.…!*-”)\n\t1é😀", max_size=40).map(normalize), max_size=8)
 CLOSING = "”’」』）》〉】\"')]*"
