@@ -13,10 +13,10 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.model_file import CONTROL, USER_DEFINED, parse, retype
 from baichuan_jax.tokenizer.symbols import is_special
+from baichuan_jax.tokenizer.word_cache import WordCache, has_words
 
 # SentencePiece writes a space as U+2581, so a real U+2581 would come back as a space: we spell it in bytes instead.
 SPACE_MARK = "\u2581"
-
 
 CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
 
@@ -40,21 +40,34 @@ class Tokenizer(AnyTokenizer):
         self.vocab = self._model.get_piece_size()
         self.bos, self.eos = self._model.bos_id(), self._model.eos_id()
         normal = model.normalizer_spec
-        keeps = model.trainer_spec.byte_fallback and not (normal.add_dummy_prefix or normal.precompiled_charsmap)
-        keeps = keeps and not any("\n" in piece.piece and len(piece.piece) > 1 for piece in model.pieces)
+        changes = normal.add_dummy_prefix or normal.precompiled_charsmap or normal.remove_extra_whitespaces
+        pieces = [piece.piece for piece in model.pieces]
+        keeps = model.trainer_spec.byte_fallback and not changes
+        keeps = keeps and not any("\n" in piece and len(piece) > 1 for piece in pieces)
         self._mark = self._mark_ids() if keeps else None  # not None: no piece reaches over a line end or changes text
+        apart = keeps and not any({" ", SPACE_MARK} & set(piece.lstrip(SPACE_MARK)) for piece in pieces)
+        self._words = WordCache(self._encode_lines) if apart else None  # not None: nor from one word into the next
 
     def _mark_ids(self) -> np.ndarray:
         return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
+
+    def _encode_lines(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
+        """Returns the ids of texts, cut at line ends, and at the marks that the model does not know as text."""
+        parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
+        flat = [part for text in parts for part in text if part is not None]
+        encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
+        return [np.concatenate([self._mark if part is None else next(encoded) for part in text]) for text in parts]
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
         """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
         if self._mark is None:
             return self._model.encode(list(texts), num_threads=threads, return_type="numpy")
-        parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
-        flat = [part for text in parts for part in text if part is not None]
-        encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
-        return [np.concatenate([self._mark if part is None else next(encoded) for part in text]) for text in parts]
+        if self._words is None:
+            return self._encode_lines(texts, threads)
+        spaced = [has_words(text) for text in texts]
+        by_word = iter(self._words.encode([text for text, has in zip(texts, spaced) if has], threads))
+        by_line = iter(self._encode_lines([text for text, has in zip(texts, spaced) if not has], threads))
+        return [next(by_word if has else by_line) for has in spaced]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""

@@ -1,0 +1,57 @@
+"""Texts of words that come again and again: each word is encoded once."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+import numpy as np
+
+WORD = re.compile(r" *[^ \n]+| +|\n")  # a word has the spaces before it; no piece reaches out of one
+SPACES = 0.1  # share of a text's characters from which on words are worth remembering: English has 0.15 to 0.2
+SIZE = 2**18  # words remembered, about 40 MB
+
+
+def has_words(text: str) -> bool:
+    """Returns whether spaces cut a text into short words, as they do English and code but not Chinese."""
+    return text.count(" ") > SPACES * len(text)
+
+
+class WordCache:
+    """Encodes texts word by word, and each word once. Right only if no piece spans two words or has a line end in it.
+
+    encode_lines: gives the ids of texts, with so many threads; a line end must be one id of its own.
+    """
+
+    def __init__(self, encode_lines: Callable[[Sequence[str], int], list[np.ndarray]]):
+        """Remembers nothing yet."""
+        self._encode_lines = encode_lines
+        self._forget()
+
+    def _forget(self) -> None:
+        self._numbers: defaultdict[str, int] = defaultdict()  # of each word; a new one gets the next when looked up
+        self._numbers.default_factory = self._numbers.__len__
+        self._ids: list[bytes] = []  # the int32 ids of each number
+
+    def encode(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
+        """Returns the ids of each text (int32 [tokens])."""
+        if len(self._numbers) > SIZE:
+            self._forget()
+        words = [list(map(self._numbers.__getitem__, WORD.findall(text))) for text in texts]
+        self._learn(list(islice(self._numbers, len(self._ids), None)), threads)
+        return [np.frombuffer(b"".join(map(self._ids.__getitem__, text)), np.int32) for text in words]
+
+    def _learn(self, words: Sequence[str], threads: int) -> None:
+        """Encodes the words as lines of one text, which is faster than one by one."""
+        line_end, ids = self._encode_lines(["\n", "".join(f"{word}\n" for word in words if word != "\n")], threads)
+        ends = iter((ids.itemsize * np.flatnonzero(ids == line_end)).tolist())
+        raw, begin = ids.tobytes(), 0
+        for word in words:
+            if word == "\n":
+                self._ids.append(line_end.tobytes())
+                continue
+            end = next(ends)
+            self._ids.append(raw[begin:end])
+            begin = end + ids.itemsize
