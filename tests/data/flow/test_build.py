@@ -178,7 +178,7 @@ def test_a_cut_removes_what_is_scored_below_it(corpus, alone, tmp_path):
 
 
 SCRIPT = """
-import sys
+import sys, time
 from pathlib import Path
 from baichuan_jax.data.flow import build as flow, config, read, repeats, write
 from baichuan_jax.data.config import DataConfig
@@ -194,6 +194,8 @@ if __name__ == "__main__":
     print("started", flush=True)
     def show(*progress):
         print(*progress, flush=True)
+        if " ".join(map(str, progress)).startswith(sys.argv[3]):
+            time.sleep(60)  # until the signal comes
     flow.build(cfg, RunnerConfig(workers=int(sys.argv[2])), Path(sys.argv[1]), show)
 """
 
@@ -209,7 +211,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(corpus, alone, tmp_pat
     command = [sys.executable, str(script), str(out), str(workers)]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    with subprocess.Popen(command, env=environment, **quiet) as run:
+    with subprocess.Popen([*command, phase], env=environment, **quiet) as run:
         for line in run.stdout:
             if line.startswith(phase):
                 run.send_signal(number)
@@ -217,7 +219,7 @@ def test_interrupted_anywhere_it_ends_with_the_same_bytes(corpus, alone, tmp_pat
         run.wait(60)
     assert run.returncode != 0
     assert (out / "work").exists()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, "no phase"], check=True, env=environment, stdout=subprocess.DEVNULL)
     assert files(out) == files(alone)
 
 
