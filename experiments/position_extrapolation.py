@@ -157,7 +157,8 @@ def paint(
     """Draws {reading: perplexities of each seed} with bands; what no plot could show together is cut off."""
     paint_bands(axes, {name: (x[: len(seeds[0])], seeds) for name, seeds in lines.items()}, "perplexity")
     within = [value for seeds in lines.values() for seed in seeds for at, value in zip(x, seed) if at <= 1]
-    axes.set_ylim(0.9 * min(within), 2 * max(within))
+    highest = max(value for seeds in lines.values() for seed in seeds for value in seed)
+    axes.set_ylim(0.9 * min(within), min(1.05 * highest, 2 * max(within)))
     axes.axvline(1, color=GREY, linewidth=1)
     axes.set_xlabel(label)
     if log:
