@@ -1,6 +1,6 @@
 """Attention at equal parameters: multi-head, grouped, multi-query, local, strided, fixed, and alternating per layer.
 
-Command: baichuan-jax experiment attention_variants   Cost: about 15 minutes on two cores.
+Command: baichuan-jax experiment attention_variants   Cost: 19 minutes, measured on two cores that others used.
 
 Small decoders that differ in attention alone are trained on real text, with several seeds. What grouped and
 multi-query attention save in keys and values, a wider feed-forward gets, to the nearest multiple of its width.
