@@ -13,7 +13,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -68,7 +67,6 @@ def run_program(program: str, limits: Limits) -> Verdict:
         raise UserError(f"programs are contained by Linux's means; this is {sys.platform}: use a machine with Linux")
     job = {
         "program": program,
-        "place": tempfile.gettempdir(),
         "cpu": math.ceil(limits.seconds) + 1,
         "memory": limits.memory,
         "processes": limits.processes,

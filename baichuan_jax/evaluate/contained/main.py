@@ -41,7 +41,7 @@ def main() -> None:
         if first := os.fork():
             os.waitpid(first, 0)
             return
-        namespaces.build_root(job["place"], job["disk"])
+        namespaces.build_root(job["disk"])
         namespaces.become_nobody()
         namespaces.die_with_parent()  # of no effect before
         _limit(job)
