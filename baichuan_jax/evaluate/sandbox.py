@@ -1,6 +1,6 @@
 """Running a program that nobody has read: a process with no network, no files, and little of everything else.
 
-Linux namespaces, limits of resources and a filter of system calls contain it; none of them needs root. Where they
+Linux namespaces, limits of resources and a filter of system calls contain it; none needs root. Where they
 cannot be had, nothing is run. It sees the interpreter's libraries, read-only, and an empty scratch folder in memory.
 """
 
@@ -11,6 +11,7 @@ import math
 import os
 import selectors
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -57,21 +58,21 @@ class Verdict:
     output: str
 
 
-def run_program(program: str, limits: Limits) -> Verdict:
-    """Runs Python source that nobody vouches for, contained; it passes if its last line was reached.
+def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
+    """Runs Python source that nobody vouches for, contained; it passes if its end was reached.
 
-    Neither exit codes nor output count. May be called from several threads. Raises UserError where this machine cannot
-    contain a program.
+    tests: source that is trusted to test it, if not to do no harm: it runs in a process of its own, in which the names
+    that the program defines are there, and passes for both. Its calls of the program's functions go through a pipe:
+    arguments and results are plain data, and nothing the program does to its own interpreter makes a test pass. Without
+    tests, exit codes and output prove nothing either, but a program that was written against this very sandbox could
+    claim an end that it did not reach.
+
+    May be called from several threads. Raises UserError where this machine cannot contain a program.
     """
     if sys.platform != "linux":
         raise UserError(f"programs are contained by Linux's means; this is {sys.platform}: use a machine with Linux")
-    job = {
-        "program": program,
-        "cpu": math.ceil(limits.seconds) + 1,
-        "memory": limits.memory,
-        "processes": limits.processes,
-        "disk": limits.disk,
-    }
+    settings = {**asdict(limits), "cpu": math.ceil(limits.seconds) + 1, "tested": bool(tests)}
+    parts = [part.encode(errors="surrogatepass") for part in (json.dumps(settings), program, tests)]
     report, said = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-B", "-u", "-c", START, str(said), str(os.getpid())],
@@ -86,7 +87,7 @@ def run_program(program: str, limits: Limits) -> Verdict:
     os.close(said)
     try:
         with suppress(BrokenPipeError), process.stdin:  # it says why
-            process.stdin.write(json.dumps(job).encode())
+            process.stdin.write(b"".join(struct.pack("=Q", len(part)) + part for part in parts))
         return _listen(report, process.stdout.fileno(), limits)
     finally:
         _kill(process)
