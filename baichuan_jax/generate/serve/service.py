@@ -64,6 +64,7 @@ class Service:
                 raise self._cut()
             count -= bool(piece.done)
             yield piece
+            await asyncio.sleep(0)  # others' turn, however many pieces wait: it may be that the client has gone
 
     def _cut(self) -> ProtocolError:
         if self.worker.failure:
