@@ -106,7 +106,7 @@ def _sample(fields: dict[str, Any], default: SampleConfig, seed: int) -> SampleC
     given |= {name: _number(fields, name) for name in NUMBERS if name in fields}
     given |= {name: _integer(fields, name, 0) for name in INTEGERS if name in fields and name != "n"}
     if "stop" in fields:
-        given["stop"] = _texts(fields, "stop", MOST_STOPS) if fields["stop"] else ()
+        given["stop"] = _texts(fields, "stop", MOST_STOPS) if fields["stop"] != [] else ()
     try:
         return replace(default, **given)
     except UserError as error:
