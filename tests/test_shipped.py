@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import shlex
+import signal
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.lab.experiment import class_name, find_experiments
 from tests.cli.small import run
+from tests.generate.serving import serving
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
@@ -89,7 +91,19 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
     write_own_texts(tmp_path / "texts")
     assert len(commands()) >= 4
     for arguments in commands():
-        run(*arguments, *settings_for(arguments))
+        if arguments[0] == "serve":
+            serve(arguments)
+        else:
+            run(*arguments, *settings_for(arguments))
+
+
+def serve(arguments: list[str]) -> None:
+    """Asks for a completion, and stops the server."""
+    small = [*DEBUG, "--set=ServeConfig.port=0", "--set=ServeConfig.warm_up=False"]
+    with serving(*arguments[1:], *small) as server:
+        assert len(server.complete(prompt="中国政府")["choices"]) == 1
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=30) == 130
 
 
 def settings_for(arguments: list[str]) -> list[str]:

@@ -16,10 +16,15 @@ from tests.generate.naive import MODEL
 
 
 @pytest.fixture(scope="session")
-def tokenizer(tmp_path_factory):
-    path = tmp_path_factory.mktemp("t") / "m"
+def tokenizer_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("t") / "m.model"
     train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog def return"] * 20), path)
-    return Tokenizer(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tokenizer_file):
+    return Tokenizer(tokenizer_file)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,124 @@
+"""What a request may say, without a server."""
+
+import json
+import threading
+
+import pytest
+
+from baichuan_jax.cli.serve import bound
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.generate.serve.protocol import ProtocolError, Query, parse
+from baichuan_jax.generate.serve.worker import Job, Worker
+
+DEFAULT = SampleConfig(prompts=("of the config",), max_tokens=99, temperature=0.5, top_k=3, stop=("\n",))
+
+
+def parsed(**fields) -> Query:
+    return parse(json.dumps(fields).encode(), "m", DEFAULT, 7)
+
+
+def test_what_is_not_said_is_as_in_the_config():
+    sample = SampleConfig(max_tokens=99, temperature=0.5, top_k=3, stop=("\n",), seed=7)
+    assert parsed(prompt="a") == Query(("a",), 1, sample, longest=True, stream=False, usage=False)
+    nothing = {"temperature": None, "stop": None, "n": None, "max_tokens": None, "stream": None, "logprobs": None}
+    assert parsed(prompt="a", **nothing) == parsed(prompt="a")
+
+
+def test_what_is_said():
+    query = parsed(
+        prompt=["a", "中"],
+        n=2,
+        max_tokens=5,
+        temperature=1,
+        top_p=0.5,
+        top_k=0,
+        repetition_penalty=1.1,
+        stop="x",
+        seed=-1,
+        stream=True,
+        stream_options={"include_usage": True},
+        user="somebody",
+        model="m",
+        echo=False,
+        presence_penalty=0,
+        logit_bias={},
+    )
+    sample = SampleConfig(max_tokens=5, temperature=1.0, top_p=0.5, repetition_penalty=1.1, stop=("x",), seed=-1)
+    assert query == Query(("a", "中"), 2, sample, longest=False, stream=True, usage=True)
+    assert parsed(prompt="a", stop=[]).sample.stop == ()
+
+
+BAD = [
+    ({}, "prompt", "prompt = null: expected a text or a list of texts"),
+    ({"prompt": []}, "prompt", "expected a text"),
+    ({"prompt": [1, 2]}, "prompt", "prompt = [1, 2]: expected a text"),
+    ({"prompt": "a\ud800"}, "prompt", "half a surrogate pair at character 1"),
+    ({"promt": "a"}, "promt", "there is no field 'promt'; did you mean 'prompt'?"),
+    ({"max_tokens": 0}, "max_tokens", "max_tokens = 0: expected"),
+    ({"max_tokens": 1.5}, "max_tokens", "max_tokens = 1.5: expected an integer"),
+    ({"max_tokens": True}, "max_tokens", "max_tokens = true: expected an integer"),
+    ({"max_tokens": 2**31}, "max_tokens", "expected an integer"),
+    ({"top_k": 2**31}, "top_k", "expected an integer"),
+    ({"n": 0}, "n", "n = 0: expected an integer, 1 or more"),
+    ({"temperature": -1}, "temperature", "temperature = -1.0: expected 0 (greedy) or more"),
+    ({"temperature": 10**400}, "temperature", "expected a number"),
+    ({"temperature": "1"}, "temperature", 'temperature = "1": expected a number'),
+    ({"top_p": 0}, "top_p", "top_p = 0.0: expected a probability"),
+    ({"stop": ""}, "stop", "expected texts that are not empty"),
+    ({"stop": ["a"] * 17}, "stop", "expected at most 16 texts, not 17"),
+    ({"stream": 1}, "stream", "stream = 1: expected true or false"),
+    ({"stream_options": []}, "stream_options", "expected an object"),
+    ({"echo": True}, "echo", "echo is not supported here; leave it out"),
+    ({"logprobs": 0}, "logprobs", "logprobs is not supported here"),
+    ({"best_of": 3}, "best_of", "best_of is not supported here"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param", "message"), BAD)
+def test_bad_fields(fields, param, message):
+    with pytest.raises(ProtocolError) as error:
+        parsed(**({"prompt": "a"} if "promt" not in fields and fields else {}) | fields)
+    assert message in str(error.value)
+    assert error.value.param == param
+    assert error.value.body()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "9" * 5000])
+def test_numbers_that_are_none(number):
+    with pytest.raises(ProtocolError, match=r"not JSON|expected a number"):
+        parse(b'{"prompt": "a", "temperature": %s}' % number.encode(), "m", DEFAULT, 0)
+
+
+def test_an_engine_that_breaks_leaves_nobody_waiting(engine, tokenizer, monkeypatch):
+    worker, heard, all_heard = Worker(engine, tokenizer), [], threading.Event()
+    push = lambda piece: (heard.append(piece), len(heard) == 3 and all_heard.set())
+    monkeypatch.setattr(engine, "step", lambda: 1 / 0)
+    worker.start()
+    for _ in range(2):
+        worker.submit(Job([([5], SampleConfig(max_tokens=4))], push))
+    worker.join()
+    assert isinstance(worker.failure, ZeroDivisionError)
+    worker.submit(Job([([5], SampleConfig(max_tokens=4))], push))  # too late
+    assert all_heard.wait(5)
+    assert heard == [None] * 3
+
+
+def test_an_address_that_is_taken():
+    with bound(ServeConfig(port=0)) as first:
+        assert first.getsockname()[0] == "127.0.0.1"
+        port = first.getsockname()[1]
+        first.listen()
+        with pytest.raises(UserError, match=rf"'127.0.0.1', {port}: cannot be served at \(Address already in use\)"):
+            bound(ServeConfig(port=port))
+    with pytest.raises(UserError, match="cannot be served at"):
+        bound(ServeConfig(host="no.such.name.invalid"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), {"host": "", "port": 65536, "max_body": 0, "max_open": 0, "grace": -1.0}.items()
+)
+def test_settings_out_of_range(name, value):
+    with pytest.raises(UserError, match=f"ServeConfig.{name} = "):
+        ServeConfig(**{name: value})
