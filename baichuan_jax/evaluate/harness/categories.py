@@ -29,9 +29,7 @@ def categories(name: str, subjects: Sequence[str], members: Mapping[str, Sequenc
         ends = lambda category: tuple(f"_{subject}" for subject in CEVAL[category].split())
         found = {category: [s for s in subjects if s.endswith(ends(category))] for category in CEVAL}
     else:
-        found = {
-            group: [s for s in subjects if s in _leaves(group, members)] for group in members if group != name
-        }
+        found = {group: [s for s in subjects if s in _leaves(group, members)] for group in members if group != name}
     return {category: parts for category, parts in found.items() if parts}
 
 

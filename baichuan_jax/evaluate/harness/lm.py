@@ -56,9 +56,7 @@ class BaichuanLM(LM):
     def _scores(self, pairs: list[tuple[Ids, Ids]]) -> list[tuple[float, bool]]:
         if empty := sum(not continuation for _, continuation in pairs):
             raise UserError(f"{empty} continuations have no token of their own after their contexts; mend the task")
-        keys = [
-            request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs
-        ]
+        keys = [request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs]
         missing = list({key: number for number, key in enumerate(keys) if key not in self._answers}.values())
         done = len(keys) - len(missing)
         for part in self._scorer([pairs[number] for number in missing]):

@@ -106,7 +106,7 @@ def agieval(folder: Folder, name: str) -> Splits:
 
 
 def _agieval_row(row: Row, name: str) -> Row:
-    chinese = name.startswith(("gaokao", "jec")) and name != "gaokao-english" or name == "logiqa-zh"
+    chinese = (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
     passage, question, options = row.get("passage") or "", row["question"], row["options"]
     if not options:
         query = f"问题：{question}\n答案：" if chinese else f"Q: {question}\nA: The answer is"
@@ -138,7 +138,9 @@ def splits(data_dir: Path, path: str, name: str | None) -> Splits:
         return agieval(folder_of(data_dir, "agieval"), path.removeprefix(AGIEVAL))
     if path not in HUB:
         known = ", ".join([*HUB, f"{AGIEVAL}*"])
-        raise UserError(f"--data-dir holds no data set {path!r}; known: {known}. Without --data-dir it comes by network")
+        raise UserError(
+            f"--data-dir holds no data set {path!r}; known: {known}. Without --data-dir it comes by network"
+        )
     folder, read = HUB[path]
     return read(folder_of(data_dir, folder), name or "")
 

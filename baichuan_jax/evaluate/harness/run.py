@@ -13,7 +13,6 @@ from baichuan_jax.evaluate.harness.categories import categories
 from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, together
 
 
-
 def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, list[dict]]:
     """Asks the questions of what `load_tasks` has found, at most `limit` of each subject.
 

@@ -101,7 +101,7 @@ def _common(one: Row, other: Row) -> int:
 
 
 def batches(group: Group, tokens: int, counts: Sequence[int]) -> Iterator[list[Row]]:
-    """Cuts a group into batches of like length, of about `tokens` in all and of one of `counts` rows, the last fewer."""
+    """Cuts a group into batches of like length: about `tokens` in all, one of `counts` rows, the last one fewer."""
     left = sorted(group.rows, key=lambda row: -len(row.ids))
     while left:
         most = max(tokens // max(len(left[0].ids) - group.shared, SHORTEST), counts[0])
