@@ -87,7 +87,7 @@ def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[i
     start = 0
     for number, wanted in row.wanted:
         end = start + len(wanted)
-        yield number, Score(-float(nll_W[start:end].sum()), bool(best_W[start:end].all()))
+        yield number, Score(-float(nll_W[start:end].sum(dtype=np.float64)), bool(best_W[start:end].all()))
         start = end
 
 
