@@ -7,10 +7,12 @@ from setuptools import find_packages, setup
 CHINESE = ["opencc>=1.1.9"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
+SERVE = ["starlette>=0.46", "uvicorn>=0.34"]
 DEV = [
     *CHINESE,
     *HF,
     *HTML,
+    *SERVE,
     "hypothesis>=6.100",
     "pre-commit>=4",
     "pytest>=8",
@@ -59,6 +61,7 @@ setup(
         "html": HTML,
         "peers": ["torch>=2.6", "transformers>=4.56"],  # what tests and benchmarks compare with, and pytorch_model.bin
         "scale": ["ray>=2.40"],
+        "serve": SERVE,
         "tpu": ["jax[tpu]"],
     },
     entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.main:main"]},

@@ -13,6 +13,7 @@ from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
+from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
@@ -40,6 +41,7 @@ class RunConfig:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sample: SampleConfig = field(default_factory=SampleConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
     def __post_init__(self) -> None:
         require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")

@@ -14,6 +14,7 @@ from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import show, show_tasks
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
@@ -74,6 +75,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "train": (stages("train"), "train the decoder, or go on training it"),
     "evaluate": (evaluate, "held-out bits per byte, beside baselines, or --tasks mmlu,ceval-valid: the field's tests"),
     "generate": (generate, "continue the config's prompts, or --prompt TEXT, --file FILE, or what you type"),
+    "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "report": (stages("report"), "one page of everything the run has produced"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
     "explain": (explain, "print every setting and where it came from"),

@@ -34,7 +34,7 @@ class Request:
 
 
 class Engine:
-    """A decoder that continues many prompts at once.
+    """A decoder that continues many prompts at once. slots: how many. context: tokens that a text may have.
 
     What becomes of a request depends on its prompt, its settings and its seed, not on what shares the device with it.
     Shapes are padded to powers of two, so the number of programs is small; `warm_up` compiles them all.
@@ -52,6 +52,7 @@ class Engine:
         """params: as training has them. end: the id that ends a text. dtype: of the computation and of the cache."""
         ways = layout.batch_ways
         self.slots = -(-cfg.slots // ways) * ways
+        self.context = model.context
         self._model, self._layout, self._end, self._dtype = model, layout, end, dtype
         self._params = unstack(params)
         self._run = programs(model, layout, self.slots, end, cfg.burst, dtype)
@@ -60,13 +61,18 @@ class Engine:
         self._active: dict[int, Request] = {}
         self._length, self._state = 0, None
 
-    def submit(self, prompt: Sequence[int], sample: SampleConfig) -> Request:
-        """Queues a prompt. Raises UserError if it and its continuation would not fit the model's context."""
+    def check(self, prompt: Sequence[int], sample: SampleConfig) -> None:
+        """Raises UserError if a prompt and its continuation would not fit the model's context. Any thread may ask."""
         require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
-        room = self._model.context - len(prompt)
-        expected = f"at most {room} after this prompt of {len(prompt)} tokens" if room > 0 else "a shorter prompt"
-        hint = f"the model's context is {self._model.context} tokens"
+        room = self.context - len(prompt)
+        fits = f"at most {room} after this prompt of {len(prompt)} tokens"
+        expected = fits if room > 0 else f"a shorter prompt than one of {len(prompt)} tokens"
+        hint = f"the model's context is {self.context} tokens"
         require(sample.max_tokens <= room, "SampleConfig.max_tokens", sample.max_tokens, expected, hint)
+
+    def submit(self, prompt: Sequence[int], sample: SampleConfig) -> Request:
+        """Queues a prompt that `check` finds nothing wrong with."""
+        self.check(prompt, sample)
         self._waiting.append(request := Request(list(prompt), sample))
         return request
 
@@ -151,7 +157,7 @@ class Engine:
             self._state = self._run.grow(self._state, self._length)
 
     def _bucket(self, length: int) -> int:
-        return min(max(SHORTEST, 1 << (length - 1).bit_length()), self._model.context)
+        return min(max(SHORTEST, 1 << (length - 1).bit_length()), self.context)
 
     def _buckets(self, longest: int) -> list[int]:
         found = [self._bucket(1)]
@@ -165,7 +171,7 @@ class Engine:
         Must not be called while there are requests.
         """
         require(not self.busy, "Engine.warm_up", "requests", "none, while it runs")
-        buckets, made = self._buckets(longest or self._model.context), 0
+        buckets, made = self._buckets(longest or self.context), 0
         rest = np.zeros(self.slots, bool)
         prompts = {}
         for count in self._counts:

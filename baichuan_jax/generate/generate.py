@@ -20,31 +20,44 @@ class Piece(NamedTuple):
     done: str
 
 
+class Continuation:
+    """A request of an engine, and the text of it that was shown."""
+
+    def __init__(self, engine: Engine, tokenizer: AnyTokenizer, request: Request):
+        self._engine, self._request = engine, request
+        self._text, self._shown = TextStream(tokenizer, request.sample.stop), 0
+
+    def advance(self, number: int) -> Piece:
+        """Returns what is new since the last call; a stop string ends the request."""
+        request, new = self._request, self._request.ids[self._shown :]
+        self._shown = len(request.ids)
+        text = self._text.push(new, last=bool(request.done))
+        if self._text.stopped:
+            self._engine.cancel(request)
+            return Piece(number, text, "stop")
+        return Piece(number, text, "stop" if request.done == "end" else request.done)
+
+
 def stream(engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig) -> Iterator[Piece]:
     """Yields the continuations of all prompts as they are made; closing it early frees the engine.
 
     Raises UserError before the first piece if a prompt and its continuation would not fit the model's context.
     """
-    made: dict[Request, tuple[int, TextStream, int]] = {}
+    made: dict[Request, tuple[int, Continuation]] = {}
     try:
         for number, prompt in enumerate(prompts):
             ids = [tokenizer.bos, *tokenizer.encode(prompt)]
             request = engine.submit(ids, replace(sample, seed=sample.seed + number))
-            made[request] = number, TextStream(tokenizer, sample.stop), 0
+            made[request] = number, Continuation(engine, tokenizer, request)
         while made:
             for request in engine.step():
                 if request not in made:
                     continue
-                number, text, shown = made[request]
-                made[request] = number, text, len(request.ids)
-                new = text.push(request.ids[shown:], last=bool(request.done))
-                done = "length" if request.done == "length" else "stop" if request.done else ""
-                if text.stopped:
-                    done = "stop"
-                    engine.cancel(request)
-                if new or done:
-                    yield Piece(number, new, done)
-                if done:
+                number, continuation = made[request]
+                piece = continuation.advance(number)
+                if piece.text or piece.done:
+                    yield piece
+                if piece.done:
                     del made[request]
     finally:
         for request in made:

@@ -21,7 +21,7 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     prompts = config.sample.prompts
     if not prompts:
         return {"samples": []}
-    engine, tokenizer = _load(config, workdir)
+    engine, tokenizer = load_engine(config, workdir)
     with status("writing samples"):
         texts = generate(engine, tokenizer, prompts, config.sample)
     return {"samples": [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts)]}
@@ -29,7 +29,7 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
 
 def show_continuations(config: RunConfig, workdir: Path, batches: Iterable[list[str]]) -> None:
     """Prints prompts with their continuations: one alone as it is made, several in order when they are finished."""
-    engine, tokenizer = _load(config, workdir)
+    engine, tokenizer = load_engine(config, workdir)
     for prompts in batches:
         try:
             _show(config, engine, tokenizer, prompts)
@@ -54,7 +54,8 @@ def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: l
         sys.stdout.flush()
 
 
-def _load(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
+def load_engine(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
+    """Returns an engine with the run's newest parameters, and its tokenizer."""
     layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
     with status("loading the model"):
         params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)

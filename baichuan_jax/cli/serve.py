@@ -1,0 +1,90 @@
+"""`baichuan-jax serve CONFIG`: the model of a run behind an endpoint that OpenAI's clients know."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+from pathlib import Path
+
+from baichuan_jax.cli.config import Loaded
+from baichuan_jax.cli.pipeline import Pipeline
+from baichuan_jax.cli.progress import console, status
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
+from baichuan_jax.generate.serve.config import ServeConfig
+
+
+def serve(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Serves until Ctrl-C or SIGTERM. Raises UserError if it cannot, and Interrupted at the end."""
+    try:
+        import starlette  # noqa: F401
+        import uvicorn
+    except ImportError:
+        raise UserError("serve needs starlette and uvicorn: pip install 'baichuan-jax[serve]'") from None
+    from baichuan_jax.cli.stages.generate import load_engine  # brings jax in
+    from baichuan_jax.generate.serve.app import make_app
+    from baichuan_jax.generate.serve.service import Service
+
+    pipeline = Pipeline(loaded)
+    config, cfg = pipeline.config, pipeline.config.serve
+    if config.train.steps:
+        pipeline.check(("train",))
+    with bound(cfg) as listener:
+        engine, tokenizer = load_engine(config, pipeline.workdir)
+        if cfg.warm_up:
+            with status("compiling"):
+                engine.warm_up()
+        service = Service(cfg, Path(config.workdir).resolve().name, config.sample, engine, tokenizer)
+
+        class Server(uvicorn.Server):
+            """One that ends with the worker, and the worker with it."""
+
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                await super().startup(sockets)
+                host, port = listener.getsockname()[:2]
+                address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+                console.print(f"serving {service.name} at http://{address}/v1; Ctrl-C stops", soft_wrap=True)
+
+            async def on_tick(self, counter: int) -> bool:
+                return await super().on_tick(counter) or not service.worker.alive
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                service.stopping = True
+                service.worker.stop(cfg.grace)
+                await super().shutdown(sockets)
+                service.worker.stop(0)
+                await asyncio.to_thread(service.worker.join)
+
+        options = uvicorn.Config(
+            make_app(service),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_level="error",
+            timeout_graceful_shutdown=int(cfg.grace) + 5,  # a client that does not read holds nobody up
+        )
+        service.worker.start()
+        with stop_on_signal() as stop:  # uvicorn hands the signal on when it has ended
+            Server(options).run([listener])
+    if service.worker.failure:
+        raise service.worker.failure
+    if stop.requested:
+        raise Interrupted("stopped serving")
+
+
+def bound(cfg: ServeConfig) -> socket.socket:
+    """Returns a socket that has the address to itself, and does not listen yet."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            cfg.host, cfg.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise UserError(
+            f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: cannot be served at ({error.strerror})"
+        ) from error
+    return listener

@@ -1,0 +1,1 @@
+"""Completions over HTTP, as OpenAI's clients ask for them."""

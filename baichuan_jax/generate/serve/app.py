@@ -1,0 +1,154 @@
+"""The routes of the server: completions whole or as a stream, the model's name, and health."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from baichuan_jax.generate.generate import Piece
+from baichuan_jax.generate.serve.protocol import ProtocolError, Query, choice, completion, parse, usage
+from baichuan_jax.generate.serve.service import Service
+from baichuan_jax.generate.serve.worker import Job
+
+DRAINED = 16  # so many times the longest body is read of one that is too long: most clients listen when all is sent
+
+
+def make_app(service: Service) -> Starlette:
+    """Returns the ASGI application."""
+    model = {"id": service.name, "object": "model", "created": int(time.time()), "owned_by": "baichuan_jax"}
+
+    async def models(_: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def health(_: Request) -> Response:
+        ok = service.worker.alive and not service.stopping
+        status = "ok" if ok else "stopping"
+        return JSONResponse({"status": status, "open": service.open}, 200 if ok else 503)
+
+    return Starlette(
+        routes=[
+            Route("/v1/completions", Completions(service), methods=["POST"]),
+            Route("/v1/models", models),
+            Route("/health", health),
+        ],
+        exception_handlers={ProtocolError: _refused, HTTPException: _no_route, Exception: _broken},
+    )
+
+
+class Completions:
+    """POST /v1/completions."""
+
+    def __init__(self, service: Service):
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; when the answer is sent, or the client has gone, its slots are free."""
+        service = self._service
+        try:
+            query = parse(
+                await _body(Request(scope, receive), service.cfg.max_body),
+                service.name,
+                service.default,
+                secrets.randbits(32),
+            )
+            with service.admitted(len(query.prompts) * query.n):
+                prompts = await service.prompts(query)
+                with service.running(prompts) as (job, pieces):
+                    if query.stream:
+                        answer = StreamingResponse(self._events(query, job, pieces), media_type="text/event-stream")
+                    else:
+                        answer = await _unless_gone(receive, self._whole(query, job, pieces))
+                    await answer(scope, receive, send)
+        except ClientDisconnect:
+            return
+
+    async def _whole(self, query: Query, job: Job, pieces: AsyncIterator[Piece]) -> Response:
+        texts, done = [""] * len(job.prompts), [""] * len(job.prompts)
+        async for piece in pieces:
+            texts[piece.number] += piece.text
+            done[piece.number] = piece.done
+        choices = [choice(*each) for each in zip(range(len(texts)), texts, done)]
+        return JSONResponse(completion(self._head(), choices, _usage(query, job)))
+
+    async def _events(self, query: Query, job: Job, pieces: AsyncIterator[Piece]) -> AsyncIterator[str]:
+        head = self._head()
+        try:
+            async for piece in pieces:
+                yield _event(completion(head, [choice(*piece)], None))
+            if query.usage:
+                yield _event(completion(head, [], _usage(query, job)))
+        except ProtocolError as error:  # the status has been sent
+            yield _event(error.body())
+        yield "data: [DONE]\n\n"
+
+    def _head(self) -> dict[str, Any]:
+        return {"id": f"cmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._service.name}
+
+
+def _usage(query: Query, job: Job) -> dict[str, int]:
+    """Returns the counts; a prompt that is continued several times counts once."""
+    return usage(sum(len(ids) for ids, _ in job.prompts[:: query.n]), job.made)
+
+
+def _event(body: dict[str, Any]) -> str:
+    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Returns the body. Raises ProtocolError if it is longer than so many bytes, and keeps none of those beyond."""
+    body, size = bytearray(), 0
+    async for part in request.stream():
+        size += len(part)
+        if size <= most:
+            body += part
+        if size > DRAINED * most:
+            break
+    if size > most:
+        raise ProtocolError(413, f"the body is longer than {most} bytes", code="too_large")
+    return bytes(body)
+
+
+async def _unless_gone(receive: Receive, answer: Awaitable[Response]) -> Response:
+    """Waits for an answer; raises ClientDisconnect if the client goes away before."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    waiting = [asyncio.ensure_future(answer), asyncio.ensure_future(gone())]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting[0].done():
+            raise ClientDisconnect
+        return waiting[0].result()
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+async def _refused(_: Request, error: ProtocolError) -> Response:
+    headers = {"retry-after": "1"} if error.status == 503 else None
+    return JSONResponse(error.body(), error.status, headers)
+
+
+async def _no_route(request: Request, error: HTTPException) -> Response:
+    message = (
+        f"{request.method} {request.url.path}: {error.detail}; there are POST /v1/completions, GET /v1/models, /health"
+    )
+    return JSONResponse(ProtocolError(error.status_code, message).body(), error.status_code, error.headers)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return JSONResponse(ProtocolError(500, "the server failed; its log says how").body(), 500)

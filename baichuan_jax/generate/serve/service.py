@@ -1,0 +1,88 @@
+"""What stands between a parsed request and the engine: tokens, limits, and the pieces that come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.engine import Engine
+from baichuan_jax.generate.generate import Piece
+from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.generate.serve.protocol import ProtocolError, Query
+from baichuan_jax.generate.serve.worker import Job, Prompt, Worker
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+
+class Service:
+    """A model that is served. open: continuations under way or waiting. stopping: whether no more are taken."""
+
+    def __init__(self, cfg: ServeConfig, name: str, default: SampleConfig, engine: Engine, tokenizer: AnyTokenizer):
+        """name: of the model. default: settings of a request that does not say its own."""
+        self.cfg, self.name, self.default = cfg, name, default
+        self.worker = Worker(engine, tokenizer)
+        self.open, self.stopping = 0, False
+        self._engine, self._tokenizer = engine, tokenizer
+        self._encoder = ThreadPoolExecutor(1, "encoder")  # a tokenizer serves one thread at a time
+
+    @contextmanager
+    def admitted(self, count: int) -> Iterator[None]:
+        """Counts continuations as open while the block runs. Raises ProtocolError if there is no room for them."""
+        most = self.cfg.max_open
+        if self.stopping:
+            raise self._cut()
+        if count > most:
+            raise ProtocolError(400, f"{count} continuations in one request: at most {most} are served at once", "n")
+        if self.open + count > most:
+            message = f"{self.open} continuations are open and {most} may be; ask again later"
+            raise ProtocolError(503, message, code="overloaded")
+        self.open += count
+        try:
+            yield
+        finally:
+            self.open -= count
+
+    @contextmanager
+    def running(self, prompts: list[Prompt]) -> Iterator[tuple[Job, AsyncIterator[Piece]]]:
+        """Yields the job that continues the prompts and its pieces; it ends with the block at the latest."""
+        loop, queue = asyncio.get_running_loop(), asyncio.Queue()
+        job = Job(prompts, lambda piece: loop.call_soon_threadsafe(queue.put_nowait, piece))
+        self.worker.submit(job)
+        try:
+            yield job, self._pieces(len(prompts), queue)
+        finally:
+            self.worker.cancel(job)
+
+    async def _pieces(self, count: int, queue: asyncio.Queue[Piece | None]) -> AsyncIterator[Piece]:
+        while count:
+            piece = await queue.get()
+            if piece is None:
+                raise self._cut()
+            count -= bool(piece.done)
+            yield piece
+
+    def _cut(self) -> ProtocolError:
+        if self.worker.failure:
+            return ProtocolError(500, "the server failed; its log says how", code="failed")
+        return ProtocolError(503, "the server is stopping; ask again later", code="stopping")
+
+    async def prompts(self, query: Query) -> list[Prompt]:
+        """Returns what the engine is to continue. Raises ProtocolError where a text is too long for the model."""
+        loop, found = asyncio.get_running_loop(), []
+        for text in query.prompts:
+            ids = [self._tokenizer.bos, *await loop.run_in_executor(self._encoder, self._tokenizer.encode, text)]
+            sample = query.sample
+            if query.longest:
+                sample = replace(sample, max_tokens=max(1, min(sample.max_tokens, self._engine.context - len(ids))))
+            try:
+                self._engine.check(ids, sample)
+            except UserError as error:
+                message = str(error).removeprefix("SampleConfig.")
+                raise ProtocolError(400, message, "prompt", "context_length_exceeded") from None
+            first = sample.seed + len(found)
+            found += [(ids, replace(sample, seed=first + number)) for number in range(query.n)]
+        return found

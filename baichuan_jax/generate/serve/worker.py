@@ -1,0 +1,121 @@
+"""The engine in a thread of its own: requests come from other threads and join its batch as others finish."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from queue import SimpleQueue
+
+from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.engine import Engine, Request
+from baichuan_jax.generate.generate import Continuation, Piece
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+Prompt = tuple[list[int], SampleConfig]
+
+
+class Job:
+    """Some prompts that are continued together. push: takes each piece, then None if the worker stops before the end.
+
+    It is called from the worker's thread. requests: of the engine, once the worker has seen the job.
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], push: Callable[[Piece | None], None]):
+        self.prompts, self.push = prompts, push
+        self.requests: list[Request] = []
+
+    @property
+    def made(self) -> int:
+        """Tokens made so far, the ends of texts left out."""
+        return sum(len(request.ids) for request in self.requests)
+
+
+class Worker:
+    """Runs an engine until it is stopped. Every method may be called from any thread.
+
+    failure: what the engine died of, if it did.
+    """
+
+    def __init__(self, engine: Engine, tokenizer: AnyTokenizer):
+        self.failure: BaseException | None = None
+        self._engine, self._tokenizer = engine, tokenizer
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._made: dict[Request, tuple[Job, int, Continuation]] = {}
+        self._deadline, self._ended = math.inf, False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Begins to work."""
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queues a job, whose prompts `Engine.check` must have passed."""
+        self._calls.put(partial(self._admit, job))
+        if self._ended:  # the thread may not have seen it
+            job.push(None)
+
+    def cancel(self, job: Job) -> None:
+        """Ends what is left of a job; its slots are free for others."""
+        self._calls.put(partial(self._drop, job))
+
+    def stop(self, grace: float) -> None:
+        """Ends the thread when all jobs are done, or after so many seconds; those unfinished then get None."""
+        self._calls.put(partial(self._stop_at, time.monotonic() + grace))
+
+    def join(self) -> None:
+        """Waits until the thread has ended."""
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs are still worked on."""
+        return not self._ended
+
+    def _run(self) -> None:
+        try:
+            while self._obey():
+                for request in self._engine.step():
+                    self._tell(request)
+        except BaseException as error:
+            self.failure = error
+        self._ended = True
+        while not self._calls.empty():
+            self._calls.get()()
+        for job in {job for job, _, _ in self._made.values()}:
+            job.push(None)
+
+    def _obey(self) -> bool:
+        """Does what others asked for, waiting where there is nothing else to do; returns whether to go on."""
+        while not self._calls.empty() or not (self._engine.busy or self._over()):
+            self._calls.get()()
+        return not self._over()
+
+    def _over(self) -> bool:
+        return self._deadline < math.inf and (not self._engine.busy or time.monotonic() > self._deadline)
+
+    def _admit(self, job: Job) -> None:
+        for number, (prompt, sample) in enumerate(job.prompts):
+            request = self._engine.submit(prompt, sample)
+            job.requests.append(request)
+            self._made[request] = job, number, Continuation(self._engine, self._tokenizer, request)
+
+    def _tell(self, request: Request) -> None:
+        if request not in self._made:
+            return
+        job, number, continuation = self._made[request]
+        piece = continuation.advance(number)
+        if piece.done:
+            del self._made[request]
+        if piece.text or piece.done:
+            job.push(piece)
+
+    def _drop(self, job: Job) -> None:
+        for request in job.requests:
+            self._engine.cancel(request)
+            self._made.pop(request, None)
+
+    def _stop_at(self, deadline: float) -> None:
+        self._deadline = min(self._deadline, deadline)
