@@ -23,7 +23,7 @@ def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(checkpoint / name, out / name)
     model = out / "from-bin.model"
-    model.write_bytes(_model(( checkpoint / "tok512.bin").read_bytes()))
+    model.write_bytes(_model((checkpoint / "tok512.bin").read_bytes()))
     give(None, model, context, out)
     model.unlink()
     return out

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
@@ -53,11 +53,19 @@ def _table(folder: Folder, name: str) -> list[Row]:
 
 def json_lines(folder: Folder, name: str) -> list[Row]:
     """Returns the rows of a file of JSON lines, which may be gzipped. Raises UserError if it is missing or damaged."""
-    lines = [line for line in _read(folder, name).split("\n") if line.strip()]
+    return [_parse(line, folder / name) for line in _read(folder, name).split("\n") if line.strip()]
+
+
+def json_of(folder: Folder, name: str) -> Row:
+    """Returns what a JSON file holds. Raises UserError if it is missing or damaged."""
+    return _parse(_read(folder, name), folder / name)
+
+
+def _parse(text: str, file: Folder) -> Row:
     try:
-        return [json.loads(line) for line in lines]
+        return json.loads(text)
     except ValueError as error:
-        raise UserError(f"{folder / name} is damaged ({error}); fetch it again") from error
+        raise UserError(f"{file} is damaged ({error}); fetch it again") from error
 
 
 def ceval(folder: Folder, subject: str) -> Splits:
@@ -105,8 +113,13 @@ def agieval(folder: Folder, name: str) -> Splits:
     return {"test": [_agieval_row(row, name) for row in json_lines(folder, f"{name}.jsonl")]}
 
 
+def is_chinese(name: str) -> bool:
+    """Returns whether a part of AGIEval is asked in Chinese."""
+    return (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
+
+
 def _agieval_row(row: Row, name: str) -> Row:
-    chinese = (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
+    chinese = is_chinese(name)
     passage, question, options = row.get("passage") or "", row["question"], row["options"]
     if not options:
         query = f"问题：{question}\n答案：" if chinese else f"Q: {question}\nA: The answer is"
@@ -145,7 +158,6 @@ def splits(data_dir: Path, path: str, name: str | None) -> Splits:
     return read(folder_of(data_dir, folder), name or "")
 
 
-def subjects(folder: Folder, split: str, ending: str) -> Iterable[str]:
-    """Returns the names of files of a split without their ending, in order: the subjects of a data set."""
-    names = (file.name for file in (folder / split).iterdir())
-    return sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
+def names(folder: Folder, ending: str) -> list[str]:
+    """Returns the names of files with this ending, in order."""
+    return sorted(file.name for file in folder.iterdir() if file.name.endswith(ending))
