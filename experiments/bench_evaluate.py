@@ -4,8 +4,8 @@ Command: make bench-evaluate PEER=PYTHON DATA=DIR   (or: python -m experiments.b
 PYTHON). Asks 200 five-shot questions, 40 of each of five subjects, of a decoder of random weights in float32
 (configs/model/20m.gin) with the tokenizer of the quickstart, or of --checkpoint, a model in LLaMA's layout with its
 tokenizer. PYTHON is an interpreter with lm-eval, torch, transformers and accelerate; without one ours runs alone.
---unshared adds ours without the sharing of beginnings. All run in turn on a subject, each in a process that waits for the others, after
-a round that compiles and is not timed. Cost: eight minutes on two cores.
+--unshared adds ours without the sharing of beginnings. All run in turn on a subject, each in a process that waits for
+the others, after a round of ours that compiles and is not timed. Cost: eight minutes on two cores.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """lm-eval's tasks with our model and with its Hugging Face backend: the same choices, texts and figures.
 
-Needs torch, transformers and accelerate (the extra [peers]) and the shared data; AGREEMENT_LIMIT sets the questions of
-a subject (default 2).
+Needs torch, transformers and accelerate (the extra [peers]) and the shared data. AGREEMENT_LIMIT sets the questions of
+a subject (default 2), AGREEMENT_CHECKPOINT names a model in LLaMA's layout with its tokenizer (default: stories260K).
 """
 
 import os
@@ -46,14 +46,16 @@ TASKS = {
 def checkpoint(tmp_path_factory):
     if not DATA.is_dir():
         pytest.skip("no shared data")
+    if "AGREEMENT_CHECKPOINT" in os.environ:
+        return Path(os.environ["AGREEMENT_CHECKPOINT"])
     return with_tokenizer(DATA / "checkpoints/stories260K", tmp_path_factory.mktemp("e") / "llama", 512)
 
 
 @pytest.fixture(scope="module")
-def ours(checkpoint):
+def ours(checkpoint, tmp_path_factory):
     from baichuan_jax.evaluate.harness.lm import BaichuanLM
 
-    run = checkpoint.parent / "ours"
+    run = tmp_path_factory.mktemp("r") / "ours"
     assert main(["convert", "import", str(checkpoint), str(run)]) == 0
     config = load(str(run / "config.gin"), (), RunConfig).config
     tokenizer = load_tokenizer(config, run)

@@ -52,7 +52,7 @@ def test_sharing_spares_at_least_as_much_as_one_group_of_all(made):
 
 def test_questions_of_a_subject_share_its_examples_and_choices_their_question():
     subject, question, other = [1] * 100, [2] * 60, [3] * 60
-    requests = [(subject + [4, number], [5]) for number in range(6, 9)]
+    requests = [([*subject, 4, number], [5]) for number in range(6, 9)]
     requests += [(question, [7, number, 8]) for number in range(3)] + [(other, [7, 9])]
     groups = {group.shared: len(group.rows) for group in groups_of(rows_of(requests, 200))}
     assert groups == {101: 3, 59: 3, 0: 1}

@@ -1,4 +1,4 @@
-"""Scores against the plain forward pass, on one device and over a mesh; and no program for requests like earlier ones."""
+"""Scores against the plain forward pass, on one device and over a mesh; no program for requests like earlier ones."""
 
 import jax
 import numpy as np
