@@ -20,6 +20,14 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--fewshot", type=int, metavar="K", help="solved examples before a question (default: the task's)"
     )
+    verb.add_argument(
+        "--beside",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="RUN",
+        help="the workdir of another model, for the leaderboard; may be repeated",
+    )
 
 
 def check(args: argparse.Namespace) -> list[str]:
@@ -30,6 +38,8 @@ def check(args: argparse.Namespace) -> list[str]:
         if given or args.tasks is not None:
             option = f"--{given[0]}".replace("_", "-") if given else "--tasks"
             raise UserError(f"{option} needs the names of tasks: --tasks mmlu,ceval-valid")
+    for place in args.beside:
+        require((place / "tasks").is_dir(), "--beside", str(place), "a workdir with results in tasks/")
     require(args.limit is None or args.limit > 0, "--limit", args.limit, "a positive number")
     require(args.fewshot is None or args.fewshot >= 0, "--fewshot", args.fewshot, "0 or more")
     require(args.data_dir is None or args.data_dir.is_dir(), "--data-dir", str(args.data_dir), "a directory")

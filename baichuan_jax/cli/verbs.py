@@ -57,7 +57,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
     from baichuan_jax.cli.stages.tasks import run_tasks  # brings jax in
 
     with pipeline.open():
-        results = run_tasks(pipeline.config, names, args.data_dir, args.limit, args.fewshot)
+        results = run_tasks(pipeline.config, names, args.data_dir, args.limit, args.fewshot, args.beside)
     for result in results:
         show_tasks(result)
 

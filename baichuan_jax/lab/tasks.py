@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.files import read_json, write_text
+from baichuan_jax.lab import leaderboard
 from baichuan_jax.lab.markup import Html, details, join, table
 from baichuan_jax.lab.page import page
 
-HEAD = ("of", "mean over", "questions", "score", "standard error", "95 % interval", "guessing")
+HEAD = ("of", "mean over", "asked", "score", "error", "95 %", "guessing")
 FIELDS = ("mean", "stderr", "low", "high", "chance", "questions")
 LEAD = (
-    "Scores in percent. A mean over questions counts every question alike, one over subjects every subject. The "
-    "interval says how far the choice of questions may have moved a score; guessing is what choosing blindly reaches."
+    "Scores in percent, with their standard errors. A mean over questions counts every question alike, one over "
+    "subjects every subject. The 95 % interval says how far the choice of questions may have moved a score; "
+    "guessing is what choosing blindly reaches."
 )
 
 
@@ -29,22 +32,31 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Returns a row of a table, scores in percent."""
     percents = {name: f"{100 * row[name]:.1f}" for name in FIELDS[:-1]}
     over = {"category": "questions", "category of subjects": "subjects", "subject": "questions"}
-    kind, interval = over.get(row["kind"], row["kind"]), f"{percents['low']} to {percents['high']}"
+    kind, interval = over.get(row["kind"], row["kind"]), f"{percents['low']}-{percents['high']}"
     return row["name"], kind, str(row["questions"]), percents["mean"], percents["stderr"], interval, percents["chance"]
 
 
-def write_tables(directory: Path) -> None:
-    """Writes results.csv and results.html of every result in a directory."""
+def write_tables(directory: Path, models: Mapping[str, Path]) -> None:
+    """Writes results.csv, leaderboard.csv and results.html of every result in a directory.
+
+    models: those of the leaderboard, {name: its directory of results}.
+    """
     results = [read_json(path) for path in sorted(directory.glob("*shot*.json"))]
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["task", "metric", "fewshot", "limit", "name", "kind", *FIELDS])
+    lines = [["task", "metric", "fewshot", "limit", "name", "kind", *FIELDS]]
     for result in results:
         asked = [result["task"], result["metric"], result["fewshot"], result["limit"] or ""]
-        rows.writerows([*asked, row["name"], row["kind"], *(row[name] for name in FIELDS)] for row in result["rows"])
-    write_text(directory / "results.csv", text.getvalue())
-    sections = [(title(result), _section(result)) for result in results]
+        lines += [[*asked, row["name"], row["kind"], *(row[name] for name in FIELDS)] for row in result["rows"]]
+    _write_csv(directory / "results.csv", lines)
+    _write_csv(directory / "leaderboard.csv", [("model", *leaderboard.COLUMNS), *leaderboard.rows(models)])
+    sections = [("Beside the published figures", leaderboard.section(models))]
+    sections += [(title(result), _section(result)) for result in results]
     write_text(directory / "results.html", page("Evaluation tasks", Html(LEAD), sections))
+
+
+def _write_csv(path: Path, lines: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    write_text(path, text.getvalue())
 
 
 def _section(result: dict[str, Any]) -> Html:

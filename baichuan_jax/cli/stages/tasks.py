@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -23,23 +24,32 @@ from baichuan_jax.tokenizer.load import tokenizer_file
 from baichuan_jax.train.checkpoint import newest_params
 from baichuan_jax.train.step import compute_dtype
 
+FOLDER = "tasks"
+
 
 def run_tasks(
-    config: RunConfig, names: Sequence[str], data_dir: Path | None, limit: int | None, fewshot: int | None
+    config: RunConfig,
+    names: Sequence[str],
+    data_dir: Path | None,
+    limit: int | None,
+    fewshot: int | None,
+    beside: Sequence[Path],
 ) -> list[dict]:
     """Runs tasks in turn, writes the result and the answers of each, and tables of all; returns the results.
 
-    They go to `tasks/` of the workdir. Answers of an earlier call are taken over.
+    They go to `tasks/` of the workdir. Answers of an earlier call are taken over. beside: workdirs of other models,
+    for the leaderboard.
     """
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's own bars, one a subject
     try:
         from baichuan_jax.evaluate.harness.lm import BaichuanLM
         from baichuan_jax.evaluate.harness.load import load_tasks
         from baichuan_jax.evaluate.harness.run import run_task
     except ModuleNotFoundError as error:
         raise UserError(f"--tasks needs the package {error.name}: pip install 'baichuan-jax[eval]'") from error
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
     workdir = Path(config.workdir)
-    out, results = workdir / "tasks", []
+    out, results = workdir / FOLDER, []
     with status("loading the tasks"):
         loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
     layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
@@ -58,7 +68,7 @@ def run_tasks(
             write_json(out / f"{stem}.json", result)
             results.append(result)
             console.print(f"[green]✓[/] {name}: {out / stem}.json ({result['seconds']:.1f} s)", soft_wrap=True)
-    write_tables(out)
+    write_tables(out, {str(place): place / FOLDER for place in (workdir, *beside)})
     return results
 
 
