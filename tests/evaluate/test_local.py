@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.evaluate.harness.humaneval import passed
 from baichuan_jax.evaluate.harness.local import folder_of, splits
 
 DATA = Path(__file__).parents[3] / "shared/data/eval"
@@ -82,3 +83,12 @@ def test_the_sizes_that_their_authors_give():
     assert sizes("EleutherAI/hendrycks_math", "counting_and_probability") == {"train": 0, "test": 474}
     assert sizes("openai/openai_humaneval") == {"test": 164}
     assert sizes("hails/agieval-lsat-ar") == {"test": 230}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not on this machine")
+@pytest.mark.parametrize("count", [4, pytest.param(164, marks=pytest.mark.slow)])
+def test_the_authors_solutions_pass_in_the_sandbox_and_others_do_not(count):
+    rows = splits(DATA, "openai/openai_humaneval", None)["test"][:count]
+    for row in rows:
+        wrong = ("    return NotImplemented\n", "    raise SystemExit(0)\n", "    import os; os._exit(0)\n")
+        assert passed(row, [row["canonical_solution"], *(wrong if count < 164 else wrong[:1])]) == 1, row["task_id"]
