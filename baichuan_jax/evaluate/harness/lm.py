@@ -56,6 +56,8 @@ class BaichuanLM(LM):
     def _scores(self, pairs: list[tuple[Ids, Ids]]) -> list[tuple[float, bool]]:
         if empty := sum(not continuation for _, continuation in pairs):
             raise UserError(f"{empty} continuations have no token of their own after their contexts; mend the task")
+        if (longest := max((len(after) for _, after in pairs), default=0)) > self._context:
+            raise UserError(f"a continuation has {longest} tokens; the model's context is {self._context}")
         keys = [request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs]
         missing = list({key: number for number, key in enumerate(keys) if key not in self._answers}.values())
         done = len(keys) - len(missing)
