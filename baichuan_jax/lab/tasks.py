@@ -63,7 +63,7 @@ def _section(result: dict[str, Any]) -> Html:
     is_subject = [row["kind"] == "subject" for row in result["rows"]]
     whole = [cells(row) for row, one in zip(result["rows"], is_subject) if not one]
     subjects = [cells(row) for row, one in zip(result["rows"], is_subject) if one]
-    folded = [details(f"{len(subjects)} subjects", table("by subject", HEAD, subjects))] if subjects else []
+    folded = [details(f"By subject ({len(subjects)})", table("by subject", HEAD, subjects))] if subjects else []
     others = [(name, f"{100 * value['mean']:.1f}") for name, value in result["other_metrics"].items()]
     more = [table("other metrics, over questions", ("metric", "score"), others[1:])] if len(others) > 1 else []
     return join((table("in all", HEAD, whole), *folded, *more))

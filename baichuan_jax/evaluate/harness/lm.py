@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -102,7 +103,7 @@ class BaichuanLM(LM):
         """Continues prompts {key: (ids, settings, seed)}, and remembers each text when it is finished."""
         made: dict[Request, tuple[str, TextStream, int]] = {}
         for key, (prompt, sample, seed) in missing.items():
-            request = self._engine.submit(prompt, SampleConfig(**{**vars(sample), "seed": seed}))
+            request = self._engine.submit(prompt, replace(sample, seed=seed))
             made[request] = key, TextStream(self._tokenizer, sample.stop), 0
         done = count - len(missing)
         while made:
