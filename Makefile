@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-data bench-tokenizer bench-generate clean
+.PHONY: quickstart test test-all lint bench bench-data bench-tokenizer bench-generate bench-evaluate clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -33,6 +33,10 @@ bench-tokenizer: .venv/installed-dev
 # PEER=PYTHON: one with torch and transformers, to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
 bench-generate: .venv/installed
 	$(BIN)/python -m experiments.bench_generate $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+
+# DATA=DIR: the folder with mmlu.zip. PEER=PYTHON: one with lm-eval, torch, transformers and accelerate.
+bench-evaluate: .venv/installed-dev
+	$(BIN)/python -m experiments.bench_evaluate --data-dir $(DATA) $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

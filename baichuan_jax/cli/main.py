@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from baichuan_jax.cli import convert, experiment, generate
+from baichuan_jax.cli import convert, evaluate, experiment, generate
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
@@ -29,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
             add_arguments(verb)
         if name == "convert export":
             convert.add_export_arguments(verb)
+        if name == "evaluate":
+            evaluate.add_arguments(verb)
         if name == "generate":
             generate.add_arguments(verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"

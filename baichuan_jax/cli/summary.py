@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from baichuan_jax.lab.numbers import percent
+from baichuan_jax.lab.tasks import HEAD, cells, title
 
 console = Console(highlight=False)
 
@@ -20,6 +21,15 @@ def show(name: str, result: dict, skipped: bool) -> None:
     console.print(f"[green]✓[/] {name}: {SUMMARIES[name](result)} ({result['seconds']:.1f} s)", soft_wrap=True)
     if name in TABLES:
         console.print(TABLES[name](result))
+
+
+def show_tasks(result: dict) -> None:
+    """Prints what was reached in a task: in all, and by category."""
+    rows = [row for row in result["rows"] if row["kind"] != "subject"] if len(result["rows"]) > 9 else result["rows"]
+    table = Table(*HEAD, title=title(result), title_justify="left")
+    for row in rows:
+        table.add_row(*cells(row))
+    console.print(table)
 
 
 def _data(result: dict) -> str:

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.convert import export_weights
+from baichuan_jax.cli.evaluate import check as check_tasks
 from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.serve import serve
-from baichuan_jax.cli.summary import show
+from baichuan_jax.cli.summary import show, show_tasks
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
@@ -45,6 +46,22 @@ def generate(loaded: Loaded, args: argparse.Namespace) -> None:
     show_continuations(pipeline.config, pipeline.workdir, prompts)
 
 
+def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Runs the tasks of --tasks; without any, builds the stage: held-out bits per byte."""
+    names = check_tasks(args)
+    if not names:
+        return stages("evaluate")(loaded, args)
+    pipeline = Pipeline(loaded)
+    if pipeline.config.train.steps:
+        pipeline.stage("train").result()
+    from baichuan_jax.cli.stages.tasks import run_tasks  # brings jax in
+
+    with pipeline.open():
+        results = run_tasks(pipeline.config, names, args.data_dir, args.limit, args.fewshot, args.beside)
+    for result in results:
+        show_tasks(result)
+
+
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
     """Prints every setting and where it came from."""
     print_explain(loaded, Console(highlight=False))
@@ -56,7 +73,7 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "data inspect": (inspect, "look at what the data step kept and removed"),
     "tokenizer": (stages("tokenizer", "tokens"), "train the tokenizer and encode the corpus"),
     "train": (stages("train"), "train the decoder, or go on training it"),
-    "evaluate": (stages("evaluate"), "held-out bits per byte, beside baselines"),
+    "evaluate": (evaluate, "held-out bits per byte, beside baselines, or --tasks mmlu,ceval-valid: the field's tests"),
     "generate": (generate, "continue the config's prompts, or --prompt TEXT, --file FILE, or what you type"),
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "report": (stages("report"), "one page of everything the run has produced"),

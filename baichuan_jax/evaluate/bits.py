@@ -19,6 +19,21 @@ from baichuan_jax.model.loss import token_nll
 from baichuan_jax.parallel.layout import Layout
 
 
+def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float]]:
+    """Returns [{first, last, bits_per_byte}] of positions 1, 2-3, 4-7, 8-15 and so on: what more context is worth.
+
+    A range whose targets stand for no bytes is left out.
+    """
+    found, first = [], 1
+    while first <= len(bits_T):
+        last = min(2 * first - 1, len(bits_T))
+        part = slice(first - 1, last)
+        if size := int(bytes_T[part].sum()):
+            found.append({"first": first, "last": last, "bits_per_byte": float(bits_T[part].sum()) / size})
+        first = last + 1
+    return found
+
+
 class BitsPerByte:
     """Scores held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
 
@@ -40,24 +55,33 @@ class BitsPerByte:
 
         def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> jax.Array:
             nll_BT = token_nll(apply(model, params, tokens[:, :-1], dtype=dtype, layout=layout), tokens[:, 1:])
-            return jnp.sum(jnp.where(counted_BT, nll_BT, 0))
+            return jnp.sum(jnp.where(counted_BT, nll_BT, 0), axis=0)
 
         self._score = jax.jit(score, out_shardings=layout.replicated)
 
     def __call__(self, params: Params) -> dict[str, float]:
         """Returns bits per byte of every domain."""
-        return {domain: self._bits(params, text) / self.bytes(domain) for domain, text in self._domains.items()}
+        return {domain: float(bits_T.sum()) / self.bytes(domain) for domain, bits_T in self.bits(params).items()}
 
     def bytes(self, domain: str) -> int:
         """UTF-8 bytes of the scored text of a domain."""
-        return int(self._byte_lengths[self._domains[domain].targets()].sum())
+        return int(self.bytes_at(domain).sum())
 
-    def _bits(self, params: Params, text: HeldOut) -> float:
+    def bytes_at(self, domain: str) -> np.ndarray:
+        """UTF-8 bytes of the targets at each position of the windows of a domain, [T]."""
+        text = self._domains[domain]
+        return np.where(text.counted, self._byte_lengths[text.tokens[:, 1:]], 0).sum(axis=0)
+
+    def bits(self, params: Params) -> dict[str, np.ndarray]:
+        """Returns the bits of the targets at each position of the windows of every domain, float64 [T]."""
+        return {domain: self._bits(params, text) for domain, text in self._domains.items()}
+
+    def _bits(self, params: Params, text: HeldOut) -> np.ndarray:
         sums = []
         for start in range(0, len(text.tokens), self._batch):
             rows = slice(start, start + self._batch)
             sums.append(self._score(params, self._place(text.tokens[rows]), self._place(text.counted[rows])))
-        return math.fsum(map(float, sums)) / math.log(2)
+        return np.sum([np.asarray(nats_T, np.float64) for nats_T in sums], axis=0) / math.log(2)
 
     def _place(self, rows: np.ndarray) -> jax.Array:
         """Fills up to a whole batch with zeros (uncounted) and lays it out over the devices."""

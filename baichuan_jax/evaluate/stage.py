@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 
 from baichuan_jax.evaluate.baselines import unigram_bits, zstd_bits
-from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.evaluate.bits import BitsPerByte, by_position
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.model.config import DecoderConfig
@@ -24,16 +24,20 @@ def evaluate(
     layout: Layout,
     dtype: jnp.dtype,
 ) -> dict:
-    """Returns {"domains": {domain: {bits_per_byte, unigram, zstd, bytes, tokens}}}; the first three in bits/byte."""
+    """Returns {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}.
+
+    The first three are in bits/byte. by_position: of `bits.by_position`.
+    """
     texts = {domain: held_out(store, domain, cfg.length, cfg.windows) for domain in store.domains}
     score = BitsPerByte(model, texts, tokenizer.byte_lengths(), layout, cfg.batch, dtype)
-    bits_per_byte = score(params)
+    bits = score.bits(params)
     return {
         "domains": {
             domain: {
-                "bits_per_byte": bits_per_byte[domain],
+                "bits_per_byte": float(bits[domain].sum()) / score.bytes(domain),
                 "unigram": unigram_bits(store, domain, text) / score.bytes(domain),
                 "zstd": zstd_bits(tokenizer, text) / score.bytes(domain),
+                "by_position": by_position(bits[domain], score.bytes_at(domain)),
                 "bytes": score.bytes(domain),
                 "tokens": int(text.counted.sum()),
             }

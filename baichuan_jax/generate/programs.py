@@ -94,7 +94,7 @@ def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: 
         place_NP = jnp.broadcast_to(jnp.arange(padded), tokens_NP.shape)
         # What padding leaves in the cache is written over before a query can see it.
         cache = _zero_cache(jnp, model, count, padded, dtype)
-        logits_N1V, cache = forward(params, tokens_NP, place_NP, cache, last_B=lengths_N - 1)
+        logits_N1V, cache = forward(params, tokens_NP, place_NP, cache, places_BW=lengths_N[:, None] - 1)
         in_text_NP = jnp.where(place_NP < lengths_N[:, None], tokens_NP, model.vocab)
         seen_NV = jnp.zeros((count, model.vocab), bool)
         seen_NV = seen_NV.at[jnp.arange(count)[:, None], in_text_NP].set(True, mode="drop")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
+from math import sqrt
 from statistics import mean
 
 from baichuan_jax.lab.markup import Html, prose, table, tag
 from baichuan_jax.lab.page import Canvas
-from baichuan_jax.lab.plots import BLUE, GREY, ORANGE, Plot, bar_height, bars, curves
+from baichuan_jax.lab.plots import BLUE, GREY, ORANGE, Plot, bar_height, bars, by_position, curves
 from baichuan_jax.lab.run_files import Run
 
 SERIES = {"model": "bits_per_byte", "unigram": "unigram", "zstd -19": "zstd"}
@@ -27,7 +28,7 @@ def bits_per_byte(run: Run, canvas: Canvas) -> list[Html]:
         bar_height(len(rows), len(series)),
     )
     return [
-        canvas.figures(end, *_on_the_way(run)),
+        canvas.figures(end, *_on_the_way(run), *_against_position(rows)),
         table(
             "Held-out bits per byte (lower is better)",
             ["domain", *SERIES, "bytes", "tokens"],
@@ -40,7 +41,7 @@ def bits_per_byte(run: Run, canvas: Canvas) -> list[Html]:
             "p",
             "Unigram is a model that knows only how frequent each token is in the training text; zstd -19 compresses "
             "the held-out text on its own. Bits per byte compare across tokenizers; loss per token does not. The mean "
-            "weighs every domain alike.",
+            "weighs every domain alike. Against position: positions in a window of tokens, in ranges that double.",
             class_="note",
         ),
     ]
@@ -61,6 +62,19 @@ def _on_the_way(run: Run) -> list[Plot]:
     paint = partial(curves, lines=lines, unit="bits per byte", tokens_per_step=run.tokens_per_step)
     alt = f"Validation bits per byte of every domain against steps; at step {steps[-1]}: {said}."
     return [Plot("validation", "Validation during training", alt, paint)]
+
+
+def _against_position(rows: dict[str, dict]) -> list[Plot]:
+    rows = {domain: row["by_position"] for domain, row in rows.items() if row.get("by_position")}
+    if not rows:
+        return []
+    lines = {
+        domain: ([sqrt(part["first"] * part["last"]) for part in parts], [part["bits_per_byte"] for part in parts])
+        for domain, parts in rows.items()
+    }
+    ends = ", ".join(f"{domain} {parts[-1]['bits_per_byte']:.3f}" for domain, parts in rows.items())
+    alt = f"Held-out bits per byte against the number of tokens before; of the farthest positions: {ends}."
+    return [Plot("position", "Against position", alt, partial(by_position, lines=lines, unit="bits per byte"))]
 
 
 def samples(run: Run, canvas: Canvas) -> list[Html]:

@@ -155,3 +155,14 @@ def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: in
     top.xaxis.set_major_formatter(EngFormatter(sep=""))
     top.set_xlabel("tokens", fontsize=8)
     top.tick_params(labelsize=8)
+
+
+def by_position(axes: Axes, lines: Mapping[str, Line], unit: str) -> None:
+    """Draws lines against positions in a text, which double from one tick to the next."""
+    for number, (label, (positions, values)) in enumerate(lines.items()):
+        color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
+        axes.plot(positions, values, dash, color=color, label=label, marker=".")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.set_xlabel("position in the window, tokens")
+    axes.set_ylabel(unit)

@@ -105,15 +105,15 @@ def apply_cached(
     *,
     dtype: jnp.dtype = jnp.float32,
     layout: Layout | None = None,
-    last_B: jax.Array | None = None,
+    places_BW: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache]:
     """Returns (logits_BTV, cache) for tokens that continue what the cache holds.
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`, or with unstacked parameters a
-    list of {"key", "value"} of [B, K, S, H]. last_B: the one place of each row whose logits are wanted, [B, 1, V].
+    list of {"key", "value"} of [B, K, S, H]. places_BW: the places in a row whose logits are wanted, [B, W, V].
     """
-    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout, last_B)
+    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout, places_BW)
 
 
 def probe(
@@ -143,7 +143,7 @@ def _forward(
     cache: Cache | None,
     dtype: jnp.dtype,
     layout: Layout | None,
-    last_B: jax.Array | None = None,
+    places_BW: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache | None]:
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
@@ -161,8 +161,8 @@ def _forward(
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if isinstance(params["blocks"], list) else _scan
     x_BTD, cache = over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
-    if last_B is not None:
-        x_BTD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)
+    if places_BW is not None:
+        x_BTD = jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
     return ends.logits(x_BTD, context), cache
 
 

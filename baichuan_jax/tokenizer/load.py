@@ -24,12 +24,18 @@ def load_tokenizer(path: Path) -> AnyTokenizer:
 
     Raises UserError if there is none, or it is broken, of another kind, or of a package that is absent.
     """
-    if path.is_dir():
-        found = [path / f"{STEM}{suffix}" for suffix in KINDS if (path / f"{STEM}{suffix}").exists()]
-        path = found[0] if found else path / f"{STEM}.model"
+    path = tokenizer_file(path)
     if path.suffix not in KINDS:
         raise UserError(f"{path}: no kind of tokenizer; endings: {', '.join(KINDS)}")
     return KINDS[path.suffix](path)
+
+
+def tokenizer_file(path: Path) -> Path:
+    """Returns the tokenizer file of a directory; where there is none, the one that is missed. A file is itself."""
+    if not path.is_dir():
+        return path
+    found = [path / f"{STEM}{suffix}" for suffix in KINDS if (path / f"{STEM}{suffix}").exists()]
+    return found[0] if found else path / f"{STEM}.model"
 
 
 def find_tokenizers(folder: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import zstandard
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.baselines import unigram_bits, zstd_bits
-from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.evaluate.bits import BitsPerByte, by_position
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply, init_params
@@ -67,6 +67,18 @@ def test_bits_per_byte_against_the_definition(run, axes):
     size = sum(len(line.encode()) for line in TEXTS[50:])
     assert score.bytes("mixed") == size
     assert score(params)["mixed"] == pytest.approx(-picked[text.counted].sum() / math.log(2) / size, rel=1e-5)
+    bits_T = np.where(text.counted, -picked, 0).sum(0) / math.log(2)
+    np.testing.assert_allclose(score.bits(params)["mixed"], bits_T, rtol=1e-4)
+    parts = by_position(score.bits(params)["mixed"], score.bytes_at("mixed"))
+    assert [(part["first"], part["last"]) for part in parts] == [(1, 1), (2, 3), (4, 7), (8, 15), (16, 16)]
+    inside = text.counted[:, 3:7]
+    size = tokenizer.byte_lengths()[text.tokens[:, 4:8][inside]].sum()
+    assert parts[2]["bits_per_byte"] == pytest.approx(bits_T[3:7].sum() / size, rel=1e-4)
+
+
+def test_a_position_of_no_bytes_is_left_out():
+    parts = by_position(np.array([2.0, 3.0, 4.0]), np.array([0, 1, 1]))
+    assert parts == [{"first": 2, "last": 3, "bits_per_byte": 3.5}]
 
 
 def test_unigram_by_hand(run):

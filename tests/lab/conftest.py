@@ -98,6 +98,10 @@ def _results(domains, samples, steps) -> dict[str, dict]:
                     "bits_per_byte": bits,
                     "unigram": bits + 0.8,
                     "zstd": bits + 0.21,
+                    "by_position": [
+                        {"first": first, "last": 2 * first - 1, "bits_per_byte": bits + 1 / first}
+                        for first in (1, 2, 4, 8, 16, 32, 64)
+                    ],
                     "bytes": 90_123,
                     "tokens": 24_012,
                 }

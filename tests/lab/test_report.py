@@ -80,7 +80,7 @@ def test_samples_keep_their_whitespace(report):
 
 
 def test_plots_are_real_pictures(report):
-    assert len(report["plots"]) == 9
+    assert len(report["plots"]) == 10
     for path in map(Path, report["plots"]):
         assert path.parent == Path(report["page"]).parent / "plots"
         assert path.read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,91 @@
+"""Evaluation tasks: what a model answers, and tables of how well."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from baichuan_jax.cli.literal import parts, settings
+from baichuan_jax.cli.progress import console, status, units_progress
+from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.cli.stages.trained import checkpoints_of, load_params, load_tokenizer, make_layout
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
+from baichuan_jax.evaluate.harness.answers import Answers
+from baichuan_jax.evaluate.harness.encode import begins_texts
+from baichuan_jax.evaluate.score.scorer import Scorer
+from baichuan_jax.generate.engine import Engine
+from baichuan_jax.lab.tasks import write_tables
+from baichuan_jax.tokenizer.load import tokenizer_file
+from baichuan_jax.train.checkpoint import newest_params
+from baichuan_jax.train.step import compute_dtype
+
+FOLDER = "tasks"
+
+
+def run_tasks(
+    config: RunConfig,
+    names: Sequence[str],
+    data_dir: Path | None,
+    limit: int | None,
+    fewshot: int | None,
+    beside: Sequence[Path],
+) -> list[dict]:
+    """Runs tasks in turn, writes the result and the answers of each, and tables of all; returns the results.
+
+    They go to `tasks/` of the workdir. Answers of an earlier call are taken over. beside: workdirs of other models,
+    for the leaderboard.
+    """
+    os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's own bars, one a subject
+    try:
+        from baichuan_jax.evaluate.harness.lm import BaichuanLM
+        from baichuan_jax.evaluate.harness.load import load_tasks
+        from baichuan_jax.evaluate.harness.run import run_task
+    except ModuleNotFoundError as error:
+        raise UserError(f"--tasks needs the package {error.name}: pip install 'baichuan-jax[eval]'") from error
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    workdir = Path(config.workdir)
+    out, results = workdir / FOLDER, []
+    with status("loading the tasks"):
+        loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
+    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    with status("loading the model"):
+        params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
+    scorer = Scorer(config.model, params, layout, dtype)
+    engine = Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype)
+    begins = begins_texts(tokenizer_file(_tokenizer_place(config, workdir)))
+    with closing(Answers(out / f"answers-{_identity(config, workdir)}.jsonl")) as answers:
+        for name in names:
+            with units_progress(name) as progress:
+                lm = BaichuanLM(scorer, engine, tokenizer, begins, config.model.context, answers, progress)
+                result, answered = run_task(lm, name, loaded.pop(name), limit)
+            stem = f"{name}-{result['fewshot']}shot" + (f"-limit{limit}" if limit else "")
+            write_text(out / f"{stem}.answers.jsonl", "".join(f"{_line(answer)}\n" for answer in answered))
+            write_json(out / f"{stem}.json", result)
+            results.append(result)
+            console.print(f"[green]✓[/] {name}: {out / stem}.json ({result['seconds']:.1f} s)", soft_wrap=True)
+    write_tables(out, {str(place): place / FOLDER for place in (workdir, *beside)})
+    return results
+
+
+def _line(answer: dict) -> str:
+    return json.dumps(answer, ensure_ascii=False, default=str)
+
+
+def _tokenizer_place(config: RunConfig, workdir: Path) -> Path:
+    return Path(config.tokenizer.file or workdir / "tokenizer")
+
+
+def _identity(config: RunConfig, workdir: Path) -> str:
+    """Returns a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokenizer."""
+    params = newest_params(checkpoints_of(config, workdir))
+    stored = sorted((str(file.relative_to(params)), file.stat()) for file in params.rglob("*") if file.is_file())
+    weights = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stored]
+    tokenizer = tokenizer_file(_tokenizer_place(config, workdir))
+    texts = [entry["sha256"] for entry in fingerprint([tokenizer]).values()]
+    shape = [line for part in parts(config.model) for line in settings(part)]
+    return digest(repr((shape, weights, texts, config.train.compute_dtype)))

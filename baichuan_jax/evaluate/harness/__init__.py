@@ -1,0 +1,1 @@
+"""lm-eval's tasks, and the recipe's own, with our models."""

@@ -1,0 +1,127 @@
+"""A decoder of ours as a language model of lm-eval."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.model import LM
+from lm_eval.models.utils import normalize_gen_kwargs
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.evaluate.harness.answers import Answers, request_key
+from baichuan_jax.evaluate.harness.encode import Encoder, Ids
+from baichuan_jax.evaluate.score.scorer import Scorer
+from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.engine import Engine, Request
+from baichuan_jax.generate.text import TextStream
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+Progress = Callable[[str, int, int], None]
+
+
+class BaichuanLM(LM):
+    """Answers lm-eval's requests, those that `answers` has not, as its Hugging Face backend would.
+
+    One difference: where a task asks for more new tokens than fit beside any prompt, that backend refuses, and here
+    the continuation gets half of the context. progress: is told (what is being done, requests done, requests).
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        engine: Engine,
+        tokenizer: AnyTokenizer,
+        begins: bool,
+        context: int,
+        answers: Answers,
+        progress: Progress = lambda what, done, count: None,
+    ):
+        super().__init__()
+        self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, context
+        self._encoder, self._answers, self._progress = Encoder(tokenizer, begins), answers, progress
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """Returns (log p(continuation | context) in nats, whether it is greedy) of each request."""
+        return self._scores(self._encoder.pairs([request.args for request in requests]))
+
+    def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
+        """Returns log p(text) in nats of each request, in windows of the whole context."""
+        windows = [self._encoder.windows(request.args[0], self._context) for request in requests]
+        scores = iter(self._scores([pair for pairs in windows for pair in pairs]))
+        return [sum(next(scores)[0] for _ in pairs) for pairs in windows]
+
+    def _scores(self, pairs: list[tuple[Ids, Ids]]) -> list[tuple[float, bool]]:
+        if empty := sum(not continuation for _, continuation in pairs):
+            raise UserError(f"{empty} continuations have no token of their own after their contexts; mend the task")
+        if (longest := max((len(after) for _, after in pairs), default=0)) > self._context:
+            raise UserError(f"a continuation has {longest} tokens; the model's context is {self._context}")
+        keys = [request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs]
+        missing = list({key: number for number, key in enumerate(keys) if key not in self._answers}.values())
+        done = len(keys) - len(missing)
+        for part in self._scorer([pairs[number] for number in missing]):
+            self._answers.add({keys[missing[number]]: list(score) for number, score in part})
+            done += len(part)
+            self._progress("continuations", done, len(keys))
+        return [tuple(self._answers[key]) for key in keys]
+
+    def generate_until(self, requests: list[Instance]) -> list[str]:
+        """Returns a continuation of each request, up to the first of its stop strings.
+
+        Of requests that are repeated, for samples of several, each has a seed of its own.
+        """
+        contexts = self._encoder.texts([request.args[0] for request in requests])
+        times, asked = Counter(), []
+        for request, ids in zip(requests, contexts):
+            sample = self._sample(request.args[1])
+            prompt = tuple(ids[-(self._context - sample.max_tokens) :])
+            seed = times[prompt, sample] if sample.temperature else 0
+            times[prompt, sample] += 1
+            settings = (sample.max_tokens, sample.temperature, sample.top_k, sample.top_p, sample.repetition_penalty)
+            asked.append((request_key("text", prompt, *settings, sample.stop, seed), prompt, sample, seed))
+        self._write({key: rest for key, *rest in asked if key not in self._answers}, len(asked))
+        return [self._answers[key] for key, *_ in asked]
+
+    def _sample(self, arguments: dict[str, Any]) -> SampleConfig:
+        known = normalize_gen_kwargs(arguments, default_max_gen_toks=256)
+        most = known["max_gen_toks"]
+        end = next((form for form, id in self._tokenizer.specials.items() if id == self._tokenizer.eos), None)
+        stop = [text for text in known["until"] if text]
+        return SampleConfig(
+            max_tokens=most if most < self._context else self._context // 2,
+            temperature=known["temperature"] if known["do_sample"] else 0.0,
+            top_k=known.get("top_k", 0),
+            top_p=known.get("top_p", 1.0),
+            repetition_penalty=known.get("repetition_penalty", 1.0),
+            stop=tuple(dict.fromkeys(stop + ([end] if end else []))),
+        )
+
+    def _write(self, missing: dict[str, list], count: int) -> None:
+        """Continues prompts {key: (ids, settings, seed)}, and remembers each text when it is finished."""
+        made: dict[Request, tuple[str, TextStream, int]] = {}
+        for key, (prompt, sample, seed) in missing.items():
+            request = self._engine.submit(prompt, replace(sample, seed=seed))
+            made[request] = key, TextStream(self._tokenizer, sample.stop), 0
+        done = count - len(missing)
+        while made:
+            for request in self._engine.step():
+                key, text, shown = made[request]
+                text.push(request.ids[shown:], last=bool(request.done))
+                made[request] = key, text, len(request.ids)
+                if text.stopped:
+                    self._engine.cancel(request)
+                if request.done:
+                    del made[request]
+                    self._answers.add({key: self._cut(request.ids, request.sample.stop)})
+                    done += 1
+                    self._progress("texts", done, count)
+
+    def _cut(self, ids: Ids, stops: tuple[str, ...]) -> str:
+        known = [id for id in ids if id < self._tokenizer.vocab]  # a model may have more rows than that
+        text = self._tokenizer.decode(known)
+        for stop in stops:
+            text = text.split(stop)[0]
+        return text

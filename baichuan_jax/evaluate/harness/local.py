@@ -1,0 +1,163 @@
+"""The field's data sets from files on disk, with the columns that lm-eval's tasks find on the hub.
+
+A data set is a folder or a zip file of its name, as its authors publish it: `ceval.zip` or `ceval/`, with `val/` and
+`dev/` in it.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+
+Row = dict[str, object]
+Splits = dict[str, list[Row]]
+Folder = Path | zipfile.Path
+LETTERS = "ABCDEFG"
+
+
+def folder_of(data_dir: Path, name: str) -> Folder:
+    """Returns the folder of a data set, in a zip file or not. Raises UserError if there is neither."""
+    if (data_dir / name).is_dir():
+        return data_dir / name
+    archive = data_dir / f"{name}.zip"
+    if not archive.is_file():
+        raise UserError(f"--data-dir {data_dir}: neither {name}/ nor {name}.zip in it")
+    try:
+        return zipfile.Path(archive)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{archive} is damaged ({error}); fetch it again") from error
+
+
+def _read(folder: Folder, name: str) -> str:
+    file = folder / name
+    if not file.is_file():
+        raise UserError(f"{file} is missing")
+    data = file.read_bytes()
+    try:
+        return (gzip.decompress(data) if name.endswith(".gz") else data).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        raise UserError(f"{file} is damaged ({error}); fetch it again") from error
+
+
+def _table(folder: Folder, name: str) -> list[Row]:
+    return list(csv.DictReader(io.StringIO(_read(folder, name), newline="")))
+
+
+def json_lines(folder: Folder, name: str) -> list[Row]:
+    """Returns the rows of a file of JSON lines, which may be gzipped. Raises UserError if it is missing or damaged."""
+    return [_parse(line, folder / name) for line in _read(folder, name).split("\n") if line.strip()]
+
+
+def json_of(folder: Folder, name: str) -> Row:
+    """Returns what a JSON file holds. Raises UserError if it is missing or damaged."""
+    return _parse(_read(folder, name), folder / name)
+
+
+def _parse(text: str, file: Folder) -> Row:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{file} is damaged ({error}); fetch it again") from error
+
+
+def ceval(folder: Folder, subject: str) -> Splits:
+    """C-Eval (arXiv 2305.08322): question, A, B, C, D, answer."""
+    return {split: _table(folder, f"{split}/{subject}_{split}.csv") for split in ("val", "dev")}
+
+
+def cmmlu(folder: Folder, subject: str) -> Splits:
+    """CMMLU (arXiv 2306.09212): Question, A, B, C, D, Answer."""
+    keep = lambda row: {name: value for name, value in row.items() if name}
+    return {split: list(map(keep, _table(folder, f"{split}/{subject}.csv"))) for split in ("test", "dev")}
+
+
+def mmlu(folder: Folder, subject: str) -> Splits:
+    """MMLU (arXiv 2009.03300): question, choices, answer (0 to 3), subject."""
+
+    def split(name: str) -> list[Row]:
+        lines = csv.reader(io.StringIO(_read(folder, f"data/{name}/{subject}_{name}.csv"), newline=""))
+        return [
+            {"question": question, "subject": subject, "choices": choices, "answer": LETTERS.index(answer)}
+            for question, *choices, answer in lines
+        ]
+
+    return {"test": split("test"), "validation": split("val"), "dev": split("dev")}
+
+
+def gsm8k(folder: Folder, _: str) -> Splits:
+    """GSM8K (arXiv 2110.14168): question, answer."""
+    return {split: json_lines(folder, f"{split}.jsonl") for split in ("train", "test")}
+
+
+def math(folder: Folder, kind: str) -> Splits:
+    """MATH (arXiv 2103.03874): problem, solution, level, type. kind: as in "counting_and_probability"."""
+    of_kind = lambda row: row["type"].lower().replace("&", "and").replace(" ", "_") == kind
+    return {"train": [], "test": [row for row in json_lines(folder, "test.jsonl") if of_kind(row)]}
+
+
+def humaneval(folder: Folder, _: str) -> Splits:
+    """HumanEval (arXiv 2107.03374): task_id, prompt, canonical_solution, test, entry_point."""
+    return {"test": json_lines(folder, "HumanEval.jsonl.gz")}
+
+
+def agieval(folder: Folder, name: str) -> Splits:
+    """AGIEval (arXiv 2304.06364) with its own zero-shot prompts: query, and choices and gold, or answer."""
+    return {"test": [_agieval_row(row, name) for row in json_lines(folder, f"{name}.jsonl")]}
+
+
+def is_chinese(name: str) -> bool:
+    """Returns whether a part of AGIEval is asked in Chinese."""
+    return (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
+
+
+def _agieval_row(row: Row, name: str) -> Row:
+    chinese = is_chinese(name)
+    passage, question, options = row.get("passage") or "", row["question"], row["options"]
+    if not options:
+        query = f"问题：{question}\n答案：" if chinese else f"Q: {question}\nA: The answer is"
+        return {"query": passage + query, "answer": row["answer"]}
+    last = LETTERS[len(options) - 1]
+    if chinese:
+        query = f"问题：{question} 选项：{' '.join(options)}\n答案：从A到{last}, 我们应选择"
+    else:
+        query = f"Q: {question} Answer Choices: {' '.join(options)}\nA: Among A through {last}, the answer is"
+    gold = [LETTERS.index(letter) for letter in re.findall(f"[{LETTERS}]", str(row["label"]))]
+    return {"query": passage + query, "choices": options, "gold": gold}
+
+
+# What lm-eval's tasks call a data set: the name of its folder, and how it is read.
+HUB: dict[str, tuple[str, Callable[[Folder, str], Splits]]] = {
+    "ceval/ceval-exam": ("ceval", ceval),
+    "haonan-li/cmmlu": ("cmmlu", cmmlu),
+    "cais/mmlu": ("mmlu", mmlu),
+    "openai/gsm8k": ("gsm8k", gsm8k),
+    "EleutherAI/hendrycks_math": ("math", math),
+    "openai/openai_humaneval": ("humaneval", humaneval),
+}
+AGIEVAL = "hails/agieval-"
+
+
+def splits(data_dir: Path, path: str, name: str | None) -> Splits:
+    """Returns {split: rows} of a data set by its name on the hub and that of its part. Raises UserError if unknown."""
+    if path.startswith(AGIEVAL):
+        return agieval(folder_of(data_dir, "agieval"), path.removeprefix(AGIEVAL))
+    if path not in HUB:
+        known = ", ".join([*HUB, f"{AGIEVAL}*"])
+        raise UserError(
+            f"--data-dir holds no data set {path!r}; known: {known}. Without --data-dir it comes by network"
+        )
+    folder, read = HUB[path]
+    return read(folder_of(data_dir, folder), name or "")
+
+
+def names(folder: Folder, ending: str) -> list[str]:
+    """Returns the names of files with this ending, in order."""
+    return sorted(file.name for file in folder.iterdir() if file.name.endswith(ending))

@@ -1,0 +1,73 @@
+"""From answers to figures: a mean with its standard error, its confidence interval and what guessing would give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist, fmean, stdev
+from typing import Any
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Figure:
+    """values: of every question, 0 to 1. chance: of every question, the value that guessing has in the mean."""
+
+    values: tuple[float, ...]
+    chance: tuple[float, ...]
+
+    def summary(self) -> dict[str, float]:
+        """Returns mean, standard error of the mean, the bounds of a confidence interval, chance, and questions.
+
+        The interval is Wilson's (1927), which stays within 0 and 1 and is not empty where all answers are alike.
+        """
+        count = len(self.values)
+        mean = fmean(self.values)
+        low, high = wilson(mean, count)
+        return {
+            "mean": mean,
+            "stderr": stdev(self.values) / math.sqrt(count) if count > 1 else 0.0,
+            "low": low,
+            "high": high,
+            "chance": fmean(self.chance),
+            "questions": count,
+        }
+
+
+def wilson(mean: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Returns the bounds of Wilson's score interval of a share of `count`."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
+    """Returns the mean of the subjects' means, each of the same weight, with its standard error and interval."""
+    parts = [figure.summary() for figure in figures]
+    mean, stderr = fmean(part["mean"] for part in parts), math.hypot(*(part["stderr"] for part in parts)) / len(parts)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    return {
+        "mean": mean,
+        "stderr": stderr,
+        "low": max(0.0, mean - z * stderr),
+        "high": min(1.0, mean + z * stderr),
+        "chance": fmean(part["chance"] for part in parts),
+        "questions": sum(part["questions"] for part in parts),
+    }
+
+
+def together(figures: Sequence[Figure]) -> Figure:
+    """Returns the figure of all questions, each of the same weight."""
+    return Figure(*(tuple(x for part in figures for x in getattr(part, name)) for name in ("values", "chance")))
+
+
+def chance(sample: dict[str, Any]) -> float:
+    """Returns the share of right answers among the choices of one of lm-eval's samples; 0 where nothing is chosen."""
+    choices = len(sample["filtered_resps"])
+    if choices < 2:
+        return 0.0
+    gold = sample["doc"].get("gold")
+    return len(gold) / choices if isinstance(gold, list) else 1 / choices

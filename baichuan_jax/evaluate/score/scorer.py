@@ -1,0 +1,131 @@
+"""Log-likelihoods of continuations, as lm-eval defines them.
+
+B rows, T positions of a row after what it shares, P shared positions, W ids predicted in a row, V vocabulary, K
+key/value heads, H head size, L layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.evaluate.score.plan import Group, Row, batches, bucket, groups_of, rows_of
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Cache, Params, apply_cached, init_cache
+from baichuan_jax.model.loss import token_nll
+from baichuan_jax.parallel.layout import Layout
+
+Request = tuple[Sequence[int], Sequence[int]]
+PAIRS = 4  # ids predicted in a row, of the smallest bucket
+
+
+class Score(NamedTuple):
+    """log p(continuation | context) in nats, and whether greedy decoding would write the continuation."""
+
+    log_p: float
+    greedy: bool
+
+
+class Scorer:
+    """Scores requests of (context ids, continuation ids), neither of them empty.
+
+    Rows with a common beginning are run from its keys and values, which are computed once. Shapes are padded to
+    buckets, so the number of programs does not grow with the number of requests. tokens: in a batch.
+    """
+
+    def __init__(
+        self, model: DecoderConfig, params: Params, layout: Layout, dtype: jnp.dtype = jnp.float32, tokens: int = 2048
+    ):
+        self._model, self._params, self._tokens, self._ways = model, params, tokens, layout.batch_ways
+        self._counts = [self._ways * 4**power for power in range(8)]
+        self._begin, self._score = programs(model, layout, dtype)
+        self.programs: set[tuple[int, ...]] = set()
+
+    def __call__(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Score]]]:
+        """Yields (number of a request, its score), as many at a time as a batch has."""
+        for group in groups_of(rows_of(requests, self._model.context)):
+            before = self._shared(group)
+            for rows in batches(group, self._tokens, self._counts):
+                yield self._run(before, group.shared, rows)
+
+    def _shared(self, group: Group) -> Cache:
+        """Returns keys and values of what the rows of a group share, padded to a bucket."""
+        if not group.shared:
+            return init_cache(self._model, self._ways, 0)
+        padded = bucket(group.shared, self._model.context)
+        tokens_BT = np.zeros((self._ways, padded), np.int32)
+        tokens_BT[:, : group.shared] = group.rows[0].ids[: group.shared]
+        self.programs.add((padded,))
+        return self._begin(self._params, tokens_BT, np.int32(group.shared))
+
+    def _run(self, before: Cache, shared: int, rows: list[Row]) -> list[tuple[int, Score]]:
+        count = next(count for count in self._counts if count >= len(rows))
+        length = bucket(max(len(row.ids) for row in rows) - shared, self._model.context)
+        pairs = PAIRS
+        while pairs < max(row.pairs for row in rows):
+            pairs *= 4
+        tokens_BT, lengths_B = np.zeros((count, length), np.int32), np.zeros(count, np.int32)
+        places_BW, targets_BW = (np.zeros((count, pairs), np.int32) for _ in range(2))
+        for number, row in enumerate(rows):
+            lengths_B[number] = len(row.ids) - shared
+            tokens_BT[number, : lengths_B[number]] = row.ids[shared:]
+            places = [place for _, wanted in row.wanted for place in range(-len(wanted), 0)]
+            places_BW[number, : row.pairs] = lengths_B[number] + np.array(places)
+            targets_BW[number, : row.pairs] = [id for _, wanted in row.wanted for id in wanted]
+        self.programs.add((before["key"].shape[3], count, length, pairs))
+        arrays = (tokens_BT, lengths_B, places_BW, targets_BW)
+        nll_BW, best_BW = map(np.asarray, self._score(self._params, before, np.int32(shared), *arrays))
+        return [score for number, row in enumerate(rows) for score in _of_row(row, nll_BW[number], best_BW[number])]
+
+
+def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[int, Score]]:
+    start = 0
+    for number, wanted in row.wanted:
+        end = start + len(wanted)
+        yield number, Score(-float(nll_W[start:end].sum(dtype=np.float64)), bool(best_W[start:end].all()))
+        start = end
+
+
+@lru_cache
+def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
+    """Returns begin(params, tokens_BP, shared) -> cache, and
+    score(params, cache, shared, tokens_BT, lengths_B, places_BW, targets_BW) -> (nll_BW in nats, is_greedy_BW).
+    """
+    forward = partial(apply_cached, model, dtype=dtype, layout=layout)
+
+    def begin(params: Params, tokens_BP: jax.Array, shared: jax.Array) -> Cache:
+        count, padded = tokens_BP.shape
+        place_P = jnp.arange(padded)
+        place_BP = jnp.broadcast_to(jnp.where(place_P < shared, place_P, padded), tokens_BP.shape)
+        nowhere_BW = jnp.zeros((count, 1), jnp.int32)
+        cache = init_cache(model, count, padded, dtype)
+        return forward(params, tokens_BP, place_BP, cache, places_BW=nowhere_BW)[1]
+
+    def score(
+        params: Params,
+        before: Cache,
+        shared: jax.Array,
+        tokens_BT: jax.Array,
+        lengths_B: jax.Array,
+        places_BW: jax.Array,
+        targets_BW: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        count, length = tokens_BT.shape
+
+        def widen(x_LBKPH: jax.Array) -> jax.Array:
+            """Every row gets the beginning, and room for its own."""
+            x_LBKPH = jnp.repeat(x_LBKPH, count // x_LBKPH.shape[1], axis=1)
+            return jnp.pad(x_LBKPH, [(0, 0), (0, 0), (0, 0), (0, length), (0, 0)]).astype(dtype)
+
+        cache = jax.tree.map(widen, before)
+        place_T = jnp.arange(length)
+        place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
+        logits_BWV, _ = forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)
+        return token_nll(logits_BWV, targets_BW), jnp.argmax(logits_BWV, axis=-1) == targets_BW
+
+    return jax.jit(begin), jax.jit(score, out_shardings=layout.replicated)

@@ -1,0 +1,91 @@
+"""Texts as ids: lm-eval's conventions, against its own functions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from baichuan_jax.evaluate.harness.encode import Encoder, begins_texts
+from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.tokenizer.published import give
+from baichuan_jax.tokenizer.train import train
+
+TEXT = st.text("ab 中\n", max_size=20)
+
+
+class Letters:
+    """A character an id."""
+
+    bos, eos = 1, 2
+
+    def encode_batch(self, texts):
+        return [np.array([ord(letter) for letter in text], np.int32) for text in texts]
+
+    def encode(self, text):
+        return [ord(letter) for letter in text]
+
+
+class TheirModel:
+    """What lm-eval's own template of a model makes of pairs."""
+
+    def __new__(cls, begins: bool):
+        model = pytest.importorskip("lm_eval.api.model")
+
+        class Model(model.TemplateLM):
+            eot_token_id, prefix_token_id = 2, 1
+            loglikelihood_rolling = generate_until = None
+
+            def tok_encode(self, string, add_special_tokens=None, **_):
+                begin = [1] if begins and add_special_tokens is not False else []
+                return begin + [ord(letter) for letter in string]
+
+            def _loglikelihood_tokens(self, requests, **_):
+                return [(before, after) for _, before, after in requests]
+
+        return Model()
+
+
+@given(st.lists(st.tuples(TEXT, TEXT.filter(bool)), min_size=1, max_size=5), st.booleans())
+def test_pairs(pairs, begins):
+    from lm_eval.api.instance import Instance
+
+    pairs = [(before, after) for before, after in pairs if before.strip() or begins or not before]  # theirs fails there
+    requests = [Instance("loglikelihood", {}, pair, 0) for pair in pairs]
+    assert Encoder(Letters(), begins).pairs(pairs) == TheirModel(begins).loglikelihood(requests, disable_tqdm=True)
+
+
+@given(st.text("ab", max_size=60), st.integers(1, 20), st.booleans())
+def test_windows(text, context, begins):
+    utils = pytest.importorskip("lm_eval.utils")
+    encoder = Encoder(Letters(), begins)
+    theirs = utils.get_rolling_token_windows(encoder.texts([text])[0], 1, context, 1)
+    assert encoder.windows(text, context) == [utils.make_disjoint_window(window) for window in theirs]
+
+
+def test_whether_a_text_begins_with_the_begin_id(tmp_path, tokenizer_file):
+    assert begins_texts(tokenizer_file)
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer_file.read_bytes())
+    for forbids in (False, True):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": not forbids}))
+        assert begins_texts(tmp_path / "tokenizer.model") != forbids
+    give(None, tokenizer_file, 64, tmp_path)
+    assert begins_texts(tmp_path / "tokenizer.json")
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    whole = content["post_processor"]
+    for processor, begins in [
+        (None, False),
+        ({"type": "ByteLevel", "add_prefix_space": True}, False),
+        ({"type": "Sequence", "processors": [{"type": "ByteLevel"}, whole]}, True),
+    ]:
+        (tmp_path / "tokenizer.json").write_text(json.dumps({**content, "post_processor": processor}))
+        assert begins_texts(tmp_path / "tokenizer.json") == begins
+
+
+@pytest.fixture(scope="module")
+def tokenizer_file(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("t") / "m.model"
+    train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog"] * 20), path)
+    return path
