@@ -8,6 +8,7 @@ from flax import nnx
 
 from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.loss import capped
 from baichuan_jax.model.norms import NORMS
 from baichuan_jax.model.positions import POSITIONS
 
@@ -34,13 +35,12 @@ class Ends(nnx.Module):
     def logits(self, x_BTD: jax.Array, context: Context) -> jax.Array:
         """Returns float32 logits over the vocabulary."""
         x_BTD = self.norm(x_BTD)
-        kernel_DV = self._kernel(context).astype(x_BTD.dtype)
+        kernel_DV = self.kernel(context).astype(x_BTD.dtype)
         logits_BTV = jnp.einsum("BTD,DV->BTV", x_BTD, kernel_DV, preferred_element_type=jnp.float32)
-        if self.cfg.soft_cap:
-            logits_BTV = self.cfg.soft_cap * jnp.tanh(logits_BTV / self.cfg.soft_cap)
-        return context.constrain(logits_BTV, "batch", "length", "vocab")
+        return context.constrain(capped(logits_BTV, self.cfg.soft_cap), "batch", "length", "vocab")
 
-    def _kernel(self, context: Context) -> jax.Array:
+    def kernel(self, context: Context) -> jax.Array:
+        """Returns the head as it multiplies the normalised hidden states, float32."""
         kernel_DV = context.constrain(self.table[...].T, "embed", "vocab") if self.cfg.tied else self.head[...]
         if self.cfg.normalised:
             length_V = jnp.linalg.norm(kernel_DV, axis=0)

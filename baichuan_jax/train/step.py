@@ -10,8 +10,7 @@ import optax
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import Params, apply
-from baichuan_jax.model.loss import max_z, token_nll
+from baichuan_jax.model.decoder import Params, loss
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.state import TrainState, state_shardings
@@ -40,16 +39,15 @@ def make_step(
     check_batch(cfg, layout)
     dtype = compute_dtype(cfg.compute_dtype)
 
-    def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
-        logits_BTV = apply(model, params, windows[:, :-1], dtype=dtype, layout=layout)
-        nll_BT = token_nll(logits_BTV, windows[:, 1:])
-        total = jnp.sum(nll_BT)
-        minimised = total + cfg.max_z * jnp.sum(max_z(logits_BTV)) if cfg.max_z else total
-        return minimised, (total, jnp.float32(nll_BT.size))
+        split = {"max_z": cfg.max_z, "chunk_bytes": cfg.logits_mb * 2**20}
+        tokens, targets = windows[:, :-1], windows[:, 1:]
+        minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, **split)
+        return minimised, (total, jnp.float32(targets.size))
 
     def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:
-        (total, count), grads = _accumulate(loss, state.params, _split(windows, cfg.accumulate, layout))
+        (total, count), grads = _accumulate(objective, state.params, _split(windows, cfg.accumulate, layout))
         grads = jax.tree.map(lambda g: g / count, grads)
         updates, moments = optimizer.update(grads, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
