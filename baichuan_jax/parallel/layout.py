@@ -65,6 +65,12 @@ class Layout:
         return math.prod(self.mesh.shape[name] for name in mesh_axes(getattr(self.rules, axis)))
 
     @property
+    def platform(self) -> str:
+        """cpu, gpu or tpu."""
+        name = self.mesh.devices.flat[0].platform
+        return "gpu" if name in ("cuda", "rocm") else name
+
+    @property
     def token_axes(self) -> tuple[str, ...]:
         """The mesh axes that split tokens."""
         return mesh_axes(self.rules.batch) + mesh_axes(self.rules.length)
