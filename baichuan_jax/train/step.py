@@ -18,10 +18,10 @@ from baichuan_jax.train.state import TrainState, state_shardings
 Metrics = dict[str, jax.Array]
 
 
-def compute_dtype(name: str) -> jnp.dtype:
-    """Resolves TrainConfig.compute_dtype for the devices at hand."""
+def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
+    """Resolves TrainConfig.compute_dtype for a platform: that of the devices at hand, unless another is named."""
     if name == "auto":
-        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
     return jnp.dtype(name)
 
 
@@ -37,7 +37,7 @@ def make_step(
 ) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
     """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
     check_batch(cfg, layout)
-    dtype = compute_dtype(cfg.compute_dtype)
+    dtype = compute_dtype(cfg.compute_dtype, layout.platform)
 
     def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
