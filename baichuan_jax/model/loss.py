@@ -110,12 +110,12 @@ def _over_devices(
         sums = jax.lax.psum(sums, axes)
         if not grads:
             return sums, None
-        dx_BTD, dkernel_DV = parts
+        dx_BTD, dkernel_DV = parts[0], parts[1].astype(x_BTD.dtype)  # reduced in the dtype that every gradient is in
         if scattered:
             dkernel_DV = jax.lax.psum_scatter(dkernel_DV, scattered, scatter_dimension=0, tiled=True)
         if rest := tuple(axis for axis in axes if axis not in scattered):
             dkernel_DV = jax.lax.psum(dkernel_DV, rest)
-        return sums, (dx_BTD, dkernel_DV)
+        return sums, (dx_BTD, dkernel_DV.astype(jnp.float32))
 
     out_specs = ((whole, whole), (tokens, PartitionSpec(scattered)) if grads else None)
     in_specs = (tokens, whole, tokens)
