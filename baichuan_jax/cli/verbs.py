@@ -13,6 +13,7 @@ from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.summary import show
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
@@ -59,5 +60,6 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "generate": (generate, "continue the config's prompts, or --prompt TEXT, --file FILE, or what you type"),
     "report": (stages("report"), "one page of everything the run has produced"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
+    "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
     "explain": (explain, "print every setting and where it came from"),
 }
