@@ -43,7 +43,7 @@ CHIPS = {
     "h100": Chip("gpu", 989e12, 79.0 * GIB, 3352e9, 450e9, 50e9, 4.00),
     "h200": Chip("gpu", 989e12, 140.0 * GIB, 4800e9, 450e9, 50e9, 5.00),
 }
-# What the GPU compiler asks of a card: name, compute capability, multiprocessors, their shared memory, L2, clock in GHz.
+# What the GPU compiler asks of a card: name, compute capability, multiprocessors, their shared memory, L2, clock (GHz).
 CARDS = {
     "a800": ("NVIDIA A800-SXM4-80GB", (8, 0), 108, 167_936, 166_912, 41_943_040, 1.41),
     "h100": ("NVIDIA H100 80GB HBM3", (9, 0), 132, 233_472, 232_448, 52_428_800, 1.98),
