@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-data bench-tokenizer bench-generate bench-evaluate clean
+.PHONY: quickstart test test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -18,9 +18,12 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: .venv/installed
-	$(BIN)/python -m experiments.bench_train
+bench: bench-train
 	$(BIN)/python -m experiments.bench_input
+
+# PEER=PYTHON: one with torch and transformers, to compare with.
+bench-train: .venv/installed
+	$(BIN)/python -m experiments.bench_train $(if $(PEER),--peer $(PEER))
 
 # CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz.
 bench-data: .venv/installed

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from baichuan_jax.cli import convert, evaluate, experiment, generate
+from baichuan_jax.cli import convert, evaluate, experiment, generate, plan
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
@@ -33,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
             evaluate.add_arguments(verb)
         if name == "generate":
             generate.add_arguments(verb)
+        if name == "plan":
+            plan.add_arguments(verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"
     convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))
     help = "run a file of experiments/ by its name: tables, plots and one page"

@@ -14,6 +14,7 @@ from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import show, show_tasks
 
@@ -78,5 +79,6 @@ VERBS: dict[str, tuple[Verb, str]] = {
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "report": (stages("report"), "one page of everything the run has produced"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
+    "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
     "explain": (explain, "print every setting and where it came from"),
 }

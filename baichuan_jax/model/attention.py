@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from baichuan_jax.model import kernels
 from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.patterns import PATTERNS
@@ -21,7 +22,7 @@ class Attention(nnx.Module):
     """Causal attention without biases; which part of the past a layer sees is its pattern's."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
-        self.cfg = cfg.attention
+        self.cfg = cfg
         query = {"embed": cfg.hidden, "heads": cfg.heads, "head_dim": cfg.head_dim}
         shared = {"embed": cfg.hidden, "kv_heads": cfg.kv_heads, "head_dim": cfg.head_dim}
         self.query = weight(rngs, cfg.init_std, **query)
@@ -43,15 +44,17 @@ class Attention(nnx.Module):
         if context.rotations is not None:
             q_BTNH, k_BSKH = rotate(q_BTNH, context.rotations), rotate(k_BSKH, context.rotations)
         grouped = (*q_BTNH.shape[:2], k_BSKH.shape[2], -1, q_BTNH.shape[3])  # query head n has key head n // G
-        slopes_N, cap = context.scheme.slopes(), self.cfg.soft_cap
+        slopes_N, cap = context.scheme.slopes(), self.cfg.attention.soft_cap
         scores = Scores(cap, None if slopes_N is None else slopes_N.reshape(k_BSKH.shape[2], -1))
-        if cache is None:
-            y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores)
+        if cache is None and pattern == "full":
+            y_BTKGH = kernels.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores, context.layout)
+        elif cache is None:
+            y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores)
         else:
             cache = write(cache, k_BSKH, v_BSKH, context.positions_BT)
             k_BSKH, v_BSKH = (jnp.swapaxes(cache[name], 1, 2) for name in ("key", "value"))
             q_positions_BT1, k_positions_S = context.positions_BT[:, :, None], jnp.arange(k_BSKH.shape[1])
-            sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg)
+            sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg.attention)
             distance_BTS = q_positions_BT1 - k_positions_S
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
         out_BTD = jnp.einsum("BTNH,NHD->BTD", y_BTKGH.reshape(q_BTNH.shape), self.output[...].astype(x_BTD.dtype))

@@ -21,6 +21,7 @@ from baichuan_jax.model.block import Block
 from baichuan_jax.model.common import Context
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.ends import Ends
+from baichuan_jax.model.loss import Objective, cross_entropy
 from baichuan_jax.parallel.layout import Layout
 
 Params = dict[str, Any]
@@ -92,8 +93,28 @@ def apply(
     layout: Layout | None = None,
 ) -> jax.Array:
     """Returns next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation."""
-    positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
-    return _forward(cfg, params, tokens_BT, positions_BT, None, dtype, layout)[0]
+    ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout)
+    return ends.logits(x_BTD, context)
+
+
+def loss(
+    cfg: DecoderConfig,
+    params: Params,
+    tokens_BT: jax.Array,
+    targets_BT: jax.Array,
+    *,
+    dtype: jnp.dtype = jnp.float32,
+    layout: Layout | None = None,
+    max_z: float = 0.0,
+    chunk_bytes: int = 2**28,
+) -> tuple[jax.Array, jax.Array]:
+    """Returns (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
+
+    max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device.
+    """
+    ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout)
+    objective = Objective(max_z, cfg.head.soft_cap, chunk_bytes, layout)
+    return cross_entropy(ends.norm(x_BTD), ends.kernel(context), targets_BT, objective)
 
 
 def apply_cached(
@@ -113,7 +134,10 @@ def apply_cached(
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`, or with unstacked parameters a
     list of {"key", "value"} of [B, K, S, H]. places_BW: the places in a row whose logits are wanted, [B, W, V].
     """
-    return _forward(cfg, params, tokens_BT, positions_BT, cache, dtype, layout, places_BW)
+    ends, context, x_BTD, cache = _through_blocks(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
+    if places_BW is not None:
+        x_BTD = jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
+    return ends.logits(x_BTD, context), cache
 
 
 def probe(
@@ -125,7 +149,7 @@ def probe(
     hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
     """
     head = nnx.merge(_abstract("ends", cfg)[0], ends)
-    positions_BT = jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+    positions_BT = _positions(tokens_BT)
     context = Context(positions_BT, head.positions, head.positions.rotations(positions_BT), None)
     hidden = [head.embed(tokens_BT, context, jnp.float32)]
     for number in range(cfg.layers):
@@ -135,7 +159,12 @@ def probe(
     return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
 
 
-def _forward(
+def _positions(tokens_BT: jax.Array) -> jax.Array:
+    """Returns those of whole sequences."""
+    return jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+
+
+def _through_blocks(
     cfg: DecoderConfig,
     params: Params,
     tokens_BT: jax.Array,
@@ -143,8 +172,8 @@ def _forward(
     cache: Cache | None,
     dtype: jnp.dtype,
     layout: Layout | None,
-    places_BW: jax.Array | None = None,
-) -> tuple[jax.Array, Cache | None]:
+) -> tuple[Ends, Context, jax.Array, Cache | None]:
+    """Returns the ends, the context, the output of the last block before the last norm, and the cache."""
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
     block_graph = _abstract("blocks", cfg)[0]
@@ -161,9 +190,7 @@ def _forward(
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if isinstance(params["blocks"], list) else _scan
     x_BTD, cache = over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
-    if places_BW is not None:
-        x_BTD = jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
-    return ends.logits(x_BTD, context), cache
+    return ends, context, x_BTD, cache
 
 
 def _scan(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec
 
 from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.loss import capped
 from baichuan_jax.model.norms import NORMS
 from baichuan_jax.model.positions import POSITIONS
+from baichuan_jax.parallel.config import mesh_axes
+from baichuan_jax.parallel.layout import Layout
 
 
 class Ends(nnx.Module):
@@ -25,7 +31,7 @@ class Ends(nnx.Module):
 
     def embed(self, tokens_BT: jax.Array, context: Context, dtype: jnp.dtype) -> jax.Array:
         """Looks token vectors up, and adds those of the positions where the scheme has any."""
-        x_BTD = self.table[...].astype(dtype)[tokens_BT]
+        x_BTD = look_up(self.table[...].astype(dtype), tokens_BT, context.layout)
         vectors_BTD = self.positions.vectors(context.positions_BT)
         if vectors_BTD is not None:
             x_BTD += vectors_BTD.astype(dtype)
@@ -34,15 +40,50 @@ class Ends(nnx.Module):
     def logits(self, x_BTD: jax.Array, context: Context) -> jax.Array:
         """Returns float32 logits over the vocabulary."""
         x_BTD = self.norm(x_BTD)
-        kernel_DV = self._kernel(context).astype(x_BTD.dtype)
+        kernel_DV = self.kernel(context).astype(x_BTD.dtype)
         logits_BTV = jnp.einsum("BTD,DV->BTV", x_BTD, kernel_DV, preferred_element_type=jnp.float32)
-        if self.cfg.soft_cap:
-            logits_BTV = self.cfg.soft_cap * jnp.tanh(logits_BTV / self.cfg.soft_cap)
-        return context.constrain(logits_BTV, "batch", "length", "vocab")
+        return context.constrain(capped(logits_BTV, self.cfg.soft_cap), "batch", "length", "vocab")
 
-    def _kernel(self, context: Context) -> jax.Array:
+    def kernel(self, context: Context) -> jax.Array:
+        """Returns the head as it multiplies the normalised hidden states, float32."""
         kernel_DV = context.constrain(self.table[...].T, "embed", "vocab") if self.cfg.tied else self.head[...]
         if self.cfg.normalised:
             length_V = jnp.linalg.norm(kernel_DV, axis=0)
             kernel_DV /= jnp.maximum(length_V, 1e-12)
         return kernel_DV
+
+
+def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) -> jax.Array:
+    """Returns table_VD[tokens_BT], every device looking up its own tokens.
+
+    The table is gathered once and its gradient reduce-scattered; left to the compiler, every device would hold and
+    reduce the gradient of the whole table.
+    """
+    if layout is None:
+        return _rows(table_VD, tokens_BT, table_VD.shape[0])
+    axes = layout.token_axes
+    split = tuple(axis for axis in mesh_axes(layout.rules.table_vocab) if axis in axes)
+
+    def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
+        whole_VD = jax.lax.all_gather(table_VD, split, axis=0, tiled=True) if split else table_VD
+        return _rows(whole_VD, tokens_BT, whole_VD.shape[0])
+
+    tokens = PartitionSpec(layout.rules.batch, layout.rules.length)
+    in_specs = (PartitionSpec(split), tokens)
+    return jax.shard_map(
+        local, mesh=layout.mesh, in_specs=in_specs, out_specs=tokens, axis_names=set(axes), check_vma=False
+    )(table_VD, tokens_BT)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _rows(table_VD: jax.Array, tokens_BT: jax.Array, vocab: int) -> jax.Array:
+    return table_VD[tokens_BT]
+
+
+def _rows_gradient(vocab: int, tokens_BT: jax.Array, dx_BTD: jax.Array) -> tuple[jax.Array, None]:
+    """Sums in float32: a frequent token has thousands of gradients in a batch."""
+    zeros = jnp.zeros((vocab, dx_BTD.shape[-1]), jnp.float32)
+    return zeros.at[tokens_BT].add(dx_BTD.astype(jnp.float32)).astype(dx_BTD.dtype), None
+
+
+_rows.defvjp(lambda table_VD, tokens_BT, vocab: (table_VD[tokens_BT], tokens_BT), _rows_gradient)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from baichuan_jax.model.chunked import blocks
 from baichuan_jax.model.config import AttentionConfig
 from baichuan_jax.model.scores import Scores, Share, attend, join, share
 
@@ -39,15 +40,9 @@ class Pattern(NamedTuple):
             at = jnp.arange(length)
             sees_TS = self.sees(at[:, None], at, cfg)
             return attend(q_BTKGH, k_BTKH, v_BTKH, sees_TS, at[:, None] - at, scores)
-        blocks = [_blocks(x, cfg.window) for x in (q_BTKGH, k_BTKH, v_BTKH)]
-        y_BnwKGH = join(self.shares(*blocks, cfg, scores))
+        cut = [blocks(x, cfg.window) for x in (q_BTKGH, k_BTKH, v_BTKH)]
+        y_BnwKGH = join(self.shares(*cut, cfg, scores))
         return y_BnwKGH.reshape(q_BTKGH.shape[0], -1, *q_BTKGH.shape[2:])[:, :length].astype(v_BTKH.dtype)
-
-
-def _blocks(x_BT: jax.Array, size: int) -> jax.Array:
-    """[B, T, ...] -> [B, n, size, ...], filled up at the end, where no query before looks."""
-    pad = [(0, 0), (0, -x_BT.shape[1] % size)] + [(0, 0)] * (x_BT.ndim - 2)
-    return jnp.pad(x_BT, pad).reshape(x_BT.shape[0], -1, size, *x_BT.shape[2:])
 
 
 def _near(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:

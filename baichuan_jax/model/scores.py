@@ -25,8 +25,15 @@ class Scores(NamedTuple):
         self, q_XTKGH: jax.Array, k_XSKH: jax.Array, sees_XTS: jax.Array, distance_XTS: jax.Array
     ) -> jax.Array:
         """Returns scores_XKGTS in float32; X may be several axes, which sees and distance may lack."""
-        scores = jnp.einsum("...TKGH,...SKH->...KGTS", q_XTKGH, k_XSKH, preferred_element_type=jnp.float32)
-        scores *= q_XTKGH.shape[-1] ** -0.5
+        return self.finish(self.products(q_XTKGH, k_XSKH), sees_XTS, distance_XTS)
+
+    def products(self, q_XTKGH: jax.Array, k_XSKH: jax.Array) -> jax.Array:
+        """Returns the scaled products of queries and keys."""
+        products = jnp.einsum("...TKGH,...SKH->...KGTS", q_XTKGH, k_XSKH, preferred_element_type=jnp.float32)
+        return products * q_XTKGH.shape[-1] ** -0.5
+
+    def finish(self, scores: jax.Array, sees_XTS: jax.Array, distance_XTS: jax.Array) -> jax.Array:
+        """Caps and biases products, and hides what is not seen."""
         if self.soft_cap:
             scores = self.soft_cap * jnp.tanh(scores / self.soft_cap)
         per_head = lambda x_XTS: x_XTS[..., None, None, :, :]
@@ -78,9 +85,15 @@ def share(
     return Share(y_XTKGH, heads_last(top_XKGT), heads_last(jnp.sum(weights_XKGTS, axis=-1)))
 
 
-def join(shares: Sequence[Share]) -> jax.Array:
-    """Returns attention over the keys of all shares together, which must not overlap."""
+def merge(shares: Sequence[Share]) -> Share:
+    """Returns the share of the keys of all shares together, which must not overlap."""
     top = jnp.max(jnp.stack([part.top_XTKG for part in shares]), axis=0)
     scales = [jnp.exp(part.top_XTKG - top) for part in shares]
     total = sum(part.total_XTKG * scale for part, scale in zip(shares, scales))
-    return sum(part.y_XTKGH * scale[..., None] for part, scale in zip(shares, scales)) / total[..., None]
+    return Share(sum(part.y_XTKGH * scale[..., None] for part, scale in zip(shares, scales)), top, total)
+
+
+def join(shares: Sequence[Share]) -> jax.Array:
+    """Returns attention over the keys of all shares together."""
+    whole = merge(shares)
+    return whole.y_XTKGH / whole.total_XTKG[..., None]

@@ -38,7 +38,7 @@ class Layout:
         """Returns the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
         spec = self.spec(axes)
         for axis, size, mesh_axis in zip(axes, shape or (), spec):
-            ways = math.prod(self.mesh.shape[name] for name in mesh_axes(mesh_axis))
+            ways = self.ways(axis)
             if size % ways:
                 raise UserError(
                     f"logical axis {axis!r} of size {size} does not divide over mesh axis {mesh_axis!r} ({ways} "
@@ -60,7 +60,22 @@ class Layout:
         """The sharding of a value that every device holds whole."""
         return NamedSharding(self.mesh, PartitionSpec())
 
+    def ways(self, axis: str) -> int:
+        """Number of pieces a logical axis is cut into."""
+        return math.prod(self.mesh.shape[name] for name in mesh_axes(getattr(self.rules, axis)))
+
+    @property
+    def platform(self) -> str:
+        """cpu, gpu or tpu."""
+        name = self.mesh.devices.flat[0].platform
+        return "gpu" if name in ("cuda", "rocm") else name
+
+    @property
+    def token_axes(self) -> tuple[str, ...]:
+        """The mesh axes that split tokens."""
+        return mesh_axes(self.rules.batch) + mesh_axes(self.rules.length)
+
     @property
     def batch_ways(self) -> int:
         """Number of pieces the batch dimension is cut into."""
-        return math.prod(self.mesh.shape[name] for name in mesh_axes(self.rules.batch))
+        return self.ways("batch")

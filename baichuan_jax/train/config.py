@@ -20,7 +20,8 @@ class TrainConfig:
     and float32 on CPU, where bfloat16 is emulated. log_every, eval_every, checkpoint_every: in steps.
     eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
     max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
-    2309.10305, section 2.4). The loss that is reported is without it.
+    2309.10305, section 2.4). The loss that is reported is without it. logits_mb: MiB of float32 logits that a device
+    holds at once; the loss is computed in chunks of as many tokens.
     """
 
     steps: int = 1000
@@ -36,11 +37,12 @@ class TrainConfig:
     checkpoint_every: int = 100
     keep: int = 2
     max_z: float = 0.0
+    logits_mb: int = 256
 
     def __post_init__(self) -> None:
         steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
         require(self.steps >= (0 if self.start else 1), "TrainConfig.steps", self.steps, steps)
-        for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep"):
+        for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep", "logits_mb"):
             require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
         require(self.max_z >= 0, "TrainConfig.max_z", self.max_z, "0 (off) or more")

@@ -10,8 +10,7 @@ import optax
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import Params, apply
-from baichuan_jax.model.loss import max_z, token_nll
+from baichuan_jax.model.decoder import Params, loss
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.state import TrainState, state_shardings
@@ -19,10 +18,10 @@ from baichuan_jax.train.state import TrainState, state_shardings
 Metrics = dict[str, jax.Array]
 
 
-def compute_dtype(name: str) -> jnp.dtype:
-    """Resolves TrainConfig.compute_dtype for the devices at hand."""
+def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
+    """Resolves TrainConfig.compute_dtype for a platform: that of the devices at hand, unless another is named."""
     if name == "auto":
-        name = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
     return jnp.dtype(name)
 
 
@@ -38,18 +37,17 @@ def make_step(
 ) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
     """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
     check_batch(cfg, layout)
-    dtype = compute_dtype(cfg.compute_dtype)
+    dtype = compute_dtype(cfg.compute_dtype, layout.platform)
 
-    def loss(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
-        logits_BTV = apply(model, params, windows[:, :-1], dtype=dtype, layout=layout)
-        nll_BT = token_nll(logits_BTV, windows[:, 1:])
-        total = jnp.sum(nll_BT)
-        minimised = total + cfg.max_z * jnp.sum(max_z(logits_BTV)) if cfg.max_z else total
-        return minimised, (total, jnp.float32(nll_BT.size))
+        split = {"max_z": cfg.max_z, "chunk_bytes": cfg.logits_mb * 2**20}
+        tokens, targets = windows[:, :-1], windows[:, 1:]
+        minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, **split)
+        return minimised, (total, jnp.float32(targets.size))
 
     def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:
-        (total, count), grads = _accumulate(loss, state.params, _split(windows, cfg.accumulate, layout))
+        (total, count), grads = _accumulate(objective, state.params, _split(windows, cfg.accumulate, layout))
         grads = jax.tree.map(lambda g: g / count, grads)
         updates, moments = optimizer.update(grads, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)

@@ -60,6 +60,7 @@ CHANGES = {
         name: ({}, {name: value}) for name, value in {"tied": True, "normalised": True, "soft_cap": 5.0}.items()
     },
 }
+CHANGES["AttentionConfig"]["kernel"] = ({"kernel": "xla"}, {"kernel": "chunked"})
 SECTIONS = {"PositionConfig": "positions", "AttentionConfig": "attention", "HeadConfig": "head"}
 
 

@@ -1,0 +1,105 @@
+"""The verb `plan`: will it fit, how fast, how long and for how much, on machines that are not here."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from baichuan_jax.cli.config import Loaded
+from baichuan_jax.core.errors import require
+
+if TYPE_CHECKING:
+    from baichuan_jax.parallel.targets import Target
+    from baichuan_jax.train.plan import Plan
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Adds what the verb takes beside a config."""
+    verb.add_argument(
+        "--target",
+        required=True,
+        help="v5p:4x4x4, v5e:16x16, v6e:16x16, or a800, h100, h200 as CARDSxHOSTS: h100:8x128",
+    )
+    verb.add_argument("--rows", type=int, default=1, metavar="N", help="sequences of a device at once (default 1)")
+    verb.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default: DecoderConfig.context)")
+    verb.add_argument("--tokens", type=float, default=1.2e12, metavar="N", help="to train on (default 1.2e12)")
+    verb.add_argument("--search", action="store_true", help="find the fastest rows and remat that fit: more compiles")
+    verb.add_argument("--json", action="store_true", help="print one JSON value instead of a page")
+
+
+def plan(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Compiles the train step for the target and prints what it will take."""
+    os.environ["JAX_PLATFORMS"] = "cpu"  # nothing is run
+    from baichuan_jax.parallel import targets
+    from baichuan_jax.train.plan import Settings, search
+    from baichuan_jax.train.plan import plan as make_plan
+
+    for name in ("rows", "tokens"):
+        require(getattr(args, name) > 0, f"--{name}", getattr(args, name), "a positive number")
+    config = loaded.config
+    length = args.length or config.model.context
+    settings = Settings(config.model, config.train, config.optim, config.mesh, config.rules)
+    console = Console(highlight=False, soft_wrap=True)
+    target = targets.find(args.target)
+    found = make_plan(settings, target, args.rows, length)
+    best = None
+    if args.search:
+        tell = lambda each: None if args.json else console.print(f"  tried {_short(each)}", style="dim")
+        best = search(settings, target, length, tell)
+    if args.json:
+        recommended = best.record() if best else None
+        print(json.dumps({**found.record(), **_bill(found, target, args.tokens), "recommended": recommended}, indent=1))
+    else:
+        _print(console, found, target, args.tokens)
+        if args.search:
+            console.print(
+                f"recommended   {_short(best) if best else 'nothing fits: take more devices, or a finer mesh'}"
+            )
+
+
+def _short(plan: Plan) -> str:
+    size = f"{plan.total / 2**30:.1f} of {plan.capacity / 2**30:.1f} GiB"
+    speed = f"{plan.tokens_per_second:,.0f} tokens/s, MFU {plan.mfu_full:.1%}" if plan.fits else "does not fit"
+    return f"--rows {plan.rows} --set DecoderConfig.remat=\"'{plan.remat}'\": {size}, {speed}"
+
+
+def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float]:
+    hours = tokens / plan.tokens_per_second / 3600 if plan.fits else float("nan")
+    return {"tokens": tokens, "days": hours / 24, "dollars": hours * plan.devices * target.chip.dollars}
+
+
+def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
+    from baichuan_jax.train.plan import ASSUMPTIONS
+
+    gib = lambda size: f"{size / 2**30:.2f} GiB"
+    mesh = " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items())
+    console.print(f"target        {plan.target}: {plan.devices} devices, mesh {mesh}")
+    console.print(
+        f"step          {plan.batch} sequences of {plan.length}, {plan.rows} at once on a device; "
+        f"attention {plan.kernel}, remat {plan.remat}"
+    )
+    verdict = "fits" if plan.fits else f"does NOT fit, by {gib(plan.total - plan.capacity)}"
+    console.print(f"memory        {gib(plan.total)} of {gib(plan.capacity)} a device: {verdict}")
+    if plan.arguments:
+        parts = f"parameters and optimizer {gib(plan.arguments)}, gradients and activations {gib(plan.temporaries)}"
+        console.print(f"              {parts}")
+    if not plan.fits:
+        return
+    console.print(
+        f"time          {plan.step:.3f} s a step: products {plan.compute:.3f}, optimizer {plan.optimizer:.3f}, exposed "
+        f"communication {plan.exposed:.3f}"
+    )
+    rate = plan.tokens_per_second
+    console.print(f"speed         {rate:,.0f} tokens/s, {rate / plan.devices:,.0f} a device")
+    console.print(f"              MFU {plan.mfu_full:.1%} full, {plan.mfu_causal:.1%} causal; HFU {plan.hfu:.1%}")
+    record = plan.record()
+    for kind, sent in sorted(record["sent_bytes"].items()):
+        console.print(f"sent          {kind:20}{gib(sent)} a device and step")
+    console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
+    bill = _bill(plan, target, tokens)
+    console.print(f"{tokens:.3g} tokens   {bill['days']:,.1f} days, ${bill['dollars']:,.0f}")
+    console.print(f"assumed       {ASSUMPTIONS}", style="dim")

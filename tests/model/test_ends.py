@@ -1,0 +1,29 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from baichuan_jax.model.ends import look_up
+from baichuan_jax.parallel.config import AxisRules, MeshConfig
+from baichuan_jax.parallel.hlo import collectives
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.mesh import make_mesh
+
+
+@pytest.mark.parametrize("mesh", [MeshConfig(data=2, fsdp=4), MeshConfig(data=2, fsdp=2, tensor=2)])
+def test_the_gradient_of_the_token_table_is_reduce_scattered(mesh):
+    """And is that of plain indexing."""
+    layout = Layout(make_mesh(mesh), AxisRules())
+    table = jax.random.normal(jax.random.key(0), (64, 16))
+    tokens = jax.random.randint(jax.random.key(1), (8, 12), 0, 64)
+    weights = jax.random.normal(jax.random.key(2), (8, 12, 16))
+    place = lambda x, *axes: jax.device_put(x, layout.sharding(axes))
+    grad = jax.jit(
+        jax.grad(lambda t, x, w: jnp.sum(look_up(t, x, layout) * w)),
+        out_shardings=layout.sharding(("table_vocab", "table_embed")),
+    )
+    arrays = place(table, "table_vocab", "table_embed"), place(tokens, "batch", "length"), place(weights, "batch")
+    expected = jax.grad(lambda t: jnp.sum(t[tokens] * weights))(table)
+    np.testing.assert_allclose(grad(*arrays), expected, rtol=1e-5, atol=1e-6)
+    kinds = {each.kind for each in collectives(grad.lower(*arrays).compile().as_text()) if each.ways == mesh.fsdp}
+    assert "reduce-scatter" in kinds

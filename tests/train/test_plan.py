@@ -1,0 +1,57 @@
+"""Needs the compilers for TPU and GPU: pip install libtpu jax-cuda13-plugin."""
+
+import json
+
+import pytest
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.parallel import targets
+from tests.cli.small import run
+
+SMALL = [
+    f"--set={setting}"
+    for setting in (
+        "DecoderConfig.vocab=8192",
+        "TokenizerConfig.vocab=8192",
+        "DecoderConfig.layers=2",
+        "DecoderConfig.hidden=512",
+        "DecoderConfig.heads=4",
+        "DecoderConfig.inner=1408",
+    )
+]
+CONFIG = "configs/model/baichuan_7b.gin"
+
+
+@pytest.mark.parametrize("name", ["v5p", "tpu:4x4", "h100:8xmany", "h100:8x2x2", "v5e:0x4"])
+def test_a_target_that_is_none(name):
+    with pytest.raises(UserError, match="target"):
+        targets.find(name)
+
+
+@pytest.fixture
+def planned(capsys):
+    def plan(*arguments: str) -> dict:
+        run("plan", CONFIG, *SMALL, "--json", *arguments)
+        return json.loads(capsys.readouterr().out)
+
+    return plan
+
+
+@pytest.mark.aot
+def test_1024_cards(planned):
+    """Gradients are reduce-scattered within a host; in loops everything runs beside other work."""
+    pytest.importorskip("jax_plugins.xla_cuda13")
+    found = planned("--target", "h100:8x128", "--set=MeshConfig.data=128", "--set=MeshConfig.fsdp=8", "--length=1024")
+    assert found["devices"] == 1024
+    assert found["fits"]
+    assert found["sent_bytes"]["reduce-scatter"] > found["sent_bytes"]["all-reduce"]
+    assert 0 < found["mfu_causal"] < found["mfu_full"] < found["hfu"] < 1
+
+
+@pytest.mark.aot
+def test_a_tpu_slice(planned):
+    pytest.importorskip("libtpu")
+    found = planned("--target", "v5e:2x2", "--length=1024")
+    assert found["kernel"] == "splash"
+    assert found["fits"]
+    assert found["arguments"] + found["temporaries"] >= found["total"] > 0
