@@ -18,7 +18,7 @@ from tests.generate.naive import MODEL
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("t") / "m.model"
-    train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog def return"] * 20), path)
+    train(TokenizerConfig(vocab=304), iter(["The quick brown fox jumps over the lazy dog def return"] * 20), path)
     return path
 
 

@@ -10,7 +10,7 @@ from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply
 
-MODEL = DecoderConfig(vocab=300, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=96)
+MODEL = DecoderConfig(vocab=304, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=96)
 END = 2
 
 

@@ -23,7 +23,7 @@ MODEL = replace(SMALL, context=256)  # for streams that are under way for a whil
 CONFIG = """
 RunConfig.workdir = '{directory}/random'
 TokenizerConfig.file = '{tokenizer}'
-TokenizerConfig.vocab = 300
+TokenizerConfig.vocab = 304
 TrainConfig.steps = 0
 TrainConfig.start = '{directory}/weights'
 {model}
