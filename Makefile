@@ -9,7 +9,7 @@ quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: .venv/installed-dev
 	$(BIN)/python -m pytest -m ''
