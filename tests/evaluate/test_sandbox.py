@@ -1,5 +1,7 @@
 """Hostile programs are contained, and none passes. Each is written so that it comes to its end only if it succeeds."""
 
+import gzip
+import json
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ from tests.evaluate.hostile import CHEATS, RIGHT, RIGHT_FOR_TESTS, TESTS, WRONG
 
 LIMITS = Limits(seconds=3, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
 ROOT = Path(__file__).parents[2]
+HUMANEVAL = ROOT.parent / "shared/data/eval/humaneval/HumanEval.jsonl.gz"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,6 +161,24 @@ def test_where_it_cannot_be_contained_nothing_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", deny + CALL], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "UserError: this machine cannot contain programs ([Errno 1] unshare" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HUMANEVAL.exists(), reason="HumanEval is not on this machine")
+def test_humanevals_own_solutions_pass_and_empty_ones_do_not():
+    with gzip.open(HUMANEVAL, "rt", encoding="utf-8") as lines:
+        tasks = [json.loads(line) for line in lines]
+
+    def passes(task: dict, solution: str) -> bool:
+        tests = f"{task['test']}\ncheck({task['entry_point']})"
+        whole = run_program(f"{task['prompt']}{solution}\n{tests}", Limits()).passed
+        assert run_program(task["prompt"] + solution, Limits(), tests).passed == whole
+        return whole
+
+    with ThreadPoolExecutor(2) as threads:
+        right = list(threads.map(lambda task: passes(task, task["canonical_solution"]), tasks))
+        empty = list(threads.map(lambda task: passes(task, "    return None\n"), tasks))
+    assert (len(tasks), sum(right), sum(empty)) == (164, 164, 0)
 
 
 def test_limits_out_of_range():
