@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.sandbox import Limits, Verdict, run_program
 from tests.evaluate.hostile import CHEATS, RIGHT, RIGHT_FOR_TESTS, TESTS, WRONG
 
-LIMITS = Limits(seconds=3, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
+LIMITS = Limits(seconds=20, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
 ROOT = Path(__file__).parents[2]
 HUMANEVAL = ROOT.parent / "shared/data/eval/humaneval/HumanEval.jsonl.gz"
 
@@ -34,14 +35,18 @@ def _containing():
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
     """All of them, some at a time: most wait."""
-    jobs = {name: (program,) for name, program in RIGHT.items()}
-    jobs |= {f"wrong: {name}": (program,) for name, (program, _) in WRONG.items()}
-    jobs |= {f"tested: {name}": (program, TESTS) for name, program in RIGHT_FOR_TESTS.items()}
-    jobs |= {f"cheat: {name}": (program, TESTS) for name, (program, _) in CHEATS.items()}
+    jobs = {name: (program, "", "") for name, program in RIGHT.items()}
+    jobs |= {f"wrong: {name}": (program, "", end) for name, (program, end) in WRONG.items()}
+    jobs |= {f"tested: {name}": (program, TESTS, "") for name, program in RIGHT_FOR_TESTS.items()}
+    jobs |= {f"cheat: {name}": (program, TESTS, end) for name, (program, end) in CHEATS.items()}
+
+    def run(job: tuple[str, str, str]) -> Verdict:
+        program, tests, end = job  # how slow the machine is must not matter but where time is the end
+        return run_program(program, replace(LIMITS, seconds=1) if "out of time" in end else LIMITS, tests)
+
     os.environ["SANDBOX_SECRET"] = "1"
     try:
         with ThreadPoolExecutor(8) as threads:
-            run = lambda job: run_program(job[0], LIMITS, *job[1:])
             return dict(zip(jobs, threads.map(run, jobs.values())))
     finally:
         del os.environ["SANDBOX_SECRET"]
