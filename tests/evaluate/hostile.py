@@ -47,7 +47,7 @@ WRONG = {
     ),
     "killing itself": ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
     "crash": ("import ctypes\nctypes.string_at(0)", "killed by SIGSEGV"),
-    "no end": ("while True:\n    pass", r"out of time \(3 s\)"),
+    "no end": ("while True:\n    pass", r"out of time \(1 s\)"),
     "asleep, deaf to signals": (
         "import signal, time\nfor number in range(1, 32):\n    try:\n        signal.signal(number, signal.SIG_IGN)\n"
         "    except OSError:\n        pass\nos = __import__('os')\nos.setsid()\nwhile True:\n    time.sleep(1)",
@@ -60,7 +60,7 @@ WRONG = {
     ),
     "memory": ("x = []\nwhile True:\n    x.append(bytearray(2**20))", "raised MemoryError"),
     "memory in a recursion": ("def f(x):\n    return f(x + x)\nf('aa')", "raised (MemoryError|RecursionError)"),
-    "forks": ("import os\nwhile True:\n    os.fork()", "raised BlockingIOError|out of time"),
+    "forks": ("import os\nwhile True:\n    os.fork()", "raised BlockingIOError"),
     "threads": (
         "import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(99,)).start()",
         "raised RuntimeError: can't start new thread",
@@ -167,7 +167,7 @@ CHEATS = {
         "import sys\nfor name, module in list(sys.modules.items()):\n    if 'contained' in name:\n"
         "        for key, value in list(vars(module).items()):\n            if callable(value):\n"
         "                setattr(module, key, lambda *_, **__: 4)\ndef f(x):\n    return 4",
-        "raised|out of time",
+        "out of time",
     ),
     "a test of its own": ("def f(x):\n    return 4\ndef check(candidate):\n    pass", "raised AssertionError"),
     "what is known of the tests": (

@@ -1,13 +1,16 @@
 """Hostile programs are contained, and none passes. Each is written so that it comes to its end only if it succeeds."""
 
+import gzip
+import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,9 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.sandbox import Limits, Verdict, run_program
 from tests.evaluate.hostile import CHEATS, RIGHT, RIGHT_FOR_TESTS, TESTS, WRONG
 
-LIMITS = Limits(seconds=3, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
+LIMITS = Limits(seconds=20, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
 ROOT = Path(__file__).parents[2]
+HUMANEVAL = ROOT.parent / "shared/data/eval/humaneval/HumanEval.jsonl.gz"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,14 +35,18 @@ def _containing():
 @pytest.fixture(scope="module")
 def verdicts() -> dict[str, Verdict]:
     """All of them, some at a time: most wait."""
-    jobs = {name: (program,) for name, program in RIGHT.items()}
-    jobs |= {f"wrong: {name}": (program,) for name, (program, _) in WRONG.items()}
-    jobs |= {f"tested: {name}": (program, TESTS) for name, program in RIGHT_FOR_TESTS.items()}
-    jobs |= {f"cheat: {name}": (program, TESTS) for name, (program, _) in CHEATS.items()}
+    jobs = {name: (program, "", "") for name, program in RIGHT.items()}
+    jobs |= {f"wrong: {name}": (program, "", end) for name, (program, end) in WRONG.items()}
+    jobs |= {f"tested: {name}": (program, TESTS, "") for name, program in RIGHT_FOR_TESTS.items()}
+    jobs |= {f"cheat: {name}": (program, TESTS, end) for name, (program, end) in CHEATS.items()}
+
+    def run(job: tuple[str, str, str]) -> Verdict:
+        program, tests, end = job  # how slow the machine is must not matter but where time is the end
+        return run_program(program, replace(LIMITS, seconds=1) if "out of time" in end else LIMITS, tests)
+
     os.environ["SANDBOX_SECRET"] = "1"
     try:
         with ThreadPoolExecutor(8) as threads:
-            run = lambda job: run_program(job[0], LIMITS, *job[1:])
             return dict(zip(jobs, threads.map(run, jobs.values())))
     finally:
         del os.environ["SANDBOX_SECRET"]
@@ -116,16 +124,18 @@ def test_files_of_ours_stay(tmp_path):
     assert (tmp_path / "mine").read_text() == "x"
 
 
-def test_nothing_that_is_open_here_is_open_there(tmp_path):
-    with open(tmp_path / "f", "w") as file, socket.socketpair()[0] as ours:
-        for each in (file, ours):
-            os.set_inheritable(each.fileno(), True)
+def test_nothing_that_is_open_here_is_open_there():
+    """However many descriptors there are here, so that those of the sandbox have high numbers."""
+    with ExitStack() as stack:
+        for _ in range(200):
+            os.set_inheritable(stack.enter_context(open(__file__)).fileno(), True)
         program = (
-            "import os, stat\nkinds = []\nfor fd in range(3, 1000):\n    try:\n"
+            "import os, stat\nkinds = []\nfor fd in range(3, 5000):\n    try:\n"
             "        kinds.append(os.fstat(fd).st_mode)\n    except OSError:\n        pass\n"
             "assert [stat.S_ISFIFO(kind) for kind in kinds] == [True, True], kinds"
         )
-        assert run_program(program, LIMITS).passed
+        assert run_program(program, LIMITS).reason == "passed"
+        assert run_program(f"{program}\ndef f(x):\n    return x + 1", LIMITS, TESTS).reason == "passed"
 
 
 def test_the_output_is_what_was_written_until_the_end():
@@ -158,6 +168,24 @@ def test_where_it_cannot_be_contained_nothing_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", deny + CALL], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "UserError: this machine cannot contain programs ([Errno 1] unshare" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not HUMANEVAL.exists(), reason="HumanEval is not on this machine")
+def test_humanevals_own_solutions_pass_and_empty_ones_do_not():
+    with gzip.open(HUMANEVAL, "rt", encoding="utf-8") as lines:
+        tasks = [json.loads(line) for line in lines]
+
+    def passes(task: dict, solution: str) -> bool:
+        tests = f"{task['test']}\ncheck({task['entry_point']})"
+        whole = run_program(f"{task['prompt']}{solution}\n{tests}", Limits()).passed
+        assert run_program(task["prompt"] + solution, Limits(), tests).passed == whole
+        return whole
+
+    with ThreadPoolExecutor(2) as threads:
+        right = list(threads.map(lambda task: passes(task, task["canonical_solution"]), tasks))
+        empty = list(threads.map(lambda task: passes(task, "    return None\n"), tasks))
+    assert (len(tasks), sum(right), sum(empty)) == (164, 164, 0)
 
 
 def test_limits_out_of_range():

@@ -52,7 +52,7 @@ def write_config(directory: Path, tokenizer: Path, params, layout: Layout) -> Pa
 
 
 class Server:
-    """A running server. errors: what it wrote."""
+    """A running server, and a client of it."""
 
     def __init__(self, process: subprocess.Popen, port: int):
         self.process, self.port = process, port

@@ -38,7 +38,9 @@ def main() -> None:
 
     The job: limits as JSON, the program, its tests; each is preceded by its length. argv[2]: the process id of ours.
     """
-    report, parent = map(int, sys.argv[1:])
+    given, parent = map(int, sys.argv[1:])
+    report = os.dup(given)  # a low one, of those that are closed before the program comes
+    os.close(given)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     namespaces.die_with_parent()
     if os.getppid() != parent:
