@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 CHINESE = ["opencc>=1.1.9"]
-EVAL = ["lm-eval>=0.4.13,<0.5", "math-verify[antlr4_11_0]>=0.9", "sympy>=1.12"]
+EVAL = ["lm-eval[math]>=0.4.13,<0.5"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
 SERVE = ["starlette>=0.46", "uvicorn>=0.34"]

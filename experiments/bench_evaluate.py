@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import shutil
 import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -117,28 +118,28 @@ def peer(python: str, checkpoint: Path, batch: int, directory: Path) -> Callable
     return run
 
 
-def compare(runners: dict[str, Callable[[Pairs], Timed]], subjects: Sequence[Pairs]) -> None:
-    """Prints a line for each runner: questions per second over all subjects, and ours by its time, the median."""
-    seconds, values = {name: [] for name in runners}, {name: [] for name in runners}
-    for pairs in subjects:
-        next(iter(runners.values()))(pairs)  # compiles
+def compare(runners: dict[str, Callable[[Pairs], Timed]], subjects: dict[str, Pairs]) -> None:
+    """Prints questions per second of each subject, and over all the median of each runner's time by ours."""
+    ratios = {name: [] for name in runners}
+    for subject, pairs in subjects.items():
+        first, _ = next(iter(runners.values()))(pairs)
+        print(f"{subject}: {len(pairs) // 4} questions; ours, compiling, {first:.1f} s", flush=True)
+        mine, base = np.empty(0), 0.0
         for name, run in runners.items():
             if name == UNSHARED:
                 run(pairs)
-            took, found = run(pairs)
-            seconds[name].append(took)
-            values[name] += found
-    count = sum(map(len, subjects)) // 4
-    mine = np.array(values[SHARED]).reshape(-1, 4)
-    for name in runners:
-        ratio = np.median(np.array(seconds[name]) / np.array(seconds[SHARED]))
-        other = np.array(values[name]).reshape(-1, 4)
-        same = np.mean(mine.argmax(1) == other.argmax(1))
-        print(
-            f"{name:22}{count / sum(seconds[name]):6.2f} questions/s, median of its time by ours {ratio:5.2f}; same "
-            f"choices {same:.1%}, log-likelihoods within {np.abs(mine - other).max():.1e}",
-            flush=True,
-        )
+            seconds, found = run(pairs)
+            other = np.array(found).reshape(-1, 4)
+            mine, base = (mine, base) if base else (other, seconds)  # the first is ours
+            ratios[name].append(seconds / base)
+            print(
+                f"  {name:24}{len(other) / seconds:6.2f} questions/s; same choices as ours "
+                f"{np.mean(mine.argmax(1) == other.argmax(1)):.1%}, log-likelihoods within "
+                f"{np.abs(mine - other).max():.1e}",
+                flush=True,
+            )
+    said = ", ".join(f"{name} {np.median(ratio):.2f}" for name, ratio in ratios.items())
+    print(f"median over subjects of the time by that of ours: {said}")
 
 
 def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
@@ -196,6 +197,7 @@ def main() -> None:
     arguments.add_argument("config", nargs="?", default="configs/model/20m.gin")
     args = arguments.parse_args()
     jax.config.update("jax_platforms", "cpu")
+    logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         checkpoint = args.checkpoint or random_20m(args.tokenizer, directory, args.config)
@@ -206,7 +208,7 @@ def main() -> None:
             runners[label] = ours(checkpoint, directory / "imported", label == SHARED)
         if args.peer:
             runners[f"Hugging Face, batch {args.batch}"] = peer(args.peer, checkpoint, args.batch, directory)
-        compare(runners, [questions(args.data_dir, s, args.limit // len(SUBJECTS)) for s in SUBJECTS])
+        compare(runners, {name: questions(args.data_dir, name, args.limit // len(SUBJECTS)) for name in SUBJECTS})
 
 
 if __name__ == "__main__":

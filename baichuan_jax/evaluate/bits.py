@@ -22,11 +22,11 @@ from baichuan_jax.parallel.layout import Layout
 def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float]]:
     """Returns [{first, last, bits_per_byte}] of positions 1, 2-3, 4-7, 8-15 and so on: what more context is worth.
 
-    A range whose targets stand for no bytes is left out.
+    The last range takes what would be less than half of another. A range whose targets stand for no bytes is left out.
     """
     found, first = [], 1
     while first <= len(bits_T):
-        last = min(2 * first - 1, len(bits_T))
+        last = 2 * first - 1 if len(bits_T) >= 3 * first - 1 else len(bits_T)
         part = slice(first - 1, last)
         if size := int(bytes_T[part].sum()):
             found.append({"first": first, "last": last, "bits_per_byte": float(bits_T[part].sum()) / size})

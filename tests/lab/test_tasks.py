@@ -5,6 +5,7 @@ import csv
 from baichuan_jax.core.files import write_json
 from baichuan_jax.lab import leaderboard
 from baichuan_jax.lab.tasks import write_tables
+from tests.lab.checker import Checker
 
 ROW = {"stderr": 0.01, "low": 0.2, "high": 0.4, "chance": 0.25, "questions": 100}
 
@@ -33,6 +34,8 @@ def test_tables_of_what_is_there(tmp_path):
         ("mmlu_law", "0.1", "9"),
     ]
     page = (out / "results.html").read_text()
+    checked = Checker(page)
+    assert {link.removeprefix("#") for link in checked.links} == set(checked.ids)
     assert "run&lt;1&gt;" in page
     assert "acc_norm" in page
     assert "By subject (1)" in page

@@ -34,12 +34,18 @@ def load_tasks(name: str, data_dir: Path | None, fewshot: int | None = None) -> 
     """Returns what lm-eval's `evaluate` takes for a task, a group or a tag: tasks and groups.
 
     data_dir: where the data is; None is the hub. fewshot: examples before a question, where a task does not insist on
-    none; None leaves it to the task. Raises UserError on an unknown name, or if there is no such data.
+    none; None leaves it to the task. Raises UserError on an unknown name, or if there is no such data, or too few
+    examples.
     """
     loaded = _protocol(name, data_dir) if is_protocol(name) else _stock(name, data_dir)
     for task in loaded["tasks"].values():
         own = task.get_config("num_fewshot")
-        task.set_config("num_fewshot", (own or 0) if fewshot is None or own == 0 else fewshot)
+        shots = (own or 0) if fewshot is None or own == 0 else fewshot
+        if shots and (found := len(task.fewshot_docs())) < shots:
+            raise UserError(
+                f"--fewshot {shots}: {task.config.task} has {found} solved examples; ask for as many or fewer"
+            )
+        task.set_config("num_fewshot", shots)
         task.set_fewshot_seed(FEWSHOT_SEED)
     return loaded
 
@@ -61,8 +67,11 @@ def _stock(name: str, data_dir: Path | None) -> dict:
         manager = TaskManager()
     if name not in manager.all_tasks:
         raise UserError(f"--tasks {name!r}: no such task{did_you_mean(name, [*PROTOCOLS, *manager.all_tasks])}")
-    with _local(data_dir) if data_dir else nullcontext():
-        return manager.load([name])
+    try:
+        with _local(data_dir) if data_dir else nullcontext():
+            return manager.load([name])
+    except ConnectionError as error:
+        raise UserError(f"--tasks {name}: {error}; with files on disk name their folder: --data-dir DIR") from error
 
 
 def _tags(name: str) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from lm_eval.api.model import LM
 from lm_eval.evaluator import evaluate
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.categories import categories
 from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, together
 
@@ -18,16 +19,20 @@ def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, 
 
     Returns the result, JSON values: {"task", "metric", "fewshot", "limit", "seconds", "rows", "other_metrics"}, a row
     being {"name", "kind", and what `Figure.summary` has}; and the answers, {"subject", "question", "scores"} each.
+    Raises UserError if the task cannot be asked so.
     """
     start = time.monotonic()
-    found = evaluate(lm, loaded, limit=limit, bootstrap_iters=0, confirm_run_unsafe_code=True)["samples"]
-    shots = {task.get_config("num_fewshot") for task in loaded["tasks"].values()}
+    shots = max(task.get_config("num_fewshot") for task in loaded["tasks"].values())
+    try:
+        found = evaluate(lm, loaded, limit=limit, bootstrap_iters=0, confirm_run_unsafe_code=True)["samples"]
+    except AssertionError as error:  # as lm-eval says it where a task knows no solved examples
+        raise UserError(f"lm-eval refuses {name} with {shots} examples: {error}") from error
     metrics = {metric: _figures(found, *metric) for metric in _metrics(found)}
     first = next(iter(metrics))
     result = {
         "task": name,
         "metric": _written(first),
-        "fewshot": max(shots),
+        "fewshot": shots,
         "limit": limit,
         "seconds": round(time.monotonic() - start, 2),
         "rows": rows_of(name, metrics[first], loaded.get("group_map", {})),
