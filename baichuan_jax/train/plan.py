@@ -43,7 +43,7 @@ class Plan:
 
     rows: sequences of a device at once. arguments: parameters and optimizer. temporaries: gradients and activations.
     compute: matrix products, with recomputation. optimizer: passes over its state. exposed: communication that nothing
-    hides.
+    hides. communication: None where it is not known; then the times are without it.
     """
 
     target: str
@@ -130,7 +130,15 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model, train, target, layout, collectives(compiled.as_text())))
+    return Plan(**known, **_roofline(model, train, target, layout, _communication(compiled)))
+
+
+def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
+    """Returns the collectives, or None: libtpu 0.0.52 cannot print programs that use the sparse cores of v5p and v6e."""
+    try:
+        return collectives(compiled.as_text())
+    except jax.errors.JaxRuntimeError:
+        return None
 
 
 def _asked(error: Exception) -> float:
@@ -142,7 +150,7 @@ def _asked(error: Exception) -> float:
 
 
 def _roofline(
-    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective]
+    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective] | None
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
     tokens = train.batch * train.length / devices
@@ -154,7 +162,7 @@ def _roofline(
     shards = layout.ways("embed")
     optimizer = 7 * 4 * parameter_count(model) / shards / chip.bandwidth  # reads four arrays, writes three
     rate = lambda each: chip.link if each.ways <= target.per_host or not chip.network else chip.network
-    seconds = {kind: sum(c.sent / rate(c) for c in found if c.is_async == kind) for kind in (True, False)}
+    seconds = {kind: sum(c.sent / rate(c) for c in found or () if c.is_async == kind) for kind in (True, False)}
     exposed = seconds[False] + max(0.0, seconds[True] - compute)
     step = compute + optimizer + exposed
     return {
@@ -165,7 +173,7 @@ def _roofline(
         "mfu_full": tokens * full / step / chip.peak,
         "mfu_causal": tokens * causal / step / chip.peak,
         "hfu": tokens * executed / step / chip.peak,
-        "communication": tuple(found),
+        "communication": None if found is None else tuple(found),
     }
 
 
