@@ -134,7 +134,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
 
 
 def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
-    """Returns the collectives, or None: libtpu 0.0.52 cannot print programs that use the sparse cores of v5p and v6e."""
+    """Returns the collectives, or None: libtpu 0.0.52 cannot print some programs that use the sparse cores of v5p."""
     try:
         return collectives(compiled.as_text())
     except jax.errors.JaxRuntimeError:
