@@ -103,6 +103,8 @@ def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
         for kind, sent in sorted(record["sent_bytes"].items()):
             console.print(f"sent          {kind:20}{gib(sent)} a device and step")
         console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
+    if plan.buckets is not None:
+        console.print(f"buckets       {plan.buckets.threshold / 2**20:.0f} MiB: {plan.buckets.reason}")
     bill = _bill(plan, target, tokens)
     console.print(f"{tokens:.3g} tokens   {bill['days']:,.1f} days, ${bill['dollars']:,.0f}")
     console.print(f"assumed       {ASSUMPTIONS}", style="dim")
