@@ -67,8 +67,10 @@ def _short(plan: Plan) -> str:
     return f"--rows {plan.rows} --set DecoderConfig.remat=\"'{plan.remat}'\": {size}, {speed}"
 
 
-def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float]:
-    hours = tokens / plan.tokens_per_second / 3600 if plan.fits else float("nan")
+def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float | None]:
+    if not plan.fits:
+        return {"tokens": tokens, "days": None, "dollars": None}
+    hours = tokens / plan.tokens_per_second / 3600
     return {"tokens": tokens, "days": hours / 24, "dollars": hours * plan.devices * target.chip.dollars}
 
 
