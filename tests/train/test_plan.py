@@ -61,4 +61,4 @@ def test_a_tpu_slice():
     found = planned("--target", "v5e:2x2", "--length=1024")
     assert found["kernel"] == "splash"
     assert found["fits"]
-    assert found["arguments"] + found["temporaries"] >= found["total"] > 0
+    assert found["total"] > found["arguments"] > 0  # with the program itself, which is the larger part here
