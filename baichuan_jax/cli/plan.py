@@ -67,8 +67,10 @@ def _short(plan: Plan) -> str:
     return f"--rows {plan.rows} --set DecoderConfig.remat=\"'{plan.remat}'\": {size}, {speed}"
 
 
-def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float]:
-    hours = tokens / plan.tokens_per_second / 3600 if plan.fits else float("nan")
+def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float | None]:
+    if not plan.fits:
+        return {"tokens": tokens, "days": None, "dollars": None}
+    hours = tokens / plan.tokens_per_second / 3600
     return {"tokens": tokens, "days": hours / 24, "dollars": hours * plan.devices * target.chip.dollars}
 
 
@@ -97,9 +99,14 @@ def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
     console.print(f"speed         {rate:,.0f} tokens/s, {rate / plan.devices:,.0f} a device")
     console.print(f"              MFU {plan.mfu_full:.1%} full, {plan.mfu_causal:.1%} causal; HFU {plan.hfu:.1%}")
     record = plan.record()
-    for kind, sent in sorted(record["sent_bytes"].items()):
-        console.print(f"sent          {kind:20}{gib(sent)} a device and step")
-    console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
+    if plan.communication is None:
+        console.print("sent          not known: this compiler cannot print its program; the times are without it")
+    else:
+        for kind, sent in sorted(record["sent_bytes"].items()):
+            console.print(f"sent          {kind:20}{gib(sent)} a device and step")
+        console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
+    if plan.buckets is not None:
+        console.print(f"buckets       {plan.buckets.threshold / 2**20:.0f} MiB: {plan.buckets.reason}")
     bill = _bill(plan, target, tokens)
     console.print(f"{tokens:.3g} tokens   {bill['days']:,.1f} days, ${bill['dollars']:,.0f}")
     console.print(f"assumed       {ASSUMPTIONS}", style="dim")

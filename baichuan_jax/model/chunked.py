@@ -33,9 +33,14 @@ def attend(q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, scores: Sco
     return jnp.swapaxes(y_nBwKGH, 0, 1).reshape(q_BTKGH.shape[0], -1, *q_BTKGH.shape[2:])[:, :length]
 
 
-def _pairs(count: int) -> np.ndarray:
-    """Returns every (block of queries, block of keys that it sees)."""
-    return np.stack(np.tril_indices(count), axis=1)
+def _pairs(q_n: jax.Array) -> jax.Array:
+    """Returns every (block of queries, block of keys that it sees).
+
+    They are made to depend on the queries. Of constants, `jax.checkpoint` around a layer would compute the masks of all
+    pairs before it, and keep them: an array of the sequence squared.
+    """
+    pairs = jnp.asarray(np.stack(np.tril_indices(q_n.shape[0]), axis=1))
+    return jax.lax.optimization_barrier((pairs, q_n))[0]
 
 
 def _distances(pair: jax.Array, block: int) -> jax.Array:
@@ -73,7 +78,7 @@ def _forward(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | No
 
     nothing = jnp.zeros(q.shape, jnp.float32)
     start = Share(nothing, jnp.full(q.shape[:-1], -jnp.inf), nothing[..., 0])
-    sums, _ = jax.lax.scan(add, start, _pairs(q.shape[0]))
+    sums, _ = jax.lax.scan(add, start, _pairs(q))
     y = (sums.y_XTKGH / sums.total_XTKG[..., None]).astype(v.dtype)
     return y, (q, k, v, slopes_KG, y, sums.top_XTKG + jnp.log(sums.total_XTKG))
 
@@ -102,7 +107,7 @@ def _backward(soft_cap: float, saved: tuple, dy: jax.Array) -> tuple:
         return (dq, dk, dv), None
 
     zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (q, k, v))
-    grads, _ = jax.lax.scan(add, zeros, _pairs(q.shape[0]))
+    grads, _ = jax.lax.scan(add, zeros, _pairs(q))
     dslopes = None if slopes_KG is None else jnp.zeros_like(slopes_KG)  # they are not learned
     return (*(dx.astype(x.dtype) for dx, x in zip(grads, (q, k, v))), dslopes)
 

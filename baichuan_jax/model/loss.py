@@ -23,7 +23,10 @@ PADDING = -1  # target of a token that does not count
 
 def token_nll(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
     """Returns -log p(target) in nats, float32, for every position."""
-    picked_BT = jnp.take_along_axis(logits_BTV, targets_BT[..., None], axis=-1)[..., 0]
+    is_target_BTV = (
+        jnp.arange(logits_BTV.shape[-1]) == targets_BT[..., None]
+    )  # a mask splits by vocabulary, a gather not
+    picked_BT = jnp.sum(jnp.where(is_target_BTV, logits_BTV, 0.0), axis=-1)
     return jax.nn.logsumexp(logits_BTV, axis=-1) - picked_BT
 
 
@@ -163,7 +166,7 @@ def _chunk(
     def sums(logits_nV: jax.Array) -> tuple[jax.Array, jax.Array]:
         logits_nV = capped(logits_nV, objective.soft_cap)
         counts_n = targets_n != PADDING
-        nll = jnp.sum(token_nll(logits_nV, jnp.maximum(targets_n, 0)) * counts_n)
+        nll = jnp.sum(token_nll(logits_nV, targets_n) * counts_n)
         extra = objective.max_z * jnp.sum(max_z(logits_nV) * counts_n) if objective.max_z else 0.0
         return nll + extra, nll
 

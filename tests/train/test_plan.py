@@ -1,6 +1,7 @@
 """Needs the compilers for TPU and GPU: pip install libtpu jax-cuda13-plugin."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ SMALL = [
         "DecoderConfig.inner=1408",
     )
 ]
-CONFIG = "configs/model/baichuan_7b.gin"
+CONFIG = Path(__file__).parents[2] / "configs/model/baichuan_7b.gin"
 
 
 @pytest.mark.parametrize("name", ["v5p", "tpu:4x4", "h100:8xmany", "h100:8x2x2", "v5e:0x4"])
@@ -28,17 +29,12 @@ def test_a_target_that_is_none(name):
         targets.find(name)
 
 
-@pytest.fixture
-def planned(capsys):
-    def plan(*arguments: str) -> dict:
-        run("plan", CONFIG, *SMALL, "--json", *arguments)
-        return json.loads(capsys.readouterr().out)
-
-    return plan
+def planned(*arguments: str) -> dict:
+    return json.loads(run("plan", CONFIG, *SMALL, "--json", *arguments).stdout)
 
 
 @pytest.mark.aot
-def test_1024_cards(planned):
+def test_1024_cards():
     """Gradients are reduce-scattered within a host; in loops everything runs beside other work."""
     pytest.importorskip("jax_plugins.xla_cuda13")
     found = planned("--target", "h100:8x128", "--set=MeshConfig.data=128", "--set=MeshConfig.fsdp=8", "--length=1024")
@@ -49,9 +45,20 @@ def test_1024_cards(planned):
 
 
 @pytest.mark.aot
-def test_a_tpu_slice(planned):
+def test_a_card_that_is_too_small():
+    """Of a decoder of 7 billion parameters, float32 and its moments alone take 78 GiB."""
+    pytest.importorskip("jax_plugins.xla_cuda13")
+    found = json.loads(run("plan", CONFIG, "--json", "--target", "a800:1").stdout)
+    assert not found["fits"]
+    assert found["arguments"] == pytest.approx(12 * 7_000_559_616, rel=1e-3)
+    assert found["total"] > found["capacity"]
+    assert found["days"] is None
+
+
+@pytest.mark.aot
+def test_a_tpu_slice():
     pytest.importorskip("libtpu")
     found = planned("--target", "v5e:2x2", "--length=1024")
     assert found["kernel"] == "splash"
     assert found["fits"]
-    assert found["arguments"] + found["temporaries"] >= found["total"] > 0
+    assert found["total"] > found["arguments"] > 0  # with the program itself, which is the larger part here
