@@ -59,10 +59,11 @@ def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) ->
     The table is gathered once and its gradient reduce-scattered; left to the compiler, every device would hold and
     reduce the gradient of the whole table.
     """
-    if layout is None:
-        return _rows(table_VD, tokens_BT, table_VD.shape[0])
+    if layout is None or tokens_BT.shape[0] % layout.batch_ways or tokens_BT.shape[1] % layout.ways("length"):
+        return _rows(table_VD, tokens_BT, table_VD.shape[0])  # a decoding step may have fewer rows than devices
     axes = layout.token_axes
-    split = tuple(axis for axis in mesh_axes(layout.rules.table_vocab) if axis in axes)
+    divides = table_VD.shape[0] % layout.ways("table_vocab") == 0  # parameters to decode with need not be split
+    split = tuple(axis for axis in mesh_axes(layout.rules.table_vocab) if axis in axes) if divides else ()
 
     def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
         whole_VD = jax.lax.all_gather(table_VD, split, axis=0, tiled=True) if split else table_VD
