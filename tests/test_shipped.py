@@ -120,7 +120,10 @@ def debug_settings(name: str) -> list[str]:
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_runs(name, tmp_path):
     assert f"Command: baichuan-jax experiment {name}" in import_module(f"experiments.{name}").__doc__
-    run("experiment", name, *debug_settings(name), f"--set={class_name(name)}.workdir={tmp_path}")
+    settings = [*debug_settings(name), f"--set={class_name(name)}.workdir={tmp_path}"]
+    if any("TrialConfig" in setting for setting in settings):
+        settings.append(f"--set=TrialConfig.corpus_workdir={tmp_path}/corpus")  # the usual one is the user's
+    run("experiment", name, *settings)
     assert (tmp_path / "record.json").exists()
 
 
