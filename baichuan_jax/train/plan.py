@@ -33,6 +33,7 @@ EFFICIENCY = 0.7  # of the peak, that large matrix products reach
 LAUNCH, HOP, NETWORK_HOP = 2e-5, 1e-6, 5e-6  # seconds: of a collective, of a device on fast links, and on a network
 LARGE = 2**20  # bytes from which on a collective counts as one of parameters or activations
 MOST_ROWS = 16
+ROOM = 0.95  # of the memory, that a recommendation may take: allocators leave gaps
 ASSUMPTIONS = (
     f"products at {EFFICIENCY:.0%} of peak; links and HBM at the data sheet's rate; ring collectives; asynchronous "
     "ones hide behind all products, the others behind none; list prices on demand"
@@ -216,7 +217,8 @@ def _roofline(
 
 
 def search(settings: Settings, target: Target, length: int, report: Callable[[Plan], None]) -> Plan | None:
-    """Returns the fastest plan that fits, by compiling ever more rows, with everything kept and with blocks recomputed.
+    """Returns the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept and with
+    blocks recomputed.
 
     report: called with every plan on the way. None if not even one row fits.
     """
@@ -227,7 +229,8 @@ def search(settings: Settings, target: Target, length: int, report: Callable[[Pl
             report(found := plan(tried, target, rows, length))
             if not found.fits:
                 break
-            if best is None or found.tokens_per_second > best.tokens_per_second:
+            spare = found.total <= ROOM * found.capacity
+            if spare and (best is None or found.tokens_per_second > best.tokens_per_second):
                 best = found
             rows *= 2
     return best
