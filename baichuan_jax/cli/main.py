@@ -6,15 +6,23 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from baichuan_jax.cli import convert, evaluate, experiment, generate, plan
+from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan
 from baichuan_jax.cli.config import load
-from baichuan_jax.cli.inspect import add_arguments
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
+
+# What verbs take beside a config and --set.
+OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "data inspect": inspect.add_arguments,
+    "convert export": convert.add_export_arguments,
+    "evaluate": evaluate.add_arguments,
+    "generate": generate.add_arguments,
+    "plan": plan.add_arguments,
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,16 +33,8 @@ def parser() -> argparse.ArgumentParser:
         verb = verbs.add_parser(name, help=help, description=help)
         verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
         _add_overrides(verb)
-        if name == "data inspect":
-            add_arguments(verb)
-        if name == "convert export":
-            convert.add_export_arguments(verb)
-        if name == "evaluate":
-            evaluate.add_arguments(verb)
-        if name == "generate":
-            generate.add_arguments(verb)
-        if name == "plan":
-            plan.add_arguments(verb)
+        if name in OPTIONS:
+            OPTIONS[name](verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"
     convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))
     help = "run a file of experiments/ by its name: tables, plots and one page"

@@ -98,6 +98,11 @@ class Pipeline:
         if "train" in names and "train" in unfinished:
             _module("train").check(self.config)
 
+    def check_model(self) -> None:
+        """Checks what a model of this run needs; one that takes no step has its parameters from elsewhere."""
+        if self.config.train.steps:
+            self.check(("train",))
+
     @contextmanager
     def open(self) -> Iterator[None]:
         """Makes the workdir this process's own while the block runs, and saves the config there.

@@ -49,7 +49,7 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
     best = None
     if args.search:
         tell = lambda each: None if args.json else console.print(f"  tried {_short(each)}", style="dim")
-        best = search(settings, target, length, tell)
+        best = search(settings, target, found, tell)
     if args.json:
         recommended = best.record() if best else None
         print(json.dumps({**found.record(), **_bill(found, target, args.tokens), "recommended": recommended}, indent=1))

@@ -28,8 +28,7 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
 
     pipeline = Pipeline(loaded)
     config, cfg = pipeline.config, pipeline.config.serve
-    if config.train.steps:
-        pipeline.check(("train",))
+    pipeline.check_model()
     with bound(cfg) as listener:
         engine, tokenizer = load_engine(config, pipeline.workdir)
         if cfg.warm_up:

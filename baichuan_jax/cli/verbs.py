@@ -40,8 +40,7 @@ def generate(loaded: Loaded, args: argparse.Namespace) -> None:
         return stages("generate")(loaded, args)
     prompts = prompts_of(args)
     pipeline = Pipeline(loaded)
-    if pipeline.config.train.steps:
-        pipeline.check(("train",))
+    pipeline.check_model()
     from baichuan_jax.cli.stages.generate import show_continuations  # brings jax in
 
     show_continuations(pipeline.config, pipeline.workdir, prompts)

@@ -216,17 +216,19 @@ def _roofline(
     }
 
 
-def search(settings: Settings, target: Target, length: int, report: Callable[[Plan], None]) -> Plan | None:
+def search(settings: Settings, target: Target, known: Plan, report: Callable[[Plan], None]) -> Plan | None:
     """Returns the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept and with
     blocks recomputed.
 
-    report: called with every plan on the way. None if not even one row fits.
+    known: a plan of these settings, which is not made again. report: called with every plan on the way. None if not
+    even one row fits.
     """
     best = None
     for remat in ("none", "block"):
         tried, rows = replace(settings, model=replace(settings.model, remat=remat)), 1
         while rows <= MOST_ROWS:
-            report(found := plan(tried, target, rows, length))
+            is_known = (known.remat, known.rows) == (remat, rows)
+            report(found := known if is_known else plan(tried, target, rows, known.length))
             if not found.fits:
                 break
             spare = found.total <= ROOM * found.capacity

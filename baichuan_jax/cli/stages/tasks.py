@@ -12,7 +12,7 @@ from pathlib import Path
 from baichuan_jax.cli.literal import parts, settings
 from baichuan_jax.cli.progress import console, status, units_progress
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.cli.stages.trained import checkpoints_of, load_params, load_tokenizer, make_layout
+from baichuan_jax.cli.stages.trained import checkpoints_of, load_params, load_tokenizer, make_layout, tokenizer_place
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
@@ -57,7 +57,7 @@ def run_tasks(
         params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
     scorer = Scorer(config.model, params, layout, dtype)
     engine = Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype)
-    begins = begins_texts(tokenizer_file(_tokenizer_place(config, workdir)))
+    begins = begins_texts(tokenizer_file(tokenizer_place(config, workdir)))
     with closing(Answers(out / f"answers-{_identity(config, workdir)}.jsonl")) as answers:
         for name in names:
             with units_progress(name) as progress:
@@ -76,16 +76,12 @@ def _line(answer: dict) -> str:
     return json.dumps(answer, ensure_ascii=False, default=str)
 
 
-def _tokenizer_place(config: RunConfig, workdir: Path) -> Path:
-    return Path(config.tokenizer.file or workdir / "tokenizer")
-
-
 def _identity(config: RunConfig, workdir: Path) -> str:
     """Returns a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokenizer."""
     params = newest_params(checkpoints_of(config, workdir))
     stored = sorted((str(file.relative_to(params)), file.stat()) for file in params.rglob("*") if file.is_file())
     weights = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stored]
-    tokenizer = tokenizer_file(_tokenizer_place(config, workdir))
+    tokenizer = tokenizer_file(tokenizer_place(config, workdir))
     texts = [entry["sha256"] for entry in fingerprint([tokenizer]).values()]
     shape = [line for part in parts(config.model) for line in settings(part)]
     return digest(repr((shape, weights, texts, config.train.compute_dtype)))

@@ -20,9 +20,14 @@ def make_layout(config: RunConfig) -> Layout:
     return Layout(make_mesh(config.mesh), config.rules)
 
 
+def tokenizer_place(config: RunConfig, workdir: Path) -> Path:
+    """Returns where the run's tokenizer is: a file, or a directory with one."""
+    return Path(config.tokenizer.file or workdir / "tokenizer")
+
+
 def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
     """Returns the run's tokenizer."""
-    return load.load_tokenizer(Path(config.tokenizer.file or workdir / "tokenizer"))
+    return load.load_tokenizer(tokenizer_place(config, workdir))
 
 
 def checkpoints_of(config: RunConfig, workdir: Path) -> Path:

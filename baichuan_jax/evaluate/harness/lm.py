@@ -17,7 +17,7 @@ from baichuan_jax.evaluate.harness.encode import Encoder, Ids
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine, Request
-from baichuan_jax.generate.text import TextStream
+from baichuan_jax.generate.generate import Continuation
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 Progress = Callable[[str, int, int], None]
@@ -101,19 +101,15 @@ class BaichuanLM(LM):
 
     def _write(self, missing: dict[str, list], count: int) -> None:
         """Continues prompts {key: (ids, settings, seed)}, and remembers each text when it is finished."""
-        made: dict[Request, tuple[str, TextStream, int]] = {}
+        made: dict[Request, tuple[str, Continuation]] = {}
         for key, (prompt, sample, seed) in missing.items():
             request = self._engine.submit(prompt, replace(sample, seed=seed))
-            made[request] = key, TextStream(self._tokenizer, sample.stop), 0
+            made[request] = key, Continuation(self._engine, self._tokenizer, request)
         done = count - len(missing)
         while made:
             for request in self._engine.step():
-                key, text, shown = made[request]
-                text.push(request.ids[shown:], last=bool(request.done))
-                made[request] = key, text, len(request.ids)
-                if text.stopped:
-                    self._engine.cancel(request)
-                if request.done:
+                key, continuation = made[request]
+                if continuation.advance(0).done:
                     del made[request]
                     self._answers.add({key: self._cut(request.ids, request.sample.stop)})
                     done += 1
