@@ -42,7 +42,7 @@ def test_the_config_is_the_published_one(model):
 
 
 def test_logits_and_loss(model):
-    name, cfg, params, _, golden = model
+    _, cfg, params, _, golden = model
     tokens = jnp.array(golden["input_ids"], jnp.int32)
     logits = apply(cfg, params, tokens)
     np.testing.assert_allclose(logits, golden["logits"], **WITHIN)
