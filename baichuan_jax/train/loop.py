@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
+from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
@@ -22,6 +23,7 @@ from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.state import abstract_state, init_state, start_state
 from baichuan_jax.train.step import make_step
+from baichuan_jax.train.stop import stop_between_steps
 from baichuan_jax.train.throughput import Meter
 
 CHECKPOINTS = "checkpoints"
@@ -40,15 +42,17 @@ def train(
     """Trains from the newest checkpoint in `directory`, or from its start, to the last step; returns a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. Raises Interrupted after a
-    checkpoint if a stop was asked for; calling again goes on from there, bit for bit.
+    checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Several processes call it alike,
+    each with its own rows; the first writes the metrics and returns the summary.
     """
+    first = jax.process_index() == 0
     optimizer = make_optimizer(optim, cfg.steps, param_axes(model))
     abstract = abstract_state(model, optimizer, layout)
     tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
     train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
     loader = load(cfg, batches)
 
-    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_on_signal() as stop:
+    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked:
         start = checkpoints.latest() or 0
         if start:
             state, loader_state = checkpoints.restore(abstract)
@@ -58,7 +62,7 @@ def train(
                 state = start_state(model, optimizer, layout, others.restore_params(abstract.params))
         else:
             state = init_state(model, optimizer, layout, cfg.seed)
-        with Metrics(directory, from_step=start) as metrics:
+        with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
             meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
             log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
             if start == 0:
@@ -67,16 +71,16 @@ def train(
             for step in range(start + 1, cfg.steps + 1):
                 state, values = train_step(state, place(layout, next(loader)))
                 log.step(step, values)
-                done = step == cfg.steps
+                done, stop = step == cfg.steps, asked(step)
                 if step % cfg.eval_every == 0 or done:
                     with log.pause():
                         log.validation(step, validate(state.params))
-                if step % cfg.checkpoint_every == 0 or done or stop.requested:
+                if step % cfg.checkpoint_every == 0 or done or stop:
                     with log.pause():
                         checkpoints.save(state, loader.get_state())
-                if stop.requested and not done:
+                if stop and not done:
                     raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
-    return _summary(cfg, model, layout, meter, read_metrics(directory))
+    return _summary(cfg, model, layout, meter, read_metrics(directory)) if first else {}
 
 
 def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
