@@ -28,7 +28,7 @@ CONFIG, LOCK = "config.gin", ".lock"
 class Recipe:
     """What a stage is made from: sections of the config, and other stages.
 
-    Mesh, axis rules, runner and engine do not shape results. together: whether several processes may build it.
+    Mesh, axis rules, profile, runner and engine do not shape results. together: whether several processes may build it.
     """
 
     sections: tuple[str, ...]

@@ -113,6 +113,7 @@ def _initialize(start: Start) -> bool:
             start.coordinator or None,
             start.processes,
             start.process,
+            cluster_detection_method="deactivate" if start.coordinator else None,
             heartbeat_timeout_seconds=start.heartbeat,
             shutdown_timeout_seconds=start.heartbeat,
         )

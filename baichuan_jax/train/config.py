@@ -87,6 +87,21 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class ProfileConfig:
+    """Steps to trace with JAX's profiler, for xprof and TensorBoard; a run may go on with others.
+
+    first: the first step that is traced; 0 traces none. steps: how many are.
+    """
+
+    first: int = 0
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        require(self.first >= 0, "ProfileConfig.first", self.first, "the number of a step, or 0 for none")
+        require(self.steps > 0, "ProfileConfig.steps", self.steps, "a positive integer")
+
+
+@dataclass(frozen=True)
 class MixConfig:
     """Share of each domain in the training sequences.
 

@@ -17,16 +17,18 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.config import OptimConfig, ProfileConfig, TrainConfig
 from baichuan_jax.train.input import Batches, load, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
+from baichuan_jax.train.profile import Profiler
 from baichuan_jax.train.state import abstract_state, init_state, start_state
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import stop_between_steps
-from baichuan_jax.train.throughput import Meter
+from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, PROFILE = "checkpoints", "profile"
+NO_PROFILE = ProfileConfig()
 
 
 def train(
@@ -38,6 +40,7 @@ def train(
     directory: Path,
     validate: Callable[[Params], dict[str, float]],
     report: Callable[[Record], None],
+    profile: ProfileConfig = NO_PROFILE,
 ) -> dict[str, Any]:
     """Trains from the newest checkpoint in `directory`, or from its start, to the last step; returns a summary.
 
@@ -52,7 +55,8 @@ def train(
     train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
     loader = load(cfg, batches)
 
-    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked:
+    profiler = Profiler(profile, directory / PROFILE, start=first)
+    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked, profiler:
         start = checkpoints.latest() or 0
         if start:
             state, loader_state = checkpoints.restore(abstract)
@@ -63,13 +67,15 @@ def train(
         else:
             state = init_state(model, optimizer, layout, cfg.seed)
         with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
-            meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
+            meter = Meter(model, cfg, layout)
             log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
             if start == 0:
                 with log.pause():
                     log.validation(0, validate(state.params))
             for step in range(start + 1, cfg.steps + 1):
-                state, values = train_step(state, place(layout, next(loader)))
+                with profiler.step(step):
+                    state, values = train_step(state, place(layout, next(loader)))
+                profiler.after(step, values)
                 log.step(step, values)
                 done, stop = step == cfg.steps, asked(step)
                 if step % cfg.eval_every == 0 or done:
@@ -80,7 +86,10 @@ def train(
                         checkpoints.save(state, loader.get_state())
                 if stop and not done:
                     raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
-    return _summary(cfg, model, layout, meter, read_metrics(directory)) if first else {}
+    if not first:
+        return {}
+    memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
+    return {**_summary(cfg, model, layout, meter, read_metrics(directory)), **memory}
 
 
 def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
@@ -98,7 +107,7 @@ def _summary(
     logged = [record for record in records if "loss" in record]
     speeds = {
         key: float(np.median([record[key] for record in logged]))
-        for key in ("tokens_per_second", "mfu_full", "mfu_causal")
+        for key in ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
     }
     return {
         "parameters": parameter_count(model),

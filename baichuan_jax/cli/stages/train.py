@@ -36,4 +36,4 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     validate = BitsPerByte(config.model, texts, lengths, layout, cfg.batch, compute_dtype(cfg.compute_dtype))
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     with train_progress(cfg, shown=jax.process_index() == 0) as report:
-        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report)
+        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report, config.profile)
