@@ -59,7 +59,9 @@ class OptimConfig:
     """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B).
 
     peak_lr: reached after warmup_steps, then a cosine to final_lr_ratio * peak_lr at the last step.
-    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm.
+    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm. moments: how
+    Adam's are kept; in bfloat16 they take half the memory, and are rounded at random so that their means stay right
+    ("bfloat16_nearest" does not do so, and is there to compare with).
     """
 
     peak_lr: float = 3e-4
@@ -70,6 +72,7 @@ class OptimConfig:
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    moments: Literal["float32", "bfloat16", "bfloat16_nearest"] = "float32"
 
     def __post_init__(self) -> None:
         for name in ("peak_lr", "eps", "clip"):

@@ -49,7 +49,7 @@ def train(
     each with its own rows; the first writes the metrics and returns the summary.
     """
     first = jax.process_index() == 0
-    optimizer = make_optimizer(optim, cfg.steps, param_axes(model))
+    optimizer = make_optimizer(optim, cfg.steps, param_axes(model), cfg.seed)
     abstract = abstract_state(model, optimizer, layout)
     tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
     train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()

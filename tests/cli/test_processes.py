@@ -74,9 +74,9 @@ def losses(workdir: Path) -> dict[int, float]:
     return {record["step"]: record["loss"] for record in read_metrics(workdir / "train") if "loss" in record}
 
 
-def assert_same_curve(one: Path, other: Path) -> None:
+def assert_same_curve(one: Path, other: Path, rel: float = 1e-5) -> None:
     assert losses(one).keys() == losses(other).keys()
-    assert list(losses(one).values()) == pytest.approx(list(losses(other).values()), rel=1e-5)
+    assert list(losses(one).values()) == pytest.approx(list(losses(other).values()), rel=rel)
 
 
 def wait_for_steps(workdir: Path, processes: list[subprocess.Popen], steps: int) -> None:
@@ -117,7 +117,7 @@ def test_a_stop_asked_of_one_process_stops_both_and_one_alone_goes_on(prepared, 
     one.send_signal(signal.SIGINT)
     finish([one], code=130)
     finish(start("train", prepared, alone, *long))
-    assert_same_curve(both, alone)
+    assert_same_curve(both, alone, rel=2e-4)  # sums in other orders part over 120 steps, at so high a rate
     both_written = finish(start("evaluate", prepared, both, *long))
     assert "held-out" in both_written[0]
 
