@@ -21,7 +21,8 @@ class TrainConfig:
     eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
     max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
     2309.10305, section 2.4). The loss that is reported is without it. logits_mb: MiB of float32 logits that a device
-    holds at once; the loss is computed in chunks of as many tokens.
+    holds at once; the loss is computed in chunks of as many tokens. inner_mb: likewise of one array of the inner width
+    of a feed-forward layer, which is then computed in chunks, in the backward pass again; 0 computes it whole.
     """
 
     steps: int = 1000
@@ -38,6 +39,7 @@ class TrainConfig:
     keep: int = 2
     max_z: float = 0.0
     logits_mb: int = 256
+    inner_mb: int = 0
 
     def __post_init__(self) -> None:
         steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
@@ -45,7 +47,8 @@ class TrainConfig:
         for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep", "logits_mb"):
             require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
-        require(self.max_z >= 0, "TrainConfig.max_z", self.max_z, "0 (off) or more")
+        for name in ("max_z", "inner_mb"):
+            require(getattr(self, name) >= 0, f"TrainConfig.{name}", getattr(self, name), "0 (off) or more")
         require(
             self.batch % self.accumulate == 0,
             "TrainConfig.accumulate",
