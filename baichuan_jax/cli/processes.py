@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.progress import status
 from baichuan_jax.core.together import ALONE, Processes
 
 
@@ -30,5 +31,9 @@ def together(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline)
         return
     from baichuan_jax.parallel.processes import Start, joined  # brings jax in
 
-    with joined(Start(args.coordinator, args.processes, args.process, args.heartbeat)) as processes:
+    start = Start(args.coordinator, args.processes, args.process, args.heartbeat)
+    with ExitStack() as run:
+        waiting = f"process {start.process} of {start.processes} waits for the others, the first at {start.coordinator}"
+        with status(waiting) if start.coordinator else nullcontext():
+            processes = run.enter_context(joined(start))
         yield processes

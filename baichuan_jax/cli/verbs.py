@@ -18,6 +18,7 @@ from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.processes import together
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import show, show_tasks
+from baichuan_jax.core.errors import require
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
@@ -55,6 +56,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
     names = check_tasks(args)
     if not names:
         return stages("evaluate")(loaded, args)
+    require(not args.coordinator, "--coordinator", args.coordinator, "none with --tasks: one process asks them")
     pipeline = Pipeline(loaded)
     if pipeline.config.train.steps:
         pipeline.stage("train").result()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,13 @@ def settings(workdir: Path, *more: str) -> list[str]:
     return [f"--set={setting}" for setting in (f"RunConfig.workdir={workdir}", *more)]
 
 
-def port() -> int:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        return free.getsockname()[1]
+def port(first: int = 0) -> int:
+    """Returns a free port, from `first` on."""
+    for number in range(first, 2**16):
+        with socket.socket() as free, suppress(OSError):
+            free.bind(("localhost", number))
+            return free.getsockname()[1]
+    raise AssertionError("no port is free")
 
 
 def quick(devices: int) -> dict[str, str]:
@@ -103,23 +107,23 @@ def test_two_processes_train_as_one(prepared, tmp_path):
 
 @pytest.mark.slow
 def test_a_stop_asked_of_one_process_stops_both_and_one_alone_goes_on(prepared, tmp_path):
-    """And the other way round: two go on from what one has left."""
+    """And the other way round: two go on from what one has left. data crosses the processes, fsdp does not."""
     both, alone = workdir(prepared, tmp_path / "both"), workdir(prepared, tmp_path / "alone")
-    long, rest = ("TrainConfig.steps=120", "TrainConfig.eval_every=120"), "run the same command to go on"
-    processes = start("train", prepared, both, *long)
+    mesh, rest = ("MeshConfig.data=2", "MeshConfig.fsdp=2"), "run the same command to go on"
+    long = ("TrainConfig.steps=120", "TrainConfig.eval_every=120", *mesh)
+    processes = start("train", prepared, both, *long, devices=2)
     wait_for_steps(both, processes, 10)
     processes[1].send_signal(signal.SIGTERM)
     assert all(rest in written for written in finish(processes, code=130))
     assert 10 < max(losses(both)) < 120
     run("train", prepared, *settings(both, *long), devices=4)
-    one = launch(["train", prepared, *settings(alone, *long)], quick(2))
+    one = launch(["train", prepared, *settings(alone, *long)], quick(4))
     wait_for_steps(alone, [one], 10)
     one.send_signal(signal.SIGINT)
     finish([one], code=130)
-    finish(start("train", prepared, alone, *long))
+    finish(start("train", prepared, alone, *long, devices=2))
     assert_same_curve(both, alone, rel=2e-4)  # sums in other orders part over 120 steps, at so high a rate
-    both_written = finish(start("evaluate", prepared, both, *long))
-    assert "held-out" in both_written[0]
+    assert "held-out" in finish(start("evaluate", prepared, both, *long, devices=2))[0]
 
 
 @pytest.mark.slow
@@ -142,9 +146,8 @@ def test_kill_9_of_one_ends_the_other(prepared, tmp_path, killed):
 def test_slurm_is_recognised(prepared, tmp_path):
     """By what srun sets; a machine without Slurm stands in for a node."""
     both = workdir(prepared, tmp_path / "both")
-    while (free := port()) < 61440:  # JAX derives the port from the job's number, above this one
-        pass
-    slurm = {"SLURM_JOB_ID": str(free - 61440), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
+    first = 61440  # from here on, JAX takes the port of the job's number
+    slurm = {"SLURM_JOB_ID": str(port(first) - first), "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2"}
     place = lambda number: {"SLURM_PROCID": str(number), "SLURM_LOCALID": str(number)}
     arguments = ["train", prepared, *settings(both)]
     finish([launch(arguments, {**quick(1), **slurm, **place(number)}) for number in range(2)])
@@ -174,6 +177,14 @@ def test_a_pod_is_a_cluster_if_its_job_counts_its_pods(monkeypatch):
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     with pytest.raises(UserError, match="--coordinator, --processes and --process"):
         cluster_at_hand({**pod, "JOB_COMPLETION_INDEX": "1"})
+
+
+@pytest.mark.slow
+def test_a_tensor_axis_between_hosts_is_refused_by_all(prepared, tmp_path):
+    both = workdir(prepared, tmp_path / "both")
+    for written in finish(start("train", prepared, both, "MeshConfig.tensor=4", devices=2), code=2):
+        assert "MeshConfig.tensor = 4: expected a divisor of the 2 devices that fast links join" in written
+    assert not (both / "train").exists()
 
 
 @pytest.mark.slow
