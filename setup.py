@@ -18,6 +18,7 @@ DEV = [
     "hypothesis>=6.100",
     "pre-commit>=4",
     "pytest>=8",
+    "pyyaml>=6",
     "pytest-xdist>=3.6",
     "ruff>=0.9",
     "safetensors>=0.5",

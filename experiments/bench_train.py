@@ -124,7 +124,7 @@ def main() -> None:
     args = arguments.parse_args()
     config = load(args.config, (*SHAPE, *args.overrides), RunConfig).config
     tokens = config.train.batch * config.train.length
-    meter = Meter(config.model, config.train.length, jax.devices())
+    meter = Meter(config.model, config.train, make_layout(config))
     runners = {"baichuan_jax": ours(config)}
     if args.peer:
         runners["transformers (PyTorch)"] = peer(config, args.peer, os.cpu_count())
@@ -137,7 +137,7 @@ def main() -> None:
     print(f"peak {meter.peak / 1e9:.0f} GFLOP/s ({meter.peak_source}); {tokens} tokens a step, {args.steps} steps each")
     for name, times in seconds.items():
         rate = tokens / float(np.median(times))
-        share = meter.mfu(rate)
+        share = meter.utilisation(rate)
         print(f"{name:24}{rate:8.0f} tokens/s  MFU {share['mfu_full']:.1%} full {share['mfu_causal']:.1%} causal")
     if args.peer:
         a, b = seconds.values()

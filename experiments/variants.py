@@ -40,6 +40,7 @@ from baichuan_jax.train.loop import CHECKPOINTS, train
 from baichuan_jax.train.state import abstract_params
 
 Model = Callable[[str, DecoderConfig], DecoderConfig]  # (variant, the common shape) -> its decoder
+Training = tuple[TrainConfig, OptimConfig]
 DEBUG = (
     "TrialConfig.corpus_settings=('DataConfig.max_bytes=150000', 'SelectConfig.validation_fraction=0.1')",
     "TrialConfig.seeds=(0,)",
@@ -106,9 +107,15 @@ class Trial:
         return DecoderConfig(**(sizes | shape | changes))
 
     def run(
-        self, variants: Sequence[str], model: Model, measure: Callable[[DecoderConfig, Params], dict] | None = None
+        self,
+        variants: Sequence[str],
+        model: Model,
+        measure: Callable[[DecoderConfig, Params], dict] | None = None,
+        training: Callable[[str, Training], Training] = lambda variant, common: common,
     ) -> dict[str, list[dict]]:
         """Trains every variant on every seed; returns {variant: results of its seeds}.
+
+        training: (variant, the common settings) -> its settings of training.
 
         A result has parameters, flops (forward and backward, a token), tokens and bits (held-out bits per byte, mean
         over domains, as training went), and what `measure` returns of the trained decoder.
@@ -122,7 +129,8 @@ class Trial:
         sweep = product(values("variant", variants), values("seed", self.cfg.seeds), [common | self._also | text])
 
         def build(point: Point, folder: Path) -> dict:
-            return self._train(model(point["variant"], self.shape()), point["seed"], folder, measure)
+            variant, seed = point["variant"], point["seed"]
+            return self._train(model(variant, self.shape()), training(variant, self._common(seed)), folder, measure)
 
         results = run_units(self._directory / "units", sweep, build, self._progress, kind="train")
         found: dict[str, list[dict]] = {variant: [] for variant in variants}
@@ -130,9 +138,7 @@ class Trial:
             found[point["variant"]].append(result)
         return found
 
-    def _train(
-        self, model: DecoderConfig, seed: int, folder: Path, measure: Callable[[DecoderConfig, Params], dict] | None
-    ) -> dict:
+    def _common(self, seed: int) -> Training:
         cfg, steps = self.cfg, self.cfg.steps
         often = max(1, steps // 6)
         schedule = TrainConfig(
@@ -145,7 +151,16 @@ class Trial:
             checkpoint_every=steps,
             keep=1,
         )
-        optim = OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
+        return schedule, OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
+
+    def _train(
+        self,
+        model: DecoderConfig,
+        training: Training,
+        folder: Path,
+        measure: Callable[[DecoderConfig, Params], dict] | None,
+    ) -> dict:
+        cfg, (schedule, optim) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
         lengths = load_tokenizer(self.corpus, self._pipeline.workdir).byte_lengths()
         validate = BitsPerByte(model, texts, lengths, self.layout, cfg.windows, jnp.float32)

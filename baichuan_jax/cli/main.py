@@ -8,12 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan
+from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
 from baichuan_jax.cli.config import load
+from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.together import ProcessLost
 
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
@@ -23,6 +25,9 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "generate": generate.add_arguments,
     "plan": plan.add_arguments,
 }
+
+
+LOST = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
         _add_overrides(verb)
         if name in OPTIONS:
             OPTIONS[name](verb)
+        if name in RECIPES and RECIPES[name].together:
+            processes.add_arguments(verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"
     convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))
     help = "run a file of experiments/ by its name: tables, plots and one page"
@@ -56,7 +63,7 @@ def _add_overrides(verb: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one verb. Exit codes: 0 done, 2 the user can mend it, 130 stopped on request."""
+    """Runs one verb. Exit codes: 0 done, 2 the user can mend it, 75 start again, 130 stopped on request."""
     # Native libraries log to standard error, where the progress is.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -79,6 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         print(f"\nbaichuan-jax: {str(stop) or 'stopped'}; run the same command to go on", file=sys.stderr)
         return 130
+    except ProcessLost as lost:
+        print(f"baichuan-jax: {lost}; start all of them again to go on from the last checkpoint", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(LOST)  # an orderly end would wait for the one that is gone
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
+from baichuan_jax.core.together import ALONE, Processes
 from baichuan_jax.data.select.records import set_files
 from baichuan_jax.data.sources.source import source_files
 
@@ -27,12 +28,13 @@ CONFIG, LOCK = "config.gin", ".lock"
 class Recipe:
     """What a stage is made from: sections of the config, and other stages.
 
-    Mesh, axis rules, runner and engine do not shape results.
+    Mesh, axis rules, profile, runner and engine do not shape results. together: whether several processes may build it.
     """
 
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     unfinished: Literal["redo", "resume", "keep"] = "redo"
+    together: bool = False
 
 
 # In the order they run. The function of stage NAME is `build` in the module `baichuan_jax.cli.stages.NAME`.
@@ -40,8 +42,8 @@ RECIPES = {
     "data": Recipe(("data", "filters", "quality", "dedup", "select"), (), unfinished="resume"),
     "tokenizer": Recipe(("tokenizer",), ("data",)),
     "tokens": Recipe((), ("data", "tokenizer"), unfinished="resume"),
-    "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), unfinished="keep"),
-    "evaluate": Recipe(("evaluate",), ("train",)),
+    "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), unfinished="keep", together=True),
+    "evaluate": Recipe(("evaluate",), ("train",), together=True),
     "generate": Recipe(("sample",), ("train",)),
     "report": Recipe((), ("evaluate", "generate")),
 }
@@ -104,11 +106,17 @@ class Pipeline:
             self.check(("train",))
 
     @contextmanager
-    def open(self) -> Iterator[None]:
-        """Makes the workdir this process's own while the block runs, and saves the config there.
+    def open(self, processes: Processes = ALONE) -> Iterator[None]:
+        """Makes the workdir this run's own while the block runs, and saves the config there.
 
-        Raises UserError if it cannot be written, or another process is at work there.
+        Raises UserError if it cannot be written, or another run is at work there.
         """
+        with ExitStack() as stack:
+            processes.lead(lambda: stack.enter_context(self._own()))
+            yield
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -117,10 +125,10 @@ class Pipeline:
             write_text(self.workdir / CONFIG, self._text)
             yield
 
-    def run(self, name: str) -> tuple[dict, bool]:
+    def run(self, name: str, processes: Processes = ALONE) -> tuple[dict, bool]:
         """Builds a stage unless it is complete; returns (result, whether it was skipped)."""
         build = _module(name).build
-        return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory))
+        return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory), processes)
 
 
 def _with_needs(names: tuple[str, ...]) -> set[str]:

@@ -66,8 +66,14 @@ def bytes_progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
-def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yields report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns."""
+def train_progress(cfg: TrainConfig, shown: bool = True) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Yields report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns.
+
+    shown: False for a process whose work another one shows.
+    """
+    if not shown:
+        yield lambda record: None
+        return
     columns = (
         BarColumn(bar_width=8),
         MofNCompleteColumn(),
@@ -78,15 +84,15 @@ def train_progress(cfg: TrainConfig) -> Iterator[Callable[[dict[str, Any]], None
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=cfg.steps, loss="compiling", bits="")
-        shown = 0.0
+        printed = 0.0
 
         def report(record: dict[str, Any]) -> None:
-            nonlocal shown
+            nonlocal printed
             text = train_line(record)
             bar.update(task, completed=record["step"], **{"loss" if "loss" in record else "bits": text})
             now = time.monotonic()
-            if not console.is_terminal and ("validation" in record or now - shown > QUIET_SECONDS):
-                shown = now
+            if not console.is_terminal and ("validation" in record or now - printed > QUIET_SECONDS):
+                printed = now
                 console.print(f"step {record['step']}/{cfg.steps}  {text}", soft_wrap=True)
 
         yield report

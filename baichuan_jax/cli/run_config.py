@@ -17,7 +17,7 @@ from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.train.config import MixConfig, OptimConfig, TrainConfig
+from baichuan_jax.train.config import MixConfig, OptimConfig, ProfileConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class RunConfig:
     mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     rules: AxisRules = field(default_factory=AxisRules)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)

@@ -58,7 +58,7 @@ def _train(result: dict) -> str:
     return (
         f"{result['parameters']:,} parameters, {result['tokens']:,} tokens, loss {result['loss']:.4f}, "
         f"{result['tokens_per_second']:,.0f} tokens/s, MFU {result['mfu_full']:.1%} (attention in full) "
-        f"{result['mfu_causal']:.1%} (causal half)"
+        f"{result['mfu_causal']:.1%} (causal half), HFU {result['hfu']:.1%}"
     )
 
 

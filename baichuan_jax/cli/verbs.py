@@ -15,8 +15,10 @@ from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.plan import plan
+from baichuan_jax.cli.processes import together
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import show, show_tasks
+from baichuan_jax.core.errors import require
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
@@ -26,10 +28,13 @@ def stages(*names: str) -> Verb:
 
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         pipeline = Pipeline(loaded)
-        pipeline.check(names)
-        with pipeline.open():
-            for name in names:
-                show(name, *pipeline.run(name))
+        with together(args, names, pipeline) as processes:
+            pipeline.check(names)
+            with pipeline.open(processes):
+                for name in names:
+                    result, skipped = pipeline.run(name, processes)
+                    if processes.first:
+                        show(name, result, skipped)
 
     return verb
 
@@ -51,6 +56,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
     names = check_tasks(args)
     if not names:
         return stages("evaluate")(loaded, args)
+    require(not args.coordinator, "--coordinator", args.coordinator, "none with --tasks: one process asks them")
     pipeline = Pipeline(loaded)
     if pipeline.config.train.steps:
         pipeline.stage("train").result()

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
+from baichuan_jax.core.together import ALONE, Processes
 
 PACKAGES = ("baichuan-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "sentencepiece", "numpy")
 
@@ -71,10 +72,22 @@ class Stage:
         files = fingerprint(self.files, known_files)
         return {"settings": list(self.settings), "inputs": self.inputs, "files": files}
 
-    def run(self, build: Callable[[Path], dict]) -> tuple[dict, bool]:
-        """Calls `build(directory)` unless already complete; returns (result, whether it was skipped)."""
+    def run(self, build: Callable[[Path], dict], processes: Processes = ALONE) -> tuple[dict, bool]:
+        """Calls `build(directory)` unless already complete; returns (result, whether it was skipped).
+
+        Every one of the processes builds; the result is that of the first.
+        """
         if self.complete():
             return self.result(), True
+        processes.lead(self._begin)
+        start = time.monotonic()
+        result = build(self.directory)
+        result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
+        processes.lead(lambda: self._finish(result))
+        return result, False
+
+    def _begin(self) -> None:
+        """Leaves the directory to build in: empty, or with what can be continued."""
         started = self.started()
         made_from = self.made_from((started or {}).get("files"))
         same = started is not None and not _differences(started, made_from)
@@ -82,12 +95,11 @@ class Stage:
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / "started.json", made_from)
-        start = time.monotonic()
-        result = build(self.directory)
-        result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
+
+    def _finish(self, result: dict) -> None:
         write_json(self.directory / "result.json", result)
+        made_from = read_json(self.directory / "started.json")
         write_json(self.directory / "manifest.json", {**made_from, "versions": versions(), "result": result})
-        return result, False
 
     def result(self) -> dict:
         """Returns the result of a finished stage."""

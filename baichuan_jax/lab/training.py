@@ -21,6 +21,7 @@ def training(run: Run, canvas: Canvas) -> list[Html]:
     if run.results["train"]["steps"] == 0:
         return [tag("p", "No step was taken: the weights are those the run starts from.", class_="note")]
     result, window = run.results["train"], 3 + 2 * (len(run.steps) // 40)
+    measured = "peak_memory_bytes" in result
     notes = {
         "loss": f"Thin: as logged. Thick: mean of {window} records around each.",
         "throughput": "Evaluations and checkpoints are left out of the time.",
@@ -29,8 +30,12 @@ def training(run: Run, canvas: Canvas) -> list[Html]:
     facts = [
         ["loss at the end, nats per token", f"{result['loss']:.4f}"],
         ["tokens per second", f"{result['tokens_per_second']:,.0f}"],
+        ["tokens per second and device", f"{result['tokens_per_second_per_device']:,.0f}"],
         ["MFU, attention in full", f"{result['mfu_full']:.1%}"],
         ["MFU, causal half of attention", f"{result['mfu_causal']:.1%}"],
+        ["HFU, with what is computed again", f"{result['hfu']:.1%}"],
+        ["memory of a device that the step was compiled to take", _gib(result["step_memory_bytes"])],
+        *([["most memory in use on a device", _gib(result["peak_memory_bytes"])]] if measured else []),
         ["parameters", f"{result['parameters']:,}"],
         ["steps", f"{result['steps']:,}"],
         ["tokens", f"{result['tokens']:,}"],
@@ -79,6 +84,10 @@ def _plots(run: Run, window: int) -> list[Plot]:
             _curve(run, {"attention in full": "mfu_full", "causal half": "mfu_causal"}, "MFU", PercentFormatter(1.0)),
         ),
     ]
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
 
 
 def _loss(axes: Axes, run: Run, window: int) -> None:

@@ -12,12 +12,17 @@ from baichuan_jax.parallel.layout import Layout
 
 
 class Context(NamedTuple):
-    """What every block of one forward pass shares. rotations: of queries and keys, where the scheme rotates them."""
+    """What every block of one forward pass shares.
+
+    rotations: of queries and keys, where the scheme rotates them. inner_bytes: most that an array of the inner width of
+    a feed-forward layer takes on a device; 0 does not cut it.
+    """
 
     positions_BT: jax.Array
     scheme: Positions
     rotations: tuple[jax.Array, jax.Array] | None
     layout: Layout | None
+    inner_bytes: int = 0
 
     def constrain(self, x: jax.Array, *axes: str) -> jax.Array:
         """States the layout of an activation, where there is one."""

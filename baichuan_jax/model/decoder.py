@@ -107,12 +107,15 @@ def loss(
     layout: Layout | None = None,
     max_z: float = 0.0,
     chunk_bytes: int = 2**28,
+    inner_bytes: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
 
-    max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device.
+    max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device;
+    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is.
     """
-    ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout)
+    positions_BT = _positions(tokens_BT)
+    ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, positions_BT, None, dtype, layout, inner_bytes)
     objective = Objective(max_z, cfg.head.soft_cap, chunk_bytes, layout)
     return cross_entropy(ends.norm(x_BTD), ends.kernel(context), targets_BT, objective)
 
@@ -172,12 +175,13 @@ def _through_blocks(
     cache: Cache | None,
     dtype: jnp.dtype,
     layout: Layout | None,
+    inner_bytes: int = 0,
 ) -> tuple[Ends, Context, jax.Array, Cache | None]:
     """Returns the ends, the context, the output of the last block before the last norm, and the cache."""
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
     block_graph = _abstract("blocks", cfg)[0]
-    context = Context(positions_BT, ends.positions, ends.positions.rotations(positions_BT), layout)
+    context = Context(positions_BT, ends.positions, ends.positions.rotations(positions_BT), layout, inner_bytes)
 
     def layer(
         pattern: str, x_BTD: jax.Array, block_params: Params, block_cache: Params | None

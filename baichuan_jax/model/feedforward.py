@@ -5,6 +5,7 @@ B batch, T positions, D hidden, F feed-forward inner.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from flax import nnx
 
 from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.token_chunks import Kernels, Split, in_chunks
 
 
 class Kind(NamedTuple):
@@ -48,15 +50,34 @@ class FeedForward(nnx.Module):
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.kind, inner = cfg.feed_forward, inner_size(cfg)
+        self.names = ("gate", "up", "down") if FEED_FORWARDS[self.kind].gated else ("up", "down")
         if FEED_FORWARDS[self.kind].gated:
             self.gate = weight(rngs, cfg.init_std, embed=cfg.hidden, mlp=inner)
         self.up = weight(rngs, cfg.init_std, embed=cfg.hidden, mlp=inner)
         self.down = weight(rngs, cfg.init_std, mlp=inner, embed=cfg.hidden)
 
     def __call__(self, x_BTD: jax.Array, context: Context) -> jax.Array:
-        def widen(kernel: nnx.Param) -> jax.Array:
-            return context.constrain(x_BTD @ kernel[...].astype(x_BTD.dtype), "batch", "length", "mlp")
+        kernels = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
+        if context.inner_bytes:
+            layout, inner = context.layout, self.down.shape[0]
+            ways = 1 if layout is None else math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("mlp"))
+            tokens = max(1, context.inner_bytes // (x_BTD.dtype.itemsize * inner // ways))
+            axes = tuple((name, getattr(self, name).get_metadata("axes")) for name in self.names)
+            y_BTD = in_chunks(COMPUTE[self.kind], x_BTD, kernels, Split(tokens, axes, layout))
+        else:
+            y_BTD = _compute(
+                self.kind, x_BTD, kernels, lambda inner_BTF: context.constrain(inner_BTF, "batch", "length", "mlp")
+            )
+        return context.constrain(y_BTD, "batch", "length", "hidden")
 
-        activation, gated = FEED_FORWARDS[self.kind]
-        inner_BTF = activation(widen(self.gate)) * widen(self.up) if gated else activation(widen(self.up))
-        return context.constrain(inner_BTF @ self.down[...].astype(x_BTD.dtype), "batch", "length", "hidden")
+
+def _compute(kind: str, x: jax.Array, kernels: Kernels, widened: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """Returns the layer's output. widened: called with what has the inner width as soon as it is there."""
+    activation, gated = FEED_FORWARDS[kind]
+    up = widened(x @ kernels["up"])
+    inner = activation(widened(x @ kernels["gate"])) * up if gated else activation(up)
+    return inner @ kernels["down"]
+
+
+# Of a chunk: one function a kind, since programs are kept by the functions they are made of.
+COMPUTE = {kind: partial(_compute, kind, widened=lambda inner: inner) for kind in FEED_FORWARDS}

@@ -22,3 +22,14 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
     seen = sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns)
     counted = seen if causal else 2 * seen - length
     return 6 * multiplying + 12 * cfg.layers * cfg.heads * cfg.head_dim * counted / length
+
+
+def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> float:
+    """Returns the FLOPs that devices spend on one token: what HFU counts.
+
+    With remat, the forward pass of the blocks (a third of theirs) comes once more. kernel: of full attention; the dense
+    one computes the whole square, others the pairs that are seen. What kernels compute twice inside is not counted.
+    """
+    once = flops_per_token(cfg, length, causal=kernel != "xla")
+    head = 6 * cfg.vocab * cfg.hidden
+    return once + (once - head) / 3 if cfg.remat == "block" else once

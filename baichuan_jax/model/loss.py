@@ -106,7 +106,7 @@ def _over_devices(
         return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, 1, grads)
     layout, scattered = objective.layout, objective.scattered
     tokens, whole = layout.spec(("batch", "length")), PartitionSpec()
-    vocab_ways = math.prod(layout.mesh.shape[a] for a in mesh_axes(layout.rules.vocab) if a not in axes)
+    vocab_ways = math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("vocab"))
 
     def local(x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array) -> tuple:
         sums, parts = _over_chunks(x_BTD, kernel_DV, targets_BT, objective, vocab_ways, grads)

@@ -75,6 +75,10 @@ class Layout:
         """The mesh axes that split tokens."""
         return mesh_axes(self.rules.batch) + mesh_axes(self.rules.length)
 
+    def own_axes(self, axis: str) -> tuple[str, ...]:
+        """The mesh axes that split a logical axis and no tokens."""
+        return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
+
     @property
     def batch_ways(self) -> int:
         """Number of pieces the batch dimension is cut into."""

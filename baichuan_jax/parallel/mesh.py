@@ -1,19 +1,28 @@
-"""The device mesh: three named axes over whatever devices exist."""
+"""The device mesh: three named axes over whatever devices exist, laid along the links between them."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import jax
+import numpy as np
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
-from baichuan_jax.core.errors import require
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.parallel.config import AXES, MeshConfig
+
+# Auto: shardings are propagated by the compiler from the constraints we state (make_mesh defaults to Explicit).
+AUTO = (AxisType.Auto,) * len(AXES)
 
 
 def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Lays `devices` (default: all) out over the mesh axes. Raises UserError if they do not fill it exactly."""
+    """Lays `devices` (default: all) out over the mesh axes, fsdp and tensor inside islands as far as they go.
+
+    Raises UserError if they do not fill it exactly, or an axis does not fit the islands or the torus.
+    """
     devices = list(devices or jax.devices())
     fixed = math.prod(size for size in cfg.sizes() if size != -1)
     sizes = tuple(len(devices) // fixed if size == -1 else size for size in cfg.sizes())
@@ -24,5 +33,50 @@ def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> M
         f"axes whose product is the number of devices, {len(devices)}",
         "set one axis to -1 to let it take what is left",
     )
-    # Auto: shardings are propagated by the compiler from the constraints we state (make_mesh defaults to Explicit).
-    return jax.make_mesh(sizes, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    across = across_islands(sizes, devices)
+    try:
+        if math.prod(across) == 1:
+            return jax.make_mesh(sizes, AXES, axis_types=AUTO, devices=devices)
+        return Mesh(arrange(sizes, across, devices), AXES, axis_types=AUTO)
+    except NotImplementedError as error:  # an axis cannot be laid along the links of a TPU's torus
+        shape = dict(zip(AXES, sizes))
+        raise UserError(f"MeshConfig = {shape} does not fit the links of these devices: {error}") from error
+
+
+def island(device: jax.Device) -> int:
+    """Returns the number of the devices that fast links join with this one: a TPU slice, the GPUs of a host."""
+    return device.process_index if device.platform == "cpu" else getattr(device, "slice_index", 0)
+
+
+def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tuple[int, ...]:
+    """Returns how many islands each of the axes (data, fsdp, tensor) crosses.
+
+    data crosses before fsdp does, since it sends least, and least often. tensor crosses none.
+    """
+    islands = Counter(map(island, devices))
+    if len(islands) == 1:
+        return (1,) * len(sizes)
+    inside = min(islands.values())
+    require(inside == max(islands.values()), "devices of each island", sorted(islands.values()), "as many in each")
+    _, fsdp, tensor = sizes
+    joined = f"the {inside} devices that fast links join in each of {len(islands)} islands"
+    require(inside % tensor == 0, "MeshConfig.tensor", tensor, f"a divisor of {joined}")
+    together = fsdp * tensor
+    require(
+        inside % together == 0 or together % inside == 0,
+        "MeshConfig.fsdp * tensor",
+        together,
+        f"a divisor or a multiple of {joined}",
+        f"fsdp = {inside // tensor} fills one, and data takes the others",
+    )
+    crossed = max(1, together // inside)
+    return (len(islands) // crossed, crossed, 1)
+
+
+def arrange(sizes: tuple[int, ...], across: tuple[int, ...], devices: Sequence[jax.Device]) -> np.ndarray:
+    """Returns the devices of several islands as an array of `sizes`, of which `across` lie between islands."""
+    inside = tuple(size // ways for size, ways in zip(sizes, across))
+    by_process = devices[0].platform == "cpu"
+    return mesh_utils.create_hybrid_device_mesh(
+        inside, across, devices, process_is_granule=by_process, allow_split_physical_axes=True
+    )

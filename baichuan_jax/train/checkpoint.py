@@ -34,8 +34,10 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        lost = kind is not None and issubclass(kind, jax.errors.JaxRuntimeError) and jax.process_count() > 1
+        if not lost:  # to close is to wait for the other processes
+            self._manager.close()
 
     def latest(self) -> int | None:
         """Returns the step of the newest finished checkpoint."""

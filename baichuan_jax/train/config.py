@@ -21,7 +21,8 @@ class TrainConfig:
     eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
     max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
     2309.10305, section 2.4). The loss that is reported is without it. logits_mb: MiB of float32 logits that a device
-    holds at once; the loss is computed in chunks of as many tokens.
+    holds at once; the loss is computed in chunks of as many tokens. inner_mb: likewise of one array of the inner width
+    of a feed-forward layer, which is then computed in chunks, in the backward pass again; 0 computes it whole.
     """
 
     steps: int = 1000
@@ -38,6 +39,7 @@ class TrainConfig:
     keep: int = 2
     max_z: float = 0.0
     logits_mb: int = 256
+    inner_mb: int = 0
 
     def __post_init__(self) -> None:
         steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
@@ -45,7 +47,8 @@ class TrainConfig:
         for name in ("batch", "length", "accumulate", "log_every", "eval_every", "eval_windows", "keep", "logits_mb"):
             require(getattr(self, name) > 0, f"TrainConfig.{name}", getattr(self, name), "a positive integer")
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
-        require(self.max_z >= 0, "TrainConfig.max_z", self.max_z, "0 (off) or more")
+        for name in ("max_z", "inner_mb"):
+            require(getattr(self, name) >= 0, f"TrainConfig.{name}", getattr(self, name), "0 (off) or more")
         require(
             self.batch % self.accumulate == 0,
             "TrainConfig.accumulate",
@@ -59,7 +62,9 @@ class OptimConfig:
     """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B).
 
     peak_lr: reached after warmup_steps, then a cosine to final_lr_ratio * peak_lr at the last step.
-    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm.
+    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm. moments: how
+    Adam's are kept; in bfloat16 they take half the memory, and are rounded at random so that their means stay right
+    ("bfloat16_nearest" does not do so, and is there to compare with).
     """
 
     peak_lr: float = 3e-4
@@ -70,6 +75,7 @@ class OptimConfig:
     eps: float = 1e-8
     weight_decay: float = 0.1
     clip: float = 1.0
+    moments: Literal["float32", "bfloat16", "bfloat16_nearest"] = "float32"
 
     def __post_init__(self) -> None:
         for name in ("peak_lr", "eps", "clip"):
@@ -84,6 +90,21 @@ class OptimConfig:
         """Raises UserError unless the warm-up ends before training of `steps` does."""
         fewer = f"less than TrainConfig.steps = {steps}"
         require(self.warmup_steps < steps or steps == 0, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
+
+
+@dataclass(frozen=True)
+class ProfileConfig:
+    """Steps to trace with JAX's profiler, for xprof and TensorBoard; a run may go on with others.
+
+    first: the first step that is traced; 0 traces none. steps: how many are.
+    """
+
+    first: int = 0
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        require(self.first >= 0, "ProfileConfig.first", self.first, "the number of a step, or 0 for none")
+        require(self.steps > 0, "ProfileConfig.steps", self.steps, "a positive integer")
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import grain
 import jax
 import numpy as np
 
-from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.mixing import MixtureSampler
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.tokenizer.shards import TokenStore, Windows
@@ -14,9 +16,12 @@ from baichuan_jax.train.config import MixConfig, TrainConfig
 
 
 class Batches:
-    """Random access to the windows of any step: `batches[step]` is int32 [rows of this host, length + 1]."""
+    """Random access to the windows of any step: `batches[step]` is int32 [rows, length + 1].
 
-    def __init__(self, cfg: TrainConfig, mix: MixConfig, store: TokenStore):
+    rows: which of a step's sequences are read here; all, if not given.
+    """
+
+    def __init__(self, cfg: TrainConfig, mix: MixConfig, store: TokenStore, rows: Sequence[int] | None = None):
         self._windows = {domain: Windows(store, domain, "train", cfg.length) for domain in store.domains}
         sizes = {domain: len(windows) for domain, windows in self._windows.items()}
         if not any(sizes.values()):
@@ -25,9 +30,7 @@ class Batches:
             )
         self._sampler = MixtureSampler(mix.weights or sizes, sizes, cfg.seed)
         self._batch = cfg.batch
-        hosts, host = jax.process_count(), jax.process_index()
-        require(cfg.batch % hosts == 0, "TrainConfig.batch", cfg.batch, f"a multiple of the {hosts} hosts")
-        self._rows = range(host * cfg.batch // hosts, (host + 1) * cfg.batch // hosts)
+        self._rows = range(cfg.batch) if rows is None else rows
 
     def __getitem__(self, step: int) -> np.ndarray:
         draws = [self._sampler[step * self._batch + row] for row in self._rows]
@@ -40,6 +43,12 @@ def load(cfg: TrainConfig, batches: Batches) -> grain.DatasetIterator:
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
 
 
+def local_rows(layout: Layout, batch: int) -> list[int]:
+    """Returns which sequences of a step the devices of this process hold: its own, or what it shares with others."""
+    held = layout.sharding(("batch",)).addressable_devices_indices_map((batch,))
+    return sorted({row for (rows,) in held.values() for row in range(batch)[rows]})
+
+
 def place(layout: Layout, rows: np.ndarray) -> jax.Array:
-    """Makes the global batch from the rows of each host."""
+    """Makes the global batch from the rows that each process holds (`local_rows`)."""
     return jax.make_array_from_process_local_data(layout.sharding(("batch", "length")), rows)

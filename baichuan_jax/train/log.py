@@ -20,10 +20,18 @@ Record = dict[str, Any]
 
 
 class StepLog:
-    """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well."""
+    """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well.
+
+    metrics: of the run; None in a process that does not write them.
+    """
 
     def __init__(
-        self, cfg: TrainConfig, rate: optax.Schedule, meter: Meter, metrics: Metrics, report: Callable[[Record], None]
+        self,
+        cfg: TrainConfig,
+        rate: optax.Schedule,
+        meter: Meter,
+        metrics: Metrics | None,
+        report: Callable[[Record], None],
     ):
         self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
         self._pending: Record | None = None
@@ -61,5 +69,6 @@ class StepLog:
             )
 
     def _write(self, record: Record) -> None:
-        self._metrics.write(record)
+        if self._metrics is not None:
+            self._metrics.write(record)
         self._report(record)

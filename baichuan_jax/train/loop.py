@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
+from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.config import OptimConfig, ProfileConfig, TrainConfig
 from baichuan_jax.train.input import Batches, load, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
+from baichuan_jax.train.profile import Profiler
 from baichuan_jax.train.state import abstract_state, init_state, start_state
 from baichuan_jax.train.step import make_step
-from baichuan_jax.train.throughput import Meter
+from baichuan_jax.train.stop import stop_between_steps
+from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, PROFILE = "checkpoints", "profile"
+NO_PROFILE = ProfileConfig()
 
 
 def train(
@@ -36,19 +40,23 @@ def train(
     directory: Path,
     validate: Callable[[Params], dict[str, float]],
     report: Callable[[Record], None],
+    profile: ProfileConfig = NO_PROFILE,
 ) -> dict[str, Any]:
     """Trains from the newest checkpoint in `directory`, or from its start, to the last step; returns a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. Raises Interrupted after a
-    checkpoint if a stop was asked for; calling again goes on from there, bit for bit.
+    checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Several processes call it alike,
+    each with its own rows; the first writes the metrics and returns the summary.
     """
-    optimizer = make_optimizer(optim, cfg.steps, param_axes(model))
+    first = jax.process_index() == 0
+    optimizer = make_optimizer(optim, cfg.steps, param_axes(model), cfg.seed)
     abstract = abstract_state(model, optimizer, layout)
     tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
     train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
     loader = load(cfg, batches)
 
-    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_on_signal() as stop:
+    profiler = Profiler(profile, directory / PROFILE, start=first)
+    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked, profiler:
         start = checkpoints.latest() or 0
         if start:
             state, loader_state = checkpoints.restore(abstract)
@@ -58,25 +66,30 @@ def train(
                 state = start_state(model, optimizer, layout, others.restore_params(abstract.params))
         else:
             state = init_state(model, optimizer, layout, cfg.seed)
-        with Metrics(directory, from_step=start) as metrics:
-            meter = Meter(model, cfg.length, layout.mesh.devices.flatten())
+        with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
+            meter = Meter(model, cfg, layout)
             log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
             if start == 0:
                 with log.pause():
                     log.validation(0, validate(state.params))
             for step in range(start + 1, cfg.steps + 1):
-                state, values = train_step(state, place(layout, next(loader)))
+                with profiler.step(step):
+                    state, values = train_step(state, place(layout, next(loader)))
+                profiler.after(step, values)
                 log.step(step, values)
-                done = step == cfg.steps
+                done, stop = step == cfg.steps, asked(step)
                 if step % cfg.eval_every == 0 or done:
                     with log.pause():
                         log.validation(step, validate(state.params))
-                if step % cfg.checkpoint_every == 0 or done or stop.requested:
+                if step % cfg.checkpoint_every == 0 or done or stop:
                     with log.pause():
                         checkpoints.save(state, loader.get_state())
-                if stop.requested and not done:
+                if stop and not done:
                     raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
-    return _summary(cfg, model, layout, meter, read_metrics(directory))
+    if not first:
+        return {}
+    memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
+    return {**_summary(cfg, model, layout, meter, read_metrics(directory)), **memory}
 
 
 def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
@@ -94,7 +107,7 @@ def _summary(
     logged = [record for record in records if "loss" in record]
     speeds = {
         key: float(np.median([record[key] for record in logged]))
-        for key in ("tokens_per_second", "mfu_full", "mfu_causal")
+        for key in ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
     }
     return {
         "parameters": parameter_count(model),

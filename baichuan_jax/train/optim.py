@@ -7,6 +7,7 @@ import optax
 
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.config import OptimConfig
+from baichuan_jax.train.moments import in_bfloat16
 
 
 def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
@@ -25,9 +26,14 @@ def decayed(axes: Params) -> Params:
     return jax.tree.map(lambda names: "norm" not in names, axes, is_leaf=lambda node: isinstance(node, tuple))
 
 
-def make_optimizer(cfg: OptimConfig, steps: int, axes: Params) -> optax.GradientTransformation:
-    """Returns the whole update rule; `axes` are the parameters' logical axes."""
-    return optax.chain(
-        optax.clip_by_global_norm(cfg.clip),
-        optax.adamw(schedule(cfg, steps), cfg.b1, cfg.b2, cfg.eps, weight_decay=cfg.weight_decay, mask=decayed(axes)),
+def make_optimizer(cfg: OptimConfig, steps: int, axes: Params, seed: int = 0) -> optax.GradientTransformation:
+    """Returns the whole update rule; `axes` are the parameters' logical axes. seed: of what is rounded at random."""
+    adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
+    if cfg.moments != "float32":
+        adam = in_bfloat16(adam, None if cfg.moments == "bfloat16_nearest" else seed)
+    adamw = optax.chain(
+        adam,
+        optax.add_decayed_weights(cfg.weight_decay, decayed(axes)),
+        optax.scale_by_learning_rate(schedule(cfg, steps)),
     )
+    return optax.chain(optax.clip_by_global_norm(cfg.clip), adamw)

@@ -41,9 +41,9 @@ def make_step(
 
     def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
-        split = {"max_z": cfg.max_z, "chunk_bytes": cfg.logits_mb * 2**20}
+        split = {"chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
         tokens, targets = windows[:, :-1], windows[:, 1:]
-        minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, **split)
+        minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, max_z=cfg.max_z, **split)
         return minimised, (total, jnp.float32(targets.size))
 
     def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:

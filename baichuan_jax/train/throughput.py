@@ -1,4 +1,4 @@
-"""Tokens per second, and the share of the hardware's peak that they make use of."""
+"""Tokens per second, the share of the hardware's peak that they make use of, and the memory that they take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ import jax
 import jax.numpy as jnp
 
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
+from baichuan_jax.model.kernels import choose
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.step import compute_dtype
 
 # Dense peak of one device in bfloat16, FLOP/s, by a part of `device_kind`: the makers' data sheets.
 PEAK_BF16 = {
@@ -48,12 +52,33 @@ def measured_flops(size: int = 1024, repeats: int = 50) -> float:
     return 2 * size**3 / best
 
 
+def peak_memory(devices: Sequence[jax.Device]) -> dict[str, int]:
+    """Returns {"peak_memory_bytes": the most that one of these devices has had in use}; {} where they do not count."""
+    stats = [device.memory_stats() or {} for device in devices]
+    peaks = [each["peak_bytes_in_use"] for each in stats if "peak_bytes_in_use" in each]
+    return {"peak_memory_bytes": max(peaks)} if peaks else {}
+
+
+def step_memory(compiled: jax.stages.Compiled) -> int:
+    """Returns the bytes of a device that a program needs, with what goes into it, as its compiler planned them."""
+    memory = compiled.memory_analysis()
+    own = memory.output_size_in_bytes - memory.alias_size_in_bytes  # what is donated is used again
+    return memory.argument_size_in_bytes + memory.temp_size_in_bytes + own
+
+
 class Meter:
     """Measures tokens per second between two readings; pauses (evaluation, checkpoints) do not count."""
 
-    def __init__(self, model: DecoderConfig, length: int, devices: Sequence[jax.Device]):
-        self._flops = {name: flops_per_token(model, length, name == "causal") for name in ("full", "causal")}
-        self.peak, self.peak_source = peak_flops(devices)
+    def __init__(self, model: DecoderConfig, cfg: TrainConfig, layout: Layout):
+        kernel = choose(model, cfg.length, compute_dtype(cfg.compute_dtype, layout.platform), layout.platform)
+        self._flops = {
+            "mfu_full": flops_per_token(model, cfg.length, causal=False),
+            "mfu_causal": flops_per_token(model, cfg.length, causal=True),
+            "hfu": executed_flops_per_token(model, cfg.length, kernel),
+        }
+        self._devices = layout.mesh.devices.size
+        self._local = layout.mesh.local_devices
+        self.peak, self.peak_source = peak_flops(layout.mesh.devices.flatten())
         self._start, self._tokens = time.perf_counter(), 0
 
     def add(self, tokens: int) -> None:
@@ -68,12 +93,17 @@ class Meter:
         self._start += time.perf_counter() - start
 
     def read(self) -> dict[str, float]:
-        """Returns tokens per second since the last reading, and the MFU that this is."""
+        """Returns tokens per second since the last reading, in all and of a device, the utilisation, and the memory."""
         now = time.perf_counter()
         rate = self._tokens / (now - self._start)
         self._start, self._tokens = now, 0
-        return {"tokens_per_second": rate, **self.mfu(rate)}
+        speed = {"tokens_per_second": rate, "tokens_per_second_per_device": rate / self._devices}
+        return {**speed, **self.utilisation(rate), **peak_memory(self._local)}
 
-    def mfu(self, rate: float) -> dict[str, float]:
-        """Returns model FLOPs utilisation by both conventions: attention counted in full, or its causal half."""
-        return {f"mfu_{name}": rate * flops / self.peak for name, flops in self._flops.items()}
+    def utilisation(self, rate: float) -> dict[str, float]:
+        """Returns the shares of the peak at so many tokens per second.
+
+        mfu_full, mfu_causal: of the FLOPs that the model needs, attention counted in full or its causal half. hfu: of
+        those that are executed, with what remat computes again.
+        """
+        return {name: rate * flops / self.peak for name, flops in self._flops.items()}

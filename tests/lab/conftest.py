@@ -86,7 +86,10 @@ def _results(domains, samples, steps) -> dict[str, dict]:
             "validation": final,
             "tokens_per_second": 9876.5,
             "mfu_full": 0.412,
+            "tokens_per_second_per_device": 1234.6,
             "mfu_causal": 0.398,
+            "hfu": 0.523,
+            "step_memory_bytes": 3 * 2**30,
             "peak_flops": 1.1e12,
             "peak_source": "measured: the best float32 1024 x 1024 matrix product",
             "mesh": {"data": 1, "fsdp": 8, "tensor": 1},
@@ -156,5 +159,7 @@ def _step(step: int, steps: int) -> dict:
         "learning_rate": 2e-3 * min(step / 40, 0.55 + 0.45 * math.cos(math.pi * step / steps)),
         "tokens_per_second": rate,
         "mfu_full": rate * 4.17e-5,
+        "tokens_per_second_per_device": rate / 8,
         "mfu_causal": rate * 4.02e-5,
+        "hfu": rate * 5.3e-5,
     }

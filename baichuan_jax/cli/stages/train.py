@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jax
+
 from baichuan_jax.cli.progress import train_progress
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.train.input import Batches
+from baichuan_jax.train.input import Batches, local_rows
 from baichuan_jax.train.loop import train, untrained
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import check_batch, compute_dtype
@@ -32,6 +34,6 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
     lengths = load_tokenizer(config, workdir).byte_lengths()
     validate = BitsPerByte(config.model, texts, lengths, layout, cfg.batch, compute_dtype(cfg.compute_dtype))
-    batches = Batches(cfg, config.mix, store)
-    with train_progress(cfg) as report:
-        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report)
+    batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
+    with train_progress(cfg, shown=jax.process_index() == 0) as report:
+        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report, config.profile)

@@ -1,0 +1,39 @@
+"""Several processes that run one command together, and the options that tell how they find one another."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+
+from baichuan_jax.cli.pipeline import RECIPES, Pipeline
+from baichuan_jax.cli.progress import status
+from baichuan_jax.core.together import ALONE, Processes
+
+
+def add_arguments(verb: argparse.ArgumentParser) -> None:
+    """Adds what a verb takes that several processes may run together."""
+    several = verb.add_argument_group("several processes", "on a cluster that JAX knows, none of these is needed")
+    several.add_argument("--coordinator", default="", metavar="HOST:PORT", help="where the first process listens")
+    several.add_argument("--processes", type=int, metavar="N", help="how many there are; 1: look for no others")
+    several.add_argument("--process", type=int, metavar="I", help="the number of this one, from 0")
+    several.add_argument(
+        "--heartbeat", type=int, default=100, metavar="SECONDS", help="silence that means a process is dead"
+    )
+
+
+@contextmanager
+def together(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline) -> Iterator[Processes]:
+    """Yields the processes that build these stages; there is one where a stage is not for several, or all are done."""
+    several = all(RECIPES[name].together for name in names)
+    if not several or all(pipeline.stage(name).complete() for name in names):
+        yield ALONE
+        return
+    from baichuan_jax.parallel.processes import Start, joined  # brings jax in
+
+    start = Start(args.coordinator, args.processes, args.process, args.heartbeat)
+    with ExitStack() as run:
+        waiting = f"process {start.process} of {start.processes} waits for the others, the first at {start.coordinator}"
+        with status(waiting) if start.coordinator else nullcontext():
+            processes = run.enter_context(joined(start))
+        yield processes

@@ -1,0 +1,126 @@
+"""Several processes as one run: how they find one another, wait for one another, and end together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.together import ALONE, Processes, ProcessLost
+
+
+@dataclass(frozen=True)
+class Start:
+    """How processes find one another; each of them runs the same command.
+
+    coordinator: host:port of the first process; empty: what the cluster says (Cloud TPU, GKE, Slurm, Open MPI, an
+    indexed Kubernetes job). processes: how many; 1 does not look for a cluster. process: the number of this one.
+    heartbeat: seconds without a sign of life after which a process counts as dead.
+    """
+
+    coordinator: str = ""
+    processes: int | None = None
+    process: int | None = None
+    heartbeat: int = 100
+
+    def __post_init__(self) -> None:
+        require(self.heartbeat > 0, "--heartbeat", self.heartbeat, "a positive number of seconds")
+        if not self.coordinator:
+            require(self.processes in (None, 1), "--processes", self.processes, "--coordinator HOST:PORT with it")
+            require(self.process is None, "--process", self.process, "--coordinator HOST:PORT with it")
+            return
+        host, _, port = self.coordinator.rpartition(":")
+        require(bool(host) and port.isdigit(), "--coordinator", self.coordinator, "HOST:PORT of the first process")
+        require((self.processes or 0) > 0, "--processes", self.processes, "how many processes there are")
+        known = self.process is not None and 0 <= self.process < self.processes
+        require(known, "--process", self.process, f"the number of this process, 0 to {self.processes - 1}")
+
+
+class Joined(Processes):
+    """Processes that JAX has brought together."""
+
+    def lead(self, act: Callable[[], None]) -> None:
+        """The first process acts when all have come here; the others wait for it, and fail if it fails."""
+        multihost_utils.sync_global_devices("before the first process acts")
+        failure = None
+        if self.first:
+            try:
+                act()
+            except Exception as error:
+                failure = error
+        if multihost_utils.broadcast_one_to_all(np.int32(failure is not None)):
+            raise failure or UserError("the first process has failed; its message says why")
+
+
+def cluster_at_hand(environment: Mapping[str, str]) -> bool:
+    """Returns whether to ask JAX for the cluster. In a pod JAX would ask Kubernetes, which knows indexed jobs alone.
+
+    Raises UserError where JAX cannot ask.
+    """
+    in_pod = "KUBERNETES_SERVICE_HOST" in environment and "TPU_WORKER_HOSTNAMES" not in environment
+    if not in_pod:
+        return True
+    if "JOB_COMPLETION_INDEX" not in environment:
+        return False
+    try:
+        import kubernetes  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "this is a pod of an indexed Kubernetes job: give --coordinator, --processes and --process (as "
+            "configs/cluster does), or --processes 1, or pip install kubernetes to find them out"
+        ) from None
+    return True
+
+
+@contextmanager
+def joined(start: Start) -> Iterator[Processes]:
+    """Yields the processes of this run; must come before any computation.
+
+    Raises UserError where processes that should be there are not, and ProcessLost if one goes away.
+    """
+    if start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ)):
+        yield ALONE
+        return
+    if not _initialize(start):
+        yield ALONE
+        return
+    processes = Joined(jax.process_index(), jax.process_count())
+    try:
+        yield processes
+    except jax.errors.JaxRuntimeError as error:
+        if processes.count == 1:
+            raise
+        raise ProcessLost(
+            f"process {processes.number} of {processes.count} has lost another one ({str(error).splitlines()[0]})"
+        ) from error
+    except (UserError, Interrupted):
+        jax.distributed.shutdown()  # they all come here
+        raise
+    jax.distributed.shutdown()
+
+
+def _initialize(start: Start) -> bool:
+    """Brings the processes together; returns False where there is no cluster."""
+    try:
+        jax.distributed.initialize(
+            start.coordinator or None,
+            start.processes,
+            start.process,
+            cluster_detection_method="deactivate" if start.coordinator else None,
+            heartbeat_timeout_seconds=start.heartbeat,
+            shutdown_timeout_seconds=start.heartbeat,
+        )
+    except ValueError as error:
+        if not start.coordinator and "coordinator_address" in str(error):  # JAX knows of no cluster
+            return False
+        raise UserError(f"the processes cannot be brought together: {error}") from error
+    except RuntimeError as error:
+        raise UserError(f"the processes cannot be brought together: {str(error).splitlines()[0]}") from error
+    return True

@@ -1,0 +1,36 @@
+"""Stopping between two steps, and several processes between the same two."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jax
+from jax.experimental import multihost_utils
+
+from baichuan_jax.core.interrupt import stop_on_signal
+
+
+@contextmanager
+def stop_between_steps() -> Iterator[Callable[[int], bool]]:
+    """Yields asked(step): whether training is to stop after this step. To be called once a step.
+
+    One process stops at the first Ctrl-C or SIGTERM. Of several, one that is asked tells the others: JAX watches for
+    SIGTERM and finds a step that none of them is past.
+    """
+    if jax.process_count() == 1:
+        with stop_on_signal() as stop:
+            yield lambda step: stop.requested
+        return
+
+    def ask(number: int, _frame: object) -> None:
+        signal.signal(number, signal.default_int_handler)  # the second acts at once
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    previous = signal.signal(signal.SIGINT, ask)
+    try:
+        yield multihost_utils.reached_preemption_sync_point
+    finally:
+        signal.signal(signal.SIGINT, previous)
