@@ -34,13 +34,17 @@ class Buckets(NamedTuple):
 
 
 def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
-    """Joins neighbours while they fit into the threshold, as XLA does; one that is larger goes alone."""
+    """Joins neighbours while they fit into the threshold, the last ones first; one that is larger goes alone.
+
+    XLA goes through what a loop returns in the order of the tree of parameters, where attention, whose gradients are
+    ready last, stands before the feed-forward layer.
+    """
     buckets: list[list[int]] = []
-    for size in sizes:
-        if buckets and sum(buckets[-1]) + size <= threshold:
-            buckets[-1].append(size)
+    for size in reversed(sizes):
+        if buckets and sum(buckets[0]) + size <= threshold:
+            buckets[0].insert(0, size)
         else:
-            buckets.append([size])
+            buckets.insert(0, [size])
     return buckets
 
 

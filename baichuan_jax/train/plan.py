@@ -90,7 +90,9 @@ class Plan:
         if self.buckets is not None:
             values["buckets"] = self.buckets._asdict()
         hidden = sum(each.sent for each in large if each.is_async) / max(1.0, sum(totals.values()))
-        known = {} if self.communication is None else {"sent_bytes": totals, "async_share": hidden}
+        collectives = [each._asdict() for each in large]
+        known = {"sent_bytes": totals, "async_share": hidden, "collectives": collectives}
+        known = {} if self.communication is None else known
         return {**values, "fits": self.fits, "step_seconds": self.step, **known}
 
 

@@ -11,6 +11,7 @@ import optax
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, loss
+from baichuan_jax.parallel.flags import FLAGS
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.state import TrainState, state_shardings
@@ -57,7 +58,13 @@ def make_step(
     shardings = state_shardings(model, optimizer, layout)
     batch = layout.sharding(("batch", "length"))
     metrics = {"loss": layout.replicated, "grad_norm": layout.replicated}
-    return jax.jit(step, in_shardings=(shardings, batch), out_shardings=(shardings, metrics), donate_argnums=0)
+    return jax.jit(
+        step,
+        in_shardings=(shardings, batch),
+        out_shardings=(shardings, metrics),
+        donate_argnums=0,
+        compiler_options=FLAGS[layout.platform],
+    )
 
 
 def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:

@@ -25,10 +25,10 @@ def partitions(sizes: list[int]):
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
 @pytest.mark.parametrize("compute", [1e-4, 3e-3, 1e-1])
 @pytest.mark.parametrize("ways", [2**power for power in range(3, 13)])
-def test_a_threshold_is_within_7_percent_of_the_best_cut(ways, compute, link):
+def test_a_threshold_is_within_5_percent_of_the_best_cut(ways, compute, link):
     best = min(finished(buckets, compute, ways, link) for buckets in partitions(LAYER))
     planned = compute + plan_buckets(LAYER, compute, ways, link).exposed
-    assert best * (1 - 1e-9) <= planned <= 1.07 * best
+    assert best * (1 - 1e-9) <= planned <= 1.05 * best
 
 
 @given(
@@ -47,5 +47,5 @@ def test_more_cards_make_larger_messages():
     assert counts[0] > counts[-1]
 
 
-def test_neighbours_are_joined_while_they_fit():
-    assert combine([3, 4, 5, 20, 1], 8) == [[3, 4], [5], [20], [1]]
+def test_neighbours_are_joined_from_the_last_on_while_they_fit():
+    assert combine([3, 5, 3, 20, 1], 8) == [[3], [5, 3], [20], [1]]

@@ -7,6 +7,7 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.parallel import targets
+from baichuan_jax.parallel.hlo import Collective
 from tests.cli.small import run
 
 SMALL = [
@@ -33,15 +34,69 @@ def planned(*arguments: str) -> dict:
     return json.loads(run("plan", CONFIG, *SMALL, "--json", *arguments).stdout)
 
 
+HIDDEN, INNER, VOCAB, LAYERS = 1024, 2816, 8192, 32
+NARROW = [
+    f"--set={setting}"
+    for setting in (
+        f"DecoderConfig.vocab={VOCAB}",
+        f"TokenizerConfig.vocab={VOCAB}",
+        f"DecoderConfig.hidden={HIDDEN}",
+        "DecoderConfig.heads=8",
+        f"DecoderConfig.inner={INNER}",
+    )
+]
+MATRICES = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)  # of all layers
+TABLE = 2 * VOCAB * HIDDEN  # bytes of the head, and of the token table, in bfloat16
+
+
+def sent(target: str, data: int, fsdp: int) -> tuple[dict, list[Collective]]:
+    """Returns the plan of a narrow decoder of 32 layers, and its collectives of at least 1 MiB."""
+    mesh = (f"--set=MeshConfig.data={data}", f"--set=MeshConfig.fsdp={fsdp}")
+    found = json.loads(run("plan", CONFIG, *NARROW, "--json", "--length=1024", "--target", target, *mesh).stdout)
+    return found, [Collective(**each) for each in found["collectives"]]
+
+
+def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> None:
+    """Head and table are gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone."""
+    ends = [each for each in collectives if each.kind == "all-gather" and each.size == TABLE]
+    assert [(each.times, each.loop) for each in ends] == [(1, False)] * 2
+    gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
+    assert gathered == 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
+    scattered = sum(each.times * each.size for each in collectives if each.kind == "reduce-scatter")
+    assert scattered == pytest.approx(2 * TABLE + 2 * MATRICES, rel=0.02)  # TPUs fill odd sizes up
+    assert any(
+        each.kind == "reduce-scatter" and "transpose" in each.source and "shard_map" in each.source
+        for each in collectives
+    )
+    reduced = sum(each.times * each.size for each in collectives if each.kind == "all-reduce")
+    assert reduced == pytest.approx((2 * TABLE + 2 * MATRICES) / fsdp, rel=0.02)
+
+
 @pytest.mark.aot
-def test_1024_cards():
-    """Gradients are reduce-scattered within a host; in loops everything runs beside other work."""
+@pytest.mark.parametrize(("target", "data"), [("h100:8x128", 128), ("a800:8x16", 16)])
+def test_what_cards_send(target, data):
+    """In loops everything runs beside other work, in as many messages as were planned."""
     pytest.importorskip("jax_plugins.xla_cuda13")
-    found = planned("--target", "h100:8x128", "--set=MeshConfig.data=128", "--set=MeshConfig.fsdp=8", "--length=1024")
-    assert found["devices"] == 1024
+    found, collectives = sent(target, data, 8)
+    assert found["devices"] == 8 * data
     assert found["fits"]
-    assert found["sent_bytes"]["reduce-scatter"] > found["sent_bytes"]["all-reduce"]
     assert 0 < found["mfu_causal"] < found["mfu_full"] < found["hfu"] < 1
+    check_what_every_device_does(collectives, 8)
+    assert [each for each in collectives if each.loop and not each.is_async] == []
+    assert found["async_share"] >= 0.98
+    messages = [each for each in collectives if each.loop and each.kind == "reduce-scatter"]
+    assert len(messages) == found["buckets"]["messages"]
+
+
+@pytest.mark.aot
+def test_what_a_slice_sends():
+    """A TPU gathers all but the first matrix of a layer beside products; for reduce-scatters it waits."""
+    pytest.importorskip("libtpu")
+    found, collectives = sent("v5e:4x4", 4, 4)
+    assert found["fits"]
+    check_what_every_device_does(collectives, 4)
+    waits = [each for each in collectives if each.loop and each.kind == "all-gather" and not each.is_async]
+    assert [each.size for each in waits] == [2 * HIDDEN * HIDDEN] * 2
 
 
 @pytest.mark.aot
