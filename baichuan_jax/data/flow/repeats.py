@@ -16,6 +16,7 @@ from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
+from baichuan_jax.data.dedup.runs import distinct
 from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
@@ -169,7 +170,8 @@ class _Texts:
 
     def __call__(self, indices: np.ndarray) -> list[str]:
         rows = self.rows[indices]
-        texts = {document: self.shards.text(document) for document in np.unique(rows["document"]).tolist()}
+        documents = distinct(rows["document"])
+        texts = dict(zip(documents.tolist(), self.shards.texts(documents)))
         return [texts[document][start : start + size] for _, document, start, size in rows.tolist()]
 
 
