@@ -23,6 +23,7 @@ from baichuan_jax.data.language import LANGUAGES, Language
 # bytes. language: index in LANGUAGES.
 ROW = np.dtype([("key", "<u8"), ("crc", "<u4"), ("size", "<u4"), ("characters", "<u4"), ("language", "u1")])
 TEXTS, SOURCES, ROWS = "texts", "sources", "rows.npy"
+BUFFER = 1 << 18  # bytes that are written at once
 BLOCK = 1 << 16  # bytes that are read at once, but the last text may be longer: a call to the system costs as much
 
 
@@ -115,7 +116,7 @@ class _BlobWriter:
 
     def __init__(self, path: Path):
         self._path = path
-        self._file = path.with_suffix(".bin").open("wb")
+        self._file = path.with_suffix(".bin").open("wb", BUFFER)
         self._ends = [0]
 
     def write(self, data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -85,9 +84,11 @@ def _facts(texts: Sequence[str]) -> Iterator[Facts]:
 
 def _shared_out(places: np.ndarray, starts: np.ndarray) -> list[list[int]]:
     """Returns the places in each text, of places among the characters of all."""
-    bounds = np.searchsorted(places, starts)
-    within = (places - np.repeat(starts, np.diff(bounds, append=len(places)))).tolist()
-    return [within[start:end] for start, end in pairwise([*bounds.tolist(), len(within)])]
+    shared: list[list[int]] = [[] for _ in starts]
+    owners = np.searchsorted(starts, places, side="right") - 1
+    for owner, place in zip(owners.tolist(), (places - starts[owners]).tolist()):
+        shared[owner].append(place)
+    return shared
 
 
 def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
