@@ -77,7 +77,7 @@ def rank_bits(texts: int) -> int:
 
 
 def _entries(signed: Signed, bands: int, low: int) -> Iterator[np.ndarray]:
-    """Yields the entries of each part. The hash of a band is linear in its rows, with random odd factors, then mixed."""
+    """Yields the entries of each part. The hash of a band is linear in its rows, with random odd factors, and mixed."""
     mask = np.uint64((1 << low) - 1)
     for rank, part in signed:
         rows = part.reshape(len(part), bands, part.shape[1] // bands)
