@@ -41,6 +41,7 @@ setup(
         "fsspec>=2024.6",
         "gin-config>=0.5",
         "grain>=0.2.18,<0.4",
+        "isal>=1.7",
         "jax>=0.10,<0.12",
         "loguru>=0.7",
         "matplotlib>=3.9",

@@ -25,6 +25,9 @@ _BY_CHARACTER = {
     **dict.fromkeys(".!?:。！？…：；．｡", STOP),
     **dict.fromkeys("()[]{};", BRACKET),
 }
+# Blocks whose letters are ideographs, and those with kana.
+_IDEOGRAPHS = (slice(0x3400, 0xA000), slice(0xF900, 0xFB00), slice(0x20000, TABLE))
+_KANA = (*range(0x3040, 0x3200), *range(0x1AFF0, 0x1B170))
 _BY_CATEGORY = {"Co": BROKEN, "L": LETTER, "M": LETTER, "N": DIGIT, "Z": SPACE, "P": PUNCTUATION}
 
 
@@ -57,18 +60,15 @@ def kinds(characters: np.ndarray) -> np.ndarray:
 
 @cache
 def _table() -> np.ndarray:
-    return np.array([_kind(chr(point)) for point in range(TABLE)], np.uint8)
-
-
-def _kind(character: str) -> int:
-    if character in _BY_CHARACTER:
-        return _BY_CHARACTER[character]
-    if character.isascii() and character.isalpha():
-        return LATIN
-    name = unicodedata.name(character, "")
-    if name.startswith(("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH")):
-        return HAN
-    if name.startswith(("HIRAGANA LETTER", "KATAKANA LETTER")):
-        return KANA
-    category = unicodedata.category(character)
-    return _BY_CATEGORY.get(category, _BY_CATEGORY.get(category[0], SYMBOL))
+    names = [unicodedata.category(chr(point)) for point in range(TABLE)]
+    of_name = {name: _BY_CATEGORY.get(name, _BY_CATEGORY.get(name[0], SYMBOL)) for name in set(names)}
+    table = np.array([of_name[name] for name in names], np.uint8)
+    table[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = LATIN
+    for block in _IDEOGRAPHS:
+        table[block][table[block] == LETTER] = HAN
+    for point in _KANA:
+        if unicodedata.name(chr(point), "").startswith(("HIRAGANA LETTER", "KATAKANA LETTER")):
+            table[point] = KANA
+    for character, kind in _BY_CHARACTER.items():
+        table[ord(character)] = kind
+    return table

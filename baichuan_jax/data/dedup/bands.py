@@ -48,6 +48,8 @@ def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: P
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for entries in _entries(signed, bands, low):
+            if bits:
+                entries.sort()
             for file, part in zip(files, np.split(entries, np.searchsorted(entries, edges))):
                 part.tofile(file)
     for path in paths:
@@ -75,11 +77,12 @@ def rank_bits(texts: int) -> int:
 
 
 def _entries(signed: Signed, bands: int, low: int) -> Iterator[np.ndarray]:
-    """Yields the entries of each part, sorted."""
+    """Yields the entries of each part. The hash of a band is linear in its rows, with random odd factors, and mixed."""
     mask = np.uint64((1 << low) - 1)
     for rank, part in signed:
         rows = part.reshape(len(part), bands, part.shape[1] // bands)
-        keys = mix(np.arange(bands, dtype=np.uint64), 0)
-        for row in range(rows.shape[2]):
-            keys = mix(keys ^ rows[:, :, row], 1)
-        yield np.sort((keys & ~mask | rank[:, None].astype(np.uint64)).ravel())
+        keys = np.zeros(rows.shape[:2], np.uint64)
+        for row, factor in enumerate(mix(np.arange(rows.shape[2], dtype=np.uint64), 0) | np.uint64(1)):
+            keys += rows[:, :, row] * factor
+        keys = mix(keys ^ mix(np.arange(bands, dtype=np.uint64), 1), 2)
+        yield (keys & ~mask | rank[:, None].astype(np.uint64)).ravel()

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from baichuan_jax.data.characters import TABLE, points, text_ends
+from baichuan_jax.data.characters import HAN, TABLE, kinds, points, text_ends
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.permutation import mix
 
@@ -96,7 +96,11 @@ def _lengths(texts: Sequence[str]) -> np.ndarray:
 @cache
 def _codes() -> np.ndarray:
     """Returns what each character counts as, uint32 [TABLE]: its lower case, or 0 if it only separates."""
-    return np.array([ord(chr(point).lower()[0]) if chr(point).isalnum() else 0 for point in range(TABLE)], np.uint32)
+    codes = np.arange(TABLE, dtype=np.uint32)
+    for point in np.flatnonzero(kinds(codes) != HAN).tolist():
+        character = chr(point)
+        codes[point] = ord(character.lower()[0]) if character.isalnum() else 0
+    return codes
 
 
 @cache

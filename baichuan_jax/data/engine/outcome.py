@@ -35,8 +35,7 @@ class Failure:
 
     def reraise(self, phase: Phase, number: int) -> NoReturn:
         """Raises the error in the driver, with its trace as the cause."""
-        place = f"task {number} of phase {phase.name!r}, see {phase.log(number)}"
-        raise self.error from RuntimeError(f"{place}\n{self.trace}")
+        raise self.error from RuntimeError(f"task {number} of phase {phase.name!r}\n{self.trace}")
 
 
 @dataclass(frozen=True)
@@ -103,5 +102,5 @@ def _lost(phase: Phase, number: int, death: Death) -> UserError:
         f"task {number} of phase {phase.name!r} lost its process {ATTEMPTS} times (the last {death.how}), perhaps "
         "because memory ran out; free some, run fewer at once (RunnerConfig.workers) or make tasks smaller "
         "(DataConfig.task_bytes, TokenizerConfig.shard_bytes), "
-        f"and run the same command to go on. Logs: {phase.log(number)}, {death.log}"
+        f"and run the same command to go on. Logs: {death.log}"
     )

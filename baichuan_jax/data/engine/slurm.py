@@ -10,17 +10,19 @@ import shutil
 import subprocess
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.utils.stats import PipelineStats
+from loguru import logger
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, digest
 from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.engine.outcome import ATTEMPTS, Completed, Failure
-from baichuan_jax.data.engine.phase import Phase, Step, quiet
+from baichuan_jax.data.engine.phase import Phase
 
 POLL = 3.0  # seconds
 FAILURES = "failures"
@@ -68,7 +70,7 @@ class Slurm:
     def _submit(self, phase: Phase) -> None:
         cfg = self._cfg
         executor = _Executor(
-            [Step(phase)],
+            [_Step(phase)],
             tasks=phase.count,
             time=cfg.time,
             partition=cfg.partition,
@@ -80,11 +82,24 @@ class Slurm:
             logging_dir=str(phase.directory.resolve()),
         )
         try:
-            with quiet():
+            with _quiet():
                 executor.launch_job()
         except subprocess.CalledProcessError as error:
             script = phase.directory / "launch_script.slurm"
             raise UserError(f"sbatch refused {script} for the reason above (code {error.returncode})") from None
+
+
+class _Step:
+    """A phase as the one step of a datatrove pipeline. No dataclass: datatrove logs those with all they hold."""
+
+    def __init__(self, phase: Phase):
+        self._phase = phase
+
+    def __call__(self, _data: None, rank: int, _world_size: int) -> None:
+        self._phase.task(rank)
+
+    def __repr__(self) -> str:
+        return f"{self._phase.name}: {type(self._phase.task).__name__}"
 
 
 class _Executor(SlurmPipelineExecutor):
@@ -99,6 +114,17 @@ class _Executor(SlurmPipelineExecutor):
 
     def launch_merge_stats(self) -> None:
         """Submits nothing: the phases count for themselves."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps datatrove's messages off standard error."""
+    logger.remove()  # what it puts there when it is imported
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        try:
+            yield
+        finally:
+            logger.remove()
 
 
 def _leave(failure: Failure, path: Path) -> None:

@@ -62,9 +62,7 @@ class Documents:
         if not self.cfg.dedup.documents or not len(numbers):
             return np.empty((0, 2), np.int64)
         signatures = _gather(self.work, here, directory / "signatures.npy")
-        alike = ExactJaccard(
-            lambda indices: [shards.text(number) for number in numbers[indices]], shards.rows["characters"][numbers]
-        )
+        alike = ExactJaccard(lambda indices: shards.texts(numbers[indices]), shards.rows["characters"][numbers])
         stays = find_duplicates(
             signatures,
             np.argsort(np.argsort(rank[numbers])),

@@ -22,9 +22,9 @@ def write_pairs(work: Work, directory: Path) -> None:
     drawn = np.argsort(mix(shards.rows["key"][pairs[:, 0]], SEED))[:MOST]
     names = list(dict.fromkeys(work.domains))
     for gone, kept in pairs[np.sort(drawn)].tolist():
-        sides = {
-            side: {"source": shards.source(number), "text": shards.text(number)[:CHARACTERS]}
-            for side, number in (("gone", gone), ("kept", kept))
-        }
+        sides = {}
+        for side, number in (("gone", gone), ("kept", kept)):
+            (text,), (source,) = shards.texts(np.array([number])), shards.sources(np.array([number]))
+            sides[side] = {"source": source, "text": text[:CHARACTERS]}
         lines.append(json.dumps({"domain": names[shards.domain[gone]], **sides}, ensure_ascii=False) + "\n")
     write_text(directory / PAIRS, "".join(lines))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.core.files import write_json
-from baichuan_jax.data.dedup.exact import text_hash
+from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
@@ -103,9 +103,10 @@ def _clean(
         for reason, pieces in cleaned.pruned.items():
             for piece in pieces:
                 funnel.prune(reason, piece, document.source)
-        raw = cleaned.text.encode()
-        key, crc = text_hash(cleaned.normal), zlib.crc32(raw)
-        row = (key, crc, raw, len(cleaned.text), cleaned.language, document.source)
+        whole = cleaned.normal.encode()
+        raw = whole if cleaned.text is cleaned.normal else cleaned.text.encode()
+        key = encoded_hash(whole)
+        row = (key, zlib.crc32(raw), raw, len(cleaned.text), cleaned.language, document.source)
         if cleaned.reason is None:
             writer.write(*row)
         else:

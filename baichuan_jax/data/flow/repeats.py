@@ -16,6 +16,7 @@ from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
+from baichuan_jax.data.dedup.runs import distinct, run_starts
 from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
@@ -79,11 +80,15 @@ class Repeats:
         """Returns (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
         first, several = np.zeros(len(found), bool), [np.empty(0, np.int64)]
         for at, rows in found.partitions(self.cfg.dedup.memory * 1_000_000 // OCCURRENCE_BYTES):
-            keys = rows["key"]
-            best = first_occurrences(keys, rows["document"], rows["start"], rank)
-            first[at[best]] = True
-            _, place, counts = np.unique(keys, return_inverse=True, return_counts=True)
-            several.append(at[counts[place] > 1])
+            keys = np.ascontiguousarray(rows["key"])
+            order = np.argsort(keys)
+            starts = run_starts(keys[order])
+            sizes = np.diff(starts, append=len(order))
+            first[at[order[starts[sizes == 1]]]] = True  # most sentences: those that stand twice are sorted once more
+            twice = order[np.repeat(sizes > 1, sizes)]
+            best = first_occurrences(keys[twice], rows["document"][twice], rows["start"][twice], rank)
+            first[at[twice[best]]] = True
+            several.append(at[twice])
         return first, np.concatenate(several)
 
     def _near(
@@ -169,7 +174,8 @@ class _Texts:
 
     def __call__(self, indices: np.ndarray) -> list[str]:
         rows = self.rows[indices]
-        texts = {document: self.shards.text(document) for document in np.unique(rows["document"]).tolist()}
+        documents = distinct(rows["document"])
+        texts = dict(zip(documents.tolist(), self.shards.texts(documents)))
         return [texts[document][start : start + size] for _, document, start, size in rows.tolist()]
 
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 import numpy as np
 
+from baichuan_jax.data.dedup.runs import run_starts
 from baichuan_jax.data.language import LANGUAGES, Language
 
 # key: hash of the text without white space, before any sentence was taken out. crc: of the text as it is. size: UTF-8
 # bytes. language: index in LANGUAGES.
 ROW = np.dtype([("key", "<u8"), ("crc", "<u4"), ("size", "<u4"), ("characters", "<u4"), ("language", "u1")])
 TEXTS, SOURCES, ROWS = "texts", "sources", "rows.npy"
+BUFFER = 1 << 18  # bytes that are written at once
+BLOCK = 1 << 16  # bytes that are read at once, but the last text may be longer: a call to the system costs as much
 
 
 class ShardWriter:
@@ -53,13 +57,13 @@ class Shard:
         self.rows: np.ndarray = np.load(directory / ROWS)
         self._texts, self._sources = (_Blobs(directory / name) for name in (TEXTS, SOURCES))
 
-    def text(self, row: int) -> str:
-        """Returns the text of a document."""
-        return self._texts[row].decode()
+    def texts(self, rows: np.ndarray) -> list[str]:
+        """Returns the texts of documents; quickest if `rows` ascend."""
+        return [text.decode() for text in self._texts.read(rows)]
 
-    def source(self, row: int) -> str:
-        """Returns where a document stood."""
-        return self._sources[row].decode()
+    def sources(self, rows: np.ndarray) -> list[str]:
+        """Returns where documents stood."""
+        return [source.decode() for source in self._sources.read(rows)]
 
     def languages(self, rows: np.ndarray) -> list[Language]:
         """Returns the languages of documents."""
@@ -68,10 +72,10 @@ class Shard:
     def batches(self, rows: np.ndarray, characters: int, most: int) -> Iterator[tuple[np.ndarray, list[str]]]:
         """Yields (rows, their texts), in order: up to `most` documents, ended by the one that reaches `characters`."""
         first, size = 0, 0
-        for last, row in enumerate(rows, 1):
-            size += self.rows["characters"][row]
+        for last, length in enumerate(self.rows["characters"][rows].tolist(), 1):
+            size += length
             if size >= characters or last - first == most or last == len(rows):
-                yield rows[first:last], [self.text(row) for row in rows[first:last]]
+                yield rows[first:last], self.texts(rows[first:last])
                 first, size = last, 0
 
 
@@ -91,19 +95,20 @@ class Shards:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def text(self, number: int) -> str:
-        """Returns the text of a document."""
-        shard, row = self._at(number)
-        return shard.text(row)
+    def texts(self, numbers: np.ndarray) -> list[str]:
+        """Returns the texts of documents, given by numbers that ascend."""
+        return [text for shard, rows in self._at(numbers) for text in shard.texts(rows)]
 
-    def source(self, number: int) -> str:
-        """Returns where a document stood."""
-        shard, row = self._at(number)
-        return shard.source(row)
+    def sources(self, numbers: np.ndarray) -> list[str]:
+        """Returns where documents stood, given by numbers that ascend."""
+        return [source for shard, rows in self._at(numbers) for source in shard.sources(rows)]
 
-    def _at(self, number: int) -> tuple[Shard, int]:
-        part = int(np.searchsorted(self.starts, number, side="right")) - 1
-        return self.parts[part], number - int(self.starts[part])
+    def _at(self, numbers: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
+        """Yields (shard, rows) of documents."""
+        bounds = np.searchsorted(numbers, self.starts)
+        for shard, start, first, last in zip(self.parts, self.starts, bounds, bounds[1:]):
+            if first < last:
+                yield shard, numbers[first:last] - start
 
 
 class _BlobWriter:
@@ -111,7 +116,7 @@ class _BlobWriter:
 
     def __init__(self, path: Path):
         self._path = path
-        self._file = path.with_suffix(".bin").open("wb")
+        self._file = path.with_suffix(".bin").open("wb", BUFFER)
         self._ends = [0]
 
     def write(self, data: bytes) -> None:
@@ -130,9 +135,17 @@ class _Blobs:
         self._ends = np.load(path.with_suffix(".npy"), mmap_mode="r")
         self._path = path.with_suffix(".bin")
 
-    def __getitem__(self, index: int) -> bytes:
-        start, end = int(self._ends[index]), int(self._ends[index + 1])
-        return os.pread(self._file.fileno(), end - start, start)
+    def read(self, indices: np.ndarray) -> list[bytes]:
+        """Returns byte strings; successive ones that begin in one block are read at once."""
+        starts, ends = self._ends[indices].astype(np.int64), self._ends[indices + 1].astype(np.int64)
+        blocks = run_starts(starts // BLOCK).tolist()
+        found = []
+        for first, last in pairwise([*blocks, len(indices)] if blocks else []):
+            offset, end = int(starts[first:last].min()), int(ends[first:last].max())
+            data = os.pread(self._file.fileno(), end - offset, offset)
+            bounds = zip((starts[first:last] - offset).tolist(), (ends[first:last] - offset).tolist())
+            found += [data[start:end] for start, end in bounds]
+        return found
 
     @cached_property
     def _file(self) -> IO[bytes]:

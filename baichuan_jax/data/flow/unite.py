@@ -62,8 +62,8 @@ class Unite:
             chosen: list[tuple[int, str]] = []
             for shard, rows in self._shards(shards, first, names):
                 rows = rows[shard.rows["language"][rows] == code]
-                rows = rows[np.argsort(shard.rows["key"][rows])[:most]]
-                chosen = sorted([*chosen, *((int(shard.rows["key"][row]), shard.text(row)) for row in rows)])[:most]
+                rows = np.sort(rows[np.argsort(shard.rows["key"][rows])[:most]])
+                chosen = sorted([*chosen, *zip(shard.rows["key"][rows].tolist(), shard.texts(rows))])[:most]
             if chosen:
                 found[language] = list(dict(chosen).values())
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
 from baichuan_jax.data.split import SPLITS
 
 NAME, COUNTS = "write", "counts.json"
+BATCH_CHARACTERS, BATCH = 1 << 17, 512  # of documents that are read together
 BINS = 20  # of the histograms of scores
 
 
@@ -47,8 +49,8 @@ class Write:
             # Of all documents at once: for one, a search would copy the column first.
             bounds = np.searchsorted(drops["document"], here.start + np.stack([rows, rows + 1])).tolist()
             columns = (fates[rows].tolist(), shard.rows["key"][rows].tolist(), scores[rows].tolist())
-            for row, language, first, last, fate, key, score in zip(rows, shard.languages(rows), *bounds, *columns):
-                text, source = shard.text(row), shard.source(row)
+            documents = zip(_texts(shard, rows), shard.languages(rows), *bounds, *columns)
+            for (text, source), language, first, last, fate, key, score in documents:
                 if first < last:
                     text = _without(text, drops[first:last], source, funnel)
                 split = SPLITS[fate]
@@ -71,6 +73,12 @@ class Write:
             )
 
 
+def _texts(shard: Shard, rows: np.ndarray) -> Iterator[tuple[str, str]]:
+    """Yields text and source of documents."""
+    for part, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
+        yield from zip(texts, shard.sources(part))
+
+
 def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
     """Returns the funnel of what the phases after the first removed."""
     funnel = Funnel()
@@ -79,8 +87,8 @@ def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
         if len(rows):
             entry = funnel.removed[FATES[number]] = Removed()
             entry.add(int(shard.rows["size"][rows].sum(dtype=np.int64)), len(rows))
-            for row in rows[:SAMPLES]:
-                entry.sample(shard.text(row), shard.source(row))
+            for text, source in zip(shard.texts(rows[:SAMPLES]), shard.sources(rows[:SAMPLES])):
+                entry.sample(text, source)
     return funnel
 
 

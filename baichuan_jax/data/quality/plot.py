@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#8c939b"
-WIDTH, DPI = 3.6, 150  # inches for each language
+WIDTH, HEIGHT, DPI = 3.6, 4.6, 150  # inches for each language
 
 
 def plot(report: dict, path: Path) -> None:
@@ -27,9 +27,12 @@ def plot(report: dict, path: Path) -> None:
     columns = max(1, len(entries))
     style = {"font.size": 9, "axes.titlesize": 10, "axes.spines.top": False, "axes.spines.right": False}
     with matplotlib.rc_context(style):
-        figure = Figure(figsize=(WIDTH * columns, 4.6), layout="constrained")
+        figure = Figure(figsize=(WIDTH * columns, HEIGHT))
         FigureCanvasAgg(figure)
-        axes = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(3, 1.4))
+        # Margins in inches: to have them found ("constrained") takes as long as to draw.
+        left, right = 0.7 / (WIDTH * columns), 1 - 0.15 / (WIDTH * columns)
+        grid = {"left": left, "right": right, "bottom": 0.1, "top": 0.93, "hspace": 0.12, "wspace": 0.3}
+        axes = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(3, 1.4), gridspec_kw=grid)
         for (upper, lower), (language, entry) in zip(axes.T, entries.items()):
             upper.set_title(f"{language}: AUC {entry['auc']:.3f}, at equal length {entry['auc_equal_length']:.3f}")
             _draw_curve(upper, entry["calibration"])
@@ -59,4 +62,5 @@ def _draw_histogram(axes: Axes, bins: list[dict[str, float]]) -> None:
     axes.bar(low + 0.05 * (high - low), share * count, half, align="edge", color=BLUE, label="good")
     axes.bar((low + high) / 2, (1 - share) * count, half, align="edge", color=RED, label="bad")
     axes.set(yscale="symlog", xlabel="score", ylabel="windows")
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.legend(frameon=False, loc="upper center", ncols=2, fontsize=8)

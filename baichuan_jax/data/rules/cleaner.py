@@ -44,7 +44,7 @@ class Cleaner:
         changed = iter(facts_batch([text for facts, (text, _) in zip(before, left) if text is not facts.text]))
         for facts, (text, pruned) in zip(before, left):
             after = facts if text is facts.text else next(changed)
-            size = sum(len(piece) for pieces in pruned.values() for piece in pieces)
+            size = sum(sum(map(len, pieces)) for pieces in pruned.values()) if pruned else 0
             yield Cleaned(facts.text, text, after.language, self._rules.broken(after, size), pruned)
 
     def _facts(self, texts: Sequence[str]) -> list[Facts]:

@@ -10,7 +10,7 @@ import re
 from baichuan_jax.data.characters import BRACKET, BROKEN, DIGIT, HAN, LETTER, PUNCTUATION, STOP, SYMBOL
 from baichuan_jax.data.rules.blocked import BlockedWords
 from baichuan_jax.data.rules.config import FilterConfig
-from baichuan_jax.data.rules.facts import LINES, Facts
+from baichuan_jax.data.rules.facts import REPEATED, Facts
 from baichuan_jax.data.rules.limits import LIMITS, Limits
 from baichuan_jax.data.rules.repetition import repeated_share
 
@@ -61,7 +61,7 @@ def _by_characters(facts: Facts, limits: Limits) -> str | None:
 
 
 def _by_lines(facts: Facts, limits: Limits) -> str | None:
-    words, lines, bullets, ellipses, loose, longest = facts.layout
+    words, lines, bullets, ellipses, loose, longest, _ = facts.layout
     if not limits.min_word * words <= facts.visible <= limits.max_word * words:
         return "word_length"
     if facts.visible > limits.max_sentence * (facts.kinds[STOP] + lines):
@@ -83,7 +83,8 @@ def _by_text(facts: Facts, limits: Limits) -> str | None:
         return "placeholder"  # text without meaning that fills the pages of unfinished sites
     if _mojibake(facts) > limits.max_broken_share * facts.visible:
         return "broken_text"  # bytes that were decoded with the wrong table at some time in the past
-    if facts.layout[LINES] > 1 and _repeats_lines(text, limits.max_repeated_share * facts.visible):
+    most = limits.max_repeated_share * facts.visible
+    if facts.layout[REPEATED] > most and _repeats_lines(text, most):
         return "repeated_lines"
     if repeated_share(text, facts.language) > limits.max_repeated_runs:
         return "repetitive"
@@ -101,8 +102,4 @@ def _mojibake(facts: Facts) -> int:
 def _repeats_lines(text: str, most: float) -> bool:
     """Returns whether lines that stand in the text already have more than so many characters, without indentation."""
     lines = text.split("\n")
-    distinct = set(lines)
-    # Few texts come near the limit even with indentation, which costs less to count.
-    if len(text) - len(lines) + 1 - sum(map(len, distinct)) <= most:
-        return False
-    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in distinct) > most
+    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in set(lines)) > most

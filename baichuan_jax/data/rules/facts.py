@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,11 +28,13 @@ from baichuan_jax.data.rules.boilerplate import RARE
 from baichuan_jax.data.rules.hints import beginnings, clues
 
 IS_RARE = 16  # more than any kind
+BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so invertible
 SHORT = 20  # characters in a loose line, at most
 BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
 # Columns of `Facts.layout`: words; then lines that are not blank: all, those that begin with a bullet, those that end
-# with an ellipsis, the loose ones, which are short and end with no mark; characters in the longest line.
-WORDS, LINES, BULLET_LINES, ELLIPSIS_LINES, LOOSE_LINES, LONGEST_LINE = range(6)
+# with an ellipsis, the loose ones, which are short and end with no mark; characters in the longest line; and characters
+# in lines that may stand in the text already.
+WORDS, LINES, BULLET_LINES, ELLIPSIS_LINES, LOOSE_LINES, LONGEST_LINE, REPEATED = range(7)
 
 
 class Facts(NamedTuple):
@@ -85,9 +86,11 @@ def _facts(texts: Sequence[str]) -> Iterator[Facts]:
 
 def _shared_out(places: np.ndarray, starts: np.ndarray) -> list[list[int]]:
     """Returns the places in each text, of places among the characters of all."""
-    bounds = np.searchsorted(places, starts)
-    within = (places - np.repeat(starts, np.diff(bounds, append=len(places)))).tolist()
-    return [within[start:end] for start, end in pairwise([*bounds.tolist(), len(within)])]
+    shared: list[list[int]] = [[] for _ in starts]
+    owners = np.searchsorted(starts, places, side="right") - 1
+    for owner, place in zip(owners.tolist(), (places - starts[owners]).tolist()):
+        shared[owner].append(place)
+    return shared
 
 
 def _count_kinds(of_kind: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -135,7 +138,26 @@ def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: 
     flags = [full, _among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
     columns = [np.add.reduceat(flag & full, firsts, dtype=np.int64) for flag in flags]
     words = np.diff(lines.words[np.append(firsts, -1)])
-    return np.stack([words, *columns, np.maximum.reduceat(sizes, firsts)], axis=1)
+    return np.stack(
+        [words, *columns, np.maximum.reduceat(sizes, firsts), _repeated(characters, lines, firsts)], axis=1
+    )
+
+
+def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
+    """Returns the characters of each text in lines that may stand there already, int64 [texts].
+
+    Never too few, and seldom too many: taken for equal are lines of one length that agree in four characters.
+    """
+    sizes = lines.ends - lines.starts
+    owners = np.repeat(np.arange(len(firsts)), np.diff(firsts, append=len(sizes)))
+    keys = (owners << 32 | sizes).astype(np.uint64)
+    for quarter in range(4):
+        keys = keys * BASE + characters[lines.starts + (sizes * quarter >> 2)]
+    # The line in the low bits: so one sort, which need not be stable, brings equal keys together and says where.
+    low = np.uint64((1 << len(keys).bit_length()) - 1)
+    keys = np.sort(keys * BASE & ~low | np.arange(len(keys), dtype=np.uint64))
+    again = (keys[1:] & low)[keys[1:] ^ keys[:-1] <= low].astype(np.int64)
+    return np.bincount(owners[again], sizes[again], minlength=len(firsts)).astype(np.int64)
 
 
 @cache

@@ -38,7 +38,8 @@ def prune(facts: Facts) -> tuple[str, dict[str, list[str]]]:
         end += not left  # a line that is gone takes its line end with it
     if not pruned:
         return text, {}
-    return BLANK_LINES.sub("\n\n\n", "".join([*kept, text[end:]])).strip("\n"), pruned
+    text = "".join([*kept, text[end:]])
+    return (BLANK_LINES.sub("\n\n\n", text) if "\n\n\n\n" in text else text).strip("\n"), pruned
 
 
 def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
+from gzip import BadGzipFile
 from typing import IO
+
+from isal.igzip import IGzipFile
+from isal.isal_zlib import IsalError
 
 from baichuan_jax.data.document import Damaged
 from baichuan_jax.data.sources.storage import File, open_file
@@ -31,7 +33,7 @@ def lines(file: File) -> Iterator[tuple[int, bytes | Damaged]]:
                     yield number, _too_long(stream, line, f"{file}:{number}")
                 else:
                     yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (EOFError, BadGzipFile, IsalError) as error:
         yield number + 1, _cut(file, number, error)
     except OSError as error:
         yield number + 1, unreadable(file, error) if error.errno else _cut(file, number, error)
@@ -57,7 +59,7 @@ def _too_long(stream: IO[bytes], line: bytes, source: str) -> Damaged:
 
 def _decompressed(raw: IO[bytes], name: str) -> IO[bytes]:
     if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=raw)  # a buffer around it would lose what stands before a cut
+        return IGzipFile(fileobj=raw)  # three times as fast as that of Python
     if name.endswith(".zst"):
         import pyarrow
 

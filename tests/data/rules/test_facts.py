@@ -30,7 +30,14 @@ def layout(text: str) -> list[int]:
         sum(line.endswith(("...", "…", "。。。")) for line in lines),
         sum(map(is_loose, lines)),
         max(map(len, lines), default=0),
+        repeated(lines),
     ]
+
+
+def repeated(lines: list[str]) -> int:
+    """The characters of lines that an earlier one may be equal to."""
+    looks = [(len(line), *(line[len(line) * quarter // 4] for quarter in range(4))) for line in lines]
+    return sum(look[0] for look in looks) - sum(look[0] for look in set(looks))
 
 
 @settings(max_examples=300, deadline=None)
