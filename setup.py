@@ -74,5 +74,5 @@ setup(
         "serve": SERVE,
         "tpu": ["jax[tpu]"],
     },
-    entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.main:main"]},
+    entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.start:start"]},
 )

@@ -24,6 +24,7 @@ import numpy as np
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.files import write_json
+from baichuan_jax.core.pages import use_huge_pages, without_huge_pages
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import DecoderConfig
@@ -109,6 +110,7 @@ def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[]
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=without_huge_pages(),
     )
 
     def run() -> Timed:
@@ -140,6 +142,7 @@ def compare(
 
 def main() -> None:
     """Prints a line for each model and batch."""
+    use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")
     arguments.add_argument("--rounds", type=int, default=7, help="timed rounds of each (default 7)")

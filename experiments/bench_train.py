@@ -21,6 +21,7 @@ import numpy as np
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import make_layout
+from baichuan_jax.core.pages import use_huge_pages, without_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.feedforward import inner_size
 from baichuan_jax.train.input import place
@@ -97,6 +98,7 @@ def peer(config: RunConfig, python: str, threads: int) -> Timed:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env=without_huge_pages(),
     )
 
     def answer() -> float:
@@ -116,6 +118,7 @@ def peer(config: RunConfig, python: str, threads: int) -> Timed:
 
 def main() -> None:
     """Prints the median tokens per second of each, and the median of their ratios, step by step."""
+    use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")
     arguments.add_argument("--steps", type=int, default=20, help="timed steps of each (default 20)")

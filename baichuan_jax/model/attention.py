@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.model import kernels
-from baichuan_jax.model.common import Context, weight
+from baichuan_jax.model.common import Context, product, weight
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.patterns import PATTERNS
 from baichuan_jax.model.rope import rotate
@@ -36,7 +36,7 @@ class Attention(nnx.Module):
         """Returns the output and the cache with this call's keys and values written in at their positions."""
 
         def project(kernel: nnx.Param, heads: str) -> jax.Array:
-            y_BTNH = jnp.einsum("BTD,DNH->BTNH", x_BTD, kernel[...].astype(x_BTD.dtype))
+            y_BTNH = product(x_BTD, kernel[...].astype(x_BTD.dtype))
             return context.constrain(y_BTNH, "batch", "length", heads, "head_dim")
 
         q_BTNH = project(self.query, "heads")
@@ -57,7 +57,7 @@ class Attention(nnx.Module):
             sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg.attention)
             distance_BTS = q_positions_BT1 - k_positions_S
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
-        out_BTD = jnp.einsum("BTNH,NHD->BTD", y_BTKGH.reshape(q_BTNH.shape), self.output[...].astype(x_BTD.dtype))
+        out_BTD = product(y_BTKGH.reshape(q_BTNH.shape), self.output[...].astype(x_BTD.dtype), 2)
         return context.constrain(out_BTD, "batch", "length", "hidden"), cache
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.model.positions import Positions
@@ -32,3 +34,23 @@ class Context(NamedTuple):
 def weight(rngs: nnx.Rngs, std: float, **axes: int) -> nnx.Param:
     """A weight of normal(0, std) whose axes are given as name=size, in order."""
     return nnx.Param(std * jax.random.normal(rngs.params(), tuple(axes.values())), axes=tuple(axes))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
+    """Returns x [..., *in] times a kernel [*in, *out], [..., *out]; `in` has so many axes.
+
+    What autodiff would do, but for the order of the kernel's gradient: x^T dy, not the transpose of dy^T x. XLA for CPU
+    transposes the left factor in memory, and dy is the wider and computed for it once more.
+    """
+    return jnp.tensordot(x, kernel, axes)
+
+
+def _product_gradients(axes: int, kept: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, kernel = kept
+    leading, out = tuple(range(x.ndim - axes)), kernel.ndim - axes
+    to_x = (tuple(range(dy.ndim - out, dy.ndim)), tuple(range(axes, kernel.ndim)))
+    return jnp.tensordot(dy, kernel, to_x), jnp.tensordot(x, dy, (leading, leading))
+
+
+product.defvjp(lambda x, kernel, axes: (product(x, kernel, axes), (x, kernel)), _product_gradients)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import jax
 from flax import nnx
 
-from baichuan_jax.model.common import Context, weight
+from baichuan_jax.model.common import Context, product, weight
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.token_chunks import Kernels, Split, in_chunks
 
@@ -74,9 +74,9 @@ class FeedForward(nnx.Module):
 def _compute(kind: str, x: jax.Array, kernels: Kernels, widened: Callable[[jax.Array], jax.Array]) -> jax.Array:
     """Returns the layer's output. widened: called with what has the inner width as soon as it is there."""
     activation, gated = FEED_FORWARDS[kind]
-    up = widened(x @ kernels["up"])
-    inner = activation(widened(x @ kernels["gate"])) * up if gated else activation(up)
-    return inner @ kernels["down"]
+    up = widened(product(x, kernels["up"]))
+    inner = activation(widened(product(x, kernels["gate"]))) * up if gated else activation(up)
+    return product(inner, kernels["down"])
 
 
 # Of a chunk: one function a kind, since programs are kept by the functions they are made of.

@@ -1,0 +1,45 @@
+"""`product` is a matrix product whose gradients are autodiff's, whatever axes it contracts."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from baichuan_jax.model.common import product
+
+
+@pytest.mark.parametrize(
+    ("spec", "x_shape", "kernel_shape", "axes"),
+    [
+        ("BTD,DF->BTF", (2, 5, 8), (8, 12), 1),
+        ("BTD,DNH->BTNH", (2, 5, 8), (8, 3, 4), 1),
+        ("BTNH,NHD->BTD", (2, 5, 3, 4), (3, 4, 8), 2),
+        ("nD,DF->nF", (7, 8), (8, 12), 1),
+    ],
+)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_gradients_are_those_of_einsum(spec, x_shape, kernel_shape, axes, dtype):
+    keys = jax.random.split(jax.random.key(0), 3)
+    x, kernel = jax.random.normal(keys[0], x_shape, dtype), jax.random.normal(keys[1], kernel_shape, dtype)
+    ours, backward = jax.vjp(lambda x, kernel: product(x, kernel, axes), x, kernel)
+    theirs, reference = jax.vjp(lambda x, kernel: jnp.einsum(spec, x, kernel), x, kernel)
+    dy = jax.random.normal(keys[2], ours.shape, dtype)
+    for mine, other in zip((ours, *backward(dy)), (theirs, *reference(dy)), strict=True):
+        assert (mine.shape, mine.dtype) == (other.shape, dtype)
+        tolerance = 1e-5 if dtype == jnp.float32 else 2e-2
+        np.testing.assert_allclose(mine.astype(jnp.float32), other.astype(jnp.float32), rtol=tolerance, atol=tolerance)
+
+
+def test_the_wider_factor_is_not_transposed():
+    """What the order of the gradient is for."""
+
+    def compiled(multiply):
+        def gradient(x, kernel):
+            gate, backward = jax.vjp(multiply, x, kernel)
+            return backward(jnp.tanh(gate))[1]
+
+        return jax.jit(gradient).lower(jnp.ones((4, 64, 128)), jnp.ones((128, 512))).compile().as_text()
+
+    transposed = "f32[512,256]"
+    assert transposed in compiled(lambda x, kernel: x @ kernel)
+    assert transposed not in compiled(product)
