@@ -138,9 +138,7 @@ def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: 
     flags = [full, _among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
     columns = [np.add.reduceat(flag & full, firsts, dtype=np.int64) for flag in flags]
     words = np.diff(lines.words[np.append(firsts, -1)])
-    return np.stack(
-        [words, *columns, np.maximum.reduceat(sizes, firsts), _repeated(characters, lines, firsts)], axis=1
-    )
+    return np.stack([words, *columns, np.maximum.reduceat(sizes, firsts), _repeated(characters, lines, firsts)], axis=1)
 
 
 def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
