@@ -6,11 +6,11 @@ of their numbers, on average, with a standard error of sqrt(s (1 - s) / permutat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from baichuan_jax.data.dedup.shingles import TOKENS, batches, shingles
+from baichuan_jax.data.dedup.shingles import TOKENS, Tokens, shingles_of, tokenized
 from baichuan_jax.data.permutation import mix
 
 PERMUTATIONS = 112  # 14 bands of 8 rows, as Lee et al. and FineWeb
@@ -24,9 +24,16 @@ def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: in
     shingles that lie across a cut are replaced by those of its two sides. Texts without letters and digits have equal
     signatures, all 2^32 - 1.
     """
-    result = unsigned(len(texts), permutations)
-    for owners, pieces in batches(texts):
-        sign(result, owners, *shingles(pieces, width))
+    return signatures_of(tokenized(texts), len(texts), permutations, width)
+
+
+def signatures_of(
+    parts: Iterable[Tokens], texts: int, permutations: int = PERMUTATIONS, width: int = TOKENS
+) -> np.ndarray:
+    """Returns what `signatures` does, from the tokens of so many texts."""
+    result = unsigned(texts, permutations)
+    for owners, hashes, counts in parts:
+        sign(result, owners, *shingles_of(hashes, counts, width))
     return result
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,14 @@ TOKENS = 5  # in a shingle, as Lee et al. 2021 (arXiv 2107.06499)
 BATCH = 1 << 17  # characters in a flat array of texts: up to 190 bytes of memory each
 ALONE = 0x2E80  # from here on lie the scripts written without spaces: ideographs, kana
 WORD_BASE, SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, so invertible
+
+
+class Tokens(NamedTuple):
+    """Tokens of pieces of texts. owners: int64 [pieces], the index of the text. hashes, counts: of `tokens`."""
+
+    owners: np.ndarray
+    hashes: np.ndarray
+    counts: np.ndarray
 
 
 def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
@@ -68,6 +77,12 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     2 * BATCH characters in all at most, one more counted for each text.
     """
     return tokens_of(points(texts), text_ends(texts))
+
+
+def tokenized(texts: Sequence[str]) -> Iterator[Tokens]:
+    """Yields the tokens of any number of texts, of any length, in order: those of `batches`."""
+    for owners, pieces in batches(texts):
+        yield Tokens(owners, *tokens(pieces))
 
 
 def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

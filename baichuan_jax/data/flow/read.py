@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from isal.isal_zlib import crc32
 
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.exact import encoded_hash
@@ -106,7 +106,7 @@ def _clean(
         whole = cleaned.normal.encode()
         raw = whole if cleaned.text is cleaned.normal else cleaned.text.encode()
         key = encoded_hash(whole)
-        row = (key, zlib.crc32(raw), raw, len(cleaned.text), cleaned.language, document.source)
+        row = (key, crc32(raw), raw, len(cleaned.text), cleaned.language, document.source)
         if cleaned.reason is None:
             writer.write(*row)
         else:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
+from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures_of
+from baichuan_jax.data.dedup.shingles import tokenized
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
@@ -45,10 +46,11 @@ class Sign:
             start = 0
             for part, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
                 here = slice(start, start + len(part))
-                scores[here] = model.score(texts, shard.languages(part))
+                tokens = list(tokenized(texts))
+                scores[here] = model.score_tokens(tokens, shard.languages(part))
                 leaks[here] = sets.find(texts)
                 if self.cfg.dedup.documents:
-                    signed[here] = signatures(texts)
+                    signed[here] = signatures_of(tokens, len(texts))
                 start += len(part)
             np.save(directory / f"{SCORE}.npy", scores)
             np.save(directory / f"{LEAK}.npy", leaks)

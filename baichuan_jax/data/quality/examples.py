@@ -13,7 +13,7 @@ import numpy as np
 
 from baichuan_jax.data.dedup.exact import text_hash
 from baichuan_jax.data.dedup.runs import ranges
-from baichuan_jax.data.dedup.shingles import batches, tokens
+from baichuan_jax.data.dedup.shingles import tokenized
 
 WINDOW, SHORTEST = 128, 4  # tokens in a window: at most, and at least
 STRETCH = 1000  # characters: 128 tokens of English or more
@@ -101,8 +101,7 @@ def _stretch(text: str, shift: int, length: int) -> str:
 def _tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Returns (hashes uint64 [tokens], counts int64 [texts]) of any number of texts, of any length."""
     hashes, counts = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
-    for owners, pieces in batches(texts):
-        found, numbers = tokens(pieces)
+    for owners, found, numbers in tokenized(texts):
         hashes.append(found)
         np.add.at(counts, owners, numbers)
     return np.concatenate(hashes), counts

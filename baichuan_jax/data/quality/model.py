@@ -6,14 +6,14 @@ wheels are unmaintained and break on numpy 2; a table of weights and batched num
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from baichuan_jax.core.files import atomic_path
-from baichuan_jax.data.dedup.shingles import batches, tokens
+from baichuan_jax.data.dedup.shingles import Tokens, tokenized
 from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality.calibrate import auc, calibrate, reliability
 from baichuan_jax.data.quality.config import QualityConfig
@@ -42,9 +42,12 @@ class LinearModel:
 
         It depends on nothing but the text. One of BATCH characters or more is cut, and loses the n-grams at the cuts.
         """
-        totals, numbers = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
-        for owners, pieces in batches(texts):
-            hashes, counts = tokens(pieces)
+        return self.score_tokens(tokenized(texts), len(texts))
+
+    def score_tokens(self, parts: Iterable[Tokens], texts: int) -> np.ndarray:
+        """Returns what `score` does, from the tokens of so many texts."""
+        totals, numbers = np.zeros(texts), np.zeros(texts, np.int64)
+        for owners, hashes, counts in parts:
             np.add.at(totals, owners, sums(self.weights, self._slots(hashes, counts), counts))
             np.add.at(numbers, owners, ngrams(counts))
         return sigmoid(totals / (numbers + self.prior))
@@ -69,10 +72,15 @@ class QualityModel:
 
         languages: of each text. A sentence is scored as any other text: the shorter, the nearer to 1/2.
         """
-        result = np.full(len(texts), NO_SCORE, np.float32)
+        return self.score_tokens(list(tokenized(texts)), languages)
+
+    def score_tokens(self, parts: Sequence[Tokens], languages: Sequence[str]) -> np.ndarray:
+        """Returns what `score` does, from the tokens of the texts."""
+        result, names = np.full(len(languages), NO_SCORE, np.float32), np.array(languages, np.str_)
         for language, model in self.languages.items():
-            mine = [number for number, name in enumerate(languages) if name == language]
-            result[mine] = model.score([texts[number] for number in mine])
+            mine = names == language
+            if mine.any():
+                result[mine] = model.score_tokens((_only(part, mine) for part in parts), len(mine))[mine]
         return result
 
     def save(self, path: Path) -> None:
@@ -90,6 +98,14 @@ class QualityModel:
             names = [name.removesuffix(".prior") for name in arrays if name.endswith(".prior")]
             models = {name: LinearModel(arrays[f"{name}.weights"], float(arrays[f"{name}.prior"])) for name in names}
         return cls(models)
+
+
+def _only(part: Tokens, wanted: np.ndarray) -> Tokens:
+    """Returns the tokens of the wanted texts, bool [texts]."""
+    here = wanted[part.owners]
+    if here.all():
+        return part
+    return Tokens(part.owners[here], part.hashes[np.repeat(here, part.counts)], part.counts[here])
 
 
 def fit(

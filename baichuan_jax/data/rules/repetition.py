@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from baichuan_jax.data.language import Language
-from baichuan_jax.data.permutation import mix
 
 WIDTH: dict[Language, int] = {"zh": 16, "en": 32, "code": 32, "other": 32}  # characters in a run, a power of two
 SAMPLE = 1 << 14  # characters looked at, from the middle
@@ -21,7 +20,7 @@ GOLDEN = 0.618034  # successive multiples of it, modulo 1, are spread evenly and
 SHORT = 320  # characters; a shorter text that repeats itself ends so
 SUSPICIOUS = 3  # one place in so many repeats
 BASE = np.array([0x9E3779B97F4A7C15], np.uint64)  # odd, so invertible; an array, whose powers may overflow
-PLACE_BITS, PLACE = np.uint64(14), np.uint64(SAMPLE - 1)  # of a place in the sample
+PLACE = np.uint64(SAMPLE - 1)  # the bits of a place in the sample
 
 
 def repeated_share(text: str, language: Language) -> float:
@@ -56,9 +55,9 @@ def _share(text: str, width: int) -> float:
     while size < width and len(hashes) > 3 * size:
         hashes = hashes[:-size] * power + hashes[size:]  # of runs twice as long
         size, power = 2 * size, power * power
-    hashes = mix(hashes, size)
-    # Hash and place in one number: so the fastest sort, which need not be stable, keeps the order of the places.
-    ordered = np.sort(hashes << PLACE_BITS | np.arange(len(hashes), dtype=np.uint64))
+    # Hash and place in one number: so the fastest sort, which need not be stable, keeps the order of the places. The
+    # high bits of the product depend on the whole hash.
+    ordered = np.sort(hashes * BASE & ~PLACE | np.arange(len(hashes), dtype=np.uint64))
     again = (ordered[1:] & PLACE)[ordered[1:] ^ ordered[:-1] <= PLACE].astype(np.int64)
     changes = np.bincount(again, minlength=characters + 1) - np.bincount(again + size, minlength=characters + 1)
     return np.count_nonzero(np.cumsum(changes)) / max(characters, 1)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.dedup import minhash
 from baichuan_jax.data.dedup import shingles as module
 from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
-from baichuan_jax.data.dedup.shingles import BATCH, TOKENS, shingles
+from baichuan_jax.data.dedup.shingles import BATCH, TOKENS, shingles, tokens
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，下次还会来。"
 EN = "It is with great satisfaction that I report to you on the state of the Union."
@@ -83,11 +82,11 @@ def test_batches_do_not_show(monkeypatch):
     whole = signatures(texts)
     sizes = []
 
-    def counted(batch, width):
+    def counted(batch):
         sizes.append(sum(len(text) + 1 for text in batch))
-        return shingles(batch, width)
+        return tokens(batch)
 
-    monkeypatch.setattr(minhash, "shingles", counted)
+    monkeypatch.setattr(module, "tokens", counted)
     monkeypatch.setattr(module, "BATCH", 2000)
     assert (signatures(texts) == whole).all()
     assert len(sizes) > 2
