@@ -85,17 +85,15 @@ def joined(start: Start) -> Iterator[Processes]:
 
     Raises UserError where processes that should be there are not, and ProcessLost if one goes away.
     """
-    if start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ)):
-        yield ALONE
-        return
-    if not _initialize(start):
+    alone = start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ))
+    if alone or not _initialize(start):
         yield ALONE
         return
     processes = Joined(jax.process_index(), jax.process_count())
     try:
         yield processes
     except jax.errors.JaxRuntimeError as error:
-        if processes.count == 1:
+        if processes.count == 1 or "RESOURCE_EXHAUSTED" in str(error):  # out of memory, which is no one's loss
             raise
         raise ProcessLost(
             f"process {processes.number} of {processes.count} has lost another one ({str(error).splitlines()[0]})"

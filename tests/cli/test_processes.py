@@ -10,11 +10,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import jax
 import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
-from baichuan_jax.parallel.processes import Start, cluster_at_hand
+from baichuan_jax.core.together import ProcessLost
+from baichuan_jax.parallel import processes
+from baichuan_jax.parallel.processes import Start, cluster_at_hand, joined
 from tests.cli.small import command, environment, run, write_config
 
 LONG = ("TrainConfig.steps=2000", "TrainConfig.eval_every=1000", "TrainConfig.checkpoint_every=20")
@@ -167,6 +170,17 @@ def test_slurm_is_recognised(prepared, tmp_path):
 def test_a_start_that_is_none(start, message):
     with pytest.raises(UserError, match=message):
         Start(**start)
+
+
+@pytest.mark.parametrize(
+    ("message", "raised"),
+    [("UNAVAILABLE: Connection reset by peer", ProcessLost), ("RESOURCE_EXHAUSTED: 9 GiB", jax.errors.JaxRuntimeError)],
+)
+def test_what_counts_as_a_lost_process(monkeypatch, message, raised):
+    monkeypatch.setattr(processes, "_initialize", lambda start: True)
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(raised, match=message), joined(Start("node1:1234", 2, 0)):
+        raise jax.errors.JaxRuntimeError(message)
 
 
 def test_a_pod_is_a_cluster_if_its_job_counts_its_pods(monkeypatch):
