@@ -5,6 +5,7 @@ Memory and communication are the compiler's. Time is a roofline over both, with 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -130,11 +131,14 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     }
     optimizer = make_optimizer(settings.optim, max(train.steps, settings.optim.warmup_steps + 1), param_axes(model))
     tokens = jax.ShapeDtypeStruct((batch, length + 1), jnp.int32)
-    lowered = make_step(train, model, optimizer, layout).lower(abstract_state(model, optimizer, layout), tokens)
+    state = abstract_state(model, optimizer, layout)
+    lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
     try:
         compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        return Plan(**known, arguments=0.0, temporaries=0.0, total=_asked(error))
+        parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
+        total = _asked(error, sum(parts))
+        return Plan(**known, arguments=sum(parts), temporaries=total - sum(parts), total=total)
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
@@ -150,12 +154,16 @@ def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
         return None
 
 
-def _asked(error: Exception) -> float:
-    """Returns the bytes of HBM that a program asked for which the compiler found too large."""
-    match = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", str(error))
+def _asked(error: Exception, arguments: int) -> float:
+    """Returns the bytes of HBM that a program asked for which the compiler found too large.
+
+    arguments: bytes of a device, which libtpu leaves out where temporaries alone are too large.
+    """
+    whole = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", str(error))
+    match = whole or re.search(r"required for HLO temporaries \(([\d.]+)([KMGT])\) exceeds", str(error))
     if match is None:
         raise UserError(f"the step does not compile for this target: {str(error).splitlines()[0]}") from error
-    return float(match[1]) * 1024.0 ** ("KMGT".index(match[2]) + 1)
+    return float(match[1]) * 1024.0 ** ("KMGT".index(match[2]) + 1) + (0 if whole else arguments)
 
 
 def _roofline(

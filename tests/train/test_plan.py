@@ -8,6 +8,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.parallel import targets
 from baichuan_jax.parallel.hlo import Collective
+from baichuan_jax.train.plan import _asked
 from tests.cli.small import run
 
 SMALL = [
@@ -28,6 +29,23 @@ CONFIG = Path(__file__).parents[2] / "configs/model/baichuan_7b.gin"
 def test_a_target_that_is_none(name):
     with pytest.raises(UserError, match="target"):
         targets.find(name)
+
+
+ALL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
+TEMPORARIES = (
+    "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory required for HLO "
+    "temporaries (38.50G) exceeds available HBM (15.75G). HLO module: jit_step."
+)
+
+
+@pytest.mark.parametrize(("message", "total"), [(ALL, 20.5), (TEMPORARIES, 43.5)])
+def test_what_a_program_that_is_too_large_asked_for(message, total):
+    assert _asked(RuntimeError(message), 5 * 2**30) == total * 2**30
+
+
+def test_what_does_not_compile_for_another_reason():
+    with pytest.raises(UserError, match="CompileTimeScopedVmemOom"):
+        _asked(RuntimeError("RESOURCE_EXHAUSTED: E1001: CompileTimeScopedVmemOom:"), 0)
 
 
 def planned(*arguments: str) -> dict:
