@@ -75,17 +75,16 @@ def sent(target: str, data: int, fsdp: int) -> tuple[dict, list[Collective]]:
 
 
 def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> None:
-    """Head and table are gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone."""
+    """Head and table are gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
+
+    A gradient of the table that is summed whole would be 8 % more to reduce on 4 ways, and more on others.
+    """
     ends = [each for each in collectives if each.kind == "all-gather" and each.size == TABLE]
     assert [(each.times, each.loop) for each in ends] == [(1, False)] * 2
     gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
     assert gathered == 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
     scattered = sum(each.times * each.size for each in collectives if each.kind == "reduce-scatter")
     assert scattered == pytest.approx(2 * TABLE + 2 * MATRICES, rel=0.02)  # TPUs fill odd sizes up
-    assert any(
-        each.kind == "reduce-scatter" and "transpose" in each.source and "shard_map" in each.source
-        for each in collectives
-    )
     reduced = sum(each.times * each.size for each in collectives if each.kind == "all-reduce")
     assert reduced == pytest.approx((2 * TABLE + 2 * MATRICES) / fsdp, rel=0.02)
 
