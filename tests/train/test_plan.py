@@ -107,13 +107,15 @@ def test_what_cards_send(target, data):
 
 @pytest.mark.aot
 def test_what_a_slice_sends():
-    """A TPU gathers all but the first matrix of a layer beside products; for reduce-scatters it waits."""
+    """No matrix of a feed-forward layer is waited for when it is gathered; at full size one of attention is, of four."""
     pytest.importorskip("libtpu")
     found, collectives = sent("v5e:4x4", 4, 4)
     assert found["fits"]
     check_what_every_device_does(collectives, 4)
-    waits = [each for each in collectives if each.loop and each.kind == "all-gather" and not each.is_async]
-    assert [each.size for each in waits] == [2 * HIDDEN * HIDDEN] * 2
+    gathers = [each for each in collectives if each.loop and each.kind == "all-gather"]
+    waits = [each.size for each in gathers if not each.is_async]
+    assert set(waits) == {2 * HIDDEN * HIDDEN}
+    assert sum(waits) <= 0.2 * sum(each.size for each in gathers)
 
 
 @pytest.mark.aot
