@@ -107,7 +107,7 @@ def test_what_cards_send(target, data):
 
 @pytest.mark.aot
 def test_what_a_slice_sends():
-    """No matrix of a feed-forward layer is waited for when it is gathered; at full size one of attention is, of four."""
+    """Gathers of feed-forward matrices all run beside products; reduce-scatters wait, so no test asks more of them."""
     pytest.importorskip("libtpu")
     found, collectives = sent("v5e:4x4", 4, 4)
     assert found["fits"]
