@@ -75,6 +75,12 @@ def find(name: str) -> Target:
     return Target(name, CHIPS[kind], _gpu(kind, per_host, hosts), per_host)
 
 
+def known_card(device: jax.Device) -> Chip | None:
+    """Returns what is known of a GPU at hand, if it is in the table."""
+    kinds = [kind for kind, card in CARDS.items() if card[0] == device.device_kind]
+    return CHIPS[kinds[0]] if kinds else None
+
+
 def _tpu(name: str) -> list[jax.Device]:
     quiet = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
     for variable, value in quiet.items():  # or libtpu asks the network where it runs

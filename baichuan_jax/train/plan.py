@@ -5,6 +5,7 @@ Memory and communication are the compiler's. Time is a roofline over both, with 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +16,10 @@ import jax.numpy as jnp
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import param_axes, param_shapes, parameter_count
+from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.model.kernels import choose
-from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
+from baichuan_jax.parallel.buckets import Buckets
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.hlo import Collective, collectives
 from baichuan_jax.parallel.layout import Layout
@@ -26,11 +27,10 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.targets import Target
 from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.optim import make_optimizer
+from baichuan_jax.train.options import EFFICIENCY, buckets, link, products
 from baichuan_jax.train.state import abstract_state
 from baichuan_jax.train.step import compute_dtype, make_step
 
-EFFICIENCY = 0.7  # of the peak, that large matrix products reach
-LAUNCH, HOP, NETWORK_HOP = 2e-5, 1e-6, 5e-6  # seconds: of a collective, of a device on fast links, and on a network
 LARGE = 2**20  # bytes from which on a collective counts as one of parameters or activations
 MOST_ROWS = 16
 ROOM = 0.95  # of the memory, that a recommendation may take: allocators leave gaps
@@ -127,21 +127,18 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
         "remat": model.remat,
         "kernel": choose(model, length, dtype, layout.platform),
         "capacity": target.chip.hbm,
+        "buckets": buckets(model, train, layout, dtype),
     }
     optimizer = make_optimizer(settings.optim, max(train.steps, settings.optim.warmup_steps + 1), param_axes(model))
     tokens = jax.ShapeDtypeStruct((batch, length + 1), jnp.int32)
-    lowered = make_step(train, model, optimizer, layout).lower(abstract_state(model, optimizer, layout), tokens)
-    options = {}
-    if target.chip.platform == "gpu" and layout.ways("embed") > 1:
-        known["buckets"] = buckets = _buckets(model, train, target, layout)
-        options = {  # XLA counts what comes out of a collective
-            "xla_gpu_all_gather_combine_threshold_bytes": buckets.threshold,
-            "xla_gpu_reduce_scatter_combine_threshold_bytes": buckets.threshold // layout.ways("embed"),
-        }
+    state = abstract_state(model, optimizer, layout)
+    lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
     try:
-        compiled = lowered.compile(options)
+        compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
-        return Plan(**known, arguments=0.0, temporaries=0.0, total=_asked(error))
+        parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
+        total = _asked(error, sum(parts))
+        return Plan(**known, arguments=sum(parts), temporaries=total - sum(parts), total=total)
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
@@ -157,37 +154,16 @@ def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
         return None
 
 
-def _asked(error: Exception) -> float:
-    """Returns the bytes of HBM that a program asked for which the compiler found too large."""
-    match = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", str(error))
+def _asked(error: Exception, arguments: int) -> float:
+    """Returns the bytes of HBM that a program asked for which the compiler found too large.
+
+    arguments: bytes of a device, which libtpu leaves out where temporaries alone are too large.
+    """
+    whole = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", str(error))
+    match = whole or re.search(r"required for HLO temporaries \(([\d.]+)([KMGT])\) exceeds", str(error))
     if match is None:
         raise UserError(f"the step does not compile for this target: {str(error).splitlines()[0]}") from error
-    return float(match[1]) * 1024.0 ** ("KMGT".index(match[2]) + 1)
-
-
-def _link(target: Target, ways: int) -> Link:
-    """Returns the link that so many neighbours of a mesh axis share."""
-    inside = ways <= target.per_host or not target.chip.network
-    return Link(LAUNCH, HOP if inside else NETWORK_HOP, target.chip.link if inside else target.chip.network)
-
-
-def _products(model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout) -> tuple[float, float]:
-    """Returns FLOPs that a token costs as the step is executed, and the seconds that a step takes for them."""
-    full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
-    executed = full if choose(model, train.length, jnp.dtype("bfloat16"), layout.platform) == "xla" else causal
-    head = 6 * model.vocab * model.hidden
-    executed += (executed - head) / 3 if model.remat == "block" else 0.0  # the forward pass of the blocks once more
-    return executed, train.batch * train.length / len(target.devices) * executed / (target.chip.peak * EFFICIENCY)
-
-
-def _buckets(model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout) -> Buckets:
-    """Plans the messages of a layer's gradients, which become ready from its last matrix to its first."""
-    width = compute_dtype(train.compute_dtype, layout.platform).itemsize
-    blocks = [leaf for leaf in jax.tree.leaves(param_shapes(model)["blocks"]) if leaf.ndim > 2]
-    sizes = [leaf.size // model.layers * width for leaf in reversed(blocks)]
-    ways = layout.ways("embed")
-    backward = _products(model, train, target, layout)[1] / model.layers / train.accumulate / 2  # two passes of four
-    return plan_buckets(sizes, backward, ways, _link(target, ways))
+    return float(match[1]) * 1024.0 ** ("KMGT".index(match[2]) + 1) + (0 if whole else arguments)
 
 
 def _roofline(
@@ -196,12 +172,12 @@ def _roofline(
     chip, devices = target.chip, len(target.devices)
     tokens = train.batch * train.length / devices
     full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
-    executed, compute = _products(model, train, target, layout)
+    executed, compute = products(model, train, layout, chip)
     optimizer = (
         7 * 4 * parameter_count(model) / layout.ways("embed") / chip.bandwidth
     )  # reads four arrays, writes three
     seconds = {
-        kind: sum(c.sent / _link(target, c.ways).rate for c in found or () if c.is_async == kind)
+        kind: sum(c.sent / link(chip, c.ways, target.per_host).rate for c in found or () if c.is_async == kind)
         for kind in (True, False)
     }
     exposed = seconds[False] + max(0.0, seconds[True] - compute)

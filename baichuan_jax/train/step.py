@@ -11,9 +11,9 @@ import optax
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, loss
-from baichuan_jax.parallel.flags import FLAGS
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.options import options
 from baichuan_jax.train.state import TrainState, state_shardings
 
 Metrics = dict[str, jax.Array]
@@ -63,7 +63,7 @@ def make_step(
         in_shardings=(shardings, batch),
         out_shardings=(shardings, metrics),
         donate_argnums=0,
-        compiler_options=FLAGS[layout.platform],
+        compiler_options=options(model, cfg, layout, dtype),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.parallel import targets
 from baichuan_jax.parallel.hlo import Collective
+from baichuan_jax.train.plan import _asked
 from tests.cli.small import run
 
 SMALL = [
@@ -28,6 +29,23 @@ CONFIG = Path(__file__).parents[2] / "configs/model/baichuan_7b.gin"
 def test_a_target_that_is_none(name):
     with pytest.raises(UserError, match="target"):
         targets.find(name)
+
+
+ALL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
+TEMPORARIES = (
+    "RESOURCE_EXHAUSTED: E1000: CompileTimeHbmOom: Ran out of memory on HBM, the total memory required for HLO "
+    "temporaries (38.50G) exceeds available HBM (15.75G). HLO module: jit_step."
+)
+
+
+@pytest.mark.parametrize(("message", "total"), [(ALL, 20.5), (TEMPORARIES, 43.5)])
+def test_what_a_program_that_is_too_large_asked_for(message, total):
+    assert _asked(RuntimeError(message), 5 * 2**30) == total * 2**30
+
+
+def test_what_does_not_compile_for_another_reason():
+    with pytest.raises(UserError, match="CompileTimeScopedVmemOom"):
+        _asked(RuntimeError("RESOURCE_EXHAUSTED: E1001: CompileTimeScopedVmemOom:"), 0)
 
 
 def planned(*arguments: str) -> dict:
@@ -57,17 +75,16 @@ def sent(target: str, data: int, fsdp: int) -> tuple[dict, list[Collective]]:
 
 
 def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> None:
-    """Head and table are gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone."""
+    """Head and table are gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
+
+    A gradient of the table that is summed whole would be 8 % more to reduce on 4 ways, and more on others.
+    """
     ends = [each for each in collectives if each.kind == "all-gather" and each.size == TABLE]
     assert [(each.times, each.loop) for each in ends] == [(1, False)] * 2
     gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
     assert gathered == 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
     scattered = sum(each.times * each.size for each in collectives if each.kind == "reduce-scatter")
     assert scattered == pytest.approx(2 * TABLE + 2 * MATRICES, rel=0.02)  # TPUs fill odd sizes up
-    assert any(
-        each.kind == "reduce-scatter" and "transpose" in each.source and "shard_map" in each.source
-        for each in collectives
-    )
     reduced = sum(each.times * each.size for each in collectives if each.kind == "all-reduce")
     assert reduced == pytest.approx((2 * TABLE + 2 * MATRICES) / fsdp, rel=0.02)
 
@@ -90,13 +107,15 @@ def test_what_cards_send(target, data):
 
 @pytest.mark.aot
 def test_what_a_slice_sends():
-    """A TPU gathers all but the first matrix of a layer beside products; for reduce-scatters it waits."""
+    """Gathers of feed-forward matrices all run beside products; reduce-scatters wait, so no test asks more of them."""
     pytest.importorskip("libtpu")
     found, collectives = sent("v5e:4x4", 4, 4)
     assert found["fits"]
     check_what_every_device_does(collectives, 4)
-    waits = [each for each in collectives if each.loop and each.kind == "all-gather" and not each.is_async]
-    assert [each.size for each in waits] == [2 * HIDDEN * HIDDEN] * 2
+    gathers = [each for each in collectives if each.loop and each.kind == "all-gather"]
+    waits = [each.size for each in gathers if not each.is_async]
+    assert set(waits) == {2 * HIDDEN * HIDDEN}
+    assert sum(waits) <= 0.2 * sum(each.size for each in gathers)
 
 
 @pytest.mark.aot

@@ -1,0 +1,67 @@
+"""What a step is compiled with: the flags of the platform, and how large the messages of gradients may be."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import jax
+import jax.numpy as jnp
+
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import param_shapes
+from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.model.kernels import choose
+from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
+from baichuan_jax.parallel.flags import FLAGS
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.targets import Chip, known_card
+from baichuan_jax.train.config import TrainConfig
+
+EFFICIENCY = 0.7  # of the peak, that large matrix products reach
+LAUNCH, HOP, NETWORK_HOP = 2e-5, 1e-6, 5e-6  # seconds: of a collective, of a device on fast links, and on a network
+
+
+def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> dict[str, bool | int]:
+    """Returns the compiler's options. dtype: of the gradients between devices."""
+    if (planned := buckets(model, train, layout, dtype)) is None:
+        return FLAGS[layout.platform]
+    return FLAGS[layout.platform] | {  # XLA counts what comes out of a collective
+        "xla_gpu_all_gather_combine_threshold_bytes": planned.threshold,
+        "xla_gpu_reduce_scatter_combine_threshold_bytes": planned.threshold // layout.ways("embed"),
+    }
+
+
+def buckets(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> Buckets | None:
+    """Plans the messages of a layer's gradients, which become ready from its last matrix to its first.
+
+    None where XLA takes no thresholds, where no card is known whose links to plan for, or where nothing is sent.
+    """
+    devices, ways = layout.mesh.devices.flatten(), layout.ways("embed")
+    chip = known_card(devices[0])
+    if layout.platform != "gpu" or chip is None or ways == 1:
+        return None
+    blocks = [leaf for leaf in jax.tree.leaves(param_shapes(model)["blocks"]) if leaf.ndim > 2]
+    sizes = [leaf.size // model.layers * dtype.itemsize for leaf in reversed(blocks)]
+    backward = products(model, train, layout, chip)[1] / model.layers / train.accumulate / 2  # two passes of four
+    return plan_buckets(sizes, backward, ways, link(chip, ways, cards_of_a_host(devices)))
+
+
+def cards_of_a_host(devices: list[jax.Device]) -> int:
+    """Returns how many cards the fast links join, also where every card has a process of its own."""
+    numbers = [getattr(device, "local_hardware_id", None) or 0 for device in devices]
+    return max(max(Counter(device.process_index for device in devices).values()), 1 + max(numbers))
+
+
+def link(chip: Chip, ways: int, per_host: int) -> Link:
+    """Returns the link that so many neighbours of a mesh axis share. per_host: devices that the fast links join."""
+    inside = ways <= per_host or not chip.network
+    return Link(LAUNCH, HOP if inside else NETWORK_HOP, chip.link if inside else chip.network)
+
+
+def products(model: DecoderConfig, train: TrainConfig, layout: Layout, chip: Chip) -> tuple[float, float]:
+    """Returns FLOPs that a token costs as the step is executed, and the seconds that a step takes for them."""
+    full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
+    executed = full if choose(model, train.length, jnp.dtype("bfloat16"), layout.platform) == "xla" else causal
+    head = 6 * model.vocab * model.hidden
+    executed += (executed - head) / 3 if model.remat == "block" else 0.0  # the forward pass of the blocks once more
+    return executed, train.batch * train.length / layout.mesh.size * executed / (chip.peak * EFFICIENCY)
