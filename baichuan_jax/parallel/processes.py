@@ -120,5 +120,7 @@ def _initialize(start: Start) -> bool:
             return False
         raise UserError(f"the processes cannot be brought together: {error}") from error
     except RuntimeError as error:
+        if not start.coordinator and "before any JAX" in str(error):  # a notebook, say, that has computed already
+            return False
         raise UserError(f"the processes cannot be brought together: {str(error).splitlines()[0]}") from error
     return True

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_shapes
-from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.model.flops import executed_flops_per_token
 from baichuan_jax.model.kernels import choose
 from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
 from baichuan_jax.parallel.flags import FLAGS
@@ -60,8 +60,6 @@ def link(chip: Chip, ways: int, per_host: int) -> Link:
 
 def products(model: DecoderConfig, train: TrainConfig, layout: Layout, chip: Chip) -> tuple[float, float]:
     """Returns FLOPs that a token costs as the step is executed, and the seconds that a step takes for them."""
-    full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
-    executed = full if choose(model, train.length, jnp.dtype("bfloat16"), layout.platform) == "xla" else causal
-    head = 6 * model.vocab * model.hidden
-    executed += (executed - head) / 3 if model.remat == "block" else 0.0  # the forward pass of the blocks once more
+    kernel = choose(model, train.length, jnp.dtype("bfloat16"), layout.platform)
+    executed = executed_flops_per_token(model, train.length, kernel)
     return executed, train.batch * train.length / layout.mesh.size * executed / (chip.peak * EFFICIENCY)

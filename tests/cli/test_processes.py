@@ -211,3 +211,10 @@ def test_a_workdir_in_use_stops_every_process(prepared, tmp_path):
     assert "another process is at work" in first
     assert "the first process has failed" in second
     assert not (both / "train").exists()
+
+
+def test_a_process_that_has_computed_already_is_alone():
+    """A notebook calls a verb after it has looked at its devices."""
+    assert jax.devices()
+    with joined(Start()) as alone:
+        assert alone.count == 1
