@@ -15,7 +15,6 @@ import json
 import logging
 import shutil
 import struct
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,6 +41,7 @@ from baichuan_jax.tokenizer.published import give, tokenizer_file
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.state import abstract_params
 from experiments.bench_generate import export_random, one_device
+from experiments.peer import Peer
 
 SUBJECTS = ("high_school_biology", "management", "high_school_microeconomics", "sociology", "prehistory")
 FEWSHOT = 5
@@ -98,22 +98,12 @@ def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], T
 
 def peer(python: str, checkpoint: Path, batch: int, directory: Path) -> Callable[[Pairs], Timed]:
     """Returns the same for lm-eval's Hugging Face backend, in a process of its own."""
-    process = subprocess.Popen(
-        [python, "-c", PEER, str(checkpoint), str(batch)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    other = Peer(python, PEER, str(checkpoint), str(batch), needs="lm-eval, torch, transformers and accelerate")
 
     def run(pairs: Pairs) -> Timed:
         file = directory / "requests.json"
         file.write_text(json.dumps(pairs))
-        process.stdin.write(f"{file}\n")
-        process.stdin.flush()
-        if not (line := process.stdout.readline()):
-            raise SystemExit(f"{python} failed; it needs lm-eval, torch, transformers and accelerate")
-        return tuple(json.loads(line))
+        return tuple(json.loads(other.ask(file)))
 
     return run
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import numpy as np
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.files import write_json
-from baichuan_jax.core.pages import use_huge_pages, without_huge_pages
+from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import DecoderConfig
@@ -42,6 +41,7 @@ from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.state import abstract_params, init_state
+from experiments.peer import Peer
 
 NEW, NO_END = 64, -2
 # Reads the prompts, then runs all of them for every line it is sent, and answers with the seconds and the new ids.
@@ -104,23 +104,8 @@ def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callabl
 
 def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[], Timed]:
     """Returns the same for transformers, in a process of its own."""
-    process = subprocess.Popen(
-        [python, "-c", PEER, str(checkpoint), json.dumps(prompts), str(NEW)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=without_huge_pages(),
-    )
-
-    def run() -> Timed:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        if not (line := process.stdout.readline()):
-            raise SystemExit(f"{python} failed; it needs torch and transformers")
-        return tuple(json.loads(line))
-
-    return run
+    other = Peer(python, PEER, str(checkpoint), json.dumps(prompts), str(NEW), needs="torch and transformers")
+    return lambda: tuple(json.loads(other.ask("go")))
 
 
 def compare(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -21,7 +20,7 @@ import numpy as np
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import make_layout
-from baichuan_jax.core.pages import use_huge_pages, without_huge_pages
+from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.feedforward import inner_size
 from baichuan_jax.train.input import place
@@ -29,6 +28,7 @@ from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.state import init_state
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.throughput import Meter
+from experiments.peer import Peer
 
 Timed = Callable[[int], float]
 SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
@@ -92,28 +92,10 @@ def peer(config: RunConfig, python: str, threads: int) -> Timed:
     }
     settings = [optim.peak_lr, optim.b1, optim.b2, optim.eps, optim.weight_decay, optim.clip]
     shape = [config.train.batch, config.train.length + 1]
-    process = subprocess.Popen(
-        [python, "-c", PEER, json.dumps([model, settings, shape, threads])],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=without_huge_pages(),
-    )
-
-    def answer() -> float:
-        if not (line := process.stdout.readline()):
-            raise SystemExit(f"{python} failed; it needs torch and transformers")
-        return float(line)
-
-    assert answer() == parameter_count(cfg)
-
-    def run(seed: int) -> float:
-        process.stdin.write(f"{seed}\n")
-        process.stdin.flush()
-        return answer()
-
-    return run
+    arguments = json.dumps([model, settings, shape, threads])
+    other = Peer(python, PEER, arguments, needs="torch and transformers")
+    assert int(other.answer()) == parameter_count(cfg)
+    return lambda seed: float(other.ask(seed))
 
 
 def main() -> None:

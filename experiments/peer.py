@@ -1,0 +1,38 @@
+"""The other side of a benchmark: a process of another interpreter, which waits until it is asked."""
+
+from __future__ import annotations
+
+import subprocess
+
+from baichuan_jax.core.pages import without_huge_pages
+
+
+class Peer:
+    """A running script. It answers every line that it is sent with a line; until then it leaves the machine to ours.
+
+    python: an interpreter with what the script imports, which `needs` names. It runs as its makers ship it: the large
+    pages that ours asks for are not handed on.
+    """
+
+    def __init__(self, python: str, script: str, *arguments: str, needs: str):
+        self._failed = f"{python} failed; it needs {needs}"
+        self._process = subprocess.Popen(
+            [python, "-c", script, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=without_huge_pages(),
+        )
+
+    def answer(self) -> str:
+        """Waits for its next line. Raises SystemExit if it has ended."""
+        if not (line := self._process.stdout.readline()):
+            raise SystemExit(self._failed)
+        return line
+
+    def ask(self, line: object) -> str:
+        """Sends a line and returns the answer."""
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self.answer()
