@@ -46,9 +46,23 @@ def normalize(text: str) -> str:
     the characters that HTML entities stand for, where they are left over (`entities`). Indentation, Chinese
     punctuation, superscripts, fractions and circled numbers stay.
     """
-    text = _characters(text)
+    text = _layout(_characters(text))
+    # Whether entities are left over is judged by the lines of the normal form, so that a second call judges alike.
     while "&" in text and has_leftovers(text):
-        text = _characters(unescape(text))
+        text = _layout(_characters(unescape(text)))
+    return text
+
+
+def _characters(text: str) -> str:
+    if text.isascii():
+        raw = text.encode()
+        clean = raw.translate(ASCII, CONTROLS)
+        return text if clean == raw else clean.decode()
+    return unicodedata.normalize("NFC", CHANGED.sub(lambda match: match[0].translate(TABLE), text))
+
+
+def _layout(text: str) -> str:
+    """Returns a text with one kind of line end, none of its blank lines and spaces too many, and half-width numbers."""
     # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -60,11 +74,3 @@ def normalize(text: str) -> str:
     if "\n\n\n\n" in text:
         text = BLANK_LINES.sub("\n\n\n", text)
     return text.strip("\n")
-
-
-def _characters(text: str) -> str:
-    if text.isascii():
-        raw = text.encode()
-        clean = raw.translate(ASCII, CONTROLS)
-        return text if clean == raw else clean.decode()
-    return unicodedata.normalize("NFC", CHANGED.sub(lambda match: match[0].translate(TABLE), text))

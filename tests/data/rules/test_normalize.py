@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data.rules.normalize import normalize
@@ -88,6 +88,7 @@ TEXTS = st.lists(st.one_of(st.sampled_from([*TRICKY, *ENTITIES]), CHARACTERS), m
 
 @settings(max_examples=400, deadline=None)
 @given(TEXTS)
+@example("\u0301\n\u0301\r&amp;&amp;\n\u0301\n&amp;\u0301")  # looks like code where "\r" ends no line
 def test_idempotent_and_clean(text):
     once = normalize(text)
     assert normalize(once) == once
