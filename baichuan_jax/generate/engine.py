@@ -12,6 +12,7 @@ import numpy as np
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
+from baichuan_jax.generate.groups import groups
 from baichuan_jax.generate.programs import NONE, Sampling, empty_state, programs
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, unstack
@@ -123,11 +124,9 @@ class Engine:
         if not joining:
             return []
         self._fit(max(len(request.prompt) + request.sample.max_tokens for request in joining))
-        left = list(joining)
-        while left:
-            count = max([n for n in self._counts if n <= len(left)], default=self._counts[0])
-            group, left = left[:count], left[count:]
-            self._prefill(group, count, free)
+        padded = [self._bucket(len(request.prompt)) for request in joining]
+        for start, end, count in groups(padded, self._counts):
+            self._prefill(joining[start:end], count, free)
         return joining
 
     def _prefill(self, group: list[Request], count: int, free: list[int]) -> None:

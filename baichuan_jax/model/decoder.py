@@ -181,7 +181,14 @@ def _through_blocks(
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
     block_graph = _abstract("blocks", cfg)[0]
-    context = Context(positions_BT, ends.positions, ends.positions.rotations(positions_BT), layout, inner_bytes)
+    listed = isinstance(params["blocks"], list)
+    rotations = ends.positions.rotations(positions_BT)
+    if listed:
+        # XLA would compute the sines in every layer, and for every head, where they are used. A branch, always taken,
+        # stops it; it takes `optimization_barrier` out before it fuses.
+        none = jax.tree.map(jnp.zeros_like, rotations)
+        rotations = jax.lax.cond(positions_BT[0, 0] >= 0, lambda: rotations, lambda: none)
+    context = Context(positions_BT, ends.positions, rotations, layout, inner_bytes)
 
     def layer(
         pattern: str, x_BTD: jax.Array, block_params: Params, block_cache: Params | None
@@ -192,7 +199,7 @@ def _through_blocks(
         layer = jax.checkpoint(layer, static_argnums=0)
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
-    over_layers = _loop if isinstance(params["blocks"], list) else _scan
+    over_layers = _loop if listed else _scan
     x_BTD, cache = over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
     return ends, context, x_BTD, cache
 

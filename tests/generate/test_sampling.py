@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
-from baichuan_jax.generate.sampling import Sampling, choose, penalise, truncate
+from baichuan_jax.generate.sampling import Sampling, choose, most_probable, penalise, truncate
 
 
 def sampling(rows: int, temperature=1.0, top_k=0, top_p=1.0, penalty=1.0) -> Sampling:
@@ -64,3 +64,13 @@ BAD = {"temperature": -1.0, "top_k": -1, "top_p": 0.0, "repetition_penalty": 0.0
 def test_settings_out_of_range(name, value):
     with pytest.raises(UserError, match=f"SampleConfig.{name} = "):
         SampleConfig(**{name: value})
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4))
+def test_the_most_probable_is_the_first_of_equals(seed, vocab, values):
+    logits = np.random.default_rng(seed).integers(-values, values, (3, 2, vocab)).astype(np.float32)
+    assert most_probable(logits).tolist() == np.argmax(logits, axis=-1).tolist()
+
+
+def test_a_logit_that_is_no_number_gives_a_token_of_the_vocabulary():
+    assert most_probable(jnp.array([[0.0, jnp.nan, 1.0]])).tolist() == [2]
