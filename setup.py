@@ -50,6 +50,7 @@ setup(
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8,<0.14",
         "pyarrow>=16",
+        "qwix>=0.1.8,<0.2",
         "rich>=13",
         "sentencepiece>=0.2.3",
         "tensorboardX>=2.6",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.model.storage import STORAGES, Storage
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,22 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How requests share the device; it does not shape what they say.
+    """How requests share the device, and what is held on it.
 
     slots: requests that are decoded together, rounded up to what the mesh splits a batch into. burst: tokens a row
-    decoded in one dispatch; a request may join, and a text is shown, after each.
+    decoded in one dispatch; a request may join, and a text is shown, after each. weights, cache: what kernels, and keys
+    and values, are held in: as they are computed with, in bfloat16, or as 8-bit integers. Less of them is read for
+    each token, and the texts change a little.
     """
 
     slots: int = 8
     burst: int = 8
+    weights: Storage = "compute"
+    cache: Storage = "compute"
 
     def __post_init__(self) -> None:
         require(self.slots > 0, "EngineConfig.slots", self.slots, "a positive integer")
         require(self.burst > 0, "EngineConfig.burst", self.burst, "a positive integer")
+        for name in ("weights", "cache"):
+            held = getattr(self, name)
+            require(held in STORAGES, f"EngineConfig.{name}", held, f"one of {', '.join(STORAGES)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.groups import groups
 from baichuan_jax.generate.programs import NONE, Sampling, empty_state, programs
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import Params, unstack
+from baichuan_jax.model.decoder import Params, for_decoding
 from baichuan_jax.parallel.layout import Layout
 
 SHORTEST = 32  # bucket of a prompt or a cache, in tokens
@@ -50,13 +51,14 @@ class Engine:
         layout: Layout,
         dtype: jnp.dtype = jnp.float32,
     ):
-        """params: as training has them. end: the id that ends a text. dtype: of the computation and of the cache."""
+        """params: as training has them. end: the id that ends a text. dtype: of the computation."""
         ways = layout.batch_ways
         self.slots = -(-cfg.slots // ways) * ways
         self.context = model.context
-        self._model, self._layout, self._end, self._dtype = model, layout, end, dtype
-        self._params = unstack(params)
-        self._run = programs(model, layout, self.slots, end, cfg.burst, dtype)
+        self._end = end
+        self._params = for_decoding(model, params, cfg.weights, dtype)
+        self._empty = partial(empty_state, model, layout, self.slots, storage=cfg.cache, dtype=dtype)
+        self._run = programs(model, layout, self.slots, end, cfg.burst, cfg.cache, dtype)
         self._counts = [n for n in (ways * 4**power for power in range(16)) if n < self.slots] + [self.slots]
         self._waiting: deque[Request] = deque()
         self._active: dict[int, Request] = {}
@@ -149,7 +151,7 @@ class Engine:
         """Makes the cache long enough; while nothing is in it, it may get shorter too."""
         wanted = self._bucket(length)
         if not self._active and wanted != self._length:
-            self._state = empty_state(self._model, self._layout, self.slots, wanted, self._dtype)
+            self._state = self._empty(wanted)
             self._length = wanted
         while self._length < wanted:
             self._length = self._bucket(self._length + 1)
@@ -180,7 +182,7 @@ class Engine:
                 prompts[count, padded], _ = self._run.prefill(self._params, tokens_NP, ones_N, ones_N, sampling)
                 made += 1
         for length, next_length in zip(buckets, [*buckets[1:], 0]):
-            state = empty_state(self._model, self._layout, self.slots, length, self._dtype)
+            state = self._empty(length)
             for (count, padded), new in prompts.items():
                 if padded <= length:
                     state = self._run.insert(state, new, np.full(count, self.slots, np.int32))

@@ -16,6 +16,7 @@ import numpy as np
 from baichuan_jax.generate.sampling import Sampling, choose
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Cache, Params, apply_cached
+from baichuan_jax.model.storage import Storage, empty
 from baichuan_jax.parallel.layout import Layout
 
 NONE = -1  # instead of the token of a row that is at rest
@@ -54,9 +55,11 @@ class Programs(NamedTuple):
     grow: Callable
 
 
-def empty_state(model: DecoderConfig, layout: Layout, slots: int, length: int, dtype: jnp.dtype) -> State:
+def empty_state(
+    model: DecoderConfig, layout: Layout, slots: int, length: int, storage: Storage, dtype: jnp.dtype
+) -> State:
     """Returns a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
-    cache = jax.device_put(_zero_cache(np, model, slots, length, dtype), cache_sharding(model, layout, slots))
+    cache = jax.device_put(_empty_cache(np, model, slots, length, storage, dtype), cache_sharding(model, layout, slots))
     zeros = partial(np.zeros, slots)
     sampling = Sampling(zeros(np.float32), zeros(np.int32), zeros(np.float32), zeros(np.float32), zeros(np.uint32))
     seen_BV = np.zeros((slots, model.vocab), bool)
@@ -69,14 +72,16 @@ def cache_sharding(model: DecoderConfig, layout: Layout, slots: int) -> jax.shar
     return layout.sharding(("batch", "kv_heads", "length", "head_dim"), (slots, model.kv_heads, 1, model.head_dim))
 
 
-def _zero_cache(module, model: DecoderConfig, rows: int, length: int, dtype: jnp.dtype) -> Cache:
-    zeros = lambda: module.zeros((rows, model.kv_heads, length, model.head_dim), dtype)
-    return [{"key": zeros(), "value": zeros()} for _ in range(model.layers)]
+def _empty_cache(module, model: DecoderConfig, rows: int, length: int, storage: Storage, dtype: jnp.dtype) -> Cache:
+    make = partial(empty, module, (rows, model.kv_heads, length, model.head_dim), storage, dtype)
+    return [{"key": make(), "value": make()} for _ in range(model.layers)]
 
 
 @lru_cache
-def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: int, dtype: jnp.dtype) -> Programs:
-    """Returns the programs of an engine; engines of the same settings share them, compiled."""
+def programs(
+    model: DecoderConfig, layout: Layout, slots: int, end: int, burst: int, storage: Storage, dtype: jnp.dtype
+) -> Programs:
+    """Returns the programs of an engine; engines of the same settings share them, compiled. storage: of the cache."""
     forward = partial(apply_cached, model, dtype=dtype, layout=layout)
 
     def advance(rows: Rows, logits_BV: jax.Array, active_B: jax.Array) -> Rows:
@@ -93,7 +98,7 @@ def programs(model: DecoderConfig, layout: Layout, slots: int, end: int, burst: 
         count, padded = tokens_NP.shape
         place_NP = jnp.broadcast_to(jnp.arange(padded), tokens_NP.shape)
         # What padding leaves in the cache is written over before a query can see it.
-        cache = _zero_cache(jnp, model, count, padded, dtype)
+        cache = _empty_cache(jnp, model, count, padded, storage, dtype)
         logits_N1V, cache = forward(params, tokens_NP, place_NP, cache, places_BW=lengths_N[:, None] - 1)
         in_text_NP = jnp.where(place_NP < lengths_N[:, None], tokens_NP, model.vocab)
         seen_NV = jnp.zeros((count, model.vocab), bool)

@@ -16,6 +16,7 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.patterns import PATTERNS
 from baichuan_jax.model.rope import rotate
 from baichuan_jax.model.scores import Scores, attend
+from baichuan_jax.model.storage import restored, stored
 
 
 class Attention(nnx.Module):
@@ -52,7 +53,7 @@ class Attention(nnx.Module):
             y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores)
         else:
             cache = write(cache, k_BSKH, v_BSKH, context.positions_BT)
-            k_BSKH, v_BSKH = (jnp.swapaxes(cache[name], 1, 2) for name in ("key", "value"))
+            k_BSKH, v_BSKH = (jnp.swapaxes(restored(cache[name], x_BTD.dtype), 1, 2) for name in ("key", "value"))
             q_positions_BT1, k_positions_S = context.positions_BT[:, :, None], jnp.arange(k_BSKH.shape[1])
             sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg.attention)
             distance_BTS = q_positions_BT1 - k_positions_S
@@ -64,5 +65,6 @@ class Attention(nnx.Module):
 def write(cache: dict, k_BTKH: jax.Array, v_BTKH: jax.Array, positions_BT: jax.Array) -> dict:
     """Writes keys and values at their positions into [B, K, S, H]; a position past the end (padding) is dropped."""
     row = jnp.arange(positions_BT.shape[0])[:, None]
-    put = lambda old, new: old.at[row, :, positions_BT].set(new.astype(old.dtype), mode="drop")
-    return {"key": put(cache["key"], k_BTKH), "value": put(cache["value"], v_BTKH)}
+    put = lambda old, new: old.at[row, :, positions_BT].set(new, mode="drop")
+    new = {"key": k_BTKH, "value": v_BTKH}
+    return {name: jax.tree.map(put, cache[name], stored(new[name], cache[name])) for name in new}

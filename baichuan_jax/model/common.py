@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from qwix import QArray
 
 from baichuan_jax.model.positions import Positions
 from baichuan_jax.parallel.layout import Layout
@@ -37,12 +38,16 @@ def weight(rngs: nnx.Rngs, std: float, **axes: int) -> nnx.Param:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def product(x: jax.Array, kernel: jax.Array, axes: int = 1) -> jax.Array:
+def product(x: jax.Array, kernel: jax.Array | QArray, axes: int = 1) -> jax.Array:
     """Returns x [..., *in] times a kernel [*in, *out], [..., *out]; `in` has so many axes.
 
     What autodiff would do, but for the order of the kernel's gradient: x^T dy, not the transpose of dy^T x. XLA for CPU
-    transposes the left factor in memory, and dy is the wider and computed for it once more.
+    transposes the left factor in memory, and dy is the wider and computed for it once more. A kernel of integers has no
+    gradient; its scales are those of outputs, and are applied to them.
     """
+    if isinstance(kernel, QArray):
+        y = jnp.tensordot(x, kernel.qvalue.astype(x.dtype), axes)
+        return y * kernel.scale.reshape(kernel.shape[axes:]).astype(x.dtype)
     return jnp.tensordot(x, kernel, axes)
 
 

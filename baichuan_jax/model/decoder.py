@@ -1,8 +1,9 @@
 """The seam: the decoder as pure functions over plain nested dicts of arrays.
 
 Parameters are `{"blocks": {...}, "ends": {...}}`; every leaf under "blocks" has a leading axis "layers", over which
-`lax.scan` runs; `unstack` makes a list of layers of them, for programs that repeat few tokens many times. B batch, T
-positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
+`lax.scan` runs; `for_decoding` makes a list of layers of them, for programs that repeat few tokens many times.
+
+B batch, T positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from baichuan_jax.model.common import Context
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.ends import Ends
 from baichuan_jax.model.loss import Objective, cross_entropy
+from baichuan_jax.model.storage import Storage, store_block, store_ends
 from baichuan_jax.parallel.layout import Layout
 
 Params = dict[str, Any]
@@ -67,15 +69,19 @@ def parameter_count(cfg: DecoderConfig) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(param_shapes(cfg)))
 
 
-def unstack(params: Params) -> Params:
-    """Returns the parameters with "blocks" a list of layers, which `apply_cached` takes as well.
+def for_decoding(cfg: DecoderConfig, params: Params, storage: Storage, dtype: jnp.dtype) -> Params:
+    """Returns the parameters as `apply_cached` reads them fastest: "blocks" a list of layers, kernels in `storage`.
 
     A scan copies the weights and the cache of a layer before it works on them; at a token a row that is most of the
-    time of a step. A list is read where it lies, and takes longer to compile.
+    time of a step. A list is read where it lies, and takes longer to compile. dtype: of the computation.
     """
-    count = len(jax.tree.leaves(params["blocks"])[0])
-    split = jax.jit(lambda blocks: [jax.tree.map(itemgetter(number), blocks) for number in range(count)])
-    return {**params, "blocks": split(params["blocks"])}
+
+    @jax.jit
+    def layers(blocks: Params) -> list[Params]:
+        each = [jax.tree.map(itemgetter(number), blocks) for number in range(cfg.layers)]
+        return [store_block(layer, storage, dtype) for layer in each]
+
+    return {"blocks": layers(params["blocks"]), "ends": store_ends(params["ends"], cfg, storage, dtype)}
 
 
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
@@ -134,8 +140,9 @@ def apply_cached(
     """Returns (logits_BTV, cache) for tokens that continue what the cache holds.
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
-    nothing. So the rows of a batch may have different lengths. cache: of `init_cache`, or with unstacked parameters a
-    list of {"key", "value"} of [B, K, S, H]. places_BW: the places in a row whose logits are wanted, [B, W, V].
+    nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
+    `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: the places in a
+    row whose logits are wanted, [B, W, V].
     """
     ends, context, x_BTD, cache = _through_blocks(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
     if places_BW is not None:

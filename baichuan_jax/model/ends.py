@@ -47,6 +47,7 @@ class Ends(nnx.Module):
     def kernel(self, context: Context) -> jax.Array:
         """Returns the head as it multiplies the normalised hidden states, float32."""
         kernel_DV = context.constrain(self.table[...].T, "embed", "vocab") if self.cfg.tied else self.head[...]
+        kernel_DV = kernel_DV.astype(jnp.float32)  # decoding may hold it in less
         if self.cfg.normalised:
             length_V = jnp.linalg.norm(kernel_DV, axis=0)
             kernel_DV /= jnp.maximum(length_V, 1e-12)

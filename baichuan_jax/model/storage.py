@@ -1,0 +1,68 @@
+"""In what form decoding holds weights and the cache: as it computes, in bfloat16, or as 8-bit integers with scales.
+
+A row reads every weight and its whole cache for each token, so their bytes are most of what decoding costs on an
+accelerator. Integers are qwix's: symmetric, the largest magnitude of a group is 127.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from qwix import QArray, dequantize, quantize
+
+from baichuan_jax.model.config import DecoderConfig
+
+Storage = Literal["compute", "bfloat16", "int8"]
+STORAGES: tuple[Storage, ...] = get_args(Storage)
+OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}  # axes that are not summed
+
+
+def float_type(storage: Storage, dtype: jnp.dtype) -> jnp.dtype:
+    """Returns the type of what is not held in integers. dtype: of the computation."""
+    return jnp.dtype(jnp.bfloat16) if storage == "bfloat16" else dtype
+
+
+def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
+    """Returns a layer's parameters as decoding holds them: kernels in the storage, one scale for each output."""
+
+    def store(path: tuple, leaf: jax.Array) -> jax.Array | QArray:
+        name = path[-1].key
+        if name not in OUTPUTS:
+            return leaf  # norms are computed in float32
+        if storage == "int8":
+            outputs = range(leaf.ndim - OUTPUTS[name], leaf.ndim)
+            return quantize(leaf, jnp.int8, channelwise_axes=tuple(outputs))
+        return leaf.astype(float_type(storage, dtype))
+
+    return jax.tree_util.tree_map_with_path(store, block)
+
+
+def store_ends(ends: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtype) -> dict:
+    """Returns what stands before and after the blocks: tables in floating point, since they decide the tokens.
+
+    A normalised head stays as it is, float32, in which its columns' lengths are computed.
+    """
+    kept = {"norm", *(("head", "table") if cfg.head.normalised else ())}
+    cast = lambda leaf: leaf.astype(float_type(storage, dtype))
+    return {name: part if name in kept else jax.tree.map(cast, part) for name, part in ends.items()}
+
+
+def empty(module, shape: tuple[int, ...], storage: Storage, dtype: jnp.dtype) -> jax.Array | QArray:
+    """Returns zeros for keys or values [..., H]; one scale each. module: numpy, or jax.numpy inside a program."""
+    if storage == "int8":
+        return QArray(module.zeros(shape, jnp.int8), module.ones((*shape[:-1], 1), dtype))
+    return module.zeros(shape, float_type(storage, dtype))
+
+
+def stored(x: jax.Array, like: jax.Array | QArray) -> jax.Array | QArray:
+    """Returns keys or values [..., H] in the form of a cache."""
+    if isinstance(like, QArray):
+        return quantize(x, jnp.int8, channelwise_axes=tuple(range(x.ndim - 1)))
+    return x.astype(like.dtype)
+
+
+def restored(x: jax.Array | QArray, dtype: jnp.dtype) -> jax.Array:
+    """Returns what a cache holds, to compute with."""
+    return (dequantize(x) if isinstance(x, QArray) else x).astype(dtype)
