@@ -52,7 +52,7 @@ TASKS = {
 FLOAT32 = 1e-6  # by how much of a sum over many tokens float32 in transformers departs from its own float64
 # Grouped queries, a base and a length of its own, and weights that are large enough to mean something.
 RANDOM = DecoderConfig(
-    vocab=64_000,
+    vocab=32_000,
     layers=3,
     hidden=96,
     heads=6,
@@ -74,7 +74,7 @@ def checkpoint(request, tmp_path_factory):
         return with_tokenizer(DATA / "checkpoints/stories260K", directory / "llama", 512)
     if request.param == "random":
         made = export_random(RANDOM, directory)
-        give(None, DATA / "tokenizers/baichuan-7b.model", RANDOM.context, made)
+        give(None, DATA / "tokenizers/llama-32k.model", RANDOM.context, made)
         return made
     return Path(OWN)
 

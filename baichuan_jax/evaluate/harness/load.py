@@ -11,7 +11,6 @@ from unittest.mock import patch
 import datasets
 import evaluate as metrics
 import lm_eval.tasks
-import yaml
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
@@ -57,8 +56,7 @@ def _protocol(name: str, data_dir: Path | None) -> dict:
         shared = LETTER if settings.get("output_type") is None else {}
         config = {**shared, **settings, "task": f"{name}_{subject}", "custom_dataset": lambda data=data, **_: data()}
         found[config["task"]] = ConfigurableTask(config=config)
-    members = {category: [f"{name}_{s}" for s in parts] for category, parts in _tags(name).items()}
-    return {"tasks": found, "groups": {}, "group_map": members}
+    return {"tasks": found, "groups": {}, "group_map": {}}
 
 
 def _stock(name: str, data_dir: Path | None) -> dict:
@@ -72,16 +70,6 @@ def _stock(name: str, data_dir: Path | None) -> dict:
             return manager.load([name])
     except ConnectionError as error:
         raise UserError(f"--tasks {name}: {error}; with files on disk name their folder: --data-dir DIR") from error
-
-
-def _tags(name: str) -> dict[str, list[str]]:
-    """Returns the categories of a protocol's subjects, where lm-eval's tasks of them say any: {category: subjects}."""
-    found: dict[str, list[str]] = {}
-    for file in sorted((TASKS / "mmlu/default").glob("mmlu_*.yaml")) if name == "baichuan_mmlu" else ():
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
-        category = known["tag"].removeprefix("mmlu_").removesuffix("_tasks").replace("_", " ")
-        found.setdefault(category, []).append(known["dataset_name"])
-    return found
 
 
 def _dataset(rows: Splits) -> datasets.DatasetDict:
