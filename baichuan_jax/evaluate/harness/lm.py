@@ -13,7 +13,7 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.answers import Answers, request_key
-from baichuan_jax.evaluate.harness.encode import Encoder, Ids
+from baichuan_jax.evaluate.harness.encode import Encoder, Ids, spelled
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine
@@ -120,7 +120,7 @@ class BaichuanLM(LM):
 
     def _cut(self, ids: Ids, stops: tuple[str, ...]) -> str:
         known = [id for id in ids if id < self._tokenizer.vocab]  # a model may have more rows than that
-        text = self._tokenizer.decode(known)
+        text = self._tokenizer.decode(spelled(known, self._tokenizer.byte_ids))
         for stop in stops:
             text = text.split(stop)[0]
         return text
