@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
 
@@ -26,7 +27,10 @@ PATTERN = (
 
 
 class HuggingFaceTokenizer(AnyTokenizer):
-    """A tokenizer.json. One without special ids gets two beyond its vocabulary, for the ends of documents."""
+    """A tokenizer.json. What begins and ends a text says tokenizer_config.json beside it, else a usual name.
+
+    A text that nothing begins is begun by what ends one. A file without special ids gets two beyond its vocabulary.
+    """
 
     def __init__(self, path: Path):
         """Loads the file. Raises UserError if it is missing or broken, or the package tokenizers is absent."""
@@ -42,11 +46,14 @@ class HuggingFaceTokenizer(AnyTokenizer):
         self._model.encode_special_tokens = True  # as the text that they look like
         self._byte_level = '"ByteLevel"' in json.dumps(json.loads(self._model.to_str())["decoder"])
         size = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
-        known = [next(filter(self._model.token_to_id, names), None) for names in (BEGIN, END)]
-        self.bos, self.eos = (
-            size + number if name is None else self._model.token_to_id(name) for number, name in enumerate(known)
-        )
+        begin, end = map(self._known, _ends(path))
+        begin = end if begin is None else begin
+        self.bos, self.eos = size if begin is None else begin, size + 1 if end is None else end
         self.vocab = max(size, self.bos + 1, self.eos + 1)
+
+    def _known(self, names: Sequence[str]) -> int | None:
+        ids = map(self._model.token_to_id, names)
+        return next((id for id in ids if id is not None), None)
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
         """Returns the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
@@ -72,8 +79,20 @@ class HuggingFaceTokenizer(AnyTokenizer):
     def specials(self) -> dict[str, int]:
         """Special ids by their written form, as in {"<|endoftext|>": 0}."""
         added = self._model.get_added_tokens_decoder()
-        named = {name: self._model.token_to_id(name) for name in (*BEGIN, *END) if self._model.token_to_id(name)}
+        named = {name: id for name in (*BEGIN, *END) if (id := self._model.token_to_id(name)) is not None}
         return {token.content: id for id, token in added.items() if token.special} | named
+
+
+def _ends(path: Path) -> tuple[Sequence[str], Sequence[str]]:
+    """Returns how what begins a text, and what ends it, may be written. Raises UserError if the file is damaged."""
+    config = path.with_name("tokenizer_config.json")
+    try:
+        known = read_json(config) if path.name == "tokenizer.json" and config.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{config} is damaged ({error})") from error
+    said = [known.get(name) for name in ("bos_token", "eos_token")]
+    forms = [token["content"] if isinstance(token, dict) else token for token in said]
+    return ([forms[0]] if forms[0] else [], [forms[1]]) if forms[1] else (BEGIN, END)
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -41,6 +41,11 @@ class AnyTokenizer(ABC):
     def specials(self) -> dict[str, int]:
         """Special ids by their written form, as in {"</s>": 2}."""
 
+    @cached_property
+    def byte_ids(self) -> dict[int, int]:
+        """{id: byte} of the ids that spell what has no token (byte fallback); none, where all tokens are of bytes."""
+        return {}
+
     def encode(self, text: str, specials: bool = False) -> list[int]:
         """Returns the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
         if not (specials and self.specials):

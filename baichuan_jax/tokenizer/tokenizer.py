@@ -82,6 +82,11 @@ class Tokenizer(AnyTokenizer):
         return bytes([int(piece[3:5], 16)]) if model.is_byte(id) else piece.replace(SPACE_MARK, " ").encode()
 
     @cached_property
+    def byte_ids(self) -> dict[int, int]:
+        """{id: byte} of the ids that spell what has no token (byte fallback)."""
+        return {id: self.token_bytes(id)[0] for id in range(self.vocab) if self._model.is_byte(id)}
+
+    @cached_property
     def specials(self) -> dict[str, int]:
         """Special ids by their written form, as in {"</s>": 2}."""
         model = self._model

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baichuan_jax.evaluate.harness.encode import Encoder, begins_texts
+from baichuan_jax.evaluate.harness.encode import Encoder, begins_texts, spelled
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.published import give
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 
 TEXT = st.text("ab 中\n", max_size=20)
@@ -84,8 +85,20 @@ def test_whether_a_text_begins_with_the_begin_id(tmp_path, tokenizer_file):
         assert begins_texts(tmp_path / "tokenizer.json") == begins
 
 
+@given(ids=st.lists(st.integers(3, 299), max_size=12))
+def test_bytes_that_are_no_text(tokenizer_file, ids):
+    """As the same vocabulary is read by the package that transformers uses."""
+    tokenizers = pytest.importorskip("tokenizers")
+    ours, theirs = (
+        Tokenizer(tokenizer_file),
+        tokenizers.Tokenizer.from_file(str(tokenizer_file.with_name("tokenizer.json"))),
+    )
+    assert ours.decode(spelled(ids, ours.byte_ids)) == theirs.decode(ids)
+
+
 @pytest.fixture(scope="module")
 def tokenizer_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("t") / "m.model"
     train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog"] * 20), path)
+    give(None, path, 64, path.parent)
     return path

@@ -1,11 +1,13 @@
 """Figures from answers: golden intervals, the unbiased pass@k, categories."""
 
+import re
 from itertools import combinations
+from pathlib import Path
 from statistics import fmean
 
 import pytest
 
-from baichuan_jax.evaluate.harness.categories import CEVAL, categories
+from baichuan_jax.evaluate.harness.categories import TABLES, categories
 from baichuan_jax.evaluate.harness.humaneval import pass_at_k
 from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, together, wilson
 
@@ -40,18 +42,44 @@ def test_chance_of_several_right_answers():
     assert chance({"doc": {"answer": "12"}, "filtered_resps": ["12"]}) == 0
 
 
-def test_ceval_has_52_subjects_in_four_categories():
-    subjects = [subject for name in CEVAL if name != "hard" for subject in CEVAL[name].split()]
-    assert len(subjects) == len(set(subjects)) == 52
-    assert set(CEVAL["hard"].split()) < set(CEVAL["stem"].split())
-    found = categories("ceval-valid", [f"ceval-valid_{subject}" for subject in subjects], {})
-    assert {name: len(parts) for name, parts in found.items()} == {
-        "stem": 20,
-        "social sciences": 10,
-        "humanities": 11,
-        "other": 11,
-        "hard": 8,
-    }
+@pytest.mark.parametrize(
+    ("name", "sizes", "part"),
+    [
+        ("ceval-valid", {"stem": 20, "social sciences": 10, "humanities": 11, "other": 11, "hard": 8}, {"stem"}),
+        (
+            "cmmlu",
+            {"stem": 17, "humanities": 13, "social sciences": 22, "other": 15, "China specific": 15},
+            {"humanities", "social sciences", "other"},
+        ),
+        ("baichuan_mmlu", {"stem": 18, "humanities": 13, "social sciences": 12, "other": 14}, set()),
+    ],
+)
+def test_subjects_in_categories_as_their_authors_count_them(name, sizes, part):
+    """part: the categories that the last one is taken from, where it is no category of its own."""
+    four = list(TABLES[name].values())[:4]
+    subjects = [subject for parts in four for subject in parts.split()]
+    assert len(subjects) == len(set(subjects))
+    found = categories(name, [f"{name}_{subject}" for subject in subjects], {})
+    assert {category: len(parts) for category, parts in found.items()} == sizes
+    if part:
+        last = set(list(found.values())[4])
+        assert last < {subject for category in part for subject in found[category]}
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"), [("ceval-valid", "ceval"), ("cmmlu", "cmmlu"), ("baichuan_mmlu", "mmlu/default")]
+)
+def test_every_subject_of_lm_eval_has_its_category(name, folder):
+    tasks = Path(pytest.importorskip("lm_eval.tasks").__file__).parent / folder
+    known = {subject for parts in TABLES[name].values() for subject in parts.split()}
+    files = [file.stem for file in tasks.glob("*.yaml") if "dataset_name" in file.read_text(encoding="utf-8")]
+    assert {re.sub("^(ceval-valid|cmmlu|mmlu)_", "", stem) for stem in files} == known
+
+
+def test_a_subject_is_known_by_its_whole_name():
+    """ "management" is the end of another subject's name, which is in another category."""
+    found = categories("cmmlu", ["cmmlu_management", "cmmlu_construction_project_management"], {})
+    assert found["social sciences"] == ["cmmlu_management"]
 
 
 def test_categories_of_groups_within_groups():

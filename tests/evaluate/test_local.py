@@ -11,6 +11,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.humaneval import passed
 from baichuan_jax.evaluate.harness.local import folder_of, splits
 
+HUMANEVAL = {"task_id": "HumanEval/0", "prompt": "def f():\n", "test": "def check(f): ...", "entry_point": "f"}
 DATA = Path(__file__).parents[3] / "shared/data/eval"
 
 
@@ -20,7 +21,7 @@ def data_dir(tmp_path):
         for split in ("dev", "test", "val"):
             file.writestr(f"data/{split}/law_{split}.csv", '"Is ""x, y""?",a,"b, c",d,None,B\n')
     (tmp_path / "humaneval").mkdir()
-    (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(b'{"task_id": "HumanEval/0"}\n\n'))
+    (tmp_path / "humaneval/HumanEval.jsonl.gz").write_bytes(gzip.compress(json.dumps(HUMANEVAL).encode() + b"\n\n"))
     (tmp_path / "agieval").mkdir()
     rows = [
         {"passage": "甲。", "question": "乙？", "options": ["(A)一", "(B)二"], "label": ["A", "B"]},
@@ -38,7 +39,7 @@ def test_a_zip_file_with_quoted_fields(data_dir):
 
 
 def test_gzip(data_dir):
-    assert splits(data_dir, "openai/openai_humaneval", None) == {"test": [{"task_id": "HumanEval/0"}]}
+    assert splits(data_dir, "openai/openai_humaneval", None) == {"test": [HUMANEVAL]}
 
 
 def test_prompts_of_agieval(data_dir):
@@ -71,6 +72,43 @@ def test_damaged_files(data_dir):
     (data_dir / "agieval/sat-math.jsonl").write_text('{"passage": ')
     with pytest.raises(UserError, match=r"sat-math\.jsonl is damaged"):
         splits(data_dir, "hails/agieval-sat-math", None)
+
+
+HEAD = "id,question,A,B,C,D,answer\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "file", "text", "said"),
+    [
+        (
+            "ceval/ceval-exam",
+            "law",
+            "ceval/val/law_val.csv",
+            HEAD + "0,q,a,b,c,d,A\n1,q,a,b",
+            "question 2 has no C, D, answer",
+        ),
+        ("ceval/ceval-exam", "law", "ceval/val/law_val.csv", HEAD + "0,q,a,b,c,d,E\n", "question 1 has answer = 'E'"),
+        (
+            "ceval/ceval-exam",
+            "law",
+            "ceval/val/law_val.csv",
+            HEAD + "0,q,a,b,c,d,A,x\n",
+            "question 1 has too many fields",
+        ),
+        ("ceval/ceval-exam", "law", "ceval/val/law_val.csv", HEAD, "has no questions"),
+        ("cais/mmlu", "x", "mmlu/data/test/x_test.csv", "only one\n", "question 1 has no A, B, C, D, answer"),
+        ("haonan-li/cmmlu", "x", "cmmlu/test/x.csv", ",Question,A,B,C,D,Antwort\n0,q,a,b,c,d,A\n", "has no Answer"),
+        ("openai/gsm8k", "main", "gsm8k/train.jsonl", '{"question": "q"}', "question 1 has no answer"),
+        ("openai/gsm8k", "main", "gsm8k/train.jsonl", "[1]", "question 1 has no question, answer"),
+        ("hails/agieval-x", None, "agieval/x.jsonl", '{"question": "q", "options": ["a"]}', "question 1 has no label"),
+        ("hails/agieval-x", None, "agieval/x.jsonl", '{"question": "q", "options": null}', "question 1 has no answer"),
+    ],
+)
+def test_questions_that_are_none(tmp_path, path, name, file, text, said):
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=said):
+        splits(tmp_path, path, name)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not on this machine")

@@ -1,5 +1,6 @@
 """Tokenizers of other kinds, and our own in theirs."""
 
+import json
 import random
 import sys
 from pathlib import Path
@@ -61,6 +62,39 @@ def test_the_export_loads_in_transformers(folder):
         assert theirs.decode(ours.encode(text)) == text
 
 
+@pytest.mark.parametrize(
+    ("names", "config", "ends"),
+    [
+        (["<|endoftext|>"], None, (0, 0)),
+        (
+            ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+            {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"},
+            (1, 2),
+        ),
+        (["<x>", "</x>"], {"bos_token": {"content": "<x>"}, "eos_token": {"content": "</x>"}}, (0, 1)),
+        (["<|endoftext|>", "<|im_end|>"], {"bos_token": None, "eos_token": "<|im_end|>"}, (1, 1)),
+        (["<x>"], None, (257, 258)),
+    ],
+)
+def test_what_begins_and_ends_a_text(tmp_path, names, config, ends):
+    """As transformers reads the same files: id 0 counts, and what tokenizer_config.json says comes before any usage."""
+    tokenizers = pytest.importorskip("tokenizers")
+    letters = {
+        letter: len(names) + number
+        for number, letter in enumerate(sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()))
+    }
+    model = tokenizers.Tokenizer(tokenizers.models.BPE({name: id for id, name in enumerate(names)} | letters, []))
+    model.decoder = tokenizers.decoders.ByteLevel()
+    model.add_special_tokens(names)
+    model.save(str(tmp_path / "tokenizer.json"))
+    if config is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    found = load_tokenizer(tmp_path)
+    assert (found.bos, found.eos) == ends
+    assert found.vocab == max(256 + len(names), found.eos + 1)
+    assert set(names) <= set(found.specials)
+
+
 def test_a_folder(folder):
     assert list(find_tokenizers(folder)) == ["ours", "ranks", "theirs"]
 
@@ -70,12 +104,16 @@ def test_files_that_are_none(folder, tmp_path, monkeypatch):
     (tmp_path / "x.tiktoken").write_text("YQ== 0\nnot base64!\n")
     (tmp_path / "y.tiktoken").write_text("YQ== 0\n")
     (tmp_path / "x.txt").touch()
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/tokenizer.json").write_bytes((folder / "plain/tokenizer.json").read_bytes())
+    (tmp_path / "broken/tokenizer_config.json").write_text('{"bos_token": ')
     for name, message in {
         "x.json": "is not a tokenizer.json",
         "x.tiktoken": "x.tiktoken:2: expected base64 and a rank",
         "y.tiktoken": "255 single bytes have no rank",
         "x.txt": "no kind of tokenizer; endings",
         "absent.json": "no tokenizer at",
+        "broken/tokenizer.json": "tokenizer_config.json is damaged",
         "": "no tokenizer at .*tokenizer.model",
     }.items():
         with pytest.raises(UserError, match=message):

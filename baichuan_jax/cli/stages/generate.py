@@ -8,12 +8,11 @@ from pathlib import Path
 
 from baichuan_jax.cli.progress import console, status
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.cli.stages.trained import load_params, load_tokenizer, make_layout
+from baichuan_jax.cli.stages.trained import Trained, load_trained
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.generate import generate, stream
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.train.step import compute_dtype
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
@@ -56,7 +55,10 @@ def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: l
 
 def load_engine(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
     """Returns an engine with the run's newest parameters, and its tokenizer."""
-    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
-    with status("loading the model"):
-        params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
-        return Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype), tokenizer
+    trained = load_trained(config, workdir)
+    return make_engine(config, trained), trained.tokenizer
+
+
+def make_engine(config: RunConfig, of: Trained) -> Engine:
+    """Returns an engine, which has a copy of the parameters."""
+    return Engine(config.engine, config.model, of.params, of.tokenizer.eos, of.layout, of.dtype)

@@ -7,22 +7,22 @@ import logging
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from baichuan_jax.cli.literal import parts, settings
 from baichuan_jax.cli.progress import console, status, units_progress
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.cli.stages.trained import checkpoints_of, load_params, load_tokenizer, make_layout, tokenizer_place
+from baichuan_jax.cli.stages.generate import make_engine
+from baichuan_jax.cli.stages.trained import checkpoints_of, load_trained, tokenizer_place
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.harness.encode import begins_texts
 from baichuan_jax.evaluate.score.scorer import Scorer
-from baichuan_jax.generate.engine import Engine
 from baichuan_jax.lab.tasks import write_tables
 from baichuan_jax.tokenizer.load import tokenizer_file
 from baichuan_jax.train.checkpoint import newest_params
-from baichuan_jax.train.step import compute_dtype
 
 FOLDER = "tasks"
 
@@ -52,16 +52,14 @@ def run_tasks(
     out, results = workdir / FOLDER, []
     with status("loading the tasks"):
         loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
-    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
-    with status("loading the model"):
-        params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
-    scorer = Scorer(config.model, params, layout, dtype)
-    engine = Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype)
+    trained = load_trained(config, workdir)
+    scorer = Scorer(config.model, trained.params, trained.layout, trained.dtype)
+    engine = cache(lambda: make_engine(config, trained))
     begins = begins_texts(tokenizer_file(tokenizer_place(config, workdir)))
     with closing(Answers(out / f"answers-{_identity(config, workdir)}.jsonl")) as answers:
         for name in names:
             with units_progress(name) as progress:
-                lm = BaichuanLM(scorer, engine, tokenizer, begins, config.model.context, answers, progress)
+                lm = BaichuanLM(scorer, engine, trained.tokenizer, begins, config.model.context, answers, progress)
                 result, answered = run_task(lm, name, loaded.pop(name), limit)
             stem = f"{name}-{result['fewshot']}shot" + (f"-limit{limit}" if limit else "")
             write_text(out / f"{stem}.answers.jsonl", "".join(f"{_line(answer)}\n" for answer in answered))

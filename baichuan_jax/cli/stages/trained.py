@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
+import jax.numpy as jnp
+
+from baichuan_jax.cli.progress import status
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.parallel.layout import Layout
@@ -13,6 +17,16 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
+from baichuan_jax.train.step import compute_dtype
+
+
+class Trained(NamedTuple):
+    """A run's decoder, ready to compute. dtype: in which it does."""
+
+    params: Params
+    tokenizer: AnyTokenizer
+    layout: Layout
+    dtype: jnp.dtype
 
 
 def make_layout(config: RunConfig) -> Layout:
@@ -39,3 +53,11 @@ def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
     """Returns the newest parameters, sharded."""
     with Checkpoints(checkpoints_of(config, workdir)) as checkpoints:
         return checkpoints.restore_params(abstract_params(config.model, layout))
+
+
+def load_trained(config: RunConfig, workdir: Path) -> Trained:
+    """Returns the run's newest parameters with what computing takes."""
+    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    with status("loading the model"):
+        params = load_params(config, workdir, layout)
+    return Trained(params, tokenizer, layout, compute_dtype(config.train.compute_dtype))

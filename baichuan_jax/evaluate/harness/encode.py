@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from baichuan_jax.core.files import read_json
@@ -71,6 +72,26 @@ class Encoder:
             before = first if start == 0 else ids[max(0, end - context - 1) : start]
             windows.append((before, part))
         return windows
+
+
+def spelled(ids: Sequence[int], byte_ids: Mapping[int, int]) -> Ids:
+    """Returns ids whose text is that which transformers makes of `ids`: of a row of bytes that is no UTF-8, each byte
+    is a U+FFFD. SentencePiece keeps the characters that are whole.
+    """
+    known, found = {byte: id for id, byte in byte_ids.items()}, []
+    for is_byte, row in groupby(ids, byte_ids.__contains__):
+        row = list(row)
+        if is_byte and not _is_text(bytes(byte_ids[id] for id in row)):
+            row = [known[byte] for byte in "\ufffd".encode()] * len(row)
+        found += row
+    return found
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def _move_spaces(context: str, continuation: str) -> tuple[str, str]:

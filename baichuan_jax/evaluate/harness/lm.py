@@ -13,10 +13,10 @@ from lm_eval.models.utils import normalize_gen_kwargs
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.answers import Answers, request_key
-from baichuan_jax.evaluate.harness.encode import Encoder, Ids
+from baichuan_jax.evaluate.harness.encode import Encoder, Ids, spelled
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import SampleConfig
-from baichuan_jax.generate.engine import Engine, Request
+from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.generate import Continuation
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
@@ -27,13 +27,14 @@ class BaichuanLM(LM):
     """Answers lm-eval's requests, those that `answers` has not, as its Hugging Face backend would.
 
     One difference: where a task asks for more new tokens than fit beside any prompt, that backend refuses, and here
-    the continuation gets half of the context. progress: is told (what is being done, requests done, requests).
+    the continuation gets half of the context. engine: is asked for when the first text has to be written. progress: is
+    told (what is being done, requests done, requests).
     """
 
     def __init__(
         self,
         scorer: Scorer,
-        engine: Engine,
+        engine: Callable[[], Engine],
         tokenizer: AnyTokenizer,
         begins: bool,
         context: int,
@@ -101,13 +102,15 @@ class BaichuanLM(LM):
 
     def _write(self, missing: dict[str, list], count: int) -> None:
         """Continues prompts {key: (ids, settings, seed)}, and remembers each text when it is finished."""
-        made: dict[Request, tuple[str, Continuation]] = {}
+        if not missing:
+            return
+        engine, made = self._engine(), {}
         for key, (prompt, sample, seed) in missing.items():
-            request = self._engine.submit(prompt, replace(sample, seed=seed))
-            made[request] = key, Continuation(self._engine, self._tokenizer, request)
+            request = engine.submit(prompt, replace(sample, seed=seed))
+            made[request] = key, Continuation(engine, self._tokenizer, request)
         done = count - len(missing)
         while made:
-            for request in self._engine.step():
+            for request in engine.step():
                 key, continuation = made[request]
                 if continuation.advance(0).done:
                     del made[request]
@@ -117,7 +120,7 @@ class BaichuanLM(LM):
 
     def _cut(self, ids: Ids, stops: tuple[str, ...]) -> str:
         known = [id for id in ids if id < self._tokenizer.vocab]  # a model may have more rows than that
-        text = self._tokenizer.decode(known)
+        text = self._tokenizer.decode(spelled(known, self._tokenizer.byte_ids))
         for stop in stops:
             text = text.split(stop)[0]
         return text

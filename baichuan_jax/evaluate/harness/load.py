@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -11,7 +11,8 @@ from unittest.mock import patch
 import datasets
 import evaluate as metrics
 import lm_eval.tasks
-import yaml
+from huggingface_hub import constants
+from huggingface_hub.utils import get_session
 from lm_eval.api.task import ConfigurableTask
 from lm_eval.tasks import TaskManager
 
@@ -28,6 +29,11 @@ datasets.disable_progress_bars()
 # Folders of lm-eval's tasks that are looked into first: its index of all takes ten seconds to make.
 COMMON = ("agieval", "ceval", "cmmlu", "gsm8k", "hendrycks_math", "humaneval", "minerva_math", "mmlu")
 FEWSHOT_SEED = 1234  # lm-eval's own
+PATIENCE = 5.0  # seconds that the hub has to answer
+WAYS_OUT = (
+    "Either run where there is a network (the data then stays in HF_HOME), or name a folder with the files of the data "
+    "sets: --data-dir DIR (docs/evaluate.md)"
+)
 
 
 def load_tasks(name: str, data_dir: Path | None, fewshot: int | None = None) -> dict:
@@ -57,8 +63,7 @@ def _protocol(name: str, data_dir: Path | None) -> dict:
         shared = LETTER if settings.get("output_type") is None else {}
         config = {**shared, **settings, "task": f"{name}_{subject}", "custom_dataset": lambda data=data, **_: data()}
         found[config["task"]] = ConfigurableTask(config=config)
-    members = {category: [f"{name}_{s}" for s in parts] for category, parts in _tags(name).items()}
-    return {"tasks": found, "groups": {}, "group_map": members}
+    return {"tasks": found, "groups": {}, "group_map": {}}
 
 
 def _stock(name: str, data_dir: Path | None) -> dict:
@@ -67,37 +72,48 @@ def _stock(name: str, data_dir: Path | None) -> dict:
         manager = TaskManager()
     if name not in manager.all_tasks:
         raise UserError(f"--tasks {name!r}: no such task{did_you_mean(name, [*PROTOCOLS, *manager.all_tasks])}")
-    try:
-        with _local(data_dir) if data_dir else nullcontext():
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(metrics, "load", partial(_metric, metrics.load)))
+        stack.enter_context(_local(data_dir) if data_dir else _hub())
+        try:
             return manager.load([name])
-    except ConnectionError as error:
-        raise UserError(f"--tasks {name}: {error}; with files on disk name their folder: --data-dir DIR") from error
-
-
-def _tags(name: str) -> dict[str, list[str]]:
-    """Returns the categories of a protocol's subjects, where lm-eval's tasks of them say any: {category: subjects}."""
-    found: dict[str, list[str]] = {}
-    for file in sorted((TASKS / "mmlu/default").glob("mmlu_*.yaml")) if name == "baichuan_mmlu" else ():
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
-        category = known["tag"].removeprefix("mmlu_").removesuffix("_tasks").replace("_", " ")
-        found.setdefault(category, []).append(known["dataset_name"])
-    return found
+        except (ConnectionError, FileNotFoundError) as error:
+            raise UserError(f"--tasks {name}: {error}. {WAYS_OUT}") from error
 
 
 def _dataset(rows: Splits) -> datasets.DatasetDict:
     return datasets.DatasetDict({split: datasets.Dataset.from_list(part) for split, part in rows.items()})
 
 
+def _metric(known: Callable[..., object], path: str, *args: object) -> object:
+    return SandboxedCodeEval() if path == "code_eval" else known(path, *args)
+
+
 @contextmanager
 def _local(data_dir: Path) -> Iterator[None]:
-    """While the block runs, what the packages datasets and evaluate would load from the hub comes from here."""
+    """While the block runs, what the package datasets would load from the hub comes from here."""
 
     def load(path: str, name: str | None = None, **_: object) -> datasets.DatasetDict:
         return _dataset(splits(data_dir, path, name))
 
-    def metric(path: str, *args: object) -> object:
-        return SandboxedCodeEval() if path == "code_eval" else known(path, *args)
-
-    known = metrics.load
-    with patch.object(datasets, "load_dataset", load), patch.object(metrics, "load", metric):
+    with patch.object(datasets, "load_dataset", load):
         yield
+
+
+def _answers() -> bool:
+    """Returns whether the hub can be reached, after seconds, and without the packages' many attempts."""
+    try:
+        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+    except Exception:  # what its HTTP package, which has been another, raises where there is no network
+        return False
+    return True
+
+
+def _hub() -> AbstractContextManager:
+    """While the block runs, data comes from the hub; if that cannot be reached, from the packages' cache, or not."""
+    if _answers():
+        return nullcontext()
+    stack = ExitStack()
+    for place in (constants, datasets.config):
+        stack.enter_context(patch.object(place, "HF_HUB_OFFLINE", True))
+    return stack

@@ -12,7 +12,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
@@ -20,7 +20,7 @@ from baichuan_jax.core.errors import UserError
 Row = dict[str, object]
 Splits = dict[str, list[Row]]
 Folder = Path | zipfile.Path
-LETTERS = "ABCDEFG"
+LETTERS, FOUR = "ABCDEFG", ("A", "B", "C", "D")
 
 
 def folder_of(data_dir: Path, name: str) -> Folder:
@@ -47,13 +47,39 @@ def _read(folder: Folder, name: str) -> str:
         raise UserError(f"{file} is damaged ({error}); fetch it again") from error
 
 
-def _table(folder: Folder, name: str) -> list[Row]:
-    return list(csv.DictReader(io.StringIO(_read(folder, name), newline="")))
+def checked(rows: Sequence[Row], file: Folder, fields: Sequence[str], letter: str = "") -> list[Row]:
+    """Returns questions that have all fields, of which one may be a letter. Raises UserError on others, or on none."""
+    for number, row in enumerate(rows, 1):
+        require_fields(row, file, number, fields)
+        if letter and row[letter] not in FOUR:
+            raise UserError(
+                f"{file}: question {number} has {letter} = {row[letter]!r}: expected one of {', '.join(FOUR)}"
+            )
+    if not rows:
+        raise UserError(f"{file} has no questions; fetch it again")
+    return list(rows)
 
 
-def json_lines(folder: Folder, name: str) -> list[Row]:
-    """Returns the rows of a file of JSON lines, which may be gzipped. Raises UserError if it is missing or damaged."""
-    return [_parse(line, folder / name) for line in _read(folder, name).split("\n") if line.strip()]
+def require_fields(row: Row, file: Folder, number: int, fields: Sequence[str]) -> None:
+    """Raises UserError on a question that has not all of these fields, or has more than a table's head names."""
+    missing = [name for name in fields if row.get(name) is None] if isinstance(row, dict) else fields
+    if missing or None in row:
+        what = f"no {', '.join(missing)}" if missing else "too many fields"
+        raise UserError(f"{file}: question {number} has {what}; the file is damaged or of another kind")
+
+
+def _table(folder: Folder, name: str, letter: str, fields: Sequence[str]) -> list[Row]:
+    rows = list(csv.DictReader(io.StringIO(_read(folder, name), newline="")))
+    return checked(rows, folder / name, [*fields, *FOUR, letter], letter)
+
+
+def json_lines(folder: Folder, name: str, *fields: str) -> list[Row]:
+    """Returns the rows of a file of JSON lines, which may be gzipped.
+
+    Raises UserError if it is missing or damaged, or one of its rows has not all of the fields.
+    """
+    lines = (line for line in _read(folder, name).split("\n") if line.strip())
+    return checked([_parse(line, folder / name) for line in lines], folder / name, fields)
 
 
 def json_of(folder: Folder, name: str) -> Row:
@@ -70,23 +96,33 @@ def _parse(text: str, file: Folder) -> Row:
 
 def ceval(folder: Folder, subject: str) -> Splits:
     """C-Eval (arXiv 2305.08322): question, A, B, C, D, answer."""
-    return {split: _table(folder, f"{split}/{subject}_{split}.csv") for split in ("val", "dev")}
+    read = lambda split: _table(folder, f"{split}/{subject}_{split}.csv", "answer", ["question"])
+    return {split: read(split) for split in ("val", "dev")}
 
 
 def cmmlu(folder: Folder, subject: str) -> Splits:
     """CMMLU (arXiv 2306.09212): Question, A, B, C, D, Answer."""
     keep = lambda row: {name: value for name, value in row.items() if name}
-    return {split: list(map(keep, _table(folder, f"{split}/{subject}.csv"))) for split in ("test", "dev")}
+    read = lambda split: _table(folder, f"{split}/{subject}.csv", "Answer", ["Question"])
+    return {split: list(map(keep, read(split))) for split in ("test", "dev")}
 
 
 def mmlu(folder: Folder, subject: str) -> Splits:
     """MMLU (arXiv 2009.03300): question, choices, answer (0 to 3), subject."""
+    columns = ["question", *FOUR, "answer"]
 
     def split(name: str) -> list[Row]:
-        lines = csv.reader(io.StringIO(_read(folder, f"data/{name}/{subject}_{name}.csv"), newline=""))
+        file = f"data/{name}/{subject}_{name}.csv"
+        lines = io.StringIO(_read(folder, file), newline="")
+        rows = checked(list(csv.DictReader(lines, columns)), folder / file, columns, "answer")
         return [
-            {"question": question, "subject": subject, "choices": choices, "answer": LETTERS.index(answer)}
-            for question, *choices, answer in lines
+            {
+                "question": row["question"],
+                "subject": subject,
+                "choices": [row[letter] for letter in FOUR],
+                "answer": FOUR.index(row["answer"]),
+            }
+            for row in rows
         ]
 
     return {"test": split("test"), "validation": split("val"), "dev": split("dev")}
@@ -94,23 +130,32 @@ def mmlu(folder: Folder, subject: str) -> Splits:
 
 def gsm8k(folder: Folder, _: str) -> Splits:
     """GSM8K (arXiv 2110.14168): question, answer."""
-    return {split: json_lines(folder, f"{split}.jsonl") for split in ("train", "test")}
+    return {split: json_lines(folder, f"{split}.jsonl", "question", "answer") for split in ("train", "test")}
 
 
 def math(folder: Folder, kind: str) -> Splits:
     """MATH (arXiv 2103.03874): problem, solution, level, type. kind: as in "counting_and_probability"."""
     of_kind = lambda row: row["type"].lower().replace("&", "and").replace(" ", "_") == kind
-    return {"train": [], "test": [row for row in json_lines(folder, "test.jsonl") if of_kind(row)]}
+    rows = json_lines(folder, "test.jsonl", "problem", "solution", "level", "type")
+    return {"train": [], "test": [row for row in rows if of_kind(row)]}
 
 
 def humaneval(folder: Folder, _: str) -> Splits:
     """HumanEval (arXiv 2107.03374): task_id, prompt, canonical_solution, test, entry_point."""
-    return {"test": json_lines(folder, "HumanEval.jsonl.gz")}
+    return {"test": json_lines(folder, "HumanEval.jsonl.gz", "task_id", "prompt", "test", "entry_point")}
 
 
 def agieval(folder: Folder, name: str) -> Splits:
     """AGIEval (arXiv 2304.06364) with its own zero-shot prompts: query, and choices and gold, or answer."""
-    return {"test": [_agieval_row(row, name) for row in json_lines(folder, f"{name}.jsonl")]}
+    return {"test": [_agieval_row(row, name) for row in agieval_rows(folder, name)]}
+
+
+def agieval_rows(folder: Folder, name: str) -> list[Row]:
+    """Returns the questions of a part of AGIEval: each has options and the letters that are right, or an answer."""
+    rows = json_lines(folder, f"{name}.jsonl", "question")
+    for number, row in enumerate(rows, 1):
+        require_fields(row, folder / f"{name}.jsonl", number, ["label" if row.get("options") else "answer"])
+    return rows
 
 
 def is_chinese(name: str) -> bool:
@@ -120,7 +165,7 @@ def is_chinese(name: str) -> bool:
 
 def _agieval_row(row: Row, name: str) -> Row:
     chinese = is_chinese(name)
-    passage, question, options = row.get("passage") or "", row["question"], row["options"]
+    passage, question, options = row.get("passage") or "", row["question"], row.get("options")
     if not options:
         query = f"问题：{question}\n答案：" if chinese else f"Q: {question}\nA: The answer is"
         return {"query": passage + query, "answer": row["answer"]}

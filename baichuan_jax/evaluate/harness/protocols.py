@@ -90,7 +90,9 @@ def gaokao(data_dir: Path, stock: Path) -> dict[str, Subject]:
     """GAOKAO-Bench (arXiv 2305.12474): questions with one letter as their answer, split at random."""
     found = {}
     for file, name in GAOKAO.items():
-        rows = local.json_of(local.folder_of(data_dir, "gaokao"), f"{file}.json")["example"]
+        folder, source = local.folder_of(data_dir, "gaokao"), f"{file}.json"
+        rows = local.json_of(folder, source).get("example") or []
+        local.checked(rows, folder / source, ["question", "answer"])
         asked = [row for row in rows if len(row["answer"]) == 1 and row["answer"][0] in set(FOUR)]
         settings = {
             "description": f"以下是中国高考{name}的单项选择题，请选出其中的正确答案。\n\n",
@@ -106,7 +108,7 @@ def agieval(data_dir: Path, stock: Path) -> dict[str, Subject]:
     """AGIEval (arXiv 2304.06364): questions with four choices and one answer, split at random."""
     folder, found = local.folder_of(data_dir, "agieval"), {}
     for name in (file.removesuffix(".jsonl") for file in local.names(folder, ".jsonl")):
-        rows = [_four(row) for row in local.json_lines(folder, f"{name}.jsonl") if _is_four(row)]
+        rows = [_four(row) for row in local.agieval_rows(folder, name) if _is_four(row)]
         if not rows:
             continue
         chinese = local.is_chinese(name)
@@ -124,7 +126,7 @@ def agieval(data_dir: Path, stock: Path) -> dict[str, Subject]:
 
 
 def _is_four(row: dict) -> bool:
-    return len(row["options"] or ()) == 4 and re.fullmatch("[A-D]", "".join(row["label"] or "")) is not None
+    return len(row.get("options") or ()) == 4 and re.fullmatch("[A-D]", "".join(row["label"])) is not None
 
 
 def _four(row: dict) -> dict[str, str]:
