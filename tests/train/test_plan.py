@@ -1,6 +1,7 @@
 """Needs the compilers for TPU and GPU: pip install libtpu jax-cuda13-plugin."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ CONFIG = Path(__file__).parents[2] / "configs/model/baichuan_7b.gin"
 def test_a_target_that_is_none(name):
     with pytest.raises(UserError, match="target"):
         targets.find(name)
+
+
+@pytest.mark.parametrize(
+    ("target", "compiler", "extra"), [("v5e:4x4", "libtpu", "tpu"), ("h100:8x1", "jax_plugins", "cuda13")]
+)
+def test_without_a_compiler_it_says_which_to_install(target, compiler, extra):
+    if find_spec(compiler):
+        pytest.skip(f"{compiler} is installed")
+    with pytest.raises(UserError, match=rf"install the compiler: pip install 'baichuan-jax\[{extra}\]'"):
+        targets.find(target)
 
 
 ALL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
