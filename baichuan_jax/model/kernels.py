@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.model import chunked
@@ -77,7 +76,7 @@ def _splash(
 
     if layout is None:
         return local(q_BTKGH, k, v)
-    spec = PartitionSpec(layout.rules.batch, None, layout.rules.kv_heads)
+    spec = layout.by_heads("kv_heads")
     split = jax.shard_map(local, mesh=layout.mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False)
     return split(q_BTKGH, k, v)
 

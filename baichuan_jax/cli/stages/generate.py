@@ -56,7 +56,7 @@ def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: l
 
 def load_engine(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
     """Returns an engine with the run's newest parameters, and its tokenizer."""
-    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
         return Engine(config.engine, config.model, params, tokenizer.eos, layout, dtype), tokenizer

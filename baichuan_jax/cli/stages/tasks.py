@@ -52,7 +52,7 @@ def run_tasks(
     out, results = workdir / FOLDER, []
     with status("loading the tasks"):
         loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
-    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params, dtype = load_params(config, workdir, layout), compute_dtype(config.train.compute_dtype)
     scorer = Scorer(config.model, params, layout, dtype)
