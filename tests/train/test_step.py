@@ -40,7 +40,6 @@ def test_it_learns(reference):
         (8, {"fsdp": 8}),
         (8, {"tensor": 2, "fsdp": 4}),
         (8, {"data": 2, "fsdp": 2, "tensor": 2}),
-        (8, {"fsdp": 2, "context": 4}),
         (8, {"fsdp": 2, "context": 2, "tensor": 2}),
     ],
 )
