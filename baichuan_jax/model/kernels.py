@@ -71,7 +71,10 @@ def _splash(
             interpret=interpret,
         )
         heads_first = lambda x: jnp.swapaxes(x, 1, 2)
-        y_BNTH = jax.vmap(kernel)(heads_first(q_BTNH), heads_first(k_BTKH), heads_first(v_BTKH))
+        arrays = (heads_first(q_BTNH), heads_first(k_BTKH), heads_first(v_BTKH))
+        # One sequence after the other, as the kernel does it in any case: for the backward pass it writes each sum of
+        # weights 128 times, as much as two arrays of queries, and a vmap keeps that until then.
+        y_BNTH = jax.lax.map(lambda sequence: kernel(*sequence), arrays)
         return heads_first(y_BNTH).reshape(q_BTKGH.shape)
 
     if layout is None:

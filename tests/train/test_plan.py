@@ -141,6 +141,15 @@ def test_a_card_that_is_too_small():
 
 
 @pytest.mark.aot
+def test_seven_billion_on_64_chips():
+    """Two sequences of 4,096 of a chip, blocks recomputed."""
+    pytest.importorskip("libtpu")
+    found = json.loads(run("plan", CONFIG, "--json", "--target", "v5p:4x4x4", "--rows", "2").stdout)
+    assert (found["kernel"], found["remat"]) == ("splash", "block")
+    assert found["total"] <= 6.3 * 2**30
+
+
+@pytest.mark.aot
 def test_a_tpu_slice():
     pytest.importorskip("libtpu")
     found = planned("--target", "v5e:2x2", "--length=1024")
