@@ -156,3 +156,14 @@ def test_a_tpu_slice():
     assert found["kernel"] == "splash"
     assert found["fits"]
     assert found["total"] > found["arguments"] > 0  # with the program itself, which is the larger part here
+
+
+@pytest.mark.aot
+def test_sequences_that_are_split_over_a_slice():
+    """Tokens are exchanged for heads around attention, and back: forward, recomputed, and in the backward pass."""
+    pytest.importorskip("libtpu")
+    mesh = ("--set=MeshConfig.fsdp=4", "--set=MeshConfig.context=4", "--set=DecoderConfig.context=8192")
+    found = planned("--target", "v5e:4x4", *mesh)
+    assert (found["kernel"], found["length"], found["batch"]) == ("splash", 8192, 4)
+    part = 8192 // 4 * 512 * 2  # bytes of a device's queries, in bfloat16
+    assert found["sent_bytes"]["all-to-all"] == 2 * 3 * 4 * part * 3 / 4
