@@ -24,7 +24,13 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         required=True,
         help="v5p:4x4x4, v5e:16x16, v6e:16x16, or a800, h100, h200 as CARDSxHOSTS: h100:8x128",
     )
-    verb.add_argument("--rows", type=int, default=1, metavar="N", help="sequences of a device at once (default 1)")
+    verb.add_argument(
+        "--rows",
+        type=int,
+        default=1,
+        metavar="N",
+        help="sequences of a device at once, or of those that split them (default 1)",
+    )
     verb.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default: DecoderConfig.context)")
     verb.add_argument("--tokens", type=float, default=1.2e12, metavar="N", help="to train on (default 1.2e12)")
     verb.add_argument("--search", action="store_true", help="find the fastest rows and remat that fit: more compiles")
@@ -80,8 +86,10 @@ def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
     gib = lambda size: f"{size / 2**30:.2f} GiB"
     mesh = " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items())
     console.print(f"target        {plan.target}: {plan.devices} devices, mesh {mesh}")
+    split = plan.mesh["context"]
+    place = "a device" if split == 1 else f"{split} devices that split their tokens"
     console.print(
-        f"step          {plan.batch} sequences of {plan.length}, {plan.rows} at once on a device; "
+        f"step          {plan.batch} sequences of {plan.length}, {plan.rows} at once on {place}; "
         f"attention {plan.kernel}, remat {plan.remat}"
     )
     verdict = "fits" if plan.fits else f"does NOT fit, by {gib(plan.total - plan.capacity)}"

@@ -13,6 +13,7 @@ from flax import nnx
 from baichuan_jax.model import kernels
 from baichuan_jax.model.common import Context, product, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.exchange import to_heads, to_tokens
 from baichuan_jax.model.patterns import PATTERNS
 from baichuan_jax.model.rope import rotate
 from baichuan_jax.model.scores import Scores, attend
@@ -47,6 +48,9 @@ class Attention(nnx.Module):
         grouped = (*q_BTNH.shape[:2], k_BSKH.shape[2], -1, q_BTNH.shape[3])  # query head n has key head n // G
         slopes_N, cap = context.scheme.slopes(), self.cfg.attention.soft_cap
         scores = Scores(cap, None if slopes_N is None else slopes_N.reshape(k_BSKH.shape[2], -1))
+        if cache is None:
+            q_BTNH = to_heads(q_BTNH, "heads", context.layout)
+            k_BSKH, v_BSKH = (to_heads(x, "kv_heads", context.layout) for x in (k_BSKH, v_BSKH))
         if cache is None and pattern == "full":
             y_BTKGH = kernels.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores, context.layout)
         elif cache is None:
@@ -58,7 +62,10 @@ class Attention(nnx.Module):
             sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg.attention)
             distance_BTS = q_positions_BT1 - k_positions_S
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
-        out_BTD = product(y_BTKGH.reshape(q_BTNH.shape), self.output[...].astype(x_BTD.dtype), 2)
+        y_BTNH = y_BTKGH.reshape(q_BTNH.shape)
+        if cache is None:
+            y_BTNH = to_tokens(y_BTNH, "heads", context.layout)
+        out_BTD = product(y_BTNH, self.output[...].astype(x_BTD.dtype), 2)
         return context.constrain(out_BTD, "batch", "length", "hidden"), cache
 
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.model import chunked
@@ -72,12 +71,15 @@ def _splash(
             interpret=interpret,
         )
         heads_first = lambda x: jnp.swapaxes(x, 1, 2)
-        y_BNTH = jax.vmap(kernel)(heads_first(q_BTNH), heads_first(k_BTKH), heads_first(v_BTKH))
+        arrays = (heads_first(q_BTNH), heads_first(k_BTKH), heads_first(v_BTKH))
+        # One sequence after the other, as the kernel does it in any case: for the backward pass it writes each sum of
+        # weights 128 times, as much as two arrays of queries, and a vmap keeps that until then.
+        y_BNTH = jax.lax.map(lambda sequence: kernel(*sequence), arrays)
         return heads_first(y_BNTH).reshape(q_BTKGH.shape)
 
     if layout is None:
         return local(q_BTKGH, k, v)
-    spec = PartitionSpec(layout.rules.batch, None, layout.rules.kv_heads)
+    spec = layout.by_heads("kv_heads")
     split = jax.shard_map(local, mesh=layout.mesh, in_specs=(spec, spec, spec), out_specs=spec, check_vma=False)
     return split(q_BTKGH, k, v)
 

@@ -13,12 +13,14 @@ Axis = str | tuple[str, ...] | None
 class MeshConfig:
     """Sizes of the mesh axes; at most one is -1 and takes the devices that the others leave.
 
-    data: replicas of the parameters. fsdp: ways the parameters and the batch are split together.
-    tensor: ways heads, feed-forward and vocabulary are split.
+    data: replicas of the parameters. fsdp: ways the parameters and the batch are split together. context: ways the
+    tokens of a sequence are split, and the parameters once more. tensor: ways heads, feed-forward and vocabulary are
+    split.
     """
 
     data: int = 1
     fsdp: int = -1
+    context: int = 1
     tensor: int = 1
 
     def __post_init__(self) -> None:
@@ -50,14 +52,14 @@ class AxisRules:
     """
 
     batch: Axis = ("data", "fsdp")
-    length: Axis = None
+    length: Axis = "context"
     hidden: Axis = None
     layers: Axis = None
     # The token table is split by vocabulary on fsdp: the other way round XLA gathers the whole table at each lookup.
-    table_vocab: Axis = "fsdp"
+    table_vocab: Axis = ("fsdp", "context")
     table_embed: Axis = "tensor"
     positions: Axis = None
-    embed: Axis = "fsdp"
+    embed: Axis = ("fsdp", "context")
     heads: Axis = "tensor"
     kv_heads: Axis = "tensor"
     head_dim: Axis = None

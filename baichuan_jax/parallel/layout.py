@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -78,6 +78,16 @@ class Layout:
     def own_axes(self, axis: str) -> tuple[str, ...]:
         """The mesh axes that split a logical axis and no tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
+
+    @property
+    def by_rows(self) -> Layout:
+        """The same, but that no sequence is split: for evaluation and generation, where they have any length."""
+        return replace(self, rules=replace(self.rules, batch=self.token_axes, length=None))
+
+    def by_heads(self, heads: str) -> PartitionSpec:
+        """Returns the partition of [batch, length, heads, ...] with whole sequences: their ways split heads instead."""
+        rules = self.rules
+        return PartitionSpec(rules.batch, None, mesh_axes(getattr(rules, heads)) + mesh_axes(rules.length))
 
     @property
     def batch_ways(self) -> int:

@@ -1,4 +1,4 @@
-"""The device mesh: three named axes over whatever devices exist, laid along the links between them."""
+"""The device mesh: four named axes over whatever devices exist, laid along the links between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUTO = (AxisType.Auto,) * len(AXES)
 
 
 def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Lays `devices` (default: all) out over the mesh axes, fsdp and tensor inside islands as far as they go.
+    """Lays `devices` (default: all) out over the mesh axes, all but data inside islands as far as they go.
 
     Raises UserError if they do not fill it exactly, or an axis does not fit the islands or the torus.
     """
@@ -49,28 +49,29 @@ def island(device: jax.Device) -> int:
 
 
 def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tuple[int, ...]:
-    """Returns how many islands each of the axes (data, fsdp, tensor) crosses.
+    """Returns how many islands each of the axes (data, fsdp, context, tensor) crosses.
 
-    data crosses before fsdp does, since it sends least, and least often. tensor crosses none.
+    data crosses before fsdp does, since it sends least, and least often. context and tensor cross none.
     """
     islands = Counter(map(island, devices))
     if len(islands) == 1:
         return (1,) * len(sizes)
     inside = min(islands.values())
     require(inside == max(islands.values()), "devices of each island", sorted(islands.values()), "as many in each")
-    _, fsdp, tensor = sizes
+    _, fsdp, context, tensor = sizes
+    inner, name = context * tensor, "context * tensor" if context > 1 else "tensor"
     joined = f"the {inside} devices that fast links join in each of {len(islands)} islands"
-    require(inside % tensor == 0, "MeshConfig.tensor", tensor, f"a divisor of {joined}")
-    together = fsdp * tensor
+    require(inside % inner == 0, f"MeshConfig.{name}", inner, f"a divisor of {joined}")
+    together = fsdp * inner
     require(
         inside % together == 0 or together % inside == 0,
-        "MeshConfig.fsdp * tensor",
+        f"MeshConfig.fsdp * {name}",
         together,
         f"a divisor or a multiple of {joined}",
-        f"fsdp = {inside // tensor} fills one, and data takes the others",
+        f"fsdp = {inside // inner} fills one, and data takes the others",
     )
     crossed = max(1, together // inside)
-    return (len(islands) // crossed, crossed, 1)
+    return (len(islands) // crossed, crossed, 1, 1)
 
 
 def arrange(sizes: tuple[int, ...], across: tuple[int, ...], devices: Sequence[jax.Device]) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import jax
@@ -88,7 +89,7 @@ def _tpu(name: str) -> list[jax.Device]:
     try:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
     except Exception as error:  # jax raises RuntimeError of many kinds here
-        missing = "libtpu" in str(error) and "not" in str(error)
+        missing = find_spec("libtpu") is None  # errors say so in many ways
         hint = "install the compiler: pip install 'baichuan-jax[tpu]'" if missing else "name a shape that is sold"
         raise UserError(f"target = {name!r}: {str(error).splitlines()[0]}; {hint}") from error
 

@@ -50,5 +50,8 @@ def local_rows(layout: Layout, batch: int) -> list[int]:
 
 
 def place(layout: Layout, rows: np.ndarray) -> jax.Array:
-    """Makes the global batch from the rows that each process holds (`local_rows`)."""
-    return jax.make_array_from_process_local_data(layout.sharding(("batch", "length")), rows)
+    """Makes the global batch from the rows that each process holds (`local_rows`).
+
+    Rows are whole, also where their tokens are split: T + 1 of them do not divide.
+    """
+    return jax.make_array_from_process_local_data(layout.sharding(("batch",)), rows)

@@ -44,10 +44,10 @@ ASSUMPTIONS = (
 class Plan:
     """The answer for one step. Bytes and FLOP/s are of one device; seconds are of a step.
 
-    rows: sequences of a device at once. arguments: parameters and optimizer. temporaries: gradients and activations.
-    compute: matrix products, with recomputation. optimizer: passes over its state. exposed: communication that nothing
-    hides. communication: None where it is not known; then the times are without it. buckets: of the gradients, on GPUs,
-    whose compiler takes them.
+    rows: sequences of a device at once, or of the devices that split their tokens. arguments: parameters and optimizer.
+    temporaries: gradients and activations. compute: matrix products, with recomputation. optimizer: passes over its
+    state. exposed: communication that nothing hides. communication: None where it is not known; then the times are
+    without it. buckets: of the gradients, on GPUs, whose compiler takes them.
     """
 
     target: str

@@ -26,24 +26,32 @@ def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
     return jnp.dtype(name)
 
 
-def check_batch(cfg: TrainConfig, layout: Layout) -> None:
-    """Raises UserError unless every device gets the same number of rows of each microbatch."""
+def check_split(cfg: TrainConfig, model: DecoderConfig, layout: Layout) -> None:
+    """Raises UserError unless every device gets as many rows of each microbatch, tokens of a row, and heads."""
     rows = cfg.batch // cfg.accumulate
     expected = f"a multiple of the {layout.batch_ways} devices that split the batch"
     require(rows % layout.batch_ways == 0, "TrainConfig.batch / accumulate", rows, expected)
+    ways, heads = layout.ways("length"), layout.ways("length") * layout.ways("kv_heads")
+    require(cfg.length % ways == 0, "TrainConfig.length", cfg.length, f"a multiple of the {ways} devices that split it")
+    require(
+        ways == 1 or model.kv_heads % heads == 0,
+        "MeshConfig.context * tensor",
+        heads,
+        f"a divisor of the {model.kv_heads} heads of keys and values, which attention is split by",
+    )
 
 
 def make_step(
     cfg: TrainConfig, model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout
 ) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
     """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
-    check_batch(cfg, layout)
+    check_split(cfg, model, layout)
     dtype = compute_dtype(cfg.compute_dtype, layout.platform)
 
     def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
         split = {"chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
-        tokens, targets = windows[:, :-1], windows[:, 1:]
+        tokens, targets = (layout.constrain(x, "batch", "length") for x in (windows[:, :-1], windows[:, 1:]))
         minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, max_z=cfg.max_z, **split)
         return minimised, (total, jnp.float32(targets.size))
 
@@ -56,7 +64,7 @@ def make_step(
         return TrainState(state.step + 1, params, moments), metrics
 
     shardings = state_shardings(model, optimizer, layout)
-    batch = layout.sharding(("batch", "length"))
+    batch = layout.sharding(("batch",))
     metrics = {"loss": layout.replicated, "grad_norm": layout.replicated}
     return jax.jit(
         step,
@@ -70,7 +78,7 @@ def make_step(
 def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:
     """[A * B, T] -> [A, B, T], every device keeping its own rows."""
     windows = windows.reshape(-1, accumulate, windows.shape[-1]).swapaxes(0, 1)
-    return jax.vmap(lambda rows: layout.constrain(rows, "batch", "length"))(windows)
+    return jax.vmap(lambda rows: layout.constrain(rows, "batch"))(windows)
 
 
 def _accumulate(loss: Callable, params: Params, microbatches: jax.Array) -> tuple[tuple, Params]:

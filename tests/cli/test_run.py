@@ -141,10 +141,12 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(finished, tmp_pa
     assert losses(workdir) == losses(finished[1])
 
 
-def test_eight_devices_and_a_tensor_axis(finished, tmp_path):
+def test_eight_devices_with_a_context_and_a_tensor_axis(finished, tmp_path):
+    """Of training alone: evaluation and generation split rows, and no sequences."""
     config, workdir = finished
     other = tmp_path / "run"
-    run("run", config, "--set", f"RunConfig.workdir={other}", "--set", "MeshConfig.tensor=2", devices=8)
+    axes = ("--set", "MeshConfig.context=2", "--set", "MeshConfig.tensor=2")
+    run("run", config, "--set", f"RunConfig.workdir={other}", *axes, devices=8)
     expected = losses(workdir)
     assert losses(other).keys() == expected.keys()
     for step, loss in losses(other).items():

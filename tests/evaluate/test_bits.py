@@ -55,12 +55,12 @@ def test_a_limit_spreads_over_the_text(run):
     np.testing.assert_array_equal(some.tokens[[0, -1]], whole.tokens[[0, -1]])
 
 
-@pytest.mark.parametrize("axes", [{"fsdp": 8}, {"data": 2, "fsdp": 2, "tensor": 2}])
+@pytest.mark.parametrize("axes", [{"fsdp": 8}, {"data": 2, "fsdp": 2, "tensor": 2}, {"fsdp": 2, "context": 4}])
 def test_bits_per_byte_against_the_definition(run, axes):
     tokenizer, store = run
     params = init_params(MODEL, jax.random.key(0))
     text = held_out(store, "mixed", 16)
-    layout = Layout(make_mesh(MeshConfig(**axes)), AxisRules())
+    layout = Layout(make_mesh(MeshConfig(**axes)), AxisRules()).by_rows
     score = BitsPerByte(MODEL, {"mixed": text}, tokenizer.byte_lengths(), layout, 5, jnp.float32)
     logp = jax.nn.log_softmax(apply(MODEL, params, text.tokens[:, :-1]))
     picked = np.take_along_axis(np.asarray(logp), text.tokens[:, 1:, None], -1)[..., 0]

@@ -10,7 +10,12 @@ from baichuan_jax.parallel.mesh import make_mesh
 
 
 def test_one_axis_takes_the_devices_that_are_left():
-    assert dict(make_mesh(MeshConfig(data=2, fsdp=-1, tensor=2)).shape) == {"data": 2, "fsdp": 2, "tensor": 2}
+    assert dict(make_mesh(MeshConfig(data=2, fsdp=-1, tensor=2)).shape) == {
+        "data": 2,
+        "fsdp": 2,
+        "context": 1,
+        "tensor": 2,
+    }
 
 
 @pytest.mark.parametrize("cfg", [MeshConfig(fsdp=3), MeshConfig(data=16), MeshConfig(tensor=3)])
@@ -25,7 +30,7 @@ def test_two_open_axes_are_refused():
 
 
 def test_rules_name_mesh_axes():
-    with pytest.raises(UserError, match=r"AxisRules.embed = 'fdsp'.*data, fsdp, tensor"):
+    with pytest.raises(UserError, match=r"AxisRules.embed = 'fdsp'.*data, fsdp, context, tensor"):
         AxisRules(embed="fdsp")
 
 
@@ -37,7 +42,7 @@ def test_one_mesh_axis_for_two_dimensions_is_refused():
 
 def test_spec_and_divisibility():
     layout = Layout(make_mesh(MeshConfig(data=2, fsdp=2, tensor=2)), AxisRules())
-    assert layout.spec(("batch", "length", "heads", "head_dim")) == P(("data", "fsdp"), None, "tensor", None)
+    assert layout.spec(("batch", "length", "heads", "head_dim")) == P(("data", "fsdp"), "context", "tensor", None)
     assert layout.batch_ways == 4
     with pytest.raises(UserError, match=r"'heads' of size 3 does not divide.*AxisRules.heads = None"):
         layout.sharding(("heads",), (3,))

@@ -46,12 +46,14 @@ def chips(slices: int) -> list[Chip]:
 @pytest.mark.parametrize(
     ("sizes", "across"),
     [
-        ((4, 8, 1), (4, 1, 1)),  # fsdp within a host, data between hosts
-        ((8, 4, 1), (4, 1, 1)),
-        ((4, 2, 4), (4, 1, 1)),
-        ((1, 32, 1), (1, 4, 1)),
-        ((2, 8, 2), (2, 2, 1)),
-        ((32, 1, 1), (4, 1, 1)),
+        ((4, 8, 1, 1), (4, 1, 1, 1)),  # fsdp within a host, data between hosts
+        ((8, 4, 1, 1), (4, 1, 1, 1)),
+        ((4, 2, 1, 4), (4, 1, 1, 1)),
+        ((1, 32, 1, 1), (1, 4, 1, 1)),
+        ((2, 8, 1, 2), (2, 2, 1, 1)),
+        ((32, 1, 1, 1), (4, 1, 1, 1)),
+        ((4, 2, 4, 1), (4, 1, 1, 1)),  # and context within a host, as tensor is
+        ((2, 4, 2, 2), (2, 2, 1, 1)),
     ],
 )
 def test_data_crosses_hosts_before_fsdp_does(sizes, across):
@@ -67,28 +69,29 @@ def test_data_crosses_hosts_before_fsdp_does(sizes, across):
 
 def test_slices_of_a_torus():
     devices = chips(2)
-    assert across_islands((2, 16, 1), devices) == (2, 1, 1)
-    mesh = arrange((2, 16, 1), (2, 1, 1), devices)
+    assert across_islands((2, 16, 1, 1), devices) == (2, 1, 1, 1)
+    mesh = arrange((2, 4, 4, 1), (2, 1, 1, 1), devices)
     assert [{chip.slice_index for chip in part.flat} for part in mesh] == [{0}, {1}]
 
 
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ((2, 1, 16), r"MeshConfig.tensor = 16: expected a divisor of the 8 devices .* 4 islands"),
-        ((1, 2, 16), r"MeshConfig.tensor = 16"),
+        ((2, 1, 1, 16), r"MeshConfig.tensor = 16: expected a divisor of the 8 devices .* 4 islands"),
+        ((1, 2, 1, 16), r"MeshConfig.tensor = 16"),
+        ((1, 2, 16, 1), r"MeshConfig.context \* tensor = 16"),
     ],
 )
-def test_tensor_stays_inside(sizes, message):
+def test_tensor_and_context_stay_inside(sizes, message):
     with pytest.raises(UserError, match=message):
         across_islands(sizes, cards(4, 8))
 
 
 def test_a_shard_of_an_island_and_a_half_is_refused():
     with pytest.raises(UserError, match=r"fsdp \* tensor = 9: expected a divisor or a multiple of the 6 .*fsdp = 6"):
-        across_islands((2, 9, 1), cards(3, 6))
+        across_islands((2, 9, 1, 1), cards(3, 6))
 
 
 def test_islands_of_different_sizes_are_refused():
     with pytest.raises(UserError, match=r"devices of each island = \[7, 8\]"):
-        across_islands((5, 3, 1), cards(2, 8)[1:])
+        across_islands((5, 3, 1, 1), cards(2, 8)[1:])

@@ -1,6 +1,7 @@
 """Needs the compilers for TPU and GPU: pip install libtpu jax-cuda13-plugin."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ CONFIG = Path(__file__).parents[2] / "configs/model/baichuan_7b.gin"
 def test_a_target_that_is_none(name):
     with pytest.raises(UserError, match="target"):
         targets.find(name)
+
+
+@pytest.mark.parametrize(
+    ("target", "compiler", "extra"), [("v5e:4x4", "libtpu", "tpu"), ("h100:8x1", "jax_plugins", "cuda13")]
+)
+def test_without_a_compiler_it_says_which_to_install(target, compiler, extra):
+    if find_spec(compiler):
+        pytest.skip(f"{compiler} is installed")
+    with pytest.raises(UserError, match=rf"install the compiler: pip install 'baichuan-jax\[{extra}\]'"):
+        targets.find(target)
 
 
 ALL = "RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 20.50G of 15.75G hbm. Exceeded by 4.75G."
@@ -130,9 +141,29 @@ def test_a_card_that_is_too_small():
 
 
 @pytest.mark.aot
+def test_seven_billion_on_64_chips():
+    """Two sequences of 4,096 of a chip, blocks recomputed."""
+    pytest.importorskip("libtpu")
+    found = json.loads(run("plan", CONFIG, "--json", "--target", "v5p:4x4x4", "--rows", "2").stdout)
+    assert (found["kernel"], found["remat"]) == ("splash", "block")
+    assert found["total"] <= 6.3 * 2**30
+
+
+@pytest.mark.aot
 def test_a_tpu_slice():
     pytest.importorskip("libtpu")
     found = planned("--target", "v5e:2x2", "--length=1024")
     assert found["kernel"] == "splash"
     assert found["fits"]
     assert found["total"] > found["arguments"] > 0  # with the program itself, which is the larger part here
+
+
+@pytest.mark.aot
+def test_sequences_that_are_split_over_a_slice():
+    """Tokens are exchanged for heads around attention, and back: forward, recomputed, and in the backward pass."""
+    pytest.importorskip("libtpu")
+    mesh = ("--set=MeshConfig.fsdp=4", "--set=MeshConfig.context=4", "--set=DecoderConfig.context=8192")
+    found = planned("--target", "v5e:4x4", *mesh)
+    assert (found["kernel"], found["length"], found["batch"]) == ("splash", 8192, 4)
+    part = 8192 // 4 * 512 * 2  # bytes of a device's queries, in bfloat16
+    assert found["sent_bytes"]["all-to-all"] == 2 * 3 * 4 * part * 3 / 4

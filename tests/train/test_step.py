@@ -40,6 +40,7 @@ def test_it_learns(reference):
         (8, {"fsdp": 8}),
         (8, {"tensor": 2, "fsdp": 4}),
         (8, {"data": 2, "fsdp": 2, "tensor": 2}),
+        (8, {"fsdp": 2, "context": 2, "tensor": 2}),
     ],
 )
 def test_every_mesh_gives_the_same_loss_curve(reference, devices, axes):

@@ -14,7 +14,7 @@ from baichuan_jax.train.step import compute_dtype
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Measures bits per byte of every domain, beside the baselines."""
-    layout, store = make_layout(config), TokenStore(workdir / "tokens")
+    layout, store = make_layout(config).by_rows, TokenStore(workdir / "tokens")
     dtype = compute_dtype(config.train.compute_dtype)
     params = load_params(config, workdir, layout)
     with status("scoring held-out text"):

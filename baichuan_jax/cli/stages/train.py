@@ -15,14 +15,14 @@ from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.input import Batches, local_rows
 from baichuan_jax.train.loop import train, untrained
 from baichuan_jax.train.state import abstract_params
-from baichuan_jax.train.step import check_batch, compute_dtype
+from baichuan_jax.train.step import check_split, compute_dtype
 
 
 def check(config: RunConfig) -> None:
     """Raises UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
     layout = make_layout(config)
     abstract_params(config.model, layout)
-    check_batch(config.train, layout)
+    check_split(config.train, config.model, layout)
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
@@ -33,7 +33,7 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     store = TokenStore(workdir / "tokens")
     texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
     lengths = load_tokenizer(config, workdir).byte_lengths()
-    validate = BitsPerByte(config.model, texts, lengths, layout, cfg.batch, compute_dtype(cfg.compute_dtype))
+    validate = BitsPerByte(config.model, texts, lengths, layout.by_rows, cfg.batch, compute_dtype(cfg.compute_dtype))
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     with train_progress(cfg, shown=jax.process_index() == 0) as report:
         return train(cfg, config.optim, config.model, layout, batches, directory, validate, report, config.profile)

@@ -57,7 +57,7 @@ def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
 
 def load_trained(config: RunConfig, workdir: Path) -> Trained:
     """Returns the run's newest parameters with what computing takes."""
-    layout, tokenizer = make_layout(config), load_tokenizer(config, workdir)
+    layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params = load_params(config, workdir, layout)
     return Trained(params, tokenizer, layout, compute_dtype(config.train.compute_dtype))
