@@ -5,6 +5,7 @@ import random
 import re
 from itertools import islice
 
+import numpy as np
 import pytest
 
 from baichuan_jax.core.errors import UserError
@@ -14,7 +15,7 @@ from baichuan_jax.data.language import identify
 from baichuan_jax.data.rules import document
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.document import DocumentRules
-from baichuan_jax.data.rules.facts import facts, facts_batch
+from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
 from tests.data.rules.counting import count_kinds
@@ -49,7 +50,7 @@ POEM = (
     ],
 )
 def test_language(text, language):
-    assert identify(text, count_kinds(text)) == language
+    assert identify([text], np.array([count_kinds(text)]).T) == [language]
 
 
 def test_kinds():
@@ -60,7 +61,7 @@ def test_kinds():
 
 
 def broken(text, pruned=0, **settings):
-    return DocumentRules(FilterConfig(**settings)).broken(facts(normalize(text)), pruned)
+    return DocumentRules(FilterConfig(**settings)).broken(facts([normalize(text)]), pruned)[0]
 
 
 # At least one text for every rule.
@@ -93,7 +94,7 @@ def test_removed(rule, text):
 
 
 def test_every_rule_is_tested():
-    rules = set(re.findall(r'return "(\w+)"', inspect.getsource(document)))
+    rules = set(re.findall(r'(?:return |[{ ])"(\w+)"(?=:|\n|  #)', inspect.getsource(document)))
     assert rules - REMOVED.keys() == {"boilerplate", "blocked_words"}  # below
 
 
@@ -137,5 +138,5 @@ def test_blocked_words(tmp_path):
 def test_little_real_text_is_removed(corpus, most):
     texts = [normalize(document.text) for document in islice(read_demo(corpus, "skip"), 1500)]
     rules = DocumentRules(FilterConfig())
-    reasons = [rules.broken(known) for known in facts_batch(texts)]
+    reasons = [reason for batch in characters.batches(texts) for reason in rules.broken(facts(batch))]
     assert sum(reason is not None for reason in reasons) <= most * len(texts)
