@@ -52,7 +52,7 @@ class DocumentRules:
         limits = LIMITS[language]
         if text.count("orem ipsum") > limits.max_placeholders * len(text):
             return "placeholder"  # text without meaning that fills the pages of unfinished sites
-        if facts.odd and len(MOJIBAKE.findall(text)) > limits.max_broken_share * facts.visible[number]:
+        if number in facts.odd and len(MOJIBAKE.findall(text)) > limits.max_broken_share * facts.visible[number]:
             return "broken_text"  # bytes that were decoded with the wrong table at some time in the past
         if repeats and _repeats_lines(text, limits.max_repeated_share * facts.visible[number]):
             return "repeated_lines"

@@ -45,7 +45,7 @@ class Facts(NamedTuple):
     letters, visible: int64 [texts], characters that are letters; that are no white space, 1 at least. kinds: int64
     [KINDS, texts], characters of each kind (`characters`). layout: int64 [columns, texts], words and lines, see above.
     hints: the places in a text, in order, that `prune` looks at (`hints`), by its number, if there are any. odd:
-    whether one of the texts has one of the characters ODD.
+    the numbers of texts that have one of the characters ODD.
     """
 
     texts: Sequence[str]
@@ -55,7 +55,7 @@ class Facts(NamedTuple):
     kinds: np.ndarray
     layout: np.ndarray
     hints: dict[int, list[int]]
-    odd: bool
+    odd: set[int]
 
 
 def facts(texts: Sequence[str]) -> Facts:
@@ -76,7 +76,7 @@ def facts(texts: Sequence[str]) -> Facts:
         kinds=kinds,
         layout=_layout(characters, of_kind, lines, np.searchsorted(lines.ends, starts)),
         hints=_by_text(hints(joined, characters, lines.starts, rare), starts),
-        odd=bool((codes & IS_ODD).any()),
+        odd=set(np.searchsorted(ends, np.flatnonzero(codes >= IS_ODD), side="right").tolist()),
     )
 
 

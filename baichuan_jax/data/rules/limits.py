@@ -78,7 +78,7 @@ LIMITS: dict[Language, Limits] = {
 
 def limits_of(languages: Sequence[Language]) -> Limits:
     """Returns the limits of texts in these languages; each is an array [texts]."""
-    numbers = list(map(LANGUAGES.index, languages))
+    numbers = np.array(list(map(LANGUAGES.index, languages)), np.int64)
     return Limits(*(column[numbers] for column in _columns()))
 
 
