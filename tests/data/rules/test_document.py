@@ -7,12 +7,15 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data import characters
 from baichuan_jax.data.characters import KINDS
 from baichuan_jax.data.language import identify
 from baichuan_jax.data.rules import document
+from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.document import DocumentRules
 from baichuan_jax.data.rules.facts import facts
@@ -60,8 +63,8 @@ def test_kinds():
     assert [counts[getattr(characters, name)] for name in names] == [3, 2, 2, 3, 3, 2, 1, 3, 2, 2, 2, 2]
 
 
-def broken(text, pruned=0, **settings):
-    return DocumentRules(FilterConfig(**settings)).broken(facts([normalize(text)]), pruned)[0]
+def broken(text, pruned=0, **changes):
+    return DocumentRules(FilterConfig(**changes)).broken(facts([normalize(text)]), pruned)[0]
 
 
 # At least one text for every rule.
@@ -140,3 +143,21 @@ def test_little_real_text_is_removed(corpus, most):
     rules = DocumentRules(FilterConfig())
     reasons = [reason for batch in characters.batches(texts) for reason in rules.broken(facts(batch))]
     assert sum(reason is not None for reason in reasons) <= most * len(texts)
+
+
+ALL = (
+    [text for texts in REMOVED.values() for text in texts if len(text) < 10_000]
+    + [
+        *(ZH, EN, CODE, FR, JA, POEM),
+        f"{EN}\nRead more »\n\n{EN}",  # something to prune
+        f"返回顶部\n{ZH}\n点击查看更多",
+        f"首页 > 新闻 > 正文\n{ZH[:9]}",  # too much of it
+    ]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(ALL), max_size=12))
+def test_texts_of_a_batch_do_not_change_each_other(texts):
+    cleaner = Cleaner(FilterConfig(blocked_words=("union",), max_blocked=1))
+    assert list(cleaner(texts)) == [cleaned for text in texts for cleaned in cleaner([text])]
