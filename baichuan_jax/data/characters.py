@@ -43,13 +43,18 @@ def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield texts[start:]
 
 
-def points(texts: Sequence[str]) -> np.ndarray:
-    """Returns the characters of all texts, uint32, with a line end after each text."""
-    return np.frombuffer("\n".join([*texts, ""]).encode("utf-32-le"), np.uint32)
+def join(texts: Sequence[str]) -> str:
+    """Returns the texts with a line end after each."""
+    return "\n".join([*texts, ""])
+
+
+def points(text: str) -> np.ndarray:
+    """Returns the characters of a text, uint32."""
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def text_ends(texts: Sequence[str]) -> np.ndarray:
-    """Returns where each text ends among `points`, beyond its line end, int64 [texts]."""
+    """Returns where each text ends in `join`, beyond its line end, int64 [texts]."""
     return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, get_args
+
+import numpy as np
 
 from baichuan_jax.data.characters import BRACKET, HAN, KANA, LATIN, LETTER, NEWLINE, SYMBOL
 
@@ -28,17 +31,19 @@ FULL_LINE = re.compile(r"\n[ \t]*+\S")
 ENGLISH = frozenset("a an and are as by for from has is not of or that the this to was we with".split())
 
 
-def identify(text: str, kinds: list[int]) -> Language:
-    """Returns the language of a text whose characters of each kind `kinds` counts (`characters`)."""
-    if kinds[NEWLINE] >= 3 and kinds[BRACKET] + kinds[SYMBOL] >= CODE_MARKS * len(text) and is_code(text):
-        return "code"
-    han, kana, latin, letter = kinds[HAN], kinds[KANA], kinds[LATIN], kinds[LETTER]
-    if 2 * kana > han or 2 * letter > latin + 3 * han:
-        return "other"
-    if 4 * han >= latin:  # a Chinese text may name many foreign products; their names are longer than its words
-        return "zh" if han else "other"
-    # Short texts may hold none of these words; French and German hold few of them, English one in three.
-    return "en" if _is_english(_middle(text, FEW)) or _is_english(_middle(text, SAMPLE)) else "other"
+def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
+    """Returns the languages of texts; kinds: int64 [KINDS, texts], their characters of each kind (`characters`)."""
+    han, kana, latin, letter = kinds[[HAN, KANA, LATIN, LETTER]]
+    other = (2 * kana > han) | (2 * letter > latin + 3 * han) | (han + latin == 0)
+    chinese = 4 * han >= latin  # it may name many foreign products; their names are longer than its words
+    found: list[Language] = np.select([other, chinese], ["other", "zh"], "en").tolist()
+    marked = (kinds[NEWLINE] >= 3) & (kinds[BRACKET] + kinds[SYMBOL] >= CODE_MARKS * kinds.sum(axis=0))
+    for number in np.flatnonzero(marked | ~(other | chinese)).tolist():
+        if marked[number] and is_code(texts[number]):
+            found[number] = "code"
+        elif found[number] == "en" and not _is_english(texts[number]):
+            found[number] = "other"
+    return found
 
 
 def is_code(text: str) -> bool:
@@ -48,9 +53,13 @@ def is_code(text: str) -> bool:
     return full >= 4 and 4 * len(CODE_LINE.findall(sample)) >= full
 
 
-def _is_english(sample: str) -> bool:
-    words = sample.lower().split()
-    return sum(map(ENGLISH.__contains__, words)) >= len(words) // 10
+def _is_english(text: str) -> bool:
+    # Short texts may hold none of these words; French and German hold few of them, English one in three.
+    for size in (FEW, SAMPLE):
+        words = _middle(text, size).lower().split()
+        if sum(map(ENGLISH.__contains__, words)) >= len(words) // 10:
+            return True
+    return False
 
 
 def _middle(text: str, size: int) -> str:

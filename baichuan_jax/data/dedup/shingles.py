@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.data.characters import HAN, TABLE, kinds, points, text_ends
+from baichuan_jax.data.characters import HAN, TABLE, join, kinds, points, text_ends
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.permutation import mix
 
@@ -76,7 +76,7 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     Equal tokens have equal hashes, wherever they stand; their low bits alone are no good hash. The texts have
     2 * BATCH characters in all at most, one more counted for each text.
     """
-    return tokens_of(points(texts), text_ends(texts))
+    return tokens_of(points(join(texts)), text_ends(texts))
 
 
 def tokenized(texts: Sequence[str]) -> Iterator[Tokens]:

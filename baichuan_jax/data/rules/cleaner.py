@@ -9,7 +9,7 @@ from baichuan_jax.data.language import Language
 from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.document import DocumentRules
-from baichuan_jax.data.rules.facts import Facts, facts_batch
+from baichuan_jax.data.rules.facts import Facts, facts
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.rules.prune import prune
 
@@ -37,19 +37,27 @@ class Cleaner:
         self._prune = cfg.sentences
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
-        """Yields what becomes of each text."""
+        """Yields what becomes of each text; `characters.BATCH` characters at once are quickest."""
         before = self._facts(normalize_many(texts))
-        left = [prune(facts) if self._prune else (facts.text, {}) for facts in before]
-        # What changed is counted again, all of it at once.
-        changed = iter(facts_batch([text for facts, (text, _) in zip(before, left) if text is not facts.text]))
-        for facts, (text, pruned) in zip(before, left):
-            after = facts if text is facts.text else next(changed)
-            size = sum(sum(map(len, pieces)) for pieces in pruned.values()) if pruned else 0
-            yield Cleaned(facts.text, text, after.language, self._rules.broken(after, size), pruned)
+        gone: dict[int, dict[str, list[str]]] = {}
+        left = list(before.texts)
+        for number, hints in before.hints.items() if self._prune else ():
+            if before.languages[number] != "code":
+                left[number], pruned = prune(left[number], hints)
+                gone |= {number: pruned} if pruned else {}
+        reasons, languages = self._rules.broken(before), before.languages
+        if gone:  # what changed is counted again, all of it at once
+            after = facts([left[number] for number in gone])
+            sizes = [sum(sum(map(len, pieces)) for pieces in pruned.values()) for pruned in gone.values()]
+            for number, reason, language in zip(gone, self._rules.broken(after, sizes), after.languages):
+                reasons[number], languages[number] = reason, language
+        for number, cleaned in enumerate(zip(before.texts, left, languages, reasons)):
+            yield Cleaned(*cleaned, gone.get(number, {}))
 
-    def _facts(self, texts: Sequence[str]) -> list[Facts]:
+    def _facts(self, texts: Sequence[str]) -> Facts:
         """Returns the facts of normalised texts, the Chinese ones converted."""
-        found = facts_batch(texts)
+        found = facts(texts)
         if self._convert is None:
             return found
-        return facts_batch([self._convert(facts.text) if facts.language == "zh" else facts.text for facts in found])
+        pairs = zip(found.texts, found.languages)
+        return facts([self._convert(text) if language == "zh" else text for text, language in pairs])

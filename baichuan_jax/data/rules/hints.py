@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-from baichuan_jax.data.rules.boilerplate import BEGINNINGS, CLUES
+from baichuan_jax.data.rules.boilerplate import BEGINNINGS, CLUE, CLUES, LINE
 
 NEWLINE = ord("\n")
 LONGEST = 4  # characters that are looked at
@@ -16,20 +16,22 @@ BASE = np.uint32(0x9E3779B1)  # odd, so invertible
 SHIFT = np.uint32(16)
 
 
-def beginnings(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns the places where one of BEGINNINGS may stand, int64, in order.
+def hints(text: str, characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> np.ndarray:
+    """Returns the places in a text, or in joined ones, where LINE or CLUE matches, int64, in order.
 
-    characters: uint32, of all texts. places: int64 [n], where lines begin. None is missed, and few are found in vain.
+    characters: of the text, uint32. lines, rare: int64, where lines begin, and the places of RARE.
     """
-    return _matching(characters, places, _table(tuple(BEGINNINGS)))
-
-
-def clues(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns the places where one of CLUES may stand, as `beginnings` does."""
-    return _matching(characters, places, _table(tuple(CLUES)))
+    found = [
+        place
+        for pattern, beginnings, places in ((LINE, BEGINNINGS, lines), (CLUE, CLUES, rare))
+        for place in _matching(characters, places, _table(tuple(beginnings))).tolist()
+        if pattern.match(text, place)
+    ]
+    return np.array(sorted(found), np.int64)
 
 
 def _matching(characters: np.ndarray, places: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Returns the places where one of the strings of a table may stand: none is missed, few are found in vain."""
     found = np.zeros(len(places), bool)
     within = np.ones(len(places), bool)  # no string goes beyond a line
     slots = np.zeros(len(places), np.uint32)

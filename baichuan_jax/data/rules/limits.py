@@ -13,11 +13,15 @@ ends of lines (C4, FineWeb): headings, verses and tables have none. Much punctua
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
 
-from baichuan_jax.data.language import Language
+import numpy as np
 
-ANY = float("inf")
+from baichuan_jax.data.language import LANGUAGES, Language
+
+ANY = 1e9  # more than any text has
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,17 @@ LIMITS: dict[Language, Limits] = {
     ),
     "other": Limits(min_letters=20, max_sentence=2000),
 }
+
+
+def limits_of(languages: Sequence[Language]) -> Limits:
+    """Returns the limits of texts in these languages; each is an array [texts]."""
+    numbers = np.array(list(map(LANGUAGES.index, languages)), np.int64)
+    return Limits(*(column[numbers] for column in _columns()))
+
+
+@cache
+def _columns() -> tuple[np.ndarray, ...]:
+    """Returns each of the limits as an array [LANGUAGES]."""
+    return tuple(
+        np.array([getattr(LIMITS[language], field.name) for language in LANGUAGES]) for field in fields(Limits)
+    )

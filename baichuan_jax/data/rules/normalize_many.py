@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from baichuan_jax.data.characters import batches, points, text_ends
+from baichuan_jax.data.characters import join, points, text_ends
 from baichuan_jax.data.rules.entities import ENTITY, FEW
 from baichuan_jax.data.rules.normalize import TABLE, normalize
 
@@ -22,12 +22,8 @@ WIDE = 0xFEE0  # between a full-width form and its half-width one
 
 
 def normalize_many(texts: Sequence[str]) -> list[str]:
-    """Returns the normal form of each text, as `normalize` does."""
-    return [normal for batch in batches(texts) for normal in _normalize(batch)]
-
-
-def _normalize(texts: Sequence[str]) -> list[str]:
-    characters = points(texts)
+    """Returns the normal form of each text, as `normalize` does; `characters.batches` are as many as is good."""
+    characters = points(join(texts))
     sorts, replacements = _tables()
     found = sorts.take(characters, mode="clip")
     places = np.flatnonzero(found != 0)  # of bool it is several times as fast

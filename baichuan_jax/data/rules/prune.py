@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from baichuan_jax.data.rules.boilerplate import CLUE, LINE, PARTS
-from baichuan_jax.data.rules.facts import Facts
+from baichuan_jax.data.rules.boilerplate import LINE, PARTS
 from baichuan_jax.data.rules.normalize import BLANK_LINES
 
 LONGEST = 400  # characters in a line that is looked at: no notice is longer
 PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
 
 
-def prune(facts: Facts) -> tuple[str, dict[str, list[str]]]:
+def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
     """Returns (what is left of a text, the lines and ends of lines that went, by reason).
 
-    The same object if nothing goes, as nothing of code does. What is left is normalised, and has nothing to prune.
+    hints: the places to look at, in order (`hints`). The same object if nothing goes. What is left is normalised, and
+    has nothing to prune.
     """
-    text = facts.text
-    if facts.language == "code":
-        return text, {}
-    hints = [place for place in facts.beginnings if LINE.match(text, place)]
-    hints += [place for place in facts.clues if CLUE.match(text, place)]
-    if not hints:
-        return text, {}
     end = 0
     kept: list[str] = []
     pruned: dict[str, list[str]] = {}
-    for hint in sorted(hints):
+    for hint in hints:
         start = text.rfind("\n", 0, hint) + 1
         if hint < end:
             continue  # a second hint in the same line

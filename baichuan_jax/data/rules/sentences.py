@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.data.characters import points, text_ends
+from baichuan_jax.data.characters import join, points, text_ends
 from baichuan_jax.data.dedup.runs import distinct
 
 # What a character may be, as bits: white space; white space that ends no line; a line end; a mark that ends a sentence
@@ -22,7 +22,7 @@ TITLES = ("Mr", "Dr", "St", "No", "vs", "Mrs", "Gen", "Sen", "Rep", "etc")
 class Sentences(NamedTuple):
     """Where the sentences of some texts stand.
 
-    characters: of all texts, uint32, a line end after each (`characters.points`). texts, starts, ends: int64
+    characters: of all texts, uint32, a line end after each. texts, starts, ends: int64
     [sentences], in order: the index of its text, and where it begins and ends among the characters. first: int64
     [texts], where each text begins there.
     """
@@ -40,7 +40,7 @@ def cut(texts: Sequence[str]) -> Sentences:
     A line ends a sentence, so a heading or an item of a list is one too. So do full stops: Chinese needs no space after
     them; English does, and a capital letter.
     """
-    characters = points(texts)
+    characters = points(join(texts))
     last = text_ends(texts) - 1
     ends = distinct(np.concatenate([last, *_ends(characters, last)]))
     owners = np.searchsorted(last, ends)

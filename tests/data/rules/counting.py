@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from baichuan_jax.data.characters import KINDS, kinds, points
+from baichuan_jax.data.characters import KINDS, join, kinds, points
 
 
 def count_kinds(text):
-    return np.bincount(kinds(points([text]))[:-1], minlength=KINDS).tolist()
+    return np.bincount(kinds(points(join([text])))[:-1], minlength=KINDS).tolist()

@@ -5,16 +5,20 @@ import random
 import re
 from itertools import islice
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data import characters
 from baichuan_jax.data.characters import KINDS
 from baichuan_jax.data.language import identify
 from baichuan_jax.data.rules import document
+from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.document import DocumentRules
-from baichuan_jax.data.rules.facts import facts, facts_batch
+from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
 from tests.data.rules.counting import count_kinds
@@ -49,7 +53,7 @@ POEM = (
     ],
 )
 def test_language(text, language):
-    assert identify(text, count_kinds(text)) == language
+    assert identify([text], np.array([count_kinds(text)]).T) == [language]
 
 
 def test_kinds():
@@ -59,8 +63,8 @@ def test_kinds():
     assert [counts[getattr(characters, name)] for name in names] == [3, 2, 2, 3, 3, 2, 1, 3, 2, 2, 2, 2]
 
 
-def broken(text, pruned=0, **settings):
-    return DocumentRules(FilterConfig(**settings)).broken(facts(normalize(text)), pruned)
+def broken(text, pruned=0, **changes):
+    return DocumentRules(FilterConfig(**changes)).broken(facts([normalize(text)]), pruned)[0]
 
 
 # At least one text for every rule.
@@ -93,7 +97,7 @@ def test_removed(rule, text):
 
 
 def test_every_rule_is_tested():
-    rules = set(re.findall(r'return "(\w+)"', inspect.getsource(document)))
+    rules = set(re.findall(r'(?:return |[{ ])"(\w+)"(?=:|\n|  #)', inspect.getsource(document)))
     assert rules - REMOVED.keys() == {"boilerplate", "blocked_words"}  # below
 
 
@@ -137,5 +141,23 @@ def test_blocked_words(tmp_path):
 def test_little_real_text_is_removed(corpus, most):
     texts = [normalize(document.text) for document in islice(read_demo(corpus, "skip"), 1500)]
     rules = DocumentRules(FilterConfig())
-    reasons = [rules.broken(known) for known in facts_batch(texts)]
+    reasons = [reason for batch in characters.batches(texts) for reason in rules.broken(facts(batch))]
     assert sum(reason is not None for reason in reasons) <= most * len(texts)
+
+
+ALL = (
+    [text for texts in REMOVED.values() for text in texts if len(text) < 10_000]
+    + [
+        *(ZH, EN, CODE, FR, JA, POEM),
+        f"{EN}\nRead more »\n\n{EN}",  # something to prune
+        f"返回顶部\n{ZH}\n点击查看更多",
+        f"首页 > 新闻 > 正文\n{ZH[:9]}",  # too much of it
+    ]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(ALL), max_size=12))
+def test_texts_of_a_batch_do_not_change_each_other(texts):
+    cleaner = Cleaner(FilterConfig(blocked_words=("union",), max_blocked=1))
+    assert list(cleaner(texts)) == [cleaned for text in texts for cleaned in cleaner([text])]

@@ -1,12 +1,12 @@
 """Facts counted for many texts at once are those of each text alone, and what a plain count gives."""
 
 import re
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data import characters
-from baichuan_jax.data.rules.facts import facts, facts_batch
+from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from tests.data.rules.counting import count_kinds
 
@@ -43,18 +43,20 @@ def repeated(lines: list[str]) -> int:
 @settings(max_examples=300, deadline=None)
 @given(TEXTS)
 def test_batch(texts):
-    found = facts_batch(texts)
-    assert [known.text for known in found] == texts
-    assert found == [facts(text) for text in texts]
-    for known in found:
-        assert known.kinds == count_kinds(known.text)
-        assert known.letters == len(re.findall("[ab中文é]", known.text))
-        assert known.visible == max(1, len(re.findall(r"\S", known.text)))
-        assert known.layout == layout(known.text)
+    found = facts(texts)
+    for number, text in enumerate(texts):
+        alone = facts([text])
+        assert [found.languages[number]] == alone.languages
+        assert found.hints.get(number) == alone.hints.get(0)
+        assert found.kinds[:, number].tolist() == count_kinds(text)
+        assert found.letters[number] == len(re.findall("[ab中文é]", text))
+        assert found.visible[number] == max(1, len(re.findall(r"\S", text)))
+        *plain, repeats = layout(text)
+        assert found.layout[:-1, number].tolist() == plain
+        assert repeats <= found.layout[-1, number] <= sum(map(len, text.split("\n")))
 
 
-def test_texts_longer_than_a_batch(monkeypatch):
-    texts = ["中文 abc。\n" * length for length in range(20)]
-    together = facts_batch(texts)
-    monkeypatch.setattr(characters, "BATCH", 50)
-    assert facts_batch(texts) == together
+def test_lines_that_may_repeat_are_few():
+    random = Random(0)
+    texts = ["\n".join(f"{random.getrandbits(99):x}" for _ in range(300)) for _ in range(8)]
+    assert max(facts(texts).layout[-1]) <= 0.1 * min(map(len, texts))

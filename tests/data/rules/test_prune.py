@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.language import Language
 from baichuan_jax.data.rules import prune as prune_module
 from baichuan_jax.data.rules.boilerplate import LINES, PARTS
-from baichuan_jax.data.rules.facts import facts, facts_batch
+from baichuan_jax.data.rules.cleaner import Cleaner
+from baichuan_jax.data.rules.config import FilterConfig
+from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
 
@@ -130,8 +131,8 @@ GONE_LINES = {
 GONE = {reason: [line.strip() for line in lines.strip().split("\n")] for reason, lines in GONE_LINES.items()}
 
 
-def prune(text: str, language: Language) -> tuple[str, dict[str, list[str]]]:
-    return prune_module.prune(facts(text)._replace(language=language))
+def prune(text: str) -> tuple[str, dict[str, list[str]]]:
+    return prune_module.prune(text, facts([text]).hints.get(0, []))
 
 
 ZH = "城里新开了一家图书馆，里面有很多好书。周末的时候，常常有人来这里听讲座。"
@@ -145,9 +146,8 @@ def test_every_reason_is_tested():
 @pytest.mark.parametrize(("reason", "line"), [(reason, line) for reason, lines in GONE.items() for line in lines])
 @pytest.mark.parametrize("text", [ZH, EN])
 def test_lines(reason, line, text):
-    assert prune(f"{text}\n{line}\n{text}", "zh") == (f"{text}\n{text}", {reason: [line]})
-    assert prune(f"  {line}\n\n{text}", "en") == (text, {reason: [line]})
-    assert prune(f"{text}\n{line}", "code")[1] == {}
+    assert prune(f"{text}\n{line}\n{text}") == (f"{text}\n{text}", {reason: [line]})
+    assert prune(f"  {line}\n\n{text}") == (text, {reason: [line]})
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_lines(reason, line, text):
     ],
 )
 def test_ends_of_lines(line, kept, reason):
-    text, pruned = prune(f"{line}\n{EN}", "zh")
+    text, pruned = prune(f"{line}\n{EN}")
     assert text == f"{kept}\n{EN}"
     assert pruned == {reason: [line.removeprefix(kept).strip()]}
 
@@ -205,12 +205,12 @@ KEPT = [line.strip() for line in KEPT_LINES.strip().split("\n")]
 @pytest.mark.parametrize("line", KEPT)
 def test_kept(line):
     text = f"{ZH}\n{line}\n{EN}"
-    assert prune(text, "en")[0] is text
-    assert prune(line, "zh")[0] is line
+    assert prune(text)[0] is text
+    assert prune(line)[0] is line
 
 
 def test_blank_lines_are_normal():
-    text, _ = prune(f"{ZH}\n\n\n点击查看更多\n\n返回顶部\n\n{EN}\n\n分享到：微信", "zh")
+    text, _ = prune(f"{ZH}\n\n\n点击查看更多\n\n返回顶部\n\n{EN}\n\n分享到：微信")
     assert text == normalize(text) == f"{ZH}\n\n\n{EN}"
 
 
@@ -231,7 +231,7 @@ def test_blank_lines_are_normal():
 def test_time_is_linear(line):
     """Patterns that backtrack would take years."""
     text = f"{line}\n{line}"
-    assert prune(text, "en")[0] is text or set(line) == {"."}
+    assert prune(text)[0] is text or set(line) == {"."}
 
 
 PIECES = st.sampled_from(
@@ -243,13 +243,15 @@ PIECES = st.sampled_from(
 @given(st.lists(st.tuples(PIECES, st.sampled_from(["\n", " ", "", "。", ". ", "\n\n"])), max_size=8))
 def test_idempotent(pieces):
     text = normalize("".join(part for piece in pieces for part in piece))
-    left, pruned = prune(text, "en")
+    left, pruned = prune(text)
     assert normalize(left) == left
-    assert prune(left, "en")[0] is left
+    assert prune(left)[0] is left
     assert bool(pruned) == (left is not text)
 
 
 @pytest.mark.parametrize(("corpus", "most"), [("zh_reviews", 0), ("zh_news", 1), ("en_speeches", 0), ("code", 6)])
 def test_real_text_stays(corpus, most):
-    known = facts_batch([normalize(document.text) for document in islice(read_demo(corpus, "skip"), 2000)])
-    assert sum(prune_module.prune(facts)[0] is not facts.text for facts in known) <= most
+    texts = [normalize(document.text) for document in islice(read_demo(corpus, "skip"), 2000)]
+    cleaned = list(Cleaner(FilterConfig())(texts))
+    assert [one.normal for one in cleaned] == texts
+    assert sum(one.text is not one.normal for one in cleaned) <= most
