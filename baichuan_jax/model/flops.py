@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import parameter_count
+from baichuan_jax.model.kernels import dense_band
 from baichuan_jax.model.patterns import pairs
 
 
@@ -28,8 +29,12 @@ def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> fl
     """Returns the FLOPs that devices spend on one token: what HFU counts.
 
     With remat, the forward pass of the blocks (a third of theirs) comes once more. kernel: of full attention; the dense
-    one computes the whole square, others the pairs that are seen. What kernels compute twice inside is not counted.
+    one computes what a band of queries does not see of its own keys, too. What kernels compute twice inside is not
+    counted.
     """
-    once = flops_per_token(cfg, length, causal=kernel != "xla")
+    once = flops_per_token(cfg, length, causal=True)
+    if kernel == "xla":
+        full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
+        once += 6 * full * cfg.layers * cfg.heads * cfg.head_dim * (dense_band(length) - 1)
     head = 6 * cfg.vocab * cfg.hidden
     return once + (once - head) / 3 if cfg.remat == "block" else once

@@ -14,10 +14,11 @@ import jax.numpy as jnp
 from baichuan_jax.core.errors import require
 from baichuan_jax.model import chunked
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.patterns import PATTERNS
 from baichuan_jax.model.scores import Scores
+from baichuan_jax.model.scores import attend as dense
 from baichuan_jax.parallel.layout import Layout
 
+BAND, BANDS = 128, 4  # fewest queries that are compared with the same keys; most such bands
 DENSE_LENGTH = 1024  # from here on, what blocks spare is worth more than what their loop costs
 
 
@@ -32,9 +33,22 @@ class Kernel(NamedTuple):
     platform: str = ""
 
 
+def dense_band(length: int) -> int:
+    """Returns how many queries the dense kernel compares with the same keys: all up to the last of them."""
+    band = max(BAND, length // BANDS)
+    return length if length % band else band
+
+
 def _dense(q_BTKGH: jax.Array, k: jax.Array, v: jax.Array, scores: Scores, layout: Layout | None) -> jax.Array:
-    """Every score in memory at once."""
-    return PATTERNS["full"].attend(q_BTKGH, k, v, None, scores)
+    """Every score in memory at once, but for those of most keys that a band of queries cannot see."""
+    length = q_BTKGH.shape[1]
+    band = dense_band(length)
+
+    def of_band(end: int) -> jax.Array:
+        distance_TS = jnp.arange(end - band, end)[:, None] - jnp.arange(end)
+        return dense(q_BTKGH[:, end - band : end], k[:, :end], v[:, :end], distance_TS >= 0, distance_TS, scores)
+
+    return jnp.concatenate([of_band(end) for end in range(band, length + 1, band)], axis=1)
 
 
 def _chunked(q_BTKGH: jax.Array, k: jax.Array, v: jax.Array, scores: Scores, layout: Layout | None) -> jax.Array:

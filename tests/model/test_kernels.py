@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model import chunked
 from baichuan_jax.model.config import AttentionConfig, PositionConfig
-from baichuan_jax.model.kernels import KERNELS, choose
-from baichuan_jax.model.scores import Scores
+from baichuan_jax.model.kernels import KERNELS, choose, dense_band
+from baichuan_jax.model.scores import Scores, attend
 from tests.model.variants import decoder
 
 
@@ -50,6 +50,17 @@ def test_attention_in_blocks_is_dense_attention(length, block, heads, alibi, sof
     ours = both_ways(lambda q, k, v: chunked.attend(q, k, v, scores, block), *arrays)
     for a, b in zip(ours, dense):
         np.testing.assert_allclose(a, b, atol=3e-6 * scale, rtol=2e-5)
+
+
+@pytest.mark.parametrize(("length", "band"), [(127, 127), (256, 128), (512, 128), (768, 192), (1024, 256)])
+def test_bands_of_queries_see_what_all_at_once_do(length, band):
+    assert dense_band(length) == band
+    scores, arrays = Scores(0.0, jnp.ones((1, 2)) / 8), drawn(np.random.default_rng(0), length, (1, 2), 4)
+    distance = np.arange(length)[:, None] - np.arange(length)
+    whole = both_ways(lambda q, k, v: attend(q, k, v, distance >= 0, distance, scores), *arrays)
+    ours = both_ways(lambda q, k, v: KERNELS["xla"].attend(q, k, v, scores, None), *arrays)
+    for a, b in zip(ours, whole):
+        np.testing.assert_allclose(a, b, atol=2e-5, rtol=2e-5)
 
 
 @pytest.mark.slow
