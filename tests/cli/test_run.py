@@ -141,6 +141,7 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(finished, tmp_pa
     assert losses(workdir) == losses(finished[1])
 
 
+@pytest.mark.slow
 def test_eight_devices_with_a_context_and_a_tensor_axis(finished, tmp_path):
     """Of training alone: evaluation and generation split rows, and no sequences."""
     config, workdir = finished

@@ -66,7 +66,7 @@ def test_settings_out_of_range(name, value):
         SampleConfig(**{name: value})
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4))
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 2, 37]), st.integers(1, 4))
 def test_the_most_probable_is_the_first_of_equals(seed, vocab, values):
     logits = np.random.default_rng(seed).integers(-values, values, (3, 2, vocab)).astype(np.float32)
     assert most_probable(logits).tolist() == np.argmax(logits, axis=-1).tolist()

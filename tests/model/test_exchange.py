@@ -44,7 +44,7 @@ def slow(*values):
     ("cfg", "mesh", "split"),
     [
         (attention(kernel="chunked"), WIDE, {"chunk_bytes": 1024, "inner_bytes": 1024}),
-        (replace(attention(kv_heads=4, pattern=("local", "full"), window=6), remat="none"), WITH_TENSOR, {}),
+        slow(replace(attention(kv_heads=4, pattern=("local", "full"), window=6), remat="none"), WITH_TENSOR, {}),
         slow(replace(SMALL, positions=PositionConfig("alibi"), head=HeadConfig(tied=True)), WITH_TENSOR, {}),
         slow(replace(SMALL, positions=PositionConfig("learned")), WIDE, {}),
         slow(attention(pattern=("strided",), window=8), WIDE, {}),

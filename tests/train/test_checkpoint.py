@@ -35,7 +35,7 @@ def test_restores_onto_another_mesh(tmp_path):
     assert loader == {"next_index": 2}
     equal(found, state)
     equal(params, state.params)
-    assert found.params["ends"]["table"].sharding.mesh.shape == {"data": 1, "fsdp": 2, "tensor": 2}
+    assert found.params["ends"]["table"].sharding.mesh.shape == {"data": 1, "fsdp": 2, "context": 1, "tensor": 2}
     fresh = setup(CFG, other)[1]
     assert not np.array_equal(fresh.params["ends"]["table"], params["ends"]["table"]), "a restore must change numbers"
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.evaluate.score.plan import Group, Row, batches, bucket, groups_of, rows_of
+from baichuan_jax.generate.sampling import most_probable
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Cache, Params, apply_cached, init_cache
 from baichuan_jax.model.loss import token_nll
@@ -126,6 +127,6 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
         place_T = jnp.arange(length)
         place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
         logits_BWV, _ = forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)
-        return token_nll(logits_BWV, targets_BW), jnp.argmax(logits_BWV, axis=-1) == targets_BW
+        return token_nll(logits_BWV, targets_BW), most_probable(logits_BWV) == targets_BW
 
     return jax.jit(begin), jax.jit(score, out_shardings=layout.replicated)
