@@ -80,14 +80,17 @@ def test_a_head_with_everything():
 
 
 def test_temporaries_do_not_grow_with_the_vocabulary():
-    """Of the loss and all gradients, over 8 devices: 64k against 8k; the logits alone would take 8 times as much."""
+    """Of the loss and all gradients, over 8 devices: 64k against 8k; the logits alone would take 8 times as much.
+
+    What grows is the head, gathered once: here 15 MB a device, beside activations of 16 x 1,024 tokens.
+    """
     layout = Layout(make_mesh(MeshConfig()), AxisRules())
     sizes = {"layers": 2, "hidden": 64, "heads": 4, "head_dim": 16, "inner": 172, "context": 1024}
 
     def temporaries(vocab: int, chunk_bytes: int) -> int:
         cfg = DecoderConfig(vocab=vocab, **sizes)
         params = jax.eval_shape(lambda: init_params(cfg, jax.random.key(0)))
-        rows = jax.ShapeDtypeStruct((64, 1024), jnp.int32, sharding=layout.sharding(("batch", "length")))
+        rows = jax.ShapeDtypeStruct((128, 1024), jnp.int32, sharding=layout.sharding(("batch", "length")))
         grad = jax.grad(lambda p, x, y: loss(cfg, p, x, y, layout=layout, chunk_bytes=chunk_bytes)[0])
         return jax.jit(grad).lower(params, rows, rows).compile().memory_analysis().temp_size_in_bytes
 
