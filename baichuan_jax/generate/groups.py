@@ -15,13 +15,8 @@ def groups(lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[int, int
     """
     cuts = [(0, 0, 0)]  # of the first n prompts: cost, where the last group starts, its rows
     for end, length in enumerate(lengths, start=1):
-        cuts.append(
-            min(
-                (cuts[start][0] + count * length + DISPATCH, start, count)
-                for count in counts
-                for start in [max(0, end - count)]
-            )
-        )
+        lasts = [(max(0, end - count), count) for count in counts]
+        cuts.append(min((cuts[start][0] + count * length + DISPATCH, start, count) for start, count in lasts))
     found, end = [], len(lengths)
     while end:
         _, start, count = cuts[end]
