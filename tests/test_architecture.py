@@ -1,6 +1,8 @@
 """The rules of the house that code can check: who may import whom, and that no setting is dead."""
 
 import ast
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -61,6 +63,14 @@ def test_the_rule_would_notice(tmp_path):
     file = tmp_path / "sneaky.py"
     file.write_text("def f():\n    from baichuan_jax.train import loop\n    import jax.numpy\n")
     assert imports(file) == {"baichuan_jax.train.loop", "jax.numpy"}
+
+
+def test_imports_compute_nothing():
+    """An array made on import starts JAX on whatever is there, before `plan` or `train` can say on what."""
+    places = (path.relative_to(PACKAGE.parent).with_suffix("") for path in FILES)
+    modules = [".".join(place.parts) for place in places if place.parts[1] in ("parallel", "model", "train")]
+    check = "from jax._src import xla_bridge; assert not xla_bridge.backends_are_initialized()"
+    subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}; {check}"], check=True)
 
 
 def sections() -> list[type]:

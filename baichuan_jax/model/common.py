@@ -45,6 +45,10 @@ def product(x: jax.Array, kernel: jax.Array | QArray, axes: int = 1) -> jax.Arra
     transposes the left factor in memory, and dy is the wider and computed for it once more. A kernel of integers has no
     gradient; its scales are those of outputs, and are applied to them.
     """
+    return _multiply(x, kernel, axes)
+
+
+def _multiply(x: jax.Array, kernel: jax.Array | QArray, axes: int) -> jax.Array:
     if isinstance(kernel, QArray):
         y = jnp.tensordot(x, kernel.qvalue.astype(x.dtype), axes)
         return y * kernel.scale.reshape(kernel.shape[axes:]).astype(x.dtype)
@@ -58,4 +62,5 @@ def _product_gradients(axes: int, kept: tuple[jax.Array, jax.Array], dy: jax.Arr
     return jnp.tensordot(dy, kernel, to_x), jnp.tensordot(x, dy, (leading, leading))
 
 
-product.defvjp(lambda x, kernel, axes: (product(x, kernel, axes), (x, kernel)), _product_gradients)
+# `_multiply` and not `product`: what decides which results to keep looks for products, and not into functions.
+product.defvjp(lambda x, kernel, axes: (_multiply(x, kernel, axes), (x, kernel)), _product_gradients)

@@ -106,8 +106,8 @@ class DecoderConfig:
     inner: width inside the feed-forward; 0 gives every kind of it as many parameters as Baichuan-7B's ratio has: 43/16
     of hidden with a gate, 129/32 without. feed_forward: its activation, with a gate or without (feedforward.py).
     context: longest sequence in tokens. norm, norm_eps: which normalisation (norms.py), and what it adds to a variance.
-    init_std: of every weight matrix. remat: what the backward pass recomputes: nothing ("none"), or each block from
-    its input ("block").
+    init_std: of every weight matrix. remat: what the backward pass recomputes: nothing ("none"), all but products with
+    weights ("products"; attention too, where cuDNN does not compute it), or each block from its input ("block").
     """
 
     vocab: int = 64_000
@@ -121,7 +121,7 @@ class DecoderConfig:
     norm: Literal["rms", "layer"] = "rms"
     norm_eps: float = 1e-6
     init_std: float = 0.02
-    remat: Literal["none", "block"] = "block"
+    remat: Literal["none", "products", "block"] = "block"
     positions: PositionConfig = field(default_factory=PositionConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

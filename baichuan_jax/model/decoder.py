@@ -31,6 +31,15 @@ Cache = dict[str, jax.Array] | list[dict[str, jax.Array]]
 PARTS = {"blocks": Block, "ends": Ends}
 
 
+def _keeps_products(primitive: Any, *_: Any, **params: Any) -> bool:
+    """Whether the backward pass is to find what this returned: products with weights, and cuDNN's attention."""
+    is_product = jax.checkpoint_policies.dots_with_no_batch_dims_saveable(primitive, **params)
+    return is_product or primitive.name == "dot_product_attention_fwd_wrapper"
+
+
+KEPT = {"products": _keeps_products, "block": None}  # by DecoderConfig.remat
+
+
 @lru_cache
 def _abstract(part: str, cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
     """Returns the structure of one part and its parameters as shapes; allocates nothing."""
@@ -202,8 +211,8 @@ def _through_blocks(
     ) -> tuple[jax.Array, Params | None]:
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
-    if cfg.remat == "block":
-        layer = jax.checkpoint(layer, static_argnums=0)
+    if cfg.remat != "none":
+        layer = jax.checkpoint(layer, static_argnums=0, policy=KEPT[cfg.remat])
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if listed else _scan

@@ -19,22 +19,33 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
     table = 0 if cfg.head.tied else cfg.vocab * cfg.hidden
     positions = cfg.context * cfg.hidden if cfg.positions.kind == "learned" else 0
     multiplying = parameter_count(cfg) - table - positions
-    patterns = cfg.attention.pattern
-    seen = sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns)
-    counted = seen if causal else 2 * seen - length
-    return 6 * multiplying + 12 * cfg.layers * cfg.heads * cfg.head_dim * counted / length
+    seen = _keys(cfg, length)
+    return 6 * multiplying + _of_scores(cfg, seen if causal else 2 * seen - 1)
 
 
 def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> float:
     """Returns the FLOPs that devices spend on one token: what HFU counts.
 
-    With remat, the forward pass of the blocks (a third of theirs) comes once more. kernel: of full attention; the dense
-    one computes what a band of queries does not see of its own keys, too. What kernels compute twice inside is not
-    counted.
+    With remat, the forward pass of the blocks (a third of theirs) comes once more, or of them attention alone. kernel:
+    of full attention; the dense one computes what a band of queries does not see of its own keys, too. What kernels
+    compute twice inside is not counted.
     """
-    once = flops_per_token(cfg, length, causal=True)
+    seen = _keys(cfg, length)
     if kernel == "xla":
         full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
-        once += 6 * full * cfg.layers * cfg.heads * cfg.head_dim * (dense_band(length) - 1)
+        seen += full * (dense_band(length) - 1) / 2
     head = 6 * cfg.vocab * cfg.hidden
-    return once + (once - head) / 3 if cfg.remat == "block" else once
+    once = flops_per_token(cfg, length, causal=True) + _of_scores(cfg, seen - _keys(cfg, length))
+    again = {"none": 0.0, "products": 0.0 if kernel == "cudnn" else _of_scores(cfg, seen), "block": once - head}
+    return once + again[cfg.remat] / 3
+
+
+def _keys(cfg: DecoderConfig, length: int) -> float:
+    """Returns how many keys a query sees, on the average of positions and layers."""
+    patterns = cfg.attention.pattern
+    return sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns) / length
+
+
+def _of_scores(cfg: DecoderConfig, keys: float) -> float:
+    """Returns forward + backward FLOPs of attention, without its kernels, where a query has so many keys."""
+    return 12 * cfg.layers * cfg.heads * cfg.head_dim * keys

@@ -11,9 +11,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
-LOW = jnp.uint32(0xFFFF)  # the bits of a float32 that a bfloat16 has not
+LOW = np.uint32(0xFFFF)  # the bits of a float32 that a bfloat16 has not
 
 
 def in_bfloat16(adam: optax.GradientTransformation, seed: int | None) -> optax.GradientTransformation:

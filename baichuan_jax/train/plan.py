@@ -195,14 +195,14 @@ def _roofline(
 
 
 def search(settings: Settings, target: Target, known: Plan, report: Callable[[Plan], None]) -> Plan | None:
-    """Returns the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept and with
-    blocks recomputed.
+    """Returns the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept, with
+    products kept, and with blocks recomputed.
 
     known: a plan of these settings, which is not made again. report: called with every plan on the way. None if not
     even one row fits.
     """
     best = None
-    for remat in ("none", "block"):
+    for remat in ("none", "products", "block"):
         tried, rows = replace(settings, model=replace(settings.model, remat=remat)), 1
         while rows <= MOST_ROWS:
             is_known = (known.remat, known.rows) == (remat, rows)

@@ -48,12 +48,13 @@ def test_logits_see_only_the_past(params, tokens):
     assert (np.abs(logits[:, 9:] - changed[:, 9:]).max(axis=(1, 2)) > 1e-4).all()
 
 
-def test_remat_changes_memory_and_not_numbers(params, tokens):
+@pytest.mark.parametrize("remat", ["products", "block"])
+def test_remat_changes_no_numbers(params, tokens, remat):
     def grads(cfg):
         loss = lambda p: token_nll(apply(cfg, p, tokens[:, :-1]), tokens[:, 1:]).mean()
         return jax.jit(jax.grad(loss))(params)
 
-    rematerialised = DecoderConfig(**{**CFG.__dict__, "remat": "block"})
+    rematerialised = DecoderConfig(**{**CFG.__dict__, "remat": remat})
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), grads(CFG), grads(rematerialised))
 
 
