@@ -24,6 +24,7 @@ bench: bench-train
 # PEER=PYTHON: one with torch and transformers, to compare with.
 bench-train: .venv/installed
 	$(BIN)/python -m experiments.bench_train $(if $(PEER),--peer $(PEER))
+	$(BIN)/python -m experiments.bench_train_gpu $(if $(PEER),--peer $(PEER))
 
 # CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz.
 bench-data: .venv/installed

@@ -1,9 +1,9 @@
 """Tokens per second of the train step, beside PyTorch with Hugging Face transformers on the same shape.
 
 Command: make bench-train PEER=PYTHON   (or: python -m experiments.bench_train [CONFIG] [--peer PYTHON] [--steps N]).
-The peer needs torch and transformers, which the project does not install. Both run float32 AdamW with clipping on the
-decoder of a config (the quickstart's) and batches of 16 x 256, in turn, step by step, so that a noisy machine is noisy
-for both. Cost: two minutes on two cores.
+On the processor; bench_train_gpu is the other half. The peer needs torch and transformers, which the project does not
+install. Both run float32 AdamW with clipping on the decoder of a config (the quickstart's) and batches of 16 x 256, in
+turn, step by step, so that a noisy machine is noisy for both. Cost: two minutes on two cores.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def peer(config: RunConfig, python: str, threads: int) -> Timed:
 
 def main() -> None:
     """Prints the median tokens per second of each, and the median of their ratios, step by step."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
     use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")

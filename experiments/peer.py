@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 
 from baichuan_jax.core.pages import without_huge_pages
 
@@ -16,11 +17,12 @@ class Peer:
 
     def __init__(self, python: str, script: str, *arguments: str, needs: str):
         self._failed = f"{python} failed; it needs {needs}"
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the process)
         self._process = subprocess.Popen(
             [python, "-c", script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             env=without_huge_pages(),
         )
@@ -28,7 +30,9 @@ class Peer:
     def answer(self) -> str:
         """Waits for its next line. Raises SystemExit if it has ended."""
         if not (line := self._process.stdout.readline()):
-            raise SystemExit(self._failed)
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace").strip().splitlines()
+            raise SystemExit(f"{self._failed}; it said: {said[-1] if said else 'nothing'}")
         return line
 
     def ask(self, line: object) -> str:
@@ -36,3 +40,11 @@ class Peer:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self.answer()
+
+    def __enter__(self) -> Peer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the process, and waits until it has let go of what it holds."""
+        self._process.stdin.close()
+        self._process.wait()
