@@ -49,7 +49,7 @@ class Timing(NamedTuple):
 
 
 PEER = """
-import json, sys, time
+import gc, json, sys, time
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 shape, optim, length, steps = json.loads(sys.argv[1])
@@ -91,7 +91,8 @@ def measure(depth, rows, recomputed):
 
 print(torch.__version__, flush=True)
 for line in sys.stdin:
-    torch._dynamo.reset()
+    torch._dynamo.reset()  # and with what was compiled, the models that it holds
+    gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     try:

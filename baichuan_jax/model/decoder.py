@@ -212,7 +212,8 @@ def _through_blocks(
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat != "none":
-        layer = jax.checkpoint(layer, static_argnums=0, policy=KEPT[cfg.remat])
+        # Both passes are loops of their own, so nothing has to be hidden from the compiler for it to compute it again.
+        layer = jax.checkpoint(layer, prevent_cse=False, static_argnums=0, policy=KEPT[cfg.remat])
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if listed else _scan
