@@ -212,8 +212,12 @@ def _through_blocks(
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat != "none":
-        # Both passes are loops of their own, so nothing has to be hidden from the compiler for it to compute it again.
-        layer = jax.checkpoint(layer, prevent_cse=False, static_argnums=0, policy=KEPT[cfg.remat])
+        # What is computed again stands behind a barrier, so that XLA does not keep it instead. In a loop it could not,
+        # unless the loop is of one and dissolved; and on a GPU the barrier has weights copied before they are read. On
+        # a TPU the schedule is better with it.
+        platform = jax.default_backend() if layout is None else layout.platform
+        barrier = platform != "gpu" or cfg.layers == len(cfg.attention.pattern)
+        layer = jax.checkpoint(layer, prevent_cse=barrier, static_argnums=0, policy=KEPT[cfg.remat])
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if listed else _scan

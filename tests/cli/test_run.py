@@ -15,6 +15,7 @@ from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.metrics import read_metrics
+from experiments.bench_train_gpu import Timing, whole
 from tests.cli.small import command, environment, run, write_config
 
 ROOT = Path(__file__).parents[2]
@@ -82,12 +83,30 @@ def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):
     assert run(*command).stdout == done
 
 
-@pytest.mark.parametrize("benchmark", [("bench_train", "--steps", "1"), ("bench_input",)])
+@pytest.mark.parametrize(
+    "benchmark",
+    [
+        ("bench_train", "--steps", "1"),
+        ("bench_input",),
+        ("bench_storage", "--rows", "2", "--set=DecoderConfig.context=260"),
+    ],
+)
 def test_benchmarks_run_and_print_a_rate(finished, benchmark):
     name, *options = benchmark
     module = [sys.executable, "-m", f"experiments.{name}", str(finished[0]), *options]
     done = subprocess.run(module, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert re.search(r"[\d.]+ (M )?tokens/s", done.stdout)
+
+
+def test_the_benchmark_for_a_gpu_says_that_there_is_none():
+    command = [sys.executable, "-m", "experiments.bench_train_gpu"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
+    assert done.stdout == "no GPU here but a cpu: not run\n"
+
+
+def test_what_a_step_of_all_layers_takes_is_on_the_line_through_two():
+    timings = [Timing("a", 4, 2, 0.5, 10.0), Timing("a", 8, 2, 0.75, 14.0)]
+    assert whole(timings, 32) == [Timing("a: extrapolated", 32, 2, 2.25, 38.0)]
 
 
 def test_the_benchmark_of_generation_runs():
