@@ -63,7 +63,7 @@ def facts(texts: Sequence[str]) -> Facts:
     joined, ends = join(texts), text_ends(texts)
     characters = points(joined)
     codes = _codes().take(characters, mode="clip")
-    of_kind, rare = codes & (IS_RARE - 1), np.flatnonzero(codes & IS_RARE)
+    of_kind, rare = codes & (IS_RARE - 1), np.flatnonzero(codes & IS_RARE != 0)
     lengths = np.diff(ends, prepend=0)
     starts = ends - lengths
     kinds = _count_kinds(of_kind, ends)

@@ -9,8 +9,7 @@ from functools import cache
 import numpy as np
 
 from baichuan_jax.data.characters import join, points, text_ends
-from baichuan_jax.data.rules.entities import ENTITY, FEW
-from baichuan_jax.data.rules.normalize import TABLE, normalize
+from baichuan_jax.data.rules.normalize import TABLE, normalize, without_leftovers
 
 # Sorts of characters: what becomes another, or goes; marks of numbers and entities; "\r"; and what sends a text to
 # `normalize`, as it becomes several characters or may be composed with others.
@@ -47,8 +46,7 @@ def normalize_many(texts: Sequence[str]) -> list[str]:
     for number in rare:
         normal[number] = normalize(texts[number])
     for number in entities:
-        if len(ENTITY.findall(normal[number])) >= FEW:
-            normal[number] = normalize(texts[number])
+        normal[number] = without_leftovers(normal[number])
     return normal
 
 
