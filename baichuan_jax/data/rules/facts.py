@@ -94,13 +94,12 @@ def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
     Counted in words of 64 characters, a bit for each: a word for each bit of the kinds makes one for each kind.
     """
-    planes = [(~plane, plane) for plane in (_words(of_kind & (1 << bit)) for bit in range(4))]
+    planes = [np.stack([~plane, plane]) for plane in (_words(of_kind & (1 << bit)) for bit in range(4))]
+    low, high = (planes[bit] & planes[bit + 1][:, None] for bit in (0, 2))  # [2, 2, words]
+    same = (low.reshape(4, -1) & high.reshape(4, 1, -1)).reshape(16, -1)[:KINDS]
     word, rest = ends // 64, (ends % 64).astype(np.uint64)
-    before = np.empty((KINDS, len(ends)), np.int64)
-    for kind in range(KINDS):
-        same = planes[0][kind & 1] & planes[1][kind >> 1 & 1] & planes[2][kind >> 2 & 1] & planes[3][kind >> 3]
-        # All up to the end of the word in which a text ends, less those from its end on.
-        before[kind] = np.cumsum(np.bitwise_count(same), dtype=np.int64)[word] - np.bitwise_count(same[word] >> rest)
+    # All up to the end of the word in which a text ends, less those from its end on.
+    before = np.cumsum(np.bitwise_count(same), axis=1, dtype=np.int64)[:, word] - np.bitwise_count(same[:, word] >> rest)
     counts = np.diff(before, prepend=0)
     counts[NEWLINE] -= 1
     return counts
