@@ -58,8 +58,11 @@ class Facts(NamedTuple):
     odd: set[int]
 
 
-def facts(texts: Sequence[str]) -> Facts:
-    """Returns the facts of normalised texts; of a few hundred short ones at once it is several times as fast."""
+def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
+    """Returns the facts of normalised texts, without hints if not `hinted`.
+
+    Of a few hundred short ones at once it is several times as fast.
+    """
     joined, ends = join(texts), text_ends(texts)
     characters = points(joined)
     codes = _codes().take(characters, mode="clip")
@@ -75,7 +78,7 @@ def facts(texts: Sequence[str]) -> Facts:
         visible=np.maximum(lengths - 1 - kinds[SPACE] - kinds[NEWLINE], 1),
         kinds=kinds,
         layout=_layout(characters, of_kind, lines, np.searchsorted(lines.ends, starts)),
-        hints=_by_text(hints(joined, characters, lines.starts, rare), starts),
+        hints=_by_text(hints(joined, characters, lines.starts, rare), starts) if hinted else {},
         odd=set(np.searchsorted(ends, np.flatnonzero(codes >= IS_ODD), side="right").tolist()),
     )
 
@@ -99,7 +102,8 @@ def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
     same = (low.reshape(4, -1) & high.reshape(4, 1, -1)).reshape(16, -1)[:KINDS]
     word, rest = ends // 64, (ends % 64).astype(np.uint64)
     # All up to the end of the word in which a text ends, less those from its end on.
-    before = np.cumsum(np.bitwise_count(same), axis=1, dtype=np.int64)[:, word] - np.bitwise_count(same[:, word] >> rest)
+    before = np.cumsum(np.bitwise_count(same), axis=1, dtype=np.int64)[:, word]
+    before -= np.bitwise_count(same[:, word] >> rest)
     counts = np.diff(before, prepend=0)
     counts[NEWLINE] -= 1
     return counts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-TAGS = bytes(range(0x80))  # tags and the spaces between them are all of ASCII that there is: words have full-width forms
+TAGS = bytes(range(0x80))  # all of ASCII is tags and the spaces between them: words have full-width forms
 LATIN = re.compile(r"(?<=[Ａ-Ｚａ-ｚ])/[A-Za-z]+\s+(?=[Ａ-Ｚａ-ｚ])")
 WIDE = re.compile(r"[Ａ-Ｚａ-ｚ]")
 PICTURE = re.compile(r"（[^）]*图[^）]*）$")
