@@ -23,7 +23,7 @@ from baichuan_jax.data.sources.source import Unit, read_unit
 NAME, FUNNEL, REJECTED, REMOVED = "read", "funnel.json", "rejected", "removed"
 # Of a document that a rule removed. reason: index in the order of the funnel's reasons. size: bytes as it was read.
 REMOVED_ROW = np.dtype([("key", "<u8"), ("size", "<u4"), ("reason", "u1")])
-BATCH_CHARACTERS, BATCH = 1 << 18, 4096  # of documents that are cleaned at once
+BATCH_CHARACTERS, BATCH = 1 << 19, 4096  # of documents that are cleaned at once
 
 
 @dataclass(frozen=True)
