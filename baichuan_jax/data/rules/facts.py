@@ -29,7 +29,7 @@ from baichuan_jax.data.rules.hints import hints
 
 IS_RARE, IS_ODD = 16, 32  # beside the bits of a kind
 SLOTS = 16  # bits of the number of slots that lines are hashed to
-BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so invertible
+BASE = np.uint32(0x9E3779B1)  # odd, so invertible
 ODD = "锟烫Ãâ"  # what text that was decoded with a wrong table is full of
 SHORT = 20  # characters in a loose line, at most
 BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
@@ -160,16 +160,14 @@ def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.n
     others by chance.
     """
     sizes = lines.ends - lines.starts
-    owners = np.repeat(np.arange(len(firsts)), np.diff(firsts, append=len(sizes)))
-    keys = (owners << 32 | sizes).astype(np.uint64)
-    for quarter in range(4):
-        keys = keys * BASE + characters[lines.starts + (sizes * quarter >> 2)]
-    slots = keys * BASE >> np.uint64(64 - SLOTS)
-    order = np.arange(len(keys))
-    first = np.empty(1 << SLOTS, np.int64)
+    keys = np.repeat(np.arange(len(firsts), dtype=np.uint32), np.diff(firsts, append=len(sizes)))
+    for part in (sizes.astype(np.uint32), *(characters[lines.starts + (sizes * quarter >> 2)] for quarter in range(4))):
+        keys = keys * BASE + part
+    slots = keys * BASE >> np.uint32(32 - SLOTS)
+    order = np.arange(len(keys), dtype=np.int32)
+    first = np.empty(1 << SLOTS, np.int32)
     first[slots[::-1]] = order[::-1]  # the last one to be set stays: of each slot the first
-    again = first[slots] != order
-    return np.bincount(owners[again], sizes[again], minlength=len(firsts)).astype(np.int64)
+    return np.add.reduceat(sizes * (first[slots] != order), firsts)
 
 
 @cache
