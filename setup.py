@@ -49,6 +49,7 @@ setup(
         "numpy>=2",
         "optax>=0.2.8",
         "orbax-checkpoint>=0.12.8,<0.14",
+        "orjson>=3.10",
         "pyarrow>=16",
         "qwix>=0.1.8,<0.2",
         "rich>=13",

@@ -65,9 +65,10 @@ def kinds(characters: np.ndarray) -> np.ndarray:
 
 @cache
 def _table() -> np.ndarray:
-    names = [unicodedata.category(chr(point)) for point in range(TABLE)]
+    characters = np.arange(TABLE, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    names = list(map(unicodedata.category, characters))
     of_name = {name: _BY_CATEGORY.get(name, _BY_CATEGORY.get(name[0], SYMBOL)) for name in set(names)}
-    table = np.array([of_name[name] for name in names], np.uint8)
+    table = np.fromiter(map(of_name.__getitem__, names), np.uint8, TABLE)
     table[[*range(ord("A"), ord("Z") + 1), *range(ord("a"), ord("z") + 1)]] = LATIN
     for block in _IDEOGRAPHS:
         table[block][table[block] == LETTER] = HAN

@@ -27,7 +27,6 @@ CODE_LINE = re.compile(
     r"|static|void|int|package|use|#include|#define)\b.++(?<=[\w:;{}()\[\],.'\"])"  # a statement
     r")"
 )
-FULL_LINE = re.compile(r"\n[ \t]*+\S")
 ENGLISH = frozenset("a an and are as by for from has is not of or that the this to was we with".split())
 
 
@@ -48,9 +47,10 @@ def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
 
 def is_code(text: str) -> bool:
     """True if a quarter of the lines in the middle of a text look like statements, and there are some lines."""
-    sample = "\n" + _middle(text, SAMPLE)
-    full = len(FULL_LINE.findall(sample))
-    return full >= 4 and 4 * len(CODE_LINE.findall(sample)) >= full
+    sample = _middle(text, SAMPLE)
+    lines = sample.rstrip().split("\n")
+    full = len(lines) - lines.count("")  # in a normalised text no line is only spaces
+    return full >= 4 and 4 * len(CODE_LINE.findall("\n" + sample)) >= full
 
 
 def _is_english(text: str) -> bool:

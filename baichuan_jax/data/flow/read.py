@@ -23,7 +23,7 @@ from baichuan_jax.data.sources.source import Unit, read_unit
 NAME, FUNNEL, REJECTED, REMOVED = "read", "funnel.json", "rejected", "removed"
 # Of a document that a rule removed. reason: index in the order of the funnel's reasons. size: bytes as it was read.
 REMOVED_ROW = np.dtype([("key", "<u8"), ("size", "<u4"), ("reason", "u1")])
-BATCH_CHARACTERS, BATCH = 1 << 18, 4096  # of documents that are cleaned at once
+BATCH_CHARACTERS, BATCH = 1 << 19, 4096  # of documents that are cleaned at once
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,23 @@ class Smallest:
         return sorted(self._kept)[: self._most]
 
 
-def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[tuple[Document, int]]:
-    """Yields the documents with their sizes, and counts what was read."""
+def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[Document]:
+    """Yields the documents, and counts what was damaged."""
     for document in documents:
-        size = len(document.text.encode())
-        funnel.read.add(size)
         if isinstance(document, Damaged):
+            size = len(document.text.encode())
+            funnel.read.add(size)
             funnel.remove(document.reason, size, document.text, document.message)
             continue
         funnel.replaced += document.replaced
-        yield document, size
+        yield document
 
 
-def _batches(documents: Iterable[tuple[Document, int]]) -> Iterator[list[tuple[Document, int]]]:
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     batch, characters = [], 0
-    for pair in documents:
-        batch.append(pair)
-        characters += len(pair[0].text)
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
         if characters >= BATCH_CHARACTERS or len(batch) == BATCH:
             yield batch
             batch, characters = [], 0
@@ -95,15 +95,17 @@ def _batches(documents: Iterable[tuple[Document, int]]) -> Iterator[list[tuple[D
 
 
 def _clean(
-    cleaner: Cleaner, batch: list[tuple[Document, int]], writer: ShardWriter, rejected: Smallest, funnel: Funnel
+    cleaner: Cleaner, batch: list[Document], writer: ShardWriter, rejected: Smallest, funnel: Funnel
 ) -> list[tuple[int, int, str]]:
     """Puts what the rules leave of a batch into the shard; returns (key, bytes, reason) of what they removed."""
-    removed = []
-    for (document, size), cleaned in zip(batch, cleaner([document.text for document, _ in batch])):
+    removed, read = [], 0
+    for document, cleaned in zip(batch, cleaner([document.text for document in batch])):
         for reason, pieces in cleaned.pruned.items():
             for piece in pieces:
                 funnel.prune(reason, piece, document.source)
         whole = cleaned.normal.encode()
+        size = len(whole if cleaned.normal == document.text else document.text.encode())
+        read += size
         raw = whole if cleaned.text is cleaned.normal else cleaned.text.encode()
         key = encoded_hash(whole)
         row = (key, crc32(raw), raw, len(cleaned.text), cleaned.language, document.source)
@@ -113,6 +115,7 @@ def _clean(
             funnel.remove(cleaned.reason, size, document.text, document.source)
             rejected.add(*row)
             removed.append((key, size, cleaned.reason))
+    funnel.read.add(read, len(batch))
     return removed
 
 

@@ -95,16 +95,23 @@ PARTS: dict[str, str] = {
     rf"|\[(?:详细|更多|全文)\]|(?:阅读|查看|展开)全文)\s*{_CLOSE}$",
 }
 
-# The beginnings of LINES, in lower case: most other lines are not looked at.
+# The beginnings of LINES, in lower case, two to nine characters of each: most other lines are not looked at.
 BEGINNINGS = (
-    "首页 主页 新闻 体育 财经 娱乐 关于我 联系我 网站地 登录 注册 帮助中 隐私政 您 你 现在 当前 所在 返回 回到 "
-    "上一 下一 设为首 加入收 收藏本 【打 【关 请 点击 查看 阅读 显示 加载 浏览 展开 相关 推荐 热门 猜你 为您推 "
-    "更多精 版权 未经 分享 微信 手机 扫一 扫码 长按 欢迎 敬请 关注 添加 搜索 先登 忘记密 还没有 文明上 我要 发表 "
-    "网友 最新 © (c) home help abou adve alre cont clic comm copy news newe blog back log load lear leav like "
-    "link sign site skip show spon stor scro shar subs regi retu read rela redd priv prev post pin term twee "
-    "twit tumb tele faq file forg foll face you jump olde view what inst goog emai e-ma don' don’"
-).split()
-BEGINNINGS += ["no c", *(4 * mark for mark in "!！?？。.…~～·")]
+    "首页 主页 新闻 体育 财经 娱乐 关于我们 联系我们 网站地图 登录 注册 帮助中心 隐私政策 您现在 您当前 您的位 "
+    "您所在 您位置 你现在 你当前 你的位 你所在 你位置 现在的 现在所 现在位 当前的 当前所 当前位 所在位 返回顶部 "
+    "返回首页 返回列表 返回目录 回到顶部 回到首页 回到列表 回到目录 上一篇 上一条 下一篇 下一条 设为首页 加入收藏 "
+    "收藏本站 【打印】 【关闭】 请点击 点击 查看 阅读 显示 加载 浏览 展开 相关阅读 相关新闻 相关报道 相关推荐 "
+    "推荐阅读 热门推荐 猜你喜欢 为您推荐 更多精彩 版权所有 版权声明 未经授权 未经许可 未经允许 分享到 分享至 微信扫 "
+    "微信长 手机扫 手机长 扫一扫 扫码 长按 请关注 请添加 请搜索 欢迎关 欢迎添 欢迎搜 敬请关 敬请添 敬请搜 关注 添加 "
+    "搜索 请先登录 请登录 先登录 忘记密码 还没有账 还没有帐 文明上网 我要 发表 网友 最新 (c) home help about "
+    "advertise already click_to comments contact continue copyright_ news newer_ blog back_to_ log leave_a_ "
+    "learn_mor like linkedin sign sitemap site_map skip_to_ show_more sponsored story_con share subscribe register "
+    "return_to read_more read_the_ related_a related_p related_s reddit privacy previous_ posted_in pin terms tweet "
+    "twitter tumblr telegram faq filed_und forgot_ follow facebook you_are_h you_may_a jump_to_ older_ view_more "
+    "load_more whatsapp instagram google+ email e-mail don't_hav don’t_hav no_commen"
+)
+BEGINNINGS = [beginning.replace("_", " ") for beginning in BEGINNINGS.split()]
+BEGINNINGS += ["©" + follows for follows in " \tc12"] + [8 * mark for mark in "!！?？。.…~～·"]
 _ANY_LINE = "|".join(f"(?P<{reason}>{'|'.join(patterns)})" for reason, patterns in LINES.items())
 LINE = re.compile(rf"(?:{_ANY_LINE})(?=\n|\Z)")
 _CUT = r"\]?[ \t]*(?i:\[?read more|\[?continue reading|\[详细|\[更多|\[全文|阅读全|查看全|展开全)"
@@ -118,5 +125,6 @@ CLUE = re.compile(
 )
 # What CLUE begins with: those rare characters, and the first few characters of what it matches, in lower case.
 RARE = "责辑P网vVkKjJT击.…"
-CLUES = "责任编辑 责编 辑: 辑： 辑| 辑｜ p备 p证 网安备 ved kie java vacy term 击这里 击此处 ... …".split()
-CLUES += ["辑 ", "辑\t", "k he"]
+CLUES = "责任编辑 责编 p备 p证 网安备 ved kie javascript vacy_poli terms_of_ k_here 击这里 击此处"
+CLUES = [clue.replace("_", " ") for clue in CLUES.split()] + ["辑" + follows for follows in ":：|｜ \t"]
+CLUES += [dots + follows for dots in ("...", "…") for follows in "] \t[rc阅查展"]

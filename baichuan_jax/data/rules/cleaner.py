@@ -41,13 +41,13 @@ class Cleaner:
         before = self._facts(normalize_many(texts))
         gone: dict[int, dict[str, list[str]]] = {}
         left = list(before.texts)
-        for number, hints in before.hints.items() if self._prune else ():
+        for number, hints in before.hints.items():
             if before.languages[number] != "code":
                 left[number], pruned = prune(left[number], hints)
                 gone |= {number: pruned} if pruned else {}
         reasons, languages = self._rules.broken(before), before.languages
         if gone:  # what changed is counted again, all of it at once
-            after = facts([left[number] for number in gone])
+            after = facts([left[number] for number in gone], hinted=False)
             sizes = [sum(sum(map(len, pieces)) for pieces in pruned.values()) for pruned in gone.values()]
             for number, reason, language in zip(gone, self._rules.broken(after, sizes), after.languages):
                 reasons[number], languages[number] = reason, language
@@ -56,8 +56,8 @@ class Cleaner:
 
     def _facts(self, texts: Sequence[str]) -> Facts:
         """Returns the facts of normalised texts, the Chinese ones converted."""
-        found = facts(texts)
+        found = facts(texts, self._prune)
         if self._convert is None:
             return found
         pairs = zip(found.texts, found.languages)
-        return facts([self._convert(text) if language == "zh" else text for text, language in pairs])
+        return facts([self._convert(text) if language == "zh" else text for text, language in pairs], self._prune)

@@ -6,7 +6,7 @@ The thresholds are per language, in `limits.py`: English ones applied to Chinese
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -97,4 +97,8 @@ def _by_lines(facts: Facts, limits: Limits) -> dict[str, np.ndarray]:
 def _repeats_lines(text: str, most: float) -> bool:
     """Returns whether lines that stand in the text already have more than so many characters, without indentation."""
     lines = text.split("\n")
-    return sum(len(line.strip()) for line in lines) - sum(len(line.strip()) for line in set(lines)) > most
+    return _characters(lines) - _characters(set(lines)) > most
+
+
+def _characters(lines: Iterable[str]) -> int:
+    return sum(map(len, map(str.strip, lines)))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 
 from baichuan_jax.data.rules.boilerplate import BEGINNINGS, CLUE, CLUES, LINE
 
-NEWLINE = ord("\n")
-LONGEST = 4  # characters that are looked at
+LONGEST = max(map(len, [*BEGINNINGS, *CLUES]))  # characters that are looked at
+SIEVES = (1, 3)  # after which of them those places go of which nothing may come
+GOES_ON, ENDS_LINE, ENDS_CLUE = 1, 2, 4  # what a string does at a slot
 FOLD = np.uint32(0x20)  # set in a-z and not in A-Z; other characters that it makes equal cost a look in vain
 BASE = np.uint32(0x9E3779B1)  # odd, so invertible
 SHIFT = np.uint32(16)
@@ -21,36 +21,41 @@ def hints(text: str, characters: np.ndarray, lines: np.ndarray, rare: np.ndarray
 
     characters: of the text, uint32. lines, rare: int64, where lines begin, and the places of RARE.
     """
-    found = [
-        place
-        for pattern, beginnings, places in ((LINE, BEGINNINGS, lines), (CLUE, CLUES, rare))
-        for place in _matching(characters, places, _table(tuple(beginnings))).tolist()
-        if pattern.match(text, place)
-    ]
+    of_lines, of_clues = _matching(characters, lines, rare)
+    found = [place for place in of_lines.tolist() if LINE.match(text, place)]
+    found += [place for place in of_clues.tolist() if CLUE.match(text, place)]
     return np.array(sorted(found), np.int64)
 
 
-def _matching(characters: np.ndarray, places: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Returns the places where one of the strings of a table may stand: none is missed, few are found in vain."""
-    found = np.zeros(len(places), bool)
-    within = np.ones(len(places), bool)  # no string goes beyond a line
-    slots = np.zeros(len(places), np.uint32)
+def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns those of the places at which BEGINNINGS or CLUES may stand: none is missed, few are found in vain."""
+    places = np.concatenate([lines, rare])
+    ends = np.repeat(np.array([ENDS_LINE, ENDS_CLUE], np.uint8), [len(lines), len(rare)])  # what is looked for
+    slots, found = np.zeros(len(places), np.uint32), np.zeros(len(places), np.uint8)
+    on = np.full(len(places), GOES_ON, np.uint8)
     for offset in range(LONGEST):
-        here = characters.take(places + offset, mode="clip")
-        within &= here != NEWLINE
-        slots += here | FOLD
+        slots += characters.take(places + offset, mode="clip") | FOLD
         slots *= BASE
-        found |= within & table.take(slots >> SHIFT)
-    return places[found]
+        if not offset:
+            continue  # no string is that short
+        does = _table().take(slots >> SHIFT)
+        found |= does & ends * on
+        on &= does
+        if offset in SIEVES:
+            keep = np.flatnonzero(found + on > 0)
+            places, ends, slots, found, on = (part[keep] for part in (places, ends, slots, found, on))
+    return places[found == ENDS_LINE], places[found == ENDS_CLUE]
 
 
 @cache
-def _table(strings: Sequence[str]) -> np.ndarray:
-    """Returns the slots of strings of 1 to LONGEST characters, bool [2^16]."""
-    table = np.zeros(1 << 16, bool)
-    for string in strings:
-        slot = 0
-        for character in string:
-            slot = (slot + (ord(character) | int(FOLD))) * int(BASE) & 0xFFFF_FFFF
-        table[slot >> int(SHIFT)] = True
+def _table() -> np.ndarray:
+    """Returns what the strings do at each slot, bits, uint8 [2^16]."""
+    table = np.zeros(1 << 16, np.uint8)
+    for strings, ends in ((BEGINNINGS, ENDS_LINE), (CLUES, ENDS_CLUE)):
+        for string in strings:
+            slot = 0
+            for character in string:
+                slot = (slot + (ord(character) | int(FOLD))) * int(BASE) & 0xFFFF_FFFF
+                table[slot >> int(SHIFT)] |= GOES_ON
+            table[slot >> int(SHIFT)] |= ends
     return table

@@ -14,7 +14,7 @@ ends of lines (C4, FineWeb): headings, verses and tables have none. Much punctua
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from functools import cache
 
 import numpy as np
@@ -79,12 +79,10 @@ LIMITS: dict[Language, Limits] = {
 def limits_of(languages: Sequence[Language]) -> Limits:
     """Returns the limits of texts in these languages; each is an array [texts]."""
     numbers = np.array(list(map(LANGUAGES.index, languages)), np.int64)
-    return Limits(*(column[numbers] for column in _columns()))
+    return Limits(*_columns()[:, numbers])
 
 
 @cache
-def _columns() -> tuple[np.ndarray, ...]:
-    """Returns each of the limits as an array [LANGUAGES]."""
-    return tuple(
-        np.array([getattr(LIMITS[language], field.name) for language in LANGUAGES]) for field in fields(Limits)
-    )
+def _columns() -> np.ndarray:
+    """Returns the limits, float64 [fields, LANGUAGES]."""
+    return np.array([astuple(LIMITS[language]) for language in LANGUAGES]).T

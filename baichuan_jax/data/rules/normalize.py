@@ -46,7 +46,11 @@ def normalize(text: str) -> str:
     the characters that HTML entities stand for, where they are left over (`entities`). Indentation, Chinese
     punctuation, superscripts, fractions and circled numbers stay.
     """
-    text = _layout(_characters(text))
+    return without_leftovers(_layout(_characters(text)))
+
+
+def without_leftovers(text: str) -> str:
+    """Returns the normal form of a text, entities aside, with the characters that those left over stand for."""
     # Whether entities are left over is judged by the lines of the normal form, so that a second call judges alike.
     while "&" in text and has_leftovers(text):
         text = _layout(_characters(unescape(text)))

@@ -9,10 +9,9 @@ from functools import cache
 import numpy as np
 
 from baichuan_jax.data.characters import join, points, text_ends
-from baichuan_jax.data.rules.entities import ENTITY, FEW
-from baichuan_jax.data.rules.normalize import TABLE, normalize
+from baichuan_jax.data.rules.normalize import NUMBER_MARKS, TABLE, normalize, without_leftovers
 
-# Sorts of characters: what becomes another, or goes; marks of numbers and entities; "\r"; and what sends a text to
+# Sorts of characters: what becomes another, or goes; marks of numbers; "\r"; and what sends a text to
 # `normalize`, as it becomes several characters or may be composed with others.
 CHANGES, MARK, RETURN, RARE = range(1, 5)
 BEYOND = 0x2F800  # from here on all are rare
@@ -33,23 +32,17 @@ def normalize_many(texts: Sequence[str]) -> list[str]:
     changed = places[found == CHANGES]
     characters[changed] = replacements[characters[changed]]
     _unite_line_ends(characters, places[found == RETURN])
-    rare, entities = (
-        np.unique(np.searchsorted(ends, some, side="right")).tolist()
-        for some in (places[found == RARE], places[characters[places] == ord("&")])
-    )
+    rare, marks = np.searchsorted(ends, places[found == RARE], side="right"), places[found == MARK]
     keep = _kept(characters, ends - 1)
+    gone = np.flatnonzero(~keep)
     characters = characters[keep]
-    ends -= np.searchsorted(np.flatnonzero(~keep), ends)
-    if (found == MARK).any():
-        _narrow_number_marks(characters)
+    ends -= np.searchsorted(gone, ends)
+    _narrow_number_marks(characters, marks - np.searchsorted(gone, marks))
     joined = characters.tobytes().decode("utf-32-le")
     normal = [joined[start:end].strip("\n") for start, end in zip([0, *ends.tolist()], ends.tolist())]
-    for number in rare:
+    for number in set(rare.tolist()):
         normal[number] = normalize(texts[number])
-    for number in entities:
-        if len(ENTITY.findall(normal[number])) >= FEW:
-            normal[number] = normalize(texts[number])
-    return normal
+    return list(map(without_leftovers, normal))
 
 
 def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
@@ -81,8 +74,7 @@ def _is_blank(characters: np.ndarray) -> np.ndarray:
     return (characters == ord(" ")) | (characters == ord("\t")) | (characters == DROPPED)
 
 
-def _narrow_number_marks(characters: np.ndarray) -> None:
-    marks = np.flatnonzero((characters == ord("：")) | (characters == ord("．")))
+def _narrow_number_marks(characters: np.ndarray, marks: np.ndarray) -> None:
     before, after = characters[marks - 1], characters[marks + 1]  # a text ends with a line end
     in_number = (before >= ord("0")) & (before <= ord("9")) & (after >= ord("0")) & (after <= ord("9"))
     characters[marks[in_number]] -= WIDE
@@ -104,5 +96,5 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
     for point, new in TABLE.items():
         simple = len(new) < 2 and not (new and sorts[ord(new)])
         sorts[point], replacements[point] = CHANGES if simple else RARE, ord(new) if new and simple else DROPPED
-    sorts[[ord(mark) for mark in "．：&"]], sorts[ord("\r")] = MARK, RETURN
+    sorts[[ord(mark) for mark in NUMBER_MARKS]], sorts[ord("\r")] = MARK, RETURN
     return sorts, replacements

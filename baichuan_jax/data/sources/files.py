@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import orjson
+
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.document import Damaged, Document, OnDamage, decode, decoded
 from baichuan_jax.data.sources.html import extract, looks_like_html
@@ -84,20 +86,29 @@ def read_json_lines(file: File, text_field: str, damaged: OnDamage) -> Found:
         if isinstance(line, Damaged):
             yield line
             continue
-        record, replaced = decode(line, source, damaged)
-        if not record.strip():
-            continue
-        text = _parse(record, text_field, source)
-        if isinstance(text, Damaged):
-            yield text
-            continue
-        try:
-            text.encode()
-        except UnicodeEncodeError:
+        text, replaced = _quick(line, text_field), 0
+        if text is None:
+            record, replaced = decode(line, source, damaged)
+            if not record.strip():
+                continue
+            text = _parse(record, text_field, source)
+            if isinstance(text, Damaged):
+                yield text
+                continue
             # JSON can hold half of a surrogate pair ("\\ud83d"), which is no character and has no UTF-8.
             text, halves = decode(text.encode(errors="surrogatepass"), source, damaged)
             replaced += halves
         yield Document(extract(text) if looks_like_html(text) else text, source, replaced)
+
+
+def _quick(line: bytes, name: str) -> str | None:
+    """Returns the text of a line of JSON, or None if `_parse` has to say what is wrong with it, if anything is."""
+    try:
+        fields = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    text = fields.get(name) if isinstance(fields, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _parse(record: str, name: str, source: str) -> str | Damaged:

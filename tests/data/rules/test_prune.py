@@ -3,11 +3,11 @@
 from itertools import islice
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data.rules import prune as prune_module
-from baichuan_jax.data.rules.boilerplate import LINES, PARTS
+from baichuan_jax.data.rules.boilerplate import LINE, LINES, PARTS
 from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.facts import facts
@@ -148,6 +148,22 @@ def test_every_reason_is_tested():
 def test_lines(reason, line, text):
     assert prune(f"{text}\n{line}\n{text}") == (f"{text}\n{text}", {reason: [line]})
     assert prune(f"  {line}\n\n{text}") == (text, {reason: [line]})
+
+
+# What each pattern matches; without possessive marks, which the generator does not know.
+MATCHING = [
+    st.from_regex(pattern.replace("*+", "*").replace("}+", "}"), fullmatch=True)
+    for patterns in LINES.values()
+    for pattern in patterns
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(MATCHING).map(normalize))
+def test_beginnings_miss_no_line(line):
+    assume(LINE.fullmatch(line) and not line.startswith(("位置", "的位置")))
+    assume(not set(line) & set("ſıİ"))  # of which a pattern without case thinks as of s and i
+    assert facts([line]).hints[0][0] == 0
 
 
 @pytest.mark.parametrize(
