@@ -22,13 +22,12 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import make_layout
 from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
-from baichuan_jax.model.feedforward import inner_size
 from baichuan_jax.train.input import place
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.state import init_state
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.throughput import Meter
-from experiments.peer import Peer
+from experiments.peer import Peer, adamw, llama_config
 
 Timed = Callable[[int], float]
 SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
@@ -79,22 +78,10 @@ for line in sys.stdin:
 
 def peer(config: RunConfig, python: str, threads: int) -> Timed:
     """Returns the same for transformers' LLaMA, in a process of its own."""
-    cfg, optim = config.model, config.optim
-    model = {
-        "vocab_size": cfg.vocab,
-        "hidden_size": cfg.hidden,
-        "intermediate_size": inner_size(cfg),
-        "num_hidden_layers": cfg.layers,
-        "num_attention_heads": cfg.heads,
-        "head_dim": cfg.head_dim,
-        "max_position_embeddings": cfg.context,
-        "tie_word_embeddings": False,
-    }
-    settings = [optim.peak_lr, optim.b1, optim.b2, optim.eps, optim.weight_decay, optim.clip]
     shape = [config.train.batch, config.train.length + 1]
-    arguments = json.dumps([model, settings, shape, threads])
+    arguments = json.dumps([llama_config(config.model), adamw(config.optim), shape, threads])
     other = Peer(python, PEER, arguments, needs="torch and transformers")
-    assert int(other.answer()) == parameter_count(cfg)
+    assert int(other.answer()) == parameter_count(config.model)
     return lambda seed: float(other.ask(seed))
 
 

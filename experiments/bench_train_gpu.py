@@ -25,11 +25,10 @@ import numpy as np
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.model.decoder import parameter_count
-from baichuan_jax.model.feedforward import inner_size
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.train.throughput import peak_flops, peak_memory
 from experiments.bench_train import ours as step_of
-from experiments.peer import Peer
+from experiments.peer import Peer, adamw, llama_config
 
 SHAPE = ("TrainConfig.batch=2", "TrainConfig.length=4096", "DecoderConfig.remat='products'")
 MEMORY_FRACTION = "0.96"  # of the card's, that JAX takes at once; its default is three quarters
@@ -57,7 +56,7 @@ torch.manual_seed(0)
 torch.set_float32_matmul_precision("high")
 
 def measure(depth, rows, recomputed):
-    config = LlamaConfig(**shape, num_hidden_layers=depth, attn_implementation="sdpa", use_cache=False)
+    config = LlamaConfig(**shape | {"num_hidden_layers": depth}, attn_implementation="sdpa", use_cache=False)
     with torch.device("cuda"):
         model = LlamaForCausalLM(config)
     model.train()
@@ -104,18 +103,7 @@ for line in sys.stdin:
 
 def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Iterator[Timing]:
     """Yields what transformers' LLaMA takes, in a process of its own that ends before ours takes the card."""
-    cfg, optim = config.model, config.optim
-    shape = {
-        "vocab_size": cfg.vocab,
-        "hidden_size": cfg.hidden,
-        "intermediate_size": inner_size(cfg),
-        "num_attention_heads": cfg.heads,
-        "head_dim": cfg.head_dim,
-        "max_position_embeddings": cfg.context,
-        "tie_word_embeddings": False,
-    }
-    settings = [optim.peak_lr, optim.b1, optim.b2, optim.eps, optim.weight_decay, optim.clip]
-    arguments = json.dumps([shape, settings, config.train.length, steps])
+    arguments = json.dumps([llama_config(config.model), adamw(config.optim), config.train.length, steps])
     with Peer(python, PEER, arguments, needs="torch, transformers and a GPU") as other:
         version = other.answer().strip()
         for recomputed, how in ((False, "everything kept"), (True, "blocks recomputed")):
@@ -126,7 +114,7 @@ def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Itera
                     print(f"{name}, {rows} rows: out of memory", flush=True)
                     continue
                 for depth, (parameters, seconds, memory) in zip(depths, answers):
-                    assert parameters == parameter_count(replace(cfg, layers=depth))
+                    assert parameters == parameter_count(replace(config.model, layers=depth))
                     yield Timing(name, depth, rows, seconds, memory)
                 break
 

@@ -6,6 +6,28 @@ import subprocess
 import tempfile
 
 from baichuan_jax.core.pages import without_huge_pages
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.feedforward import inner_size
+from baichuan_jax.train.config import OptimConfig
+
+
+def llama_config(cfg: DecoderConfig) -> dict:
+    """Returns what makes a LlamaConfig of transformers the same decoder."""
+    return {
+        "vocab_size": cfg.vocab,
+        "hidden_size": cfg.hidden,
+        "intermediate_size": inner_size(cfg),
+        "num_hidden_layers": cfg.layers,
+        "num_attention_heads": cfg.heads,
+        "head_dim": cfg.head_dim,
+        "max_position_embeddings": cfg.context,
+        "tie_word_embeddings": False,
+    }
+
+
+def adamw(cfg: OptimConfig) -> list:
+    """Returns the first arguments of torch.optim.AdamW (rate, betas as two, eps, decay), and the largest norm."""
+    return [cfg.peak_lr, cfg.b1, cfg.b2, cfg.eps, cfg.weight_decay, cfg.clip]
 
 
 class Peer:
