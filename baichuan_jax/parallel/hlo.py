@@ -55,7 +55,7 @@ def collectives(program: str) -> list[Collective]:
     """Returns the collectives of more than one device. A collective in steps, as TPUs overlap them, counts once."""
     computations, entry = _computations(program)
     found: dict[str, Collective] = {}
-    for name, times, loop, fused, started in _walk(computations, entry, 1, False, False, False):
+    for name, times, loop, caller, started in _walk(computations, entry, 1, False, "", False):
         for line in computations[name]:
             each = _collective(line, times, loop, started)
             if each is not None and "all-reduce-scatter" in name:  # how a TPU writes a reduce-scatter
@@ -63,7 +63,7 @@ def collectives(program: str) -> list[Collective]:
             if each is None or each.ways == 1:
                 continue
             channel = re.search(r"channel_id=(\d+)", line.rest)
-            key = f"channel {channel[1]}" if fused and channel else f"{name} {line.name}"
+            key = f"{caller} {channel[1]}" if caller and channel else f"{name} {line.name}"
             known = found.get(key)
             found[key] = each if known is None else known._replace(is_async=known.is_async or each.is_async)
     return list(found.values())
@@ -83,10 +83,14 @@ def _computations(program: str) -> tuple[dict[str, list[_Line]], str]:
 
 
 def _walk(
-    computations: dict[str, list[_Line]], name: str, times: int, loop: bool, fused: bool, started: bool
-) -> Iterator[tuple[str, int, bool, bool, bool]]:
-    """Yields (computation, times a step runs it, inside a loop, a fusion, an asynchronous start), from the entry on."""
-    yield name, times, loop, fused, started
+    computations: dict[str, list[_Line]], name: str, times: int, loop: bool, caller: str, started: bool
+) -> Iterator[tuple[str, int, bool, str, bool]]:
+    """Yields (computation, times a step runs it, inside a loop, caller, an asynchronous start), from the entry on.
+
+    caller: of a fusion the computation that it is a line of, of others "". The steps of a collective have one caller; a
+    loop's body and the copy of it that XLA takes out of the loop are two.
+    """
+    yield name, times, loop, caller, started
     for line in computations[name]:
         is_while = line.op == "while"
         more = trip_count(computations, line) if is_while else 1
@@ -94,7 +98,8 @@ def _walk(
         for group in _CALLED.findall(line.rest):
             for called in group.split(","):
                 if (called := called.strip().lstrip("%")) in computations:
-                    inside = loop or is_while, fused or line.op == "fusion", started or begins
+                    fused = caller or (name if line.op == "fusion" else "")
+                    inside = loop or is_while, fused, started or begins
                     yield from _walk(computations, called, times * more, *inside)
 
 

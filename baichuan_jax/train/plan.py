@@ -9,6 +9,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -46,8 +48,8 @@ class Plan:
 
     rows: sequences of a device at once, or of the devices that split their tokens. arguments: parameters and optimizer.
     temporaries: gradients and activations. compute: matrix products, with recomputation. optimizer: passes over its
-    state. exposed: communication that nothing hides. communication: None where it is not known; then the times are
-    without it. buckets: of the gradients, on GPUs, whose compiler takes them.
+    state. exposed: communication that nothing hides. communication: None where the compiler found the program too
+    large. buckets: of the gradients, on GPUs, whose compiler takes them.
     """
 
     target: str
@@ -134,7 +136,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     state = abstract_state(model, optimizer, layout)
     lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
     try:
-        compiled = lowered.compile()
+        compiled, program = _compiled(lowered, target)
     except jax.errors.JaxRuntimeError as error:
         parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
         total = _asked(error, sum(parts))
@@ -143,15 +145,20 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model, train, target, layout, _communication(compiled)))
+    return Plan(**known, **_roofline(model, train, target, layout, collectives(program)))
 
 
-def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
-    """Returns the collectives, or None: libtpu 0.0.52 cannot print some programs that use the sparse cores of v5p."""
-    try:
-        return collectives(compiled.as_text())
-    except jax.errors.JaxRuntimeError:
-        return None
+def _compiled(lowered: jax.stages.Lowered, target: Target) -> tuple[jax.stages.Compiled, str]:
+    """Returns the program, and its text. jax cannot print programs that use the sparse cores of v5p and v6e; the TPU
+    compiler itself can, into a folder.
+    """
+    if target.chip.platform != "tpu":
+        compiled = lowered.compile()
+        return compiled, compiled.as_text()
+    with TemporaryDirectory() as folder:
+        compiled = lowered.compile({"xla_dump_to": folder, "xla_dump_hlo_as_text": True})
+        (file,) = Path(folder).glob("*.after_optimizations.txt")
+        return compiled, file.read_text(encoding="utf-8")
 
 
 def _asked(error: Exception, arguments: int) -> float:
@@ -167,7 +174,7 @@ def _asked(error: Exception, arguments: int) -> float:
 
 
 def _roofline(
-    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective] | None
+    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective]
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
     tokens = train.batch * train.length / devices
@@ -177,7 +184,7 @@ def _roofline(
         7 * 4 * parameter_count(model) / layout.ways("embed") / chip.bandwidth
     )  # reads four arrays, writes three
     seconds = {
-        kind: sum(c.sent / link(chip, c.ways, target.per_host).rate for c in found or () if c.is_async == kind)
+        kind: sum(c.sent / link(chip, c.ways, target.per_host).rate for c in found if c.is_async == kind)
         for kind in (True, False)
     }
     exposed = seconds[False] + max(0.0, seconds[True] - compute)
@@ -190,7 +197,7 @@ def _roofline(
         "mfu_full": tokens * full / step / chip.peak,
         "mfu_causal": tokens * causal / step / chip.peak,
         "hfu": tokens * executed / step / chip.peak,
-        "communication": None if found is None else tuple(found),
+        "communication": tuple(found),
     }
 
 

@@ -57,6 +57,14 @@ def test_a_tpu_program():
     assert reduce.sent == 404
 
 
+def test_the_copy_of_a_collective_that_is_taken_out_of_a_loop():
+    """It keeps the channel of the one in the loop, and is sent as well."""
+    start = "  %async-collective-start.9 = bf16[1,4096,128] fusion(%z), kind=kCustom, calls=%fused_computation.3\n"
+    entry = "ENTRY %main.1 (param.3: bf16[16,128]) -> f32[] {\n"
+    gathers = [each for each in collectives(TPU.replace(entry, entry + start)) if each.kind == "all-gather"]
+    assert sorted((each.times, each.loop) for each in gathers) == [(1, False), (32, True)]
+
+
 def test_a_gpu_program():
     gather, reduce = collectives(GPU)
     assert gather[:6] == ("all-gather", 64 * 128 * 2 + 32 * 4, 8, 1, True, False)
