@@ -203,7 +203,7 @@ def _through_blocks(
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat == "block":
-        layer = jax.checkpoint(layer, static_argnums=0, prevent_cse=listed)
+        layer = jax.checkpoint(layer, static_argnums=0)
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
     over_layers = _loop if listed else _scan
