@@ -13,6 +13,7 @@ from typing import NamedTuple
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 BITS = {"pred": 8, "s4": 4, "u4": 4, "s8": 8, "u8": 8, "s16": 16, "u16": 16, "f16": 16, "bf16": 16, "s32": 32}
 BITS |= {"u32": 32, "f32": 32, "s64": 64, "u64": 64, "f64": 64}
+WORK = ("fusion", "convolution", "custom-call", "while", "conditional", "call")
 
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?(?P<name>[\w.\-]+) = (?P<type>.*?) (?P<op>[a-z][a-z0-9\-]*)\((?P<rest>.*)$")
@@ -91,16 +92,33 @@ def _walk(
     loop's body and the copy of it that XLA takes out of the loop are two.
     """
     yield name, times, loop, caller, started
-    for line in computations[name]:
+    for number, line in enumerate(computations[name]):
         is_while = line.op == "while"
         more = trip_count(computations, line) if is_while else 1
-        begins = line.op == "async-start" or "async-collective-start" in line.name
+        begins = "async-collective-start" in line.name
+        begins |= line.op == "async-start" and _works_beside(line.name, computations[name][number + 1 :])
         for group in _CALLED.findall(line.rest):
             for called in group.split(","):
                 if (called := called.strip().lstrip("%")) in computations:
                     fused = caller or (name if line.op == "fusion" else "")
                     inside = loop or is_while, fused, started or begins
                     yield from _walk(computations, called, times * more, *inside)
+
+
+def _works_beside(start: str, later: list[_Line]) -> bool:
+    """Returns whether products or passes over arrays are scheduled before the end of what `start` began.
+
+    Sparse cores are started empty, and get what they work on by an update.
+    """
+    names, works = {start}, False
+    for line in later:
+        if names & set(re.findall(r"%([\w.\-]+)", line.rest.partition(")")[0])):
+            if line.op == "async-done":
+                break
+            if line.op == "async-update":
+                names, works = names | {line.name}, False
+        works |= line.op in WORK
+    return works
 
 
 def trip_count(computations: dict[str, list[_Line]], line: _Line) -> int:
