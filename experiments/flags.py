@@ -20,7 +20,7 @@ from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import param_axes
 from baichuan_jax.parallel import targets
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.flags import FLAGS
+from baichuan_jax.parallel.flags import flags
 from baichuan_jax.parallel.hlo import collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -87,7 +87,7 @@ def main() -> None:
     """Prints the table of one target."""
     target = targets.find(sys.argv[1])
     platform = target.chip.platform
-    lowered, shipped = lower(target), FLAGS[platform]
+    lowered, shipped = lower(target), flags(target.devices[0], platform)
     print(f"{target.name}: memory, collectives, bytes a device sends, beside other work, waited for in loops")
     print(f"{row(lowered, {flag: not value for flag, value in shipped.items()})}  none of ours", flush=True)
     print(f"{row(lowered, {})}  {', '.join(shipped) or 'none'}", flush=True)
