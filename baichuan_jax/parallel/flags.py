@@ -31,7 +31,12 @@ FLAGS: dict[str, Flags] = {
         "xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True,
         "xla_tpu_scoped_vmem_limit_kib": 20_480,
     },
-    "v5p": _SPARSE_CORES,
+    "v5p": _SPARSE_CORES
+    | {
+        # Or a gather over three axes of the torus is an all-reduce, of twice the bytes.
+        "xla_tpu_enable_sparse_core_collective_offload_3d_all_gather": True,
+        "xla_tpu_prefer_async_allgather_to_allreduce": True,
+    },
     "v6e": _SPARSE_CORES,
 }
 # Real devices and those that are only compiled for name themselves differently.

@@ -9,8 +9,6 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import jax
@@ -26,7 +24,7 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.hlo import Collective, collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
-from baichuan_jax.parallel.targets import Target
+from baichuan_jax.parallel.targets import Target, compiled_for
 from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.options import EFFICIENCY, buckets, link, products
@@ -136,7 +134,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     state = abstract_state(model, optimizer, layout)
     lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
     try:
-        compiled, program = _compiled(lowered, target)
+        compiled, program = compiled_for(target, lowered)
     except jax.errors.JaxRuntimeError as error:
         parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
         total = _asked(error, sum(parts))
@@ -146,19 +144,6 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
     return Plan(**known, **_roofline(model, train, target, layout, collectives(program)))
-
-
-def _compiled(lowered: jax.stages.Lowered, target: Target) -> tuple[jax.stages.Compiled, str]:
-    """Returns the program, and its text. jax cannot print programs that use the sparse cores of v5p and v6e; the TPU
-    compiler itself can, into a folder.
-    """
-    if target.chip.platform != "tpu":
-        compiled = lowered.compile()
-        return compiled, compiled.as_text()
-    with TemporaryDirectory() as folder:
-        compiled = lowered.compile({"xla_dump_to": folder, "xla_dump_hlo_as_text": True})
-        (file,) = Path(folder).glob("*.after_optimizations.txt")
-        return compiled, file.read_text(encoding="utf-8")
 
 
 def _asked(error: Exception, arguments: int) -> float:

@@ -118,15 +118,24 @@ def test_what_cards_send(target, data):
 
 @pytest.mark.aot
 def test_what_a_slice_sends():
-    """Gathers of feed-forward matrices all run beside products; reduce-scatters wait, so no test asks more of them."""
+    """Of v5e what is in loops runs beside products, but for the first matrix of a layer and what crosses `data`."""
     pytest.importorskip("libtpu")
     found, collectives = sent("v5e:4x4", 4, 4)
     assert found["fits"]
     check_what_every_device_does(collectives, 4)
-    gathers = [each for each in collectives if each.loop and each.kind == "all-gather"]
-    waits = [each.size for each in gathers if not each.is_async]
-    assert set(waits) == {2 * HIDDEN * HIDDEN}
-    assert sum(waits) <= 0.2 * sum(each.size for each in gathers)
+    waits = [(each.kind, each.size) for each in collectives if each.loop and not each.is_async]
+    assert {each for each in waits if each[0] != "all-reduce"} == {("all-gather", 2 * HIDDEN * HIDDEN)}
+    assert len(waits) == 3
+
+
+@pytest.mark.aot
+def test_what_sparse_cores_send():
+    """Everything, and beside other work."""
+    pytest.importorskip("libtpu")
+    found, collectives = sent("v5p:4x4x4", 4, 16)
+    check_what_every_device_does(collectives, 16)
+    assert [each for each in collectives if each.loop and not each.is_async] == []
+    assert found["async_share"] >= 0.98
 
 
 @pytest.mark.aot
