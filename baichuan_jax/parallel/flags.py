@@ -36,6 +36,8 @@ FLAGS: dict[str, Flags] = {
         # Or a gather over three axes of the torus is an all-reduce, of twice the bytes.
         "xla_tpu_enable_sparse_core_collective_offload_3d_all_gather": True,
         "xla_tpu_prefer_async_allgather_to_allreduce": True,
+        # Or what is left after the loops is summed in one message, which waits for all of it and has to be kept.
+        "xla_jf_crs_combiner_threshold_count": 1,
     },
     "v6e": _SPARSE_CORES,
 }
