@@ -93,7 +93,9 @@ def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> No
     ends = [each for each in collectives if each.kind == "all-gather" and each.size == TABLE]
     assert [(each.times, each.loop) for each in ends] == [(1, False)] * 2
     gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
-    assert gathered == 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
+    once = 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
+    again = 2 * 2 * LAYERS * HIDDEN * HIDDEN  # libtpu 0.0.42.1 gathers two of attention's matrices a third time
+    assert gathered in (once, once + again)
     scattered = sum(each.times * each.size for each in collectives if each.kind == "reduce-scatter")
     assert scattered == pytest.approx(2 * TABLE + 2 * MATRICES, rel=0.02)  # TPUs fill odd sizes up
     reduced = sum(each.times * each.size for each in collectives if each.kind == "all-reduce")
