@@ -25,8 +25,8 @@ FLAGS: dict[str, Flags] = {
     },
     "tpu": {},  # of other generations
     "v5e": {
-        # Without these two, reduce-scatters wait; with them, and not a little more vector memory than the default of
-        # 16 MiB for a product and the collective beside it, the program is too large by 64 KiB.
+        # Without the first two, reduce-scatters wait; with them, a product and the collective beside it do not fit into
+        # the 16 MiB of vector memory that they get by default (E1001).
         "xla_enable_async_reduce_scatter_fusion": True,
         "xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True,
         "xla_tpu_scoped_vmem_limit_kib": 20_480,
