@@ -20,7 +20,7 @@ from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import param_axes
 from baichuan_jax.parallel import targets
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.flags import FLAGS
+from baichuan_jax.parallel.flags import Flags, flags
 from baichuan_jax.parallel.hlo import collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -40,7 +40,6 @@ TRIED = {
     "tpu": (
         {"xla_tpu_enable_ici_ag_pipelining": True},
         {"xla_tpu_decompose_einsum_reduce_scatter": True},
-        {"xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True},
         {"xla_enable_async_all_reduce": True, "xla_tpu_enable_async_collective_fusion_fuse_all_reduce": True},
         {"xla_tpu_enable_data_parallel_all_reduce_opt": True, "xla_tpu_data_parallel_opt_different_sized_ops": True},
         {"xla_tpu_enable_all_reduce_scatter_fusion": False},
@@ -69,13 +68,13 @@ def lower(target: targets.Target) -> jax.stages.Lowered:
     return make_step(train, model, optimizer, layout).lower(abstract_state(model, optimizer, layout), tokens)
 
 
-def row(lowered: jax.stages.Lowered, options: dict[str, bool]) -> str:
-    """Returns one line of the table."""
+def row(target: targets.Target, lowered: jax.stages.Lowered, more: Flags) -> str:
+    """Returns one line of the table. more: flags beside those that are shipped, or in place of them."""
     try:
-        compiled = lowered.compile(options)
+        compiled, program = targets.compiled_for(target, lowered, more)
     except jax.errors.JaxRuntimeError as error:
         return f"does not compile: {str(error).splitlines()[0]}"
-    found = collectives(compiled.as_text())
+    found = collectives(program)
     sent = sum(each.sent for each in found)
     beside = sum(each.sent for each in found if each.is_async) / sent
     waits = sum(each.sent for each in found if each.loop and not each.is_async)
@@ -87,12 +86,16 @@ def main() -> None:
     """Prints the table of one target."""
     target = targets.find(sys.argv[1])
     platform = target.chip.platform
-    lowered, shipped = lower(target), FLAGS[platform]
+    lowered, shipped = lower(target), flags(target.devices[0], platform)
     print(f"{target.name}: memory, collectives, bytes a device sends, beside other work, waited for in loops")
-    print(f"{row(lowered, {flag: not value for flag, value in shipped.items()})}  none of ours", flush=True)
-    print(f"{row(lowered, {})}  {', '.join(shipped) or 'none'}", flush=True)
+    defaults = {flag: not value if isinstance(value, bool) else -1 for flag, value in shipped.items()}
+    print(f"{row(target, lowered, defaults)}  none of ours", flush=True)
+    print(f"{row(target, lowered, {})}  {', '.join(shipped) or 'none'}", flush=True)
     for more in TRIED[platform]:
-        print(f"{row(lowered, more)}  + {', '.join(f'{flag}={value}' for flag, value in more.items())}", flush=True)
+        print(
+            f"{row(target, lowered, more)}  + {', '.join(f'{flag}={value}' for flag, value in more.items())}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

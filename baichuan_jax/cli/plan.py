@@ -107,12 +107,9 @@ def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
     console.print(f"speed         {rate:,.0f} tokens/s, {rate / plan.devices:,.0f} a device")
     console.print(f"              MFU {plan.mfu_full:.1%} full, {plan.mfu_causal:.1%} causal; HFU {plan.hfu:.1%}")
     record = plan.record()
-    if plan.communication is None:
-        console.print("sent          not known: this compiler cannot print its program; the times are without it")
-    else:
-        for kind, sent in sorted(record["sent_bytes"].items()):
-            console.print(f"sent          {kind:20}{gib(sent)} a device and step")
-        console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
+    for kind, sent in sorted(record["sent_bytes"].items()):
+        console.print(f"sent          {kind:20}{gib(sent)} a device and step")
+    console.print(f"              {record['async_share']:.1%} of these bytes while other work is done")
     if plan.buckets is not None:
         console.print(f"buckets       {plan.buckets.threshold / 2**20:.0f} MiB: {plan.buckets.reason}")
     bill = _bill(plan, target, tokens)

@@ -6,11 +6,52 @@ there, or nothing for the better, are in experiments/LOG.md.
 
 from __future__ import annotations
 
-FLAGS: dict[str, dict[str, bool]] = {
+import jax
+
+Flags = dict[str, bool | int]
+
+# Collectives run on the sparse cores, while the others multiply.
+_SPARSE_CORES: Flags = {
+    "xla_tpu_enable_sparse_core_collective_offload_all_gather": True,
+    "xla_tpu_enable_sparse_core_collective_offload_2d_all_gather": True,
+    "xla_tpu_enable_sparse_core_collective_offload_reduce_scatter": True,
+    "xla_tpu_enable_sparse_core_collective_offload_all_reduce": True,
+}
+FLAGS: dict[str, Flags] = {
     "cpu": {},
     "gpu": {
         # On by itself from Hopper on; without it, nothing runs beside a collective on an A800.
         "xla_gpu_enable_latency_hiding_scheduler": True,
     },
-    "tpu": {},
+    "tpu": {},  # of other generations
+    "v5e": {
+        # Without the first two, reduce-scatters wait; with them, a product and the collective beside it do not fit into
+        # the 16 MiB of vector memory that they get by default (E1001).
+        "xla_enable_async_reduce_scatter_fusion": True,
+        "xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True,
+        "xla_tpu_scoped_vmem_limit_kib": 20_480,
+    },
+    "v5p": _SPARSE_CORES
+    | {
+        # Or a gather over three axes of the torus is an all-reduce, of twice the bytes.
+        "xla_tpu_enable_sparse_core_collective_offload_3d_all_gather": True,
+        "xla_tpu_prefer_async_allgather_to_allreduce": True,
+        # Or what is left after the loops is summed in one message, which waits for all of it and has to be kept.
+        "xla_jf_crs_combiner_threshold_count": 1,
+    },
+    "v6e": _SPARSE_CORES,
 }
+# Real devices and those that are only compiled for name themselves differently.
+KINDS = {
+    "TPU v5 lite": "v5e",
+    "TPU v5e": "v5e",
+    "TPU v5": "v5p",
+    "TPU v5p": "v5p",
+    "TPU v6 lite": "v6e",
+    "TPU v6e": "v6e",
+}
+
+
+def flags(device: jax.Device, platform: str) -> Flags:
+    """Returns the flags for a device. platform: cpu, gpu or tpu."""
+    return FLAGS[KINDS.get(device.device_kind, platform)]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 KINDS = ("all-gather", "all-reduce", "reduce-scatter", "all-to-all", "collective-permute")
 BITS = {"pred": 8, "s4": 4, "u4": 4, "s8": 8, "u8": 8, "s16": 16, "u16": 16, "f16": 16, "bf16": 16, "s32": 32}
 BITS |= {"u32": 32, "f32": 32, "s64": 64, "u64": 64, "f64": 64}
+WORK = ("fusion", "convolution", "custom-call", "while", "conditional", "call")
 
 _COMPUTATION = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"^\s+(ROOT )?%?(?P<name>[\w.\-]+) = (?P<type>.*?) (?P<op>[a-z][a-z0-9\-]*)\((?P<rest>.*)$")
@@ -55,7 +56,7 @@ def collectives(program: str) -> list[Collective]:
     """Returns the collectives of more than one device. A collective in steps, as TPUs overlap them, counts once."""
     computations, entry = _computations(program)
     found: dict[str, Collective] = {}
-    for name, times, loop, fused, started in _walk(computations, entry, 1, False, False, False):
+    for name, times, loop, caller, started in _walk(computations, entry, 1, False, "", False):
         for line in computations[name]:
             each = _collective(line, times, loop, started)
             if each is not None and "all-reduce-scatter" in name:  # how a TPU writes a reduce-scatter
@@ -63,7 +64,7 @@ def collectives(program: str) -> list[Collective]:
             if each is None or each.ways == 1:
                 continue
             channel = re.search(r"channel_id=(\d+)", line.rest)
-            key = f"channel {channel[1]}" if fused and channel else f"{name} {line.name}"
+            key = f"{caller} {channel[1]}" if caller and channel else f"{name} {line.name}"
             known = found.get(key)
             found[key] = each if known is None else known._replace(is_async=known.is_async or each.is_async)
     return list(found.values())
@@ -83,19 +84,41 @@ def _computations(program: str) -> tuple[dict[str, list[_Line]], str]:
 
 
 def _walk(
-    computations: dict[str, list[_Line]], name: str, times: int, loop: bool, fused: bool, started: bool
-) -> Iterator[tuple[str, int, bool, bool, bool]]:
-    """Yields (computation, times a step runs it, inside a loop, a fusion, an asynchronous start), from the entry on."""
-    yield name, times, loop, fused, started
-    for line in computations[name]:
+    computations: dict[str, list[_Line]], name: str, times: int, loop: bool, caller: str, started: bool
+) -> Iterator[tuple[str, int, bool, str, bool]]:
+    """Yields (computation, times a step runs it, inside a loop, caller, an asynchronous start), from the entry on.
+
+    caller: of a fusion the computation that it is a line of, of others "". The steps of a collective have one caller; a
+    loop's body and the copy of it that XLA takes out of the loop are two.
+    """
+    yield name, times, loop, caller, started
+    for number, line in enumerate(computations[name]):
         is_while = line.op == "while"
         more = trip_count(computations, line) if is_while else 1
-        begins = line.op == "async-start" or "async-collective-start" in line.name
+        begins = "async-collective-start" in line.name
+        begins |= line.op == "async-start" and _works_beside(line.name, computations[name][number + 1 :])
         for group in _CALLED.findall(line.rest):
             for called in group.split(","):
                 if (called := called.strip().lstrip("%")) in computations:
-                    inside = loop or is_while, fused or line.op == "fusion", started or begins
+                    fused = caller or (name if line.op == "fusion" else "")
+                    inside = loop or is_while, fused, started or begins
                     yield from _walk(computations, called, times * more, *inside)
+
+
+def _works_beside(start: str, later: list[_Line]) -> bool:
+    """Returns whether products or passes over arrays are scheduled before the end of what `start` began.
+
+    Sparse cores are started empty, and get what they work on by an update.
+    """
+    names, works = {start}, False
+    for line in later:
+        if names & set(re.findall(r"%([\w.\-]+)", line.rest.partition(")")[0])):
+            if line.op == "async-done":
+                break
+            if line.op == "async-update":
+                names, works = names | {line.name}, False
+        works |= line.op in WORK
+    return works
 
 
 def trip_count(computations: dict[str, list[_Line]], line: _Line) -> int:

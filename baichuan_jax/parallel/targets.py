@@ -10,12 +10,15 @@ import math
 import os
 import re
 from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import jax
 from jax.experimental import topologies
 
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.parallel.flags import Flags
 
 GIB = 2**30
 
@@ -74,6 +77,22 @@ def find(name: str) -> Target:
     require(len(sizes) <= 2, "target", name, "cards of a host x hosts")
     per_host, hosts = (*sizes, 1)[:2]
     return Target(name, CHIPS[kind], _gpu(kind, per_host, hosts), per_host)
+
+
+def compiled_for(
+    target: Target, lowered: jax.stages.Lowered, flags: Flags | None = None
+) -> tuple[jax.stages.Compiled, str]:
+    """Compiles a program, and returns it with its text. flags: in place of those that it was made with.
+
+    jax cannot print what runs on the sparse cores of v5p and v6e; the TPU compiler itself can, into a folder.
+    """
+    if target.chip.platform != "tpu":
+        compiled = lowered.compile(flags)
+        return compiled, compiled.as_text()
+    with TemporaryDirectory() as folder:
+        compiled = lowered.compile({**(flags or {}), "xla_dump_to": folder, "xla_dump_hlo_as_text": True})
+        (file,) = Path(folder).glob("*.after_optimizations.txt")
+        return compiled, file.read_text(encoding="utf-8")
 
 
 def known_card(device: jax.Device) -> Chip | None:

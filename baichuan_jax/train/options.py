@@ -12,7 +12,7 @@ from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.flops import executed_flops_per_token
 from baichuan_jax.model.kernels import choose
 from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
-from baichuan_jax.parallel.flags import FLAGS
+from baichuan_jax.parallel.flags import Flags, flags
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.targets import Chip, known_card
 from baichuan_jax.train.config import TrainConfig
@@ -21,11 +21,12 @@ EFFICIENCY = 0.7  # of the peak, that large matrix products reach
 LAUNCH, HOP, NETWORK_HOP = 2e-5, 1e-6, 5e-6  # seconds: of a collective, of a device on fast links, and on a network
 
 
-def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> dict[str, bool | int]:
+def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> Flags:
     """Returns the compiler's options. dtype: of the gradients between devices."""
+    platform = flags(layout.mesh.devices.flat[0], layout.platform)
     if (planned := buckets(model, train, layout, dtype)) is None:
-        return FLAGS[layout.platform]
-    return FLAGS[layout.platform] | {  # XLA counts what comes out of a collective
+        return platform
+    return platform | {  # XLA counts what comes out of a collective
         "xla_gpu_all_gather_combine_threshold_bytes": planned.threshold,
         "xla_gpu_reduce_scatter_combine_threshold_bytes": planned.threshold // layout.ways("embed"),
     }

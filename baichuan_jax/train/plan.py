@@ -24,7 +24,7 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.hlo import Collective, collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
-from baichuan_jax.parallel.targets import Target
+from baichuan_jax.parallel.targets import Target, compiled_for
 from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.options import EFFICIENCY, buckets, link, products
@@ -46,8 +46,8 @@ class Plan:
 
     rows: sequences of a device at once, or of the devices that split their tokens. arguments: parameters and optimizer.
     temporaries: gradients and activations. compute: matrix products, with recomputation. optimizer: passes over its
-    state. exposed: communication that nothing hides. communication: None where it is not known; then the times are
-    without it. buckets: of the gradients, on GPUs, whose compiler takes them.
+    state. exposed: communication that nothing hides. communication: None where the compiler found the program too
+    large. buckets: of the gradients, on GPUs, whose compiler takes them.
     """
 
     target: str
@@ -134,7 +134,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     state = abstract_state(model, optimizer, layout)
     lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
     try:
-        compiled = lowered.compile()
+        compiled, program = compiled_for(target, lowered)
     except jax.errors.JaxRuntimeError as error:
         parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
         total = _asked(error, sum(parts))
@@ -143,15 +143,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model, train, target, layout, _communication(compiled)))
-
-
-def _communication(compiled: jax.stages.Compiled) -> list[Collective] | None:
-    """Returns the collectives, or None: libtpu 0.0.52 cannot print some programs that use the sparse cores of v5p."""
-    try:
-        return collectives(compiled.as_text())
-    except jax.errors.JaxRuntimeError:
-        return None
+    return Plan(**known, **_roofline(model, train, target, layout, collectives(program)))
 
 
 def _asked(error: Exception, arguments: int) -> float:
@@ -167,7 +159,7 @@ def _asked(error: Exception, arguments: int) -> float:
 
 
 def _roofline(
-    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective] | None
+    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective]
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
     tokens = train.batch * train.length / devices
@@ -177,7 +169,7 @@ def _roofline(
         7 * 4 * parameter_count(model) / layout.ways("embed") / chip.bandwidth
     )  # reads four arrays, writes three
     seconds = {
-        kind: sum(c.sent / link(chip, c.ways, target.per_host).rate for c in found or () if c.is_async == kind)
+        kind: sum(c.sent / link(chip, c.ways, target.per_host).rate for c in found if c.is_async == kind)
         for kind in (True, False)
     }
     exposed = seconds[False] + max(0.0, seconds[True] - compute)
@@ -190,7 +182,7 @@ def _roofline(
         "mfu_full": tokens * full / step / chip.peak,
         "mfu_causal": tokens * causal / step / chip.peak,
         "hfu": tokens * executed / step / chip.peak,
-        "communication": None if found is None else tuple(found),
+        "communication": tuple(found),
     }
 
 

@@ -1,5 +1,6 @@
 import jax
 import jax.numpy as jnp
+import pytest
 from jax.sharding import PartitionSpec as P
 
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
@@ -47,6 +48,28 @@ backend_config={"collective_backend_config":{"is_sync":true}}
 """
 
 
+SPARSE = """
+%body.1 (param.2: bf16[16,128]) -> bf16[64,128] {
+  %all-gather.1 = bf16[64,128]{1,0} all-gather(%param.2), channel_id=3, replica_groups=[1,4]<=[4], dimensions={0}
+}
+ENTRY %main.1 (param.3: bf16[16,128]) -> bf16[64,128] {
+  %call-start.1 = ((), bf16[64,128], s32[9]) async-start(), async_execution_thread="sparsecore", calls=%body.1
+  %fusion.1 = bf16[16,128] fusion(%param.3), kind=kLoop, calls=%convert.1
+  %call-update.1 = ((bf16[16,128]), bf16[64,128], s32[9]) async-update(%call-start.1, %fusion.1)
+  %fusion.2 = bf16[16,128] fusion(%param.3), kind=kLoop, calls=%convert.1
+  %call-done.1 = bf16[64,128] async-done(%call-update.1)
+  %fusion.3 = bf16[64,128] fusion(%call-done.1), kind=kLoop, calls=%convert.2
+}
+"""
+
+
+@pytest.mark.parametrize(("program", "is_async"), [(SPARSE, True), (SPARSE.replace("%fusion.2 =", "#"), False)])
+def test_what_sparse_cores_send(program, is_async):
+    """They are at work once they are given an array, and not before; what comes after the end does not count."""
+    (gather,) = collectives(program)
+    assert gather[:5] == ("all-gather", 64 * 128 * 2, 4, 1, is_async)
+
+
 def test_a_tpu_program():
     reduce, scatter, gather = sorted(collectives(TPU), key=lambda each: each.size)
     assert gather[:6] == ("all-gather", 4096 * 128 * 2, 256, 32, True, True)
@@ -55,6 +78,14 @@ def test_a_tpu_program():
     assert scatter[:6] == ("reduce-scatter", 64 * 128 * 4, 4, 1, False, False)
     assert reduce[:6] == ("all-reduce", 404, 2, 1, False, False)
     assert reduce.sent == 404
+
+
+def test_the_copy_of_a_collective_that_is_taken_out_of_a_loop():
+    """It keeps the channel of the one in the loop, and is sent as well."""
+    start = "  %async-collective-start.9 = bf16[1,4096,128] fusion(%z), kind=kCustom, calls=%fused_computation.3\n"
+    entry = "ENTRY %main.1 (param.3: bf16[16,128]) -> f32[] {\n"
+    gathers = [each for each in collectives(TPU.replace(entry, entry + start)) if each.kind == "all-gather"]
+    assert sorted((each.times, each.loop) for each in gathers) == [(1, False), (32, True)]
 
 
 def test_a_gpu_program():

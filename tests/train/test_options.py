@@ -5,7 +5,7 @@ import pytest
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.flags import FLAGS
+from baichuan_jax.parallel.flags import FLAGS, flags
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.targets import CHIPS, known_card
@@ -18,6 +18,14 @@ def test_no_thresholds_where_the_compiler_takes_none():
     wanted = DecoderConfig(), TrainConfig(), layout, jnp.dtype("float32")
     assert buckets(*wanted) is None
     assert options(*wanted) == FLAGS["cpu"] == {}
+
+
+@pytest.mark.parametrize(
+    ("label", "platform", "kind"),
+    [("TPU v5 lite", "tpu", "v5e"), ("TPU v5p", "tpu", "v5p"), ("TPU v4", "tpu", "tpu"), ("NVIDIA H200", "gpu", "gpu")],
+)
+def test_flags_of_a_device(label, platform, kind):
+    assert flags(SimpleNamespace(device_kind=label), platform) is FLAGS[kind]
 
 
 @pytest.mark.parametrize(("label", "chip"), [("NVIDIA H200", CHIPS["h200"]), ("NVIDIA T4", None)])

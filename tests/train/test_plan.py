@@ -93,7 +93,9 @@ def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> No
     ends = [each for each in collectives if each.kind == "all-gather" and each.size == TABLE]
     assert [(each.times, each.loop) for each in ends] == [(1, False)] * 2
     gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
-    assert gathered == 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
+    once = 2 * TABLE + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
+    again = 2 * 2 * LAYERS * HIDDEN * HIDDEN  # libtpu 0.0.42.1 gathers two of attention's matrices a third time
+    assert gathered in (once, once + again)
     scattered = sum(each.times * each.size for each in collectives if each.kind == "reduce-scatter")
     assert scattered == pytest.approx(2 * TABLE + 2 * MATRICES, rel=0.02)  # TPUs fill odd sizes up
     reduced = sum(each.times * each.size for each in collectives if each.kind == "all-reduce")
@@ -118,15 +120,23 @@ def test_what_cards_send(target, data):
 
 @pytest.mark.aot
 def test_what_a_slice_sends():
-    """Gathers of feed-forward matrices all run beside products; reduce-scatters wait, so no test asks more of them."""
+    """Reduce-scatters and gathers of feed-forward matrices run beside products; those of attention are small here."""
     pytest.importorskip("libtpu")
     found, collectives = sent("v5e:4x4", 4, 4)
     assert found["fits"]
     check_what_every_device_does(collectives, 4)
-    gathers = [each for each in collectives if each.loop and each.kind == "all-gather"]
-    waits = [each.size for each in gathers if not each.is_async]
-    assert set(waits) == {2 * HIDDEN * HIDDEN}
-    assert sum(waits) <= 0.2 * sum(each.size for each in gathers)
+    waits = {(each.kind, each.size) for each in collectives if each.loop and not each.is_async}
+    assert {each for each in waits if each[0] != "all-reduce"} == {("all-gather", 2 * HIDDEN * HIDDEN)}
+
+
+@pytest.mark.aot
+def test_what_sparse_cores_send():
+    """Everything, and beside other work."""
+    pytest.importorskip("libtpu")
+    found, collectives = sent("v5p:4x4x4", 4, 16)
+    check_what_every_device_does(collectives, 16)
+    assert [each for each in collectives if each.loop and not each.is_async] == []
+    assert found["async_share"] >= 0.98
 
 
 @pytest.mark.aot
