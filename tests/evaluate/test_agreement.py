@@ -25,7 +25,7 @@ from baichuan_jax.model.config import AttentionConfig, DecoderConfig, PositionCo
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
-from baichuan_jax.tokenizer.published import give
+from baichuan_jax.tokenizer.published import end_ids, give
 from experiments.bench_evaluate import with_tokenizer
 from experiments.bench_generate import export_random
 
@@ -89,7 +89,8 @@ def ours(checkpoint, tmp_path_factory):
     tokenizer = load_tokenizer(config, run)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
     params = load_params(config, run, layout)
-    engine = cache(lambda: Engine(EngineConfig(), config.model, params, tokenizer.eos, layout))
+    ends = (tokenizer.eos, *end_ids(run))
+    engine = cache(lambda: Engine(EngineConfig(), config.model, params, ends, layout))
     begins = begins_texts(Path(config.tokenizer.file))
     answers = Answers(run / "answers.jsonl")
     return BaichuanLM(Scorer(config.model, params, layout), engine, tokenizer, begins, config.model.context, answers)
