@@ -59,6 +59,17 @@ def test_an_import_generates_at_once(folder, capsys):
     assert capsys.readouterr().out.startswith("中国")
 
 
+def test_a_text_ends_at_any_id_that_the_checkpoint_names(folder, capsys):
+    said = folder / "ours" / "generation_config.json"
+    said.write_text(json.dumps({"eos_token_id": list(range(MODEL.vocab))}))
+    arguments = ["generate", folder / "ours" / "config.gin", "--prompt", "中国", "--set", "SampleConfig.max_tokens=8"]
+    try:
+        assert main(list(map(str, arguments))) == 0
+    finally:
+        said.unlink()
+    assert capsys.readouterr().out == "中国\n"
+
+
 def test_importing_again_does_nothing(folder, capsys):
     before = (folder / "ours" / "manifest.json").stat().st_mtime_ns
     assert main(["convert", "import", str(folder / "theirs"), str(folder / "ours")]) == 0
