@@ -98,19 +98,19 @@ def ours(checkpoint, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def theirs(checkpoint):
+    """In float32, but for log_softmax: PyTorch's is 1e-5 too high in float32, for every token, over 49,152 ids."""
     return backend(checkpoint, "float32")
 
 
 @pytest.fixture(scope="module")
 def exact(checkpoint):
-    """Returns a function that loads it in float64: its own float32 may be 1e-4 from that, over many tokens."""
-    return cache(lambda: backend(checkpoint, "float64"))
+    return backend(checkpoint, "float64")
 
 
 def backend(checkpoint: Path, dtype: str):
     from lm_eval.models.huggingface import HFLM
 
-    return HFLM(pretrained=str(checkpoint), device="cpu", dtype=dtype, batch_size=8)
+    return HFLM(pretrained=str(checkpoint), device="cpu", dtype=dtype, softmax_dtype="float64", batch_size=8)
 
 
 def answers(lm, name: str, longest: int) -> dict:
@@ -126,36 +126,25 @@ def answers(lm, name: str, longest: int) -> dict:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_answer_and_every_figure(ours, theirs, exact, name):
+def test_every_answer_and_every_figure(ours, theirs, name):
     mine, other = (answers(lm, name, theirs.max_length) for lm in (ours, theirs))
     assert mine["results"] == other["results"]
-    apart = {}
     for subject, samples in mine["samples"].items():
         for one, two in zip(samples, other["samples"][subject], strict=True):
             assert one["arguments"] == two["arguments"]
-            for asked, got, wanted in zip(one["arguments"], one["filtered_resps"], two["filtered_resps"], strict=True):
+            for got, wanted in zip(one["filtered_resps"], two["filtered_resps"], strict=True):
                 if isinstance(wanted, str | list):
                     assert got == wanted, subject
                 else:
+                    assert got[0] == pytest.approx(wanted[0], abs=NATS), subject
                     assert got[1] == wanted[1], subject
-                    if abs(got[0] - wanted[0]) > NATS:
-                        apart[asked] = got[0]
-    if apart:
-        assert list(apart.values()) == pytest.approx(loglikelihoods(exact(), apart), abs=NATS), "nor is float64 near"
-
-
-def loglikelihoods(lm, pairs) -> list[float]:
-    from lm_eval.api.instance import Instance
-
-    requests = [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)]
-    return [score for score, _ in lm.loglikelihood(requests)]
 
 
 def test_rolling(ours, exact):
-    """Over a sentence 200 times float32 adds up its errors: in transformers to 1e-5 of the sum for a model of 135M."""
+    """Against float64: over a sentence that comes 200 times float32 adds up its errors."""
     from lm_eval.api.instance import Instance
 
     texts = ["Once upon a time. " * 200, "Tom and Lily went to the park.", "从前有一只小猫。"]
     requests = [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(texts)]
-    wanted = pytest.approx(exact().loglikelihood_rolling(requests), abs=NATS, rel=1e-6)
+    wanted = pytest.approx(exact.loglikelihood_rolling(requests), abs=NATS, rel=1e-6)
     assert ours.loglikelihood_rolling(requests) == wanted
