@@ -118,6 +118,7 @@ def test_transformers_loads_an_export_with_its_tokenizer(folder, capsys):
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
     assert (model.generation_config.bos_token_id, model.generation_config.eos_token_id) == (1, 2)
     assert model.generation_config.top_p == 0.95
+    assert model.generation_config.max_new_tokens is None
     prompt = tokenizer("中国", return_tensors="pt")["input_ids"]
     made = model.generate(prompt, max_new_tokens=12, do_sample=False)[0, prompt.shape[1] :]
     greedy = ["--set", "SampleConfig.temperature=0.0", "--set", "SampleConfig.max_tokens=12"]
