@@ -43,7 +43,7 @@ from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.state import abstract_params, init_state
 from experiments.peer import Peer
 
-NEW, NO_END = 64, -2
+NEW = 64
 # Reads the prompts, then runs all of them for every line it is sent, and answers with the seconds and the new ids.
 PEER = """
 import json, sys, time, torch
@@ -89,7 +89,7 @@ def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callabl
     weights.load(source, model, layout, directory, lambda done, total: None)
     with Checkpoints(directory) as checkpoints:
         params = checkpoints.restore_params(abstract_params(model, one_device()))
-    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, NO_END, one_device())
+    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, (), one_device())
     sample = SampleConfig(max_tokens=NEW, temperature=0)
 
     def run() -> Timed:

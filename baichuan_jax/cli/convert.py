@@ -165,7 +165,8 @@ def _beside(config: RunConfig, directory: Path) -> dict[str, int]:
     if not (directory / published.GENERATION).exists():
         sample = config.sample
         how = {"do_sample": True, "temperature": sample.temperature, "top_p": sample.top_p}
-        found = {**ids, **(how if sample.temperature else {"do_sample": False}), "max_new_tokens": sample.max_tokens}
+        # No max_new_tokens: in transformers it would win over the max_length that lm-eval asks for.
+        found = {**ids, **(how if sample.temperature else {"do_sample": False})}
         write_json(directory / published.GENERATION, {"bos_token_id": 1, "eos_token_id": 2, **found})
     return ids
 

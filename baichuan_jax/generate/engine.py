@@ -47,18 +47,18 @@ class Engine:
         cfg: EngineConfig,
         model: DecoderConfig,
         params: Params,
-        end: int,
+        ends: tuple[int, ...],
         layout: Layout,
         dtype: jnp.dtype = jnp.float32,
     ):
-        """params: as training has them. end: the id that ends a text. dtype: of the computation."""
+        """params: as training has them. ends: the ids of which any ends a text. dtype: of the computation."""
         ways = layout.batch_ways
         self.slots = -(-cfg.slots // ways) * ways
         self.context = model.context
-        self._end = end
+        self._ends = ends
         self._params = for_decoding(model, params, cfg.weights, dtype)
         self._empty = partial(empty_state, model, layout, self.slots, storage=cfg.cache, dtype=dtype)
-        self._run = programs(model, layout, self.slots, end, cfg.burst, cfg.cache, dtype)
+        self._run = programs(model, layout, self.slots, ends, cfg.burst, cfg.cache, dtype)
         self._counts = [n for n in (ways * 4**power for power in range(16)) if n < self.slots] + [self.slots]
         self._waiting: deque[Request] = deque()
         self._active: dict[int, Request] = {}
@@ -110,7 +110,7 @@ class Engine:
         for token in tokens:
             if token == NONE or request.done:
                 break
-            if token == self._end:
+            if token in self._ends:
                 request.done = "end"
             else:
                 request.ids.append(token)

@@ -79,7 +79,13 @@ def _empty_cache(module, model: DecoderConfig, rows: int, length: int, storage: 
 
 @lru_cache
 def programs(
-    model: DecoderConfig, layout: Layout, slots: int, end: int, burst: int, storage: Storage, dtype: jnp.dtype
+    model: DecoderConfig,
+    layout: Layout,
+    slots: int,
+    ends: tuple[int, ...],
+    burst: int,
+    storage: Storage,
+    dtype: jnp.dtype,
 ) -> Programs:
     """Returns the programs of an engine; engines of the same settings share them, compiled. storage: of the cache."""
     forward = partial(apply_cached, model, dtype=dtype, layout=layout)
@@ -88,7 +94,8 @@ def programs(
         """Chooses the next token of the active rows."""
         chosen_B = choose(logits_BV, rows.seen_BV, rows.number_B, rows.sampling)
         token_B = jnp.where(active_B, chosen_B, rows.token_B)
-        left_B = jnp.where(active_B, jnp.where(token_B == end, 0, rows.left_B - 1), rows.left_B)
+        ended_B = jnp.any(token_B[:, None] == jnp.array(ends, jnp.int32), axis=1)
+        left_B = jnp.where(active_B, jnp.where(ended_B, 0, rows.left_B - 1), rows.left_B)
         seen_BV = rows.seen_BV.at[jnp.arange(len(token_B)), token_B].set(True)
         return Rows(token_B, rows.position_B + 1, rows.number_B + 1, left_B, seen_BV, rows.sampling)
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, read_json, write_json
 from baichuan_jax.tokenizer.export import JSON, export_huggingface
 from baichuan_jax.tokenizer.model_file import USER_DEFINED, parse
@@ -46,6 +47,27 @@ def tokenizer_file(directory: Path) -> Path:
     """Returns the file of a tokenizer, of those that a run may use; where there is none, the one that is missed."""
     found = [directory / name for name in (MODEL, JSON) if (directory / name).is_file()]
     return (found or [directory / MODEL])[0]
+
+
+def end_ids(directory: Path) -> tuple[int, ...]:
+    """Returns the ids of which any ends a text in stock transformers; none if no config of a checkpoint is there.
+
+    Raises UserError if a config is damaged.
+    """
+    for path in (directory / GENERATION, directory / CONFIG):
+        if path.is_file() and (ids := _end_ids(path)) is not None:
+            return tuple(ids) if isinstance(ids, list) else (ids,)
+    return ()
+
+
+def _end_ids(config: Path) -> list[int] | int | None:
+    try:
+        ids = read_json(config).get("eos_token_id")
+    except (AttributeError, ValueError) as error:
+        raise UserError(f"{config} is damaged ({error})") from error
+    if not all(isinstance(id, int) for id in (ids if isinstance(ids, list) else [ids or 0])):
+        raise UserError(f"{config}: eos_token_id = {ids!r}: expected an id, or a list of them")
+    return ids
 
 
 def _copy(source: Path, directory: Path, names: Iterable[str]) -> list[str]:

@@ -59,6 +59,17 @@ def test_an_import_generates_at_once(folder, capsys):
     assert capsys.readouterr().out.startswith("中国")
 
 
+def test_a_text_ends_at_any_id_that_the_checkpoint_names(folder, capsys):
+    said = folder / "ours" / "generation_config.json"
+    said.write_text(json.dumps({"eos_token_id": list(range(MODEL.vocab))}))
+    arguments = ["generate", folder / "ours" / "config.gin", "--prompt", "中国", "--set", "SampleConfig.max_tokens=8"]
+    try:
+        assert main(list(map(str, arguments))) == 0
+    finally:
+        said.unlink()
+    assert capsys.readouterr().out == "中国\n"
+
+
 def test_importing_again_does_nothing(folder, capsys):
     before = (folder / "ours" / "manifest.json").stat().st_mtime_ns
     assert main(["convert", "import", str(folder / "theirs"), str(folder / "ours")]) == 0
@@ -107,6 +118,7 @@ def test_transformers_loads_an_export_with_its_tokenizer(folder, capsys):
     model = transformers.AutoModelForCausalLM.from_pretrained(out)
     assert (model.generation_config.bos_token_id, model.generation_config.eos_token_id) == (1, 2)
     assert model.generation_config.top_p == 0.95
+    assert model.generation_config.max_new_tokens is None
     prompt = tokenizer("中国", return_tensors="pt")["input_ids"]
     made = model.generate(prompt, max_new_tokens=12, do_sample=False)[0, prompt.shape[1] :]
     greedy = ["--set", "SampleConfig.temperature=0.0", "--set", "SampleConfig.max_tokens=12"]

@@ -62,6 +62,18 @@ def _row(context: list[int]) -> np.ndarray:
     return tokens
 
 
+def test_what_is_known_changes_no_bit_of_the_rest():
+    layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
+    scorer, asked = Scorer(MODEL, PARAMS, layout, tokens=256), requests(2)
+    parts = list(scorer(asked))
+    assert len(parts) > 3
+    for done in range(len(parts) + 1):
+        known = {number for part in parts[:done] for number, _ in part}
+        assert list(scorer(asked, known)) == parts[done:]
+    torn = {number for part in parts[1:] for number, _ in part} | {parts[0][0][0]}
+    assert list(scorer(asked, torn)) == parts[:1]
+
+
 def test_no_program_for_more_of_the_same(monkeypatch):
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
     scorer, compiled = Scorer(MODEL, PARAMS, layout, tokens=64), []

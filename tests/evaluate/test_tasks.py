@@ -59,15 +59,18 @@ def test_results_and_going_on_after_a_kill(run, data_dir, monkeypatch):
     right = [json.loads(line)["scores"]["acc"] for line in answers.splitlines()]
     assert first["rows"][0]["mean"] == sum(right) / 3
     known = next(out.glob("answers-*.jsonl"))
-    lines = known.read_bytes().splitlines(keepends=True)
+    whole = known.read_bytes()
+    lines = whole.splitlines(keepends=True)
     known.write_bytes(b"".join(lines[:5]) + lines[5][:20])  # as a kill might leave it
     asked, score = [], Scorer.__call__
-    monkeypatch.setattr(Scorer, "__call__", lambda self, requests: asked.append(len(requests)) or score(self, requests))
+    counted = lambda self, requests, known: asked.append(len(requests) - len(known)) or score(self, requests, known)
+    monkeypatch.setattr(Scorer, "__call__", counted)
     assert evaluate(run, data_dir, *options) == 0
     assert asked[0] == 12 - 5
     again = json.loads(name.with_suffix(".json").read_text())
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
     assert name.with_suffix(".answers.jsonl").read_text() == answers
+    assert known.read_bytes() == whole
     rows = list(csv.DictReader((out / "results.csv").open()))
     assert {row["task"] for row in rows} == {"ceval-valid_law", "gsm8k"}
     assert "<table>" in (out / "results.html").read_text()

@@ -39,4 +39,4 @@ def layout():
 
 @pytest.fixture
 def engine(params, layout):
-    return Engine(EngineConfig(slots=4, burst=3), MODEL, params, 2, layout)
+    return Engine(EngineConfig(slots=4, burst=3), MODEL, params, (2,), layout)

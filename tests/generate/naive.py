@@ -19,7 +19,7 @@ def forward(model: DecoderConfig):
     return jax.jit(partial(apply, model))
 
 
-def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderConfig = MODEL) -> list[int]:
+def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderConfig = MODEL, ends=(END,)) -> list[int]:
     """Returns the new ids, without the end."""
     ids = list(prompt)
     for number in range(sample.max_tokens):
@@ -27,7 +27,7 @@ def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderCon
         row[0, : len(ids)] = ids
         logits = np.asarray(forward(model)(params, row)[0, len(ids) - 1])
         ids.append(chosen(logits, set(ids), number, sample))
-        if ids[-1] == END:
+        if ids[-1] in ends:
             return ids[len(prompt) : -1]
     return ids[len(prompt) :]
 

@@ -1,6 +1,7 @@
 """What the engine makes of a request is what the decoder alone would, whatever else is going on."""
 
-import dataclasses
+from collections import Counter
+from dataclasses import replace
 
 import jax
 import jax.monitoring
@@ -47,8 +48,18 @@ def run(engine: Engine, jobs, join_later: int = 0) -> list[list[int]]:
 @settings(max_examples=8, deadline=None)
 @given(JOBS, st.integers(0, 4))
 def test_batched_and_cached_equals_the_whole_text_each_time(params, layout, jobs, join_later):
-    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, END, layout)
+    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, (END,), layout)
     assert run(engine, jobs, join_later) == [continued(params, *job) for job in jobs]
+
+
+def test_any_of_several_ends_ends_a_text(params, layout):
+    jobs = [(prompt, replace(sample, max_tokens=30)) for prompt, sample in random_jobs(3, 8)]
+    often = Counter(id for job in jobs for id in continued(params, *job, ends=()))
+    ends = (END, *(id for id, _ in often.most_common(2)))
+    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, ends, layout)
+    made = [continued(params, *job, ends=ends) for job in jobs]
+    assert run(engine, jobs) == made
+    assert min(map(len, made)) < 30
 
 
 def random_jobs(seed: int, count: int) -> list:
@@ -73,7 +84,7 @@ def random_jobs(seed: int, count: int) -> list:
 @pytest.mark.parametrize("mesh", [MeshConfig(fsdp=8), MeshConfig(data=2, fsdp=2, tensor=2)], ids=str)
 def test_sharded_over_a_mesh(params, mesh):
     layout = Layout(make_mesh(mesh), AxisRules())
-    engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, END, layout)
+    engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, (END,), layout)
     assert engine.slots == 8
     jobs = random_jobs(0, 10)
     assert run(engine, jobs) == [continued(params, *job) for job in jobs]
@@ -97,9 +108,9 @@ def test_sharded_over_a_mesh(params, mesh):
     ids=["alibi, grouped, local and full", "learned, fixed"],
 )
 def test_variants_of_the_decoder(changes, layout):
-    model = dataclasses.replace(MODEL, **changes)
+    model = replace(MODEL, **changes)
     params = jax.tree.map(lambda x: x * 6, init_params(model, jax.random.key(1)))
-    engine = Engine(EngineConfig(slots=4, burst=4), model, params, END, layout)
+    engine = Engine(EngineConfig(slots=4, burst=4), model, params, (END,), layout)
     jobs = random_jobs(1, 6)
     assert run(engine, jobs) == [continued(params, *job, model) for job in jobs]
 
@@ -121,7 +132,7 @@ class compilations:
 
 def test_a_thousand_mixed_requests_compile_nothing(params, layout):
     # A burst of its own, so that no other test has compiled the programs.
-    engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, END, layout)
+    engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, (END,), layout)
     with compilations() as compiled:
         count = engine.warm_up()
     assert len(compiled) == count > 10

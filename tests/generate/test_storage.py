@@ -88,7 +88,7 @@ def test_a_normalised_head_stays_exact():
 def test_integers_over_a_mesh(params):
     made = []
     for layout in (make_mesh(MeshConfig(data=2, fsdp=2, tensor=2)), make_mesh(MeshConfig(), jax.devices()[:1])):
-        engine = Engine(EngineConfig(slots=4, weights="int8"), MODEL, params, END, Layout(layout, AxisRules()))
+        engine = Engine(EngineConfig(slots=4, weights="int8"), MODEL, params, (END,), Layout(layout, AxisRules()))
         made.append(run(engine, random_jobs(4, 6)))
     assert made[0] == made[1]
 

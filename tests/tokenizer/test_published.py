@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.published import TOKENIZER, give, take
+from baichuan_jax.tokenizer.published import CONFIG, GENERATION, TOKENIZER, end_ids, give, take
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 
@@ -79,6 +80,29 @@ def test_a_tokenizer_that_needs_code_of_its_own_is_replaced(own, tmp_path):
     assert "auto_map" not in written
     assert written["model_max_length"] == 128
     assert (out / "tokenizer.model").read_bytes() == own.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("files", "ids"),
+    [
+        ({}, ()),
+        ({CONFIG: {"eos_token_id": [1, 3]}}, (1, 3)),
+        ({CONFIG: {"eos_token_id": 1}, GENERATION: {}}, (1,)),
+        ({CONFIG: {"eos_token_id": 1}, GENERATION: {"eos_token_id": [2, 0]}}, (2, 0)),
+        ({CONFIG: {"eos_token_id": 1}, GENERATION: {"eos_token_id": 0}}, (0,)),
+    ],
+)
+def test_the_ends_of_a_text(tmp_path, files, ids):
+    for name, content in files.items():
+        (tmp_path / name).write_text(json.dumps(content))
+    assert end_ids(tmp_path) == ids
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"eos_token_id": ["</s>"]}', '{"eos_token_id": "</s>"}'])
+def test_a_damaged_config_is_named(tmp_path, text):
+    (tmp_path / GENERATION).write_text(text)
+    with pytest.raises(UserError, match=GENERATION):
+        end_ids(tmp_path)
 
 
 def test_without_any_tokenizer_none_is_written(tmp_path):

@@ -56,7 +56,7 @@ def run_tasks(
     scorer = Scorer(config.model, trained.params, trained.layout, trained.dtype)
     engine = cache(lambda: make_engine(config, trained))
     begins = begins_texts(tokenizer_file(tokenizer_place(config, workdir)))
-    with closing(Answers(out / f"answers-{_identity(config, workdir)}.jsonl")) as answers:
+    with closing(Answers(out / f"answers-{_identity(config, workdir, trained.ends)}.jsonl")) as answers:
         for name in names:
             with units_progress(name) as progress:
                 lm = BaichuanLM(scorer, engine, trained.tokenizer, begins, config.model.context, answers, progress)
@@ -74,12 +74,12 @@ def _line(answer: dict) -> str:
     return json.dumps(answer, ensure_ascii=False, default=str)
 
 
-def _identity(config: RunConfig, workdir: Path) -> str:
-    """Returns a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokenizer."""
+def _identity(config: RunConfig, workdir: Path, ends: tuple[int, ...]) -> str:
+    """Returns a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokens."""
     params = newest_params(checkpoints_of(config, workdir))
     stored = sorted((str(file.relative_to(params)), file.stat()) for file in params.rglob("*") if file.is_file())
     weights = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stored]
     tokenizer = tokenizer_file(tokenizer_place(config, workdir))
     texts = [entry["sha256"] for entry in fingerprint([tokenizer]).values()]
     shape = [line for part in parts(config.model) for line in settings(part)]
-    return digest(repr((shape, weights, texts, config.train.compute_dtype)))
+    return digest(repr((shape, weights, texts, config.train.compute_dtype, ends)))

@@ -14,6 +14,7 @@ from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer import load
 from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.published import end_ids
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
@@ -21,10 +22,11 @@ from baichuan_jax.train.step import compute_dtype
 
 
 class Trained(NamedTuple):
-    """A run's decoder, ready to compute. dtype: in which it does."""
+    """A run's decoder, ready to compute. ends: ids of which any ends a text. dtype: in which it computes."""
 
     params: Params
     tokenizer: AnyTokenizer
+    ends: tuple[int, ...]
     layout: Layout
     dtype: jnp.dtype
 
@@ -60,4 +62,5 @@ def load_trained(config: RunConfig, workdir: Path) -> Trained:
     layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params = load_params(config, workdir, layout)
-    return Trained(params, tokenizer, layout, compute_dtype(config.train.compute_dtype))
+    ends = (tokenizer.eos, *end_ids(load.tokenizer_file(tokenizer_place(config, workdir)).parent))
+    return Trained(params, tokenizer, tuple(dict.fromkeys(ends)), layout, compute_dtype(config.train.compute_dtype))

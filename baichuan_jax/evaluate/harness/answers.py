@@ -1,4 +1,4 @@
-"""What a model has answered, on disk: a request is never run twice, whatever ended the process in between."""
+"""What a model has answered, on disk: nothing that was finished is asked again, whatever ended the process."""
 
 from __future__ import annotations
 

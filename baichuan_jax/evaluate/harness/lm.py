@@ -61,11 +61,14 @@ class BaichuanLM(LM):
         if (longest := max((len(after) for _, after in pairs), default=0)) > self._context:
             raise UserError(f"a continuation has {longest} tokens; the model's context is {self._context}")
         keys = [request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs]
-        missing = list({key: number for number, key in enumerate(keys) if key not in self._answers}.values())
-        done = len(keys) - len(missing)
-        for part in self._scorer([pairs[number] for number in missing]):
-            self._answers.add({keys[missing[number]]: list(score) for number, score in part})
-            done += len(part)
+        different = dict(zip(keys, pairs))
+        names = list(different)
+        known = {number for number, key in enumerate(names) if key in self._answers}
+        done = len(keys) - len(names) + len(known)
+        for part in self._scorer(list(different.values()), known):
+            new = {names[number]: list(score) for number, score in part if number not in known}
+            self._answers.add(new)
+            done += len(new)
             self._progress("continuations", done, len(keys))
         return [tuple(self._answers[key]) for key in keys]
 

@@ -6,7 +6,7 @@ key/value heads, H head size, L layers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -47,12 +47,18 @@ class Scorer:
         self._begin, self._score = programs(model, layout, dtype)
         self.programs: set[tuple[int, ...]] = set()
 
-    def __call__(self, requests: Sequence[Request]) -> Iterator[list[tuple[int, Score]]]:
-        """Yields (number of a request, its score), as many at a time as a batch has."""
+    def __call__(self, requests: Sequence[Request], known: Set[int] = frozenset()) -> Iterator[list[tuple[int, Score]]]:
+        """Yields (number of a request, its score), as many at a time as a batch has.
+
+        known: numbers of requests whose scores are not needed. A batch of nothing else is left out; the others stay as
+        they are, so that every bit of a score is the same whether or not a run was interrupted.
+        """
         for group in groups_of(rows_of(requests, self._model.context)):
-            before = self._shared(group)
-            for rows in batches(group, self._tokens, self._counts):
-                yield self._run(before, group.shared, rows)
+            cut = batches(group, self._tokens, self._counts)
+            if wanted := [rows for rows in cut if not known.issuperset(_numbers(rows))]:
+                before = self._shared(group)
+                for rows in wanted:
+                    yield self._run(before, group.shared, rows)
 
     def _shared(self, group: Group) -> Cache:
         """Returns keys and values of what the rows of a group share, padded to a bucket."""
@@ -82,6 +88,10 @@ class Scorer:
         arrays = (tokens_BT, lengths_B, places_BW, targets_BW)
         nll_BW, best_BW = map(np.asarray, self._score(self._params, before, np.int32(shared), *arrays))
         return [score for number, row in enumerate(rows) for score in _of_row(row, nll_BW[number], best_BW[number])]
+
+
+def _numbers(rows: Sequence[Row]) -> Iterator[int]:
+    return (number for row in rows for number, _ in row.wanted)
 
 
 def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[int, Score]]:
