@@ -20,7 +20,7 @@ from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import for_decoding, init_params
 from baichuan_jax.parallel.targets import known_card
 from baichuan_jax.train.step import compute_dtype
-from experiments.bench_generate import NO_END, one_device
+from experiments.bench_generate import one_device
 
 PROMPT, NEW, ROUNDS = 128, 128, 3
 HELD = (("compute", "compute"), ("int8", "compute"), ("int8", "int8"))  # weights, cache
@@ -60,7 +60,7 @@ def main() -> None:
         prompts = np.random.default_rng(0).integers(0, model.vocab, (rows, PROMPT)).tolist()
         for weights, cache in HELD:
             cfg = EngineConfig(slots=rows, burst=16, weights=weights, cache=cache)
-            engine = Engine(cfg, model, params, (NO_END,), one_device(), dtype)
+            engine = Engine(cfg, model, params, (), one_device(), dtype)
             step = (seconds(engine, prompts, NEW + 1) - seconds(engine, prompts, 1)) / NEW  # without the prefill
             read = size(jax.eval_shape(lambda p, w=weights: for_decoding(model, p, w, dtype), params))
             best = f", at best {read / card.bandwidth * 1e3:.2f}" if card else ""
