@@ -3,12 +3,16 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8 " + os.environ.get("XLA_FLAGS", "")
 os.environ["JAX_PLATFORMS"] = os.environ.get("TEST_PLATFORMS", "cpu")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["NO_GCE_CHECK"] = "true"  # tensorflow-datasets would ask the network where it runs
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: what tests start would ignore it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What one test has compiled serves the others, those in other processes too: a sixth of the time of all.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
