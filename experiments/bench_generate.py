@@ -92,14 +92,16 @@ def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callabl
     engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, (), one_device())
     sample = SampleConfig(max_tokens=NEW, temperature=0)
 
-    def run() -> Timed:
-        start = time.perf_counter()
-        requests = [engine.submit(prompt, sample) for prompt in prompts]
-        while engine.busy:
-            engine.step()
-        return time.perf_counter() - start, [request.ids for request in requests]
+    return lambda: continued(engine, prompts, sample)
 
-    return run
+
+def continued(engine: Engine, prompts: list[list[int]], sample: SampleConfig) -> Timed:
+    """Continues all prompts; returns the seconds and the new ids."""
+    start = time.perf_counter()
+    requests = [engine.submit(prompt, sample) for prompt in prompts]
+    while engine.busy:
+        engine.step()
+    return time.perf_counter() - start, [request.ids for request in requests]
 
 
 def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[], Timed]:

@@ -8,7 +8,6 @@ would need "at best" for that alone. Cost: four minutes on an H200.
 from __future__ import annotations
 
 import argparse
-import time
 
 import jax
 import numpy as np
@@ -20,7 +19,7 @@ from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import for_decoding, init_params
 from baichuan_jax.parallel.targets import known_card
 from baichuan_jax.train.step import compute_dtype
-from experiments.bench_generate import one_device
+from experiments.bench_generate import continued, one_device
 
 PROMPT, NEW, ROUNDS = 128, 128, 3
 HELD = (("compute", "compute"), ("int8", "compute"), ("int8", "int8"))  # weights, cache
@@ -33,15 +32,8 @@ def size(tree: object) -> int:
 
 def seconds(engine: Engine, prompts: list[list[int]], tokens: int) -> float:
     """Returns what it takes to continue all prompts by so many tokens: the median, after a round that compiles."""
-    times = []
-    for _ in range(ROUNDS + 1):
-        start = time.perf_counter()
-        for prompt in prompts:
-            engine.submit(prompt, SampleConfig(max_tokens=tokens, temperature=0))
-        while engine.busy:
-            engine.step()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))
+    sample = SampleConfig(max_tokens=tokens, temperature=0)
+    return float(np.median([continued(engine, prompts, sample)[0] for _ in range(ROUNDS + 1)][1:]))
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ PEER = """
 import gc, json, sys, time
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-shape, optim, length, steps = json.loads(sys.argv[1])
+shape, optim, length, steps, warm = json.loads(sys.argv[1])
 torch.manual_seed(0)
 torch.set_float32_matmul_precision("high")
 
@@ -72,7 +72,7 @@ def measure(depth, rows, recomputed):
         return torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
 
     seconds = []
-    for _ in range(steps + 3):  # the first three compile and warm up
+    for _ in range(warm + steps):
         windows = torch.randint(shape["vocab_size"], (rows, length + 1), device="cuda")
         torch.cuda.synchronize()
         start = time.perf_counter()
@@ -86,7 +86,7 @@ def measure(depth, rows, recomputed):
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     memory = torch.cuda.max_memory_allocated()
-    return sum(p.numel() for p in model.parameters()), sorted(seconds[3:])[steps // 2], memory
+    return sum(p.numel() for p in model.parameters()), sorted(seconds[warm:])[steps // 2], memory
 
 print(torch.__version__, flush=True)
 for line in sys.stdin:
@@ -103,7 +103,7 @@ for line in sys.stdin:
 
 def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Iterator[Timing]:
     """Yields what transformers' LLaMA takes, in a process of its own that ends before ours takes the card."""
-    arguments = json.dumps([llama_config(config.model), adamw(config.optim), config.train.length, steps])
+    arguments = json.dumps([llama_config(config.model), adamw(config.optim), config.train.length, steps, WARM])
     with Peer(python, PEER, arguments, needs="torch, transformers and a GPU") as other:
         version = other.answer().strip()
         for recomputed, how in ((False, "everything kept"), (True, "blocks recomputed")):
@@ -121,7 +121,7 @@ def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Itera
 
 def ours(config: RunConfig, depths: list[int], steps: int) -> Iterator[Timing]:
     """Yields what our step takes, depth by depth."""
-    name = f"baichuan_jax, jax {jax.__version__}, {config.model.remat} kept"
+    name = f"baichuan_jax, jax {jax.__version__}, remat {config.model.remat}"
     for depth in depths:
         run = step_of(replace(config, model=replace(config.model, layers=depth)))
         seconds = [run(seed) for seed in range(steps + WARM)][WARM:]
@@ -154,8 +154,8 @@ def tell(each: Timing, config: RunConfig) -> None:
     )
 
 
-def on_gpu() -> tuple[str, int]:
-    """Returns (platform, bytes of the first device), seen by a process that ends, and so leaves the card free."""
+def first_device() -> tuple[str, int]:
+    """Returns (its platform, its bytes), seen by a process that ends, and so leaves the card free."""
     look = "import jax; d = jax.devices()[0]; print(d.platform, (d.memory_stats() or {}).get('bytes_limit', 0))"
     seen = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
     return seen[-2], int(seen[-1])
@@ -171,7 +171,7 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
     arguments.add_argument("config", nargs="?", default="configs/model/baichuan_7b.gin")
     args = arguments.parse_args()
-    platform, memory = on_gpu()
+    platform, memory = first_device()
     if platform != "gpu":
         print(f"no GPU here but a {platform}: not run")
         return

@@ -30,13 +30,11 @@ def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> fl
     of full attention; the dense one computes what a band of queries does not see of its own keys, too. What kernels
     compute twice inside is not counted.
     """
-    seen = _keys(cfg, length)
-    if kernel == "xla":
-        full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
-        seen += full * (dense_band(length) - 1) / 2
-    head = 6 * cfg.vocab * cfg.hidden
-    once = flops_per_token(cfg, length, causal=True) + _of_scores(cfg, seen - _keys(cfg, length))
-    again = {"none": 0.0, "products": 0.0 if kernel == "cudnn" else _of_scores(cfg, seen), "block": once - head}
+    full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
+    unseen = full * (dense_band(length) - 1) / 2 if kernel == "xla" else 0.0
+    once = flops_per_token(cfg, length, causal=True) + _of_scores(cfg, unseen)
+    attention = 0.0 if kernel == "cudnn" else _of_scores(cfg, _keys(cfg, length) + unseen)
+    again = {"none": 0.0, "products": attention, "block": once - 6 * cfg.vocab * cfg.hidden}
     return once + again[cfg.remat] / 3
 
 

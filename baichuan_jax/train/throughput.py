@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
 from baichuan_jax.model.kernels import choose
+from baichuan_jax.parallel.flags import KINDS
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.targets import CHIPS
 from baichuan_jax.train.config import TrainConfig
@@ -20,9 +21,7 @@ from baichuan_jax.train.step import compute_dtype
 # Dense peak of one device in bfloat16, FLOP/s, by a part of `device_kind`: the makers' data sheets.
 PEAK_BF16 = {
     "TPU v4": 275e12,
-    "TPU v5 lite": CHIPS["v5e"].peak,
-    "TPU v5": CHIPS["v5p"].peak,
-    "TPU v6": CHIPS["v6e"].peak,
+    **{label: CHIPS[kind].peak for label, kind in KINDS.items()},
     "A100": CHIPS["a800"].peak,  # they differ in their links alone
     "A800": CHIPS["a800"].peak,
     "H100": CHIPS["h100"].peak,
