@@ -55,6 +55,15 @@ CARDS = {
 }
 
 
+# Without these libtpu asks the network where it runs, and JAX fails to find a card for CUDA's libraries, and says so.
+ALONE = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
+}
+
+
 class Target(NamedTuple):
     """A machine to compile for."""
 
@@ -72,6 +81,8 @@ def find(name: str) -> Target:
     require(bool(re.fullmatch(r"\d+(x\d+){0,2}", shape)), "target", name, forms)
     sizes = [int(size) for size in shape.split("x")]
     require(math.prod(sizes) > 0, "target", name, forms)
+    for variable, value in ALONE.items():
+        os.environ.setdefault(variable, value)
     if CHIPS[kind].platform == "tpu":
         return Target(name, CHIPS[kind], _tpu(name), math.prod(sizes))
     require(len(sizes) <= 2, "target", name, "cards of a host x hosts")
@@ -102,9 +113,6 @@ def known_card(device: jax.Device) -> Chip | None:
 
 
 def _tpu(name: str) -> list[jax.Device]:
-    quiet = {"TPU_SKIP_MDS_QUERY": "1", "TPU_WORKER_HOSTNAMES": "localhost", "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"}
-    for variable, value in quiet.items():  # or libtpu asks the network where it runs
-        os.environ.setdefault(variable, value)
     try:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
     except Exception as error:  # jax raises RuntimeError of many kinds here
@@ -114,7 +122,6 @@ def _tpu(name: str) -> list[jax.Device]:
 
 
 def _gpu(kind: str, per_host: int, hosts: int) -> list[jax.Device]:
-    os.environ.setdefault("JAX_SKIP_CUDA_CONSTRAINTS_CHECK", "1")
     jax.devices("cpu")  # finds plugins
     try:
         topology = topologies.get_topology_desc(
