@@ -49,6 +49,7 @@ from experiments.planted_duplicates import (
 THRESHOLD = 0.8
 MEMORY = 1 << 30  # bytes that our search may use
 BATCH = 512
+ROUNDS = 9  # of signatures, which take a second; datatrove takes a minute
 NAMES = {"zh": "zho", "en": "eng"}  # of languages, in datatrove
 
 
@@ -180,33 +181,41 @@ def peers(language: str, corpora: Sequence[Path], passages: int) -> None:
     ours(sample.texts[:BATCH])  # tables are made once
     print(f"{language}: {size:.1f} MB, {len(texts):,} documents; {len(sample.pairs)} planted pairs")
     contenders = {"ours": lambda: ours, "datatrove": lambda: datatrove(language)}
-    _compare("signatures, buckets, clusters", contenders, texts, size, lambda run: sample.f1(run(sample.texts)))
+    _compare("signatures, buckets, clusters", contenders, texts, size, lambda run: sample.f1(run(sample.texts)), 1)
     contenders = {
         "ours": lambda: our_signatures,
         "rensa on strings": lambda: rensa_signatures,
         "rensa on our hashes": lambda: rensa_from_hashes,
     }
     found = lambda run: sample.f1(from_signatures(sample.texts, run(sample.texts)))
-    _compare("signatures alone", contenders, texts, size, found)
+    _compare("signatures alone", contenders, texts, size, found, ROUNDS)
 
 
-def _compare(title: str, contenders: dict[str, Callable], texts: Sequence[str], size: float, figures: Callable) -> None:
-    """Prints a line for each contender; the first is ours."""
+def _compare(
+    title: str, contenders: dict[str, Callable], texts: Sequence[str], size: float, figures: Callable, rounds: int
+) -> None:
+    """Prints a line for each contender, of medians; the first is ours, and all take turns."""
     print(f"    {title}")
-    base = None
+    runs, scores = {}, {}
     for name, make in contenders.items():
         try:
             run = make()
-            score = figures(run)
+            scores[name] = figures(run)
         except ImportError as error:
             print(f"        {name} was not run: {error}; pip install spacy jieba rensa 'xxhash<3.6'")
             continue
-        start = time.process_time()
-        run(texts)
-        rate = size / (time.process_time() - start)
-        base = base or rate
-        said = "F1 {:.4f}, recall {:.4f}, precision {:.4f}".format(*score)
-        print(f"        {name:20} {rate:6.2f} MB/s, {said}; ours is {base / rate:.2f} x", flush=True)
+        runs[name] = run
+    seconds = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            start = time.process_time()
+            run(texts)
+            seconds[name].append(time.process_time() - start)
+    base = np.array(next(iter(seconds.values())))
+    for name, times in seconds.items():
+        said = "F1 {:.4f}, recall {:.4f}, precision {:.4f}".format(*scores[name])
+        ratio = np.median(np.array(times) / base)
+        print(f"        {name:20} {size / np.median(times):6.2f} MB/s, {said}; ours is {ratio:.2f} x", flush=True)
 
 
 def main() -> None:
