@@ -55,25 +55,30 @@ class Ends(nnx.Module):
 
 
 def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) -> jax.Array:
-    """Returns table_VD[tokens_BT], every device looking up its own tokens.
+    """Returns table_VD[tokens_BT], every device looking up the tokens of all in its part of every vector.
 
-    The table is gathered once and its gradient reduce-scattered; left to the compiler, every device would hold and
-    reduce the gradient of the whole table.
+    The parts are then exchanged for whole vectors of the own tokens. So neither the table nor its gradient is ever whole
+    on a device, nor sent: left to the compiler, every device would hold and reduce the gradient of the whole table.
     """
     if layout is None or tokens_BT.shape[0] % layout.batch_ways or tokens_BT.shape[1] % layout.ways("length"):
         return _rows(table_VD, tokens_BT, table_VD.shape[0])  # a decoding step may have fewer rows than devices
-    axes = layout.token_axes
-    divides = table_VD.shape[0] % layout.ways("table_vocab") == 0  # parameters to decode with need not be split
-    split = tuple(axis for axis in mesh_axes(layout.rules.table_vocab) if axis in axes) if divides else ()
+    split = tuple(axis for axis in mesh_axes(layout.rules.table_embed) if axis in layout.token_axes)
 
     def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
-        whole_VD = jax.lax.all_gather(table_VD, split, axis=0, tiled=True) if split else table_VD
-        return _rows(whole_VD, tokens_BT, whole_VD.shape[0])
+        if not split:
+            return _rows(table_VD, tokens_BT, table_VD.shape[0])
+        tokens_NBT = jax.lax.all_gather(tokens_BT, split)
+        parts_NBTD = _rows(table_VD, tokens_NBT, table_VD.shape[0])
+        return jax.lax.all_to_all(parts_NBTD, split, 0, 3, tiled=True)[0]
 
-    tokens = PartitionSpec(layout.rules.batch, layout.rules.length)
-    in_specs = (PartitionSpec(split), tokens)
+    spec = layout.spec(("batch", "length"))
+    own = layout.own_axes("table_embed")
     return jax.shard_map(
-        local, mesh=layout.mesh, in_specs=in_specs, out_specs=tokens, axis_names=set(axes), check_vma=False
+        local,
+        mesh=layout.mesh,
+        in_specs=(PartitionSpec(None, layout.rules.table_embed), spec),
+        out_specs=PartitionSpec(*spec, own),
+        check_vma=False,
     )(table_VD, tokens_BT)
 
 

@@ -55,9 +55,9 @@ class AxisRules:
     length: Axis = "context"
     hidden: Axis = None
     layers: Axis = None
-    # The token table is split by vocabulary on fsdp: the other way round XLA gathers the whole table at each lookup.
-    table_vocab: Axis = ("fsdp", "context")
-    table_embed: Axis = "tensor"
+    # The token table is split by vector: vectors come together at a lookup, for less than the table where it is large.
+    table_vocab: Axis = None
+    table_embed: Axis = ("tensor", "fsdp", "context")
     positions: Axis = None
     embed: Axis = ("fsdp", "context")
     heads: Axis = "tensor"

@@ -64,15 +64,16 @@ def test_loss_and_gradients_are_those_of_whole_sequences(cfg, mesh, split):
 
 
 def test_what_is_sent():
-    """Queries, keys, values and outputs change hands in either direction, and nothing but matrices is gathered."""
+    """Queries, keys, values, outputs and looked-up vectors change hands in either direction; matrices are gathered."""
     found = collectives(compiled(replace(SMALL, remat="none"), Layout(make_mesh(WIDE), AxisRules()))[0].as_text())
     sent = lambda kind: sum(each.times * each.size for each in found if each.kind == kind)
     part = BATCH // 2 * LENGTH // 4 * SMALL.hidden * 4  # bytes that a device has of each
-    assert sent("all-to-all") == SMALL.layers * 8 * part
-    assert {each.ways for each in found if each.kind == "all-to-all"} == {4}
+    assert sent("all-to-all") == (SMALL.layers * 8 + 2) * part
+    assert {each.ways for each in found if each.kind == "all-to-all"} == {4, 8}
     shapes = param_shapes(SMALL)
     matrices = sum(4 * leaf.size for leaf in jax.tree.leaves(shapes["blocks"]) if leaf.ndim > 2)
-    assert sent("all-gather") == 2 * matrices + 2 * 4 * SMALL.vocab * SMALL.hidden  # again in the backward pass
+    head, tokens = 4 * SMALL.vocab * SMALL.hidden, 4 * BATCH * LENGTH
+    assert sent("all-gather") == 2 * matrices + head + tokens  # matrices again in the backward pass
 
 
 @pytest.mark.parametrize(
