@@ -57,11 +57,13 @@ class Ends(nnx.Module):
 def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) -> jax.Array:
     """Returns table_VD[tokens_BT], every device looking up the tokens of all in its part of every vector.
 
-    The parts are then exchanged for whole vectors of the own tokens. So neither the table nor its gradient is ever whole
-    on a device, nor sent: left to the compiler, every device would hold and reduce the gradient of the whole table.
+    The parts are then exchanged for whole vectors of the own tokens. So neither the table nor its gradient is ever
+    whole on a device, nor sent: left to the compiler, every device would hold and reduce that of the whole table.
     """
-    if layout is None or tokens_BT.shape[0] % layout.batch_ways or tokens_BT.shape[1] % layout.ways("length"):
-        return _rows(table_VD, tokens_BT, table_VD.shape[0])  # a decoding step may have fewer rows than devices
+    sizes = {"batch": tokens_BT.shape[0], "length": tokens_BT.shape[1], "table_embed": table_VD.shape[1]}
+    if layout is None or any(size % layout.ways(axis) for axis, size in sizes.items()):
+        # A decoding step may have fewer rows than devices, and its parameters need not be split.
+        return _rows(table_VD, tokens_BT, table_VD.shape[0])
     split = tuple(axis for axis in mesh_axes(layout.rules.table_embed) if axis in layout.token_axes)
 
     def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:

@@ -88,8 +88,8 @@ def sent(target: str, data: int, fsdp: int) -> tuple[dict, list[Collective]]:
 def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> None:
     """The head is gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
 
-    Neither the token table nor its gradient is gathered or scattered. A gradient of the table that is summed whole would
-    be 8 % more to reduce on 4 ways, and more on others.
+    Neither the token table nor its gradient is gathered or scattered. A gradient of the table that is summed whole
+    would be 8 % more to reduce on 4 ways, and more on others.
     """
     ends = [each for each in collectives if each.kind == "all-gather" and each.size == HEAD]
     assert [(each.times, each.loop) for each in ends] == [(1, False)]
