@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -67,20 +67,30 @@ class Pipeline:
     def _resolve(self, name: str) -> Stage:
         recipe = RECIPES[name]
         sections = [getattr(self.config, section) for section in recipe.sections]
-        return Stage(
+        stage = Stage(
             name=name,
             directory=self.workdir / name,
             settings=tuple(line for section in sections for part in parts(section) for line in settings(part)),
             inputs={need: self.stage(need).identity for need in recipe.needs},
-            files=self._files(name),
             unfinished=recipe.unfinished,
         )
+        return replace(stage, files=self._files(stage))
 
-    def _files(self, name: str) -> tuple[Path | str, ...]:
-        """Returns the files from outside the workdir that a stage reads."""
-        if name == "tokenizer" and self.config.tokenizer.file:
+    def _files(self, stage: Stage) -> tuple[Path | str, ...] | None:
+        """Returns the files from outside the workdir that a stage reads, None where a finished one has lost them.
+
+        So a run can be trained, say, on a machine that its corpus was not made on.
+        """
+        if stage.name == "tokenizer" and self.config.tokenizer.file:
             return (Path(self.config.tokenizer.file),)
-        return self._source_files() if name == "data" else ()
+        if stage.name != "data":
+            return ()
+        try:
+            return self._source_files()
+        except UserError:
+            if stage.finished():
+                return None
+            raise
 
     def _source_files(self) -> tuple[Path | str, ...]:
         sources = (path for spec in self.config.data.sources.values() for path in source_files(spec))

@@ -30,7 +30,7 @@ class Stage:
 
     directory: where it writes. settings: config lines it depends on ("TrainConfig.steps = 300").
     inputs: {stage name: identity} of the stages it reads. files: source files outside the workdir, those on other
-    storage by their URLs.
+    storage by their URLs; None where they are out of reach, which only a finished stage can do without.
     unfinished: what becomes of a half-finished directory. "redo": it is emptied; "resume": it is handed to the stage
     again if it was made from the same, else emptied; "keep": likewise, but from something else it is refused.
     """
@@ -39,7 +39,7 @@ class Stage:
     directory: Path
     settings: tuple[str, ...]
     inputs: dict[str, str] = field(default_factory=dict)
-    files: tuple[Path | str, ...] = ()
+    files: tuple[Path | str, ...] | None = ()
     unfinished: Literal["redo", "resume", "keep"] = "redo"
 
     def started(self) -> dict | None:
@@ -47,12 +47,16 @@ class Stage:
         path = self.directory / "started.json"
         return read_json(path) if path.exists() else None
 
+    def finished(self) -> bool:
+        """True if a manifest is there, from whatever it was made."""
+        return (self.directory / "manifest.json").exists()
+
     def complete(self) -> bool:
         """True if a finished manifest is there. Raises UserError if what is there was made from something else.
 
         An unfinished directory that is not to be kept holds nothing of worth: it may be made from anything.
         """
-        started, finished = self.started(), (self.directory / "manifest.json").exists()
+        started, finished = self.started(), self.finished()
         if started is None:
             if self.directory.is_dir() and any(self.directory.iterdir()):
                 raise UserError(f"{self.directory} holds files that no run has made; choose another directory")
@@ -69,7 +73,7 @@ class Stage:
 
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
         """Returns everything the outputs depend on, as JSON values."""
-        files = fingerprint(self.files, known_files)
+        files = known_files if self.files is None else fingerprint(self.files, known_files)
         return {"settings": list(self.settings), "inputs": self.inputs, "files": files}
 
     def run(self, build: Callable[[Path], dict], processes: Processes = ALONE) -> tuple[dict, bool]:

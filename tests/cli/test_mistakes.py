@@ -163,3 +163,18 @@ def test_a_domain_of_which_nothing_could_be_read_is_left_out_and_told_of(capsys,
     assert "unreadable_file" in capsys.readouterr().out
     assert main(["data", "inspect", str(config), chosen, "--html", str(tmp_path / "page.html")]) == 0
     assert "unreadable_file" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_sources_that_are_out_of_reach(capsys, config, tmp_path):
+    """Only the data step needs them: once it is done a run goes on without, and only with another config it says so."""
+    (tmp_path / "zh.jsonl").rename(tmp_path / "elsewhere.jsonl")
+    assert "zh.jsonl" in mistake(capsys, "data", config)
+    (tmp_path / "elsewhere.jsonl").rename(tmp_path / "zh.jsonl")
+    assert main(["data", str(config)]) == 0
+    (tmp_path / "zh.jsonl").unlink()
+    capsys.readouterr()
+    assert main(["data", str(config)]) == 0
+    assert "data: done before, skipped" in capsys.readouterr().out
+    assert main(["tokenizer", str(config)]) == 0
+    chosen = f"--set=DataConfig.sources={ {'zh': str(tmp_path / 'nowhere.jsonl')} }"
+    assert "DataConfig.sources was" in mistake(capsys, "tokenizer", config, chosen)
