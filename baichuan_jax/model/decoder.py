@@ -106,10 +106,14 @@ def apply(
     *,
     dtype: jnp.dtype = jnp.float32,
     layout: Layout | None = None,
+    places_BW: jax.Array | None = None,
 ) -> jax.Array:
-    """Returns next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation."""
+    """Returns next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation.
+
+    places_BW: the places in a row whose logits are wanted, [B, W, V]; without, those of all.
+    """
     ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout)
-    return ends.logits(x_BTD, context)
+    return ends.logits(_at(x_BTD, places_BW), context)
 
 
 def loss(
@@ -150,13 +154,10 @@ def apply_cached(
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
-    `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: the places in a
-    row whose logits are wanted, [B, W, V].
+    `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: as in `apply`.
     """
     ends, context, x_BTD, cache = _through_blocks(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
-    if places_BW is not None:
-        x_BTD = jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
-    return ends.logits(x_BTD, context), cache
+    return ends.logits(_at(x_BTD, places_BW), context), cache
 
 
 def probe(
@@ -176,6 +177,11 @@ def probe(
         pattern = cfg.attention.pattern[number % len(cfg.attention.pattern)]
         hidden.append(jax.block_until_ready(block(hidden[-1], context, None, pattern)[0]))  # or layers pile up, waiting
     return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
+
+
+def _at(x_BTD: jax.Array, places_BW: jax.Array | None) -> jax.Array:
+    """Returns the vectors of some places in a row, or all."""
+    return x_BTD if places_BW is None else jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
 
 
 def _positions(tokens_BT: jax.Array) -> jax.Array:

@@ -17,7 +17,7 @@ import numpy as np
 from baichuan_jax.evaluate.score.plan import Group, Row, batches, bucket, groups_of, rows_of
 from baichuan_jax.generate.sampling import most_probable
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import Cache, Params, apply_cached, init_cache
+from baichuan_jax.model.decoder import Cache, Params, apply, apply_cached, init_cache
 from baichuan_jax.model.loss import token_nll
 from baichuan_jax.parallel.layout import Layout
 
@@ -60,17 +60,17 @@ class Scorer:
                 for rows in wanted:
                     yield self._run(before, group.shared, rows)
 
-    def _shared(self, group: Group) -> Cache:
-        """Returns keys and values of what the rows of a group share, padded to a bucket."""
+    def _shared(self, group: Group) -> Cache | None:
+        """Returns keys and values of what the rows of a group share, padded to a bucket; None if that is nothing."""
         if not group.shared:
-            return init_cache(self._model, self._ways, 0)
+            return None
         padded = bucket(group.shared, self._model.context)
         tokens_BT = np.zeros((self._ways, padded), np.int32)
         tokens_BT[:, : group.shared] = group.rows[0].ids[: group.shared]
         self.programs.add((padded,))
         return self._begin(self._params, tokens_BT, np.int32(group.shared))
 
-    def _run(self, before: Cache, shared: int, rows: list[Row]) -> list[tuple[int, Score]]:
+    def _run(self, before: Cache | None, shared: int, rows: list[Row]) -> list[tuple[int, Score]]:
         count = next(count for count in self._counts if count >= len(rows))
         length = bucket(max(len(row.ids) for row in rows) - shared, self._model.context)
         pairs = PAIRS
@@ -84,7 +84,7 @@ class Scorer:
             places = [place for _, wanted in row.wanted for place in range(-len(wanted), 0)]
             places_BW[number, : row.pairs] = lengths_B[number] + np.array(places)
             targets_BW[number, : row.pairs] = [id for _, wanted in row.wanted for id in wanted]
-        self.programs.add((before["key"].shape[3], count, length, pairs))
+        self.programs.add((before["key"].shape[3] if before else 0, count, length, pairs))
         arrays = (tokens_BT, lengths_B, places_BW, targets_BW)
         nll_BW, best_BW = map(np.asarray, self._score(self._params, before, np.int32(shared), *arrays))
         return [score for number, row in enumerate(rows) for score in _of_row(row, nll_BW[number], best_BW[number])]
@@ -106,6 +106,8 @@ def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[i
 def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
     """Returns begin(params, tokens_BP, shared) -> cache, and
     score(params, cache, shared, tokens_BT, lengths_B, places_BW, targets_BW) -> (nll_BW in nats, is_greedy_BW).
+
+    Without a cache a row is a whole sequence, and attention the kernel of training.
     """
     forward = partial(apply_cached, model, dtype=dtype, layout=layout)
 
@@ -117,15 +119,15 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
         cache = init_cache(model, count, padded, dtype)
         return forward(params, tokens_BP, place_BP, cache, places_BW=nowhere_BW)[1]
 
-    def score(
+    def after(
         params: Params,
         before: Cache,
         shared: jax.Array,
         tokens_BT: jax.Array,
         lengths_B: jax.Array,
         places_BW: jax.Array,
-        targets_BW: jax.Array,
-    ) -> tuple[jax.Array, jax.Array]:
+    ) -> jax.Array:
+        """Returns logits_BWV of rows that go on after what they share."""
         count, length = tokens_BT.shape
 
         def widen(x_LBKPH: jax.Array) -> jax.Array:
@@ -136,7 +138,21 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
         cache = jax.tree.map(widen, before)
         place_T = jnp.arange(length)
         place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
-        logits_BWV, _ = forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)
+        return forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)[0]
+
+    def score(
+        params: Params,
+        before: Cache | None,
+        shared: jax.Array,
+        tokens_BT: jax.Array,
+        lengths_B: jax.Array,
+        places_BW: jax.Array,
+        targets_BW: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        if before is None:
+            logits_BWV = apply(model, params, tokens_BT, dtype=dtype, layout=layout, places_BW=places_BW)
+        else:
+            logits_BWV = after(params, before, shared, tokens_BT, lengths_B, places_BW)
         return token_nll(logits_BWV, targets_BW), most_probable(logits_BWV) == targets_BW
 
     return jax.jit(begin), jax.jit(score, out_shardings=layout.replicated)
