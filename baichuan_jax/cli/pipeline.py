@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
-from baichuan_jax.core.stage import Stage
+from baichuan_jax.core.stage import Stage, finished_in
 from baichuan_jax.core.together import ALONE, Processes
 from baichuan_jax.data.select.records import set_files
 from baichuan_jax.data.sources.source import source_files
@@ -67,28 +67,28 @@ class Pipeline:
     def _resolve(self, name: str) -> Stage:
         recipe = RECIPES[name]
         sections = [getattr(self.config, section) for section in recipe.sections]
-        stage = Stage(
+        return Stage(
             name=name,
             directory=self.workdir / name,
             settings=tuple(line for section in sections for part in parts(section) for line in settings(part)),
             inputs={need: self.stage(need).identity for need in recipe.needs},
+            files=self._files(name),
             unfinished=recipe.unfinished,
         )
-        return replace(stage, files=self._files(stage))
 
-    def _files(self, stage: Stage) -> tuple[Path | str, ...] | None:
+    def _files(self, name: str) -> tuple[Path | str, ...] | None:
         """Returns the files from outside the workdir that a stage reads, None where a finished one has lost them.
 
         So a run can be trained, say, on a machine that its corpus was not made on.
         """
-        if stage.name == "tokenizer" and self.config.tokenizer.file:
+        if name == "tokenizer" and self.config.tokenizer.file:
             return (Path(self.config.tokenizer.file),)
-        if stage.name != "data":
+        if name != "data":
             return ()
         try:
             return self._source_files()
         except UserError:
-            if stage.finished():
+            if finished_in(self.workdir / name):
                 return None
             raise
 

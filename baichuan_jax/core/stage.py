@@ -47,16 +47,12 @@ class Stage:
         path = self.directory / "started.json"
         return read_json(path) if path.exists() else None
 
-    def finished(self) -> bool:
-        """True if a manifest is there, from whatever it was made."""
-        return (self.directory / "manifest.json").exists()
-
     def complete(self) -> bool:
         """True if a finished manifest is there. Raises UserError if what is there was made from something else.
 
         An unfinished directory that is not to be kept holds nothing of worth: it may be made from anything.
         """
-        started, finished = self.started(), self.finished()
+        started, finished = self.started(), finished_in(self.directory)
         if started is None:
             if self.directory.is_dir() and any(self.directory.iterdir()):
                 raise UserError(f"{self.directory} holds files that no run has made; choose another directory")
@@ -73,7 +69,7 @@ class Stage:
 
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
         """Returns everything the outputs depend on, as JSON values."""
-        files = known_files if self.files is None else fingerprint(self.files, known_files)
+        files = known_files or {} if self.files is None else fingerprint(self.files, known_files)
         return {"settings": list(self.settings), "inputs": self.inputs, "files": files}
 
     def run(self, build: Callable[[Path], dict], processes: Processes = ALONE) -> tuple[dict, bool]:
@@ -118,6 +114,11 @@ class Stage:
         made = self.made_from((self.started() or {}).get("files"))
         made["files"] = _contents(made["files"])
         return digest(repr(made))
+
+
+def finished_in(directory: Path) -> bool:
+    """True if a stage was finished there, from whatever it was made."""
+    return (directory / "manifest.json").exists()
 
 
 def _differences(old: dict, new: dict) -> list[str]:

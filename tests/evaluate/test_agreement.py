@@ -153,14 +153,10 @@ def loglikelihoods(lm, pairs) -> list[float]:
 
 
 def test_rolling(ours, exact):
-    """Against float64: over a sentence that comes 200 times float32 adds up its errors.
-
-    Of a text it may be twice as far: one token of the Chinese one moves by 1e-4 of 135M parameters' last bits, in
-    PyTorch's float32 too.
-    """
+    """Against float64: over a sentence that comes 200 times float32 adds up its errors."""
     from lm_eval.api.instance import Instance
 
     texts = ["Once upon a time. " * 200, "Tom and Lily went to the park.", "从前有一只小猫。"]
     requests = [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(texts)]
-    wanted = pytest.approx(exact().loglikelihood_rolling(requests), abs=2 * NATS, rel=1e-6)
+    wanted = pytest.approx(exact().loglikelihood_rolling(requests), abs=NATS, rel=1e-6)
     assert ours.loglikelihood_rolling(requests) == wanted

@@ -119,27 +119,6 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
         cache = init_cache(model, count, padded, dtype)
         return forward(params, tokens_BP, place_BP, cache, places_BW=nowhere_BW)[1]
 
-    def after(
-        params: Params,
-        before: Cache,
-        shared: jax.Array,
-        tokens_BT: jax.Array,
-        lengths_B: jax.Array,
-        places_BW: jax.Array,
-    ) -> jax.Array:
-        """Returns logits_BWV of rows that go on after what they share."""
-        count, length = tokens_BT.shape
-
-        def widen(x_LBKPH: jax.Array) -> jax.Array:
-            """Every row gets the beginning, and room for its own."""
-            x_LBKPH = jnp.repeat(x_LBKPH, count // x_LBKPH.shape[1], axis=1)
-            return jnp.pad(x_LBKPH, [(0, 0), (0, 0), (0, 0), (0, length), (0, 0)]).astype(dtype)
-
-        cache = jax.tree.map(widen, before)
-        place_T = jnp.arange(length)
-        place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
-        return forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)[0]
-
     def score(
         params: Params,
         before: Cache | None,
@@ -149,10 +128,20 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
         places_BW: jax.Array,
         targets_BW: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
+        count, length = tokens_BT.shape
         if before is None:
             logits_BWV = apply(model, params, tokens_BT, dtype=dtype, layout=layout, places_BW=places_BW)
         else:
-            logits_BWV = after(params, before, shared, tokens_BT, lengths_B, places_BW)
+            cache = jax.tree.map(lambda x_LBKPH: _widen(x_LBKPH, count, length), before)
+            place_T = jnp.arange(length)
+            place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
+            logits_BWV, _ = forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)
         return token_nll(logits_BWV, targets_BW), most_probable(logits_BWV) == targets_BW
 
     return jax.jit(begin), jax.jit(score, out_shardings=layout.replicated)
+
+
+def _widen(x_LBKPH: jax.Array, count: int, length: int) -> jax.Array:
+    """Gives so many rows the beginning that they share, and room for so many tokens of their own."""
+    x_LBKPH = jnp.repeat(x_LBKPH, count // x_LBKPH.shape[1], axis=1)
+    return jnp.pad(x_LBKPH, [(0, 0), (0, 0), (0, 0), (0, length), (0, 0)])
