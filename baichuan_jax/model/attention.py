@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.model import kernels
-from baichuan_jax.model.common import Context, product, weight
+from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.exchange import to_heads, to_tokens
 from baichuan_jax.model.patterns import PATTERNS
@@ -38,7 +38,7 @@ class Attention(nnx.Module):
         """Returns the output and the cache with this call's keys and values written in at their positions."""
 
         def project(kernel: nnx.Param, heads: str) -> jax.Array:
-            y_BTNH = product(x_BTD, kernel[...].astype(x_BTD.dtype))
+            y_BTNH = context.product(x_BTD, kernel, late=kernel is self.query)
             return context.constrain(y_BTNH, "batch", "length", heads, "head_dim")
 
         q_BTNH = project(self.query, "heads")
@@ -65,7 +65,7 @@ class Attention(nnx.Module):
         y_BTNH = y_BTKGH.reshape(q_BTNH.shape)
         if cache is None:
             y_BTNH = to_tokens(y_BTNH, "heads", context.layout)
-        out_BTD = product(y_BTNH, self.output[...].astype(x_BTD.dtype), 2)
+        out_BTD = context.product(y_BTNH, self.output, 2)
         return context.constrain(out_BTD, "batch", "length", "hidden"), cache
 
 

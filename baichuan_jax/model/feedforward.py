@@ -57,27 +57,32 @@ class FeedForward(nnx.Module):
         self.down = weight(rngs, cfg.init_std, mlp=inner, embed=cfg.hidden)
 
     def __call__(self, x_BTD: jax.Array, context: Context) -> jax.Array:
-        kernels = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
         if context.inner_bytes:
+            kernels = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
             layout, inner = context.layout, self.down.shape[0]
             ways = 1 if layout is None else math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("mlp"))
             tokens = max(1, context.inner_bytes // (x_BTD.dtype.itemsize * inner // ways))
             axes = tuple((name, getattr(self, name).get_metadata("axes")) for name in self.names)
             y_BTD = in_chunks(COMPUTE[self.kind], x_BTD, kernels, Split(tokens, axes, layout))
         else:
-            y_BTD = _compute(
-                self.kind, x_BTD, kernels, lambda inner_BTF: context.constrain(inner_BTF, "batch", "length", "mlp")
-            )
+            widened = lambda inner_BTF: context.constrain(inner_BTF, "batch", "length", "mlp")
+            y_BTD = _compute(self.kind, x_BTD, lambda x, name: context.product(x, getattr(self, name)), widened)
         return context.constrain(y_BTD, "batch", "length", "hidden")
 
 
-def _compute(kind: str, x: jax.Array, kernels: Kernels, widened: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """Returns the layer's output. widened: called with what has the inner width as soon as it is there."""
+def _compute(
+    kind: str, x: jax.Array, times: Callable[[jax.Array, str], jax.Array], widened: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """Returns the layer's output. times(x, name): x times a kernel. widened: called with what has the inner width."""
     activation, gated = FEED_FORWARDS[kind]
-    up = widened(product(x, kernels["up"]))
-    inner = activation(widened(product(x, kernels["gate"]))) * up if gated else activation(up)
-    return product(inner, kernels["down"])
+    up = widened(times(x, "up"))
+    inner = activation(widened(times(x, "gate"))) * up if gated else activation(up)
+    return times(inner, "down")
 
 
-# Of a chunk: one function a kind, since programs are kept by the functions they are made of.
-COMPUTE = {kind: partial(_compute, kind, widened=lambda inner: inner) for kind in FEED_FORWARDS}
+def _of_chunk(kind: str, x: jax.Array, kernels: Kernels) -> jax.Array:
+    return _compute(kind, x, lambda x, name: product(x, kernels[name]), lambda inner: inner)
+
+
+# One function a kind, since programs are kept by the functions they are made of.
+COMPUTE = {kind: partial(_of_chunk, kind) for kind in FEED_FORWARDS}

@@ -68,7 +68,8 @@ def cross_entropy(
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (what is minimised, the negative log-likelihood in nats), both summed; only the first has a gradient.
 
-    x_BTD: normalised hidden states, in the dtype to compute in. kernel_DV: the head, float32.
+    x_BTD: normalised hidden states, in the dtype to compute in. kernel_DV: the head, float32; or the copies of it that
+    `spread.copies` made, in the dtype to compute in.
     """
     minimised, nll = _cross_entropy(x_BTD, kernel_DV, targets_BT, objective)
     return minimised, jax.lax.stop_gradient(nll)
@@ -86,8 +87,7 @@ def _forward(x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, obje
 
 
 def _backward(objective: Objective, grads: tuple[jax.Array, jax.Array], cotangents: tuple) -> tuple:
-    dx_BTD, dkernel_DV = grads
-    return (dx_BTD * cotangents[0].astype(dx_BTD.dtype), dkernel_DV * cotangents[0], None)
+    return (*(grad * cotangents[0].astype(grad.dtype) for grad in grads), None)
 
 
 _cross_entropy.defvjp(_forward, _backward)
@@ -106,22 +106,27 @@ def _over_devices(
         return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, 1, grads)
     layout, scattered = objective.layout, objective.scattered
     tokens, whole = layout.spec(("batch", "length")), PartitionSpec()
+    copied = kernel_DV.ndim == 3
     vocab_ways = math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("vocab"))
 
     def local(x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array) -> tuple:
+        kernel_DV = kernel_DV[0] if copied else kernel_DV
         sums, parts = _over_chunks(x_BTD, kernel_DV, targets_BT, objective, vocab_ways, grads)
         sums = jax.lax.psum(sums, axes)
         if not grads:
             return sums, None
         dx_BTD, dkernel_DV = parts[0], parts[1].astype(x_BTD.dtype)  # reduced in the dtype that every gradient is in
-        if scattered:
-            dkernel_DV = jax.lax.psum_scatter(dkernel_DV, scattered, scatter_dimension=0, tiled=True)
+        if copied:
+            return sums, (dx_BTD, dkernel_DV[None])
+        for axis in scattered:  # one after the other, or libtpu all-reduces
+            dkernel_DV = jax.lax.psum_scatter(dkernel_DV, axis, scatter_dimension=0, tiled=True)
         if rest := tuple(axis for axis in axes if axis not in scattered):
             dkernel_DV = jax.lax.psum(dkernel_DV, rest)
         return sums, (dx_BTD, dkernel_DV.astype(jnp.float32))
 
-    out_specs = ((whole, whole), (tokens, PartitionSpec(scattered)) if grads else None)
-    in_specs = (tokens, whole, tokens)
+    of_kernel = (PartitionSpec(axes), PartitionSpec(axes)) if copied else (whole, PartitionSpec(scattered))
+    in_specs = (tokens, of_kernel[0], tokens)
+    out_specs = ((whole, whole), (tokens, of_kernel[1]) if grads else None)
     return jax.shard_map(
         local, mesh=layout.mesh, in_specs=in_specs, out_specs=out_specs, axis_names=set(axes), check_vma=False
     )(x_BTD, kernel_DV, targets_BT)

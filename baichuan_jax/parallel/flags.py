@@ -30,6 +30,8 @@ FLAGS: dict[str, Flags] = {
         "xla_enable_async_reduce_scatter_fusion": True,
         "xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True,
         "xla_tpu_scoped_vmem_limit_kib": 20_480,
+        # Or gradients are summed in a loop of permutes and small products, each of which waits for the other.
+        "xla_jf_spmd_threshold_for_windowed_einsum_mib": 1_000_000,
     },
     "v5p": _SPARSE_CORES
     | {
@@ -52,6 +54,11 @@ KINDS = {
 }
 
 
+def kind(device: jax.Device) -> str:
+    """Returns the generation of a TPU, of those that are known, and "" of other devices."""
+    return KINDS.get(device.device_kind, "")
+
+
 def flags(device: jax.Device, platform: str) -> Flags:
     """Returns the flags for a device. platform: cpu, gpu or tpu."""
-    return FLAGS[KINDS.get(device.device_kind, platform)]
+    return FLAGS[kind(device) or platform]

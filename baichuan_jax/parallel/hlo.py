@@ -57,8 +57,10 @@ def collectives(program: str) -> list[Collective]:
     computations, entry = _computations(program)
     found: dict[str, Collective] = {}
     for name, times, loop, caller, started in _walk(computations, entry, 1, False, "", False):
-        for line in computations[name]:
+        for number, line in enumerate(computations[name]):
             each = _collective(line, times, loop, started)
+            if each is not None and each.is_async and not started:
+                each = each._replace(is_async=_works_beside(line.name, computations[name][number + 1 :]))
             if each is not None and "all-reduce-scatter" in name:  # how a TPU writes a reduce-scatter
                 each = each._replace(kind="reduce-scatter")
             if each is None or each.ways == 1:
@@ -113,7 +115,7 @@ def _works_beside(start: str, later: list[_Line]) -> bool:
     names, works = {start}, False
     for line in later:
         if names & set(re.findall(r"%([\w.\-]+)", line.rest.partition(")")[0])):
-            if line.op == "async-done":
+            if line.op.endswith("-done"):
                 break
             if line.op == "async-update":
                 names, works = names | {line.name}, False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import jax
@@ -12,8 +13,10 @@ from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.flops import executed_flops_per_token
 from baichuan_jax.model.kernels import choose
 from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
-from baichuan_jax.parallel.flags import Flags, flags
+from baichuan_jax.parallel.config import mesh_axes
+from baichuan_jax.parallel.flags import Flags, flags, kind
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.permutes import is_possible
 from baichuan_jax.parallel.targets import Chip, known_card
 from baichuan_jax.train.config import TrainConfig
 
@@ -30,6 +33,19 @@ def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp
         "xla_gpu_all_gather_combine_threshold_bytes": planned.threshold,
         "xla_gpu_reduce_scatter_combine_threshold_bytes": planned.threshold // layout.ways("embed"),
     }
+
+
+def sends_ahead(model: DecoderConfig, layout: Layout) -> bool:
+    """Whether the step sends kernels as `model.spread` does it, and not as XLA does.
+
+    That is on a v5e, which has no cores for collectives, where kernels are split over every mesh axis that tokens are
+    split over: with replicas to be summed over as well, XLA alone lets less wait.
+    """
+    ways = [layout.mesh.shape[axis] for axis in layout.token_axes]
+    possible = all(map(is_possible, ways)) and model.hidden % math.prod(ways) == 0
+    shared = {axis for axis in layout.token_axes if layout.mesh.shape[axis] > 1}
+    is_split = shared <= set(mesh_axes(layout.rules.embed))
+    return possible and bool(shared) and is_split and kind(layout.mesh.devices.flat[0]) == "v5e"
 
 
 def buckets(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> Buckets | None:

@@ -40,6 +40,7 @@ GPU = """
 ENTRY %main.2 (p: bf16[8,128]) -> bf16[64,128] {
   %all-gather-start.1 = ((bf16[8,128]{1,0}, f32[4]{0}), (bf16[64,128]{1,0}, f32[32]{0})) all-gather-start(%p, %q), \
 channel_id=1, replica_groups=[1,8]<=[8], dimensions={0}, backend_config={"collective_backend_config":{"is_sync":false}}
+  %fusion.1 = bf16[64]{0} fusion(%s), kind=kLoop, calls=%convert
   %all-gather-done.1 = (bf16[64,128]{1,0}, f32[32]{0}) all-gather-done(%all-gather-start.1)
   %all-reduce-start.1 = f32[64]{0} all-reduce-start(%r), channel_id=2, to_apply=%add, \
 replica_groups=mesh['axis_0'=1,'axis_1'=8,'axis_2'=2], device_ids=([2,8]T(1,0)) {'axis_1'}, \
@@ -90,6 +91,7 @@ def test_the_copy_of_a_collective_that_is_taken_out_of_a_loop():
 
 def test_a_gpu_program():
     gather, reduce = collectives(GPU)
+    assert not collectives(GPU.replace("%fusion.1 =", "#"))[0].is_async
     assert gather[:6] == ("all-gather", 64 * 128 * 2 + 32 * 4, 8, 1, True, False)
     assert reduce[:6] == ("all-reduce", 256, 8, 1, False, False)
 

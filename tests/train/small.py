@@ -20,8 +20,8 @@ MODEL = DecoderConfig(vocab=64, layers=2, hidden=32, heads=4, head_dim=8, inner=
 OPTIM = OptimConfig(peak_lr=1e-2, warmup_steps=2)
 
 
-def layout(devices: int = 8, **axes: int) -> Layout:
-    return Layout(make_mesh(MeshConfig(**axes), jax.devices()[:devices]), AxisRules())
+def layout(devices: int = 8, rules: AxisRules | None = None, **axes: int) -> Layout:
+    return Layout(make_mesh(MeshConfig(**axes), jax.devices()[:devices]), rules or AxisRules())
 
 
 def setup(cfg: TrainConfig, layout: Layout):

@@ -1,12 +1,18 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import apply, param_axes
 from baichuan_jax.model.loss import max_z
+from baichuan_jax.parallel.config import AXES, AxisRules, MeshConfig
+from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
+from baichuan_jax.train.options import sends_ahead
 from tests.train.small import MODEL, layout, setup, windows
 
 CFG = TrainConfig(steps=8, batch=8, length=16)
@@ -45,6 +51,30 @@ def test_it_learns(reference):
 )
 def test_every_mesh_gives_the_same_loss_curve(reference, devices, axes):
     np.testing.assert_allclose(curve(CFG, layout(devices, **axes)), reference, rtol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("axes", "embed", "ahead"),
+    [
+        ({"data": 2, "fsdp": 4}, ("fsdp", "data"), True),
+        ({"data": 1, "fsdp": 8}, "fsdp", True),
+        ({"data": 2, "fsdp": 4}, "fsdp", False),  # replicas to be summed over
+        ({"data": 1, "fsdp": 1, "tensor": 8}, "fsdp", False),
+        ({"data": 2, "fsdp": 3}, ("fsdp", "data"), False),  # no power of 2
+        ({"data": 8, "fsdp": 8}, ("fsdp", "data"), False),  # more ways than the hidden size has
+    ],
+)
+def test_which_mesh_sends_ahead(monkeypatch, axes, embed, ahead):
+    monkeypatch.setattr("baichuan_jax.train.options.kind", lambda device: "v5e")
+    sizes = MeshConfig(**axes).sizes()
+    devices = np.resize(jax.devices(), sizes)
+    assert sends_ahead(MODEL, Layout(Mesh(devices, AXES), AxisRules(embed=embed))) == ahead
+
+
+def test_a_step_that_sends_ahead(reference, monkeypatch):
+    monkeypatch.setattr("baichuan_jax.train.step.sends_ahead", lambda model, layout: True)
+    lay = layout(8, AxisRules(embed=("fsdp", "data"), table_embed=("tensor", "fsdp", "data")), data=2, fsdp=2, tensor=2)
+    np.testing.assert_allclose(curve(replace(CFG, accumulate=2), lay), reference, rtol=2e-5)
 
 
 @pytest.mark.parametrize("accumulate", [2, 4])
