@@ -11,7 +11,7 @@ from flax import nnx
 from qwix import QArray
 
 from baichuan_jax.model.positions import Positions
-from baichuan_jax.model.spread import Spread, reduced
+from baichuan_jax.model.spread import Sending, Spread, reduced
 from baichuan_jax.parallel.layout import Layout
 
 
@@ -19,7 +19,7 @@ class Context(NamedTuple):
     """What every block of one forward pass shares.
 
     rotations: of queries and keys, where the scheme rotates them. inner_bytes: most that an array of the inner width of
-    a feed-forward layer takes on a device; 0 does not cut it. ahead: whether kernels are sent as `spread` does it.
+    a feed-forward layer takes on a device; 0 does not cut it. sending: of kernels.
     """
 
     positions_BT: jax.Array
@@ -27,15 +27,17 @@ class Context(NamedTuple):
     rotations: tuple[jax.Array, jax.Array] | None
     layout: Layout | None
     inner_bytes: int = 0
-    ahead: bool = False
+    sending: Sending = "compiler"
 
     def constrain(self, x: jax.Array, *axes: str) -> jax.Array:
         """States the layout of an activation, where there is one."""
         return x if self.layout is None else self.layout.constrain(x, *axes)
 
     def product(self, x: jax.Array, kernel: nnx.Param, axes: int = 1, late: bool = False) -> jax.Array:
-        """Returns `product` of x with a kernel. late: as in `Spread`."""
-        spread = Spread(self.layout, kernel.get_metadata("axes"), late) if self.ahead else None
+        """Returns `product` of x with a kernel. late: as in `Spread`, where kernels are sent ahead."""
+        spread = None
+        if self.sending != "compiler":
+            spread = Spread(self.layout, kernel.get_metadata("axes"), late and self.sending == "ahead")
         return product(x, kernel[...].astype(x.dtype), axes, spread)
 
 

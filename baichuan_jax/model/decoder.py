@@ -24,6 +24,7 @@ from baichuan_jax.model.common import Context
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.ends import Ends
 from baichuan_jax.model.loss import Objective, cross_entropy
+from baichuan_jax.model.spread import Sending
 from baichuan_jax.model.storage import Storage, store_block, store_ends
 from baichuan_jax.parallel.layout import Layout
 
@@ -128,16 +129,16 @@ def loss(
     max_z: float = 0.0,
     chunk_bytes: int = 2**28,
     inner_bytes: int = 0,
-    send_ahead: bool = False,
+    sending: Sending = "compiler",
 ) -> tuple[jax.Array, jax.Array]:
     """Returns (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
 
     max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device;
-    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. send_ahead:
-    kernels are sent as modules `ahead` and `spread` do it.
+    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. sending: of
+    kernels.
     """
     ends, context, x_BTD, head = _through_blocks(
-        cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout, inner_bytes, send_ahead
+        cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout, inner_bytes, sending
     )
     objective = Objective(max_z, cfg.head.soft_cap, chunk_bytes, layout)
     return cross_entropy(ends.norm(x_BTD), ends.kernel(context) if head is None else head, targets_BT, objective)
@@ -202,11 +203,11 @@ def _through_blocks(
     dtype: jnp.dtype,
     layout: Layout | None,
     inner_bytes: int = 0,
-    send_ahead: bool = False,
+    sending: Sending = "compiler",
 ) -> tuple[Ends, Context, jax.Array, Any]:
     """Returns the ends, the context, the output of the last block before the last norm, and the cache.
 
-    With `send_ahead` instead of a cache the head as `ahead.through` returns it.
+    If kernels are sent ahead, instead of a cache the head as `ahead.through` returns it.
     """
     require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
     ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
@@ -218,7 +219,7 @@ def _through_blocks(
         # stops it; it takes `optimization_barrier` out before it fuses.
         none = jax.tree.map(jnp.zeros_like, rotations)
         rotations = jax.lax.cond(positions_BT[0, 0] >= 0, lambda: rotations, lambda: none)
-    context = Context(positions_BT, ends.positions, rotations, layout, inner_bytes, send_ahead)
+    context = Context(positions_BT, ends.positions, rotations, layout, inner_bytes, sending)
 
     def layer(
         pattern: str, x_BTD: jax.Array, block_params: Params, block_cache: Params | None
@@ -234,7 +235,7 @@ def _through_blocks(
         layer = jax.checkpoint(layer, prevent_cse=barrier, static_argnums=0, policy=KEPT[cfg.remat])
 
     x_BTD = ends.embed(tokens_BT, context, dtype)
-    if send_ahead:
+    if sending == "ahead":
         head_DV = ends.head[...] if ahead.comes_in_parts(cfg, layout) else None
         scan = lambda step, carry, stacked: _scan(step, cfg.attention.pattern, carry, stacked)
         x_BTD, head_nDV = ahead.through(scan, layer, x_BTD, params["blocks"], head_DV, layout)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,10 @@ from jax.sharding import PartitionSpec
 from baichuan_jax.parallel.config import mesh_axes
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.permutes import gather, scatter_sum
+
+# Who sends kernels and their gradients: the compiler; it and permutes, over one mesh axis after the other; or these,
+# and permutes alone for what a layer begins with and for the head, which come a layer ahead.
+Sending = Literal["compiler", "staged", "ahead"]
 
 
 class Spread(NamedTuple):

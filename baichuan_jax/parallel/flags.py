@@ -10,8 +10,10 @@ import jax
 
 Flags = dict[str, bool | int]
 
+# Or gradients are summed in a loop of permutes and small products, each of which waits for the other.
+_NO_WINDOWS: Flags = {"xla_jf_spmd_threshold_for_windowed_einsum_mib": 1_000_000}
 # Collectives run on the sparse cores, while the others multiply.
-_SPARSE_CORES: Flags = {
+_SPARSE_CORES: Flags = _NO_WINDOWS | {
     "xla_tpu_enable_sparse_core_collective_offload_all_gather": True,
     "xla_tpu_enable_sparse_core_collective_offload_2d_all_gather": True,
     "xla_tpu_enable_sparse_core_collective_offload_reduce_scatter": True,
@@ -24,14 +26,13 @@ FLAGS: dict[str, Flags] = {
         "xla_gpu_enable_latency_hiding_scheduler": True,
     },
     "tpu": {},  # of other generations
-    "v5e": {
+    "v5e": _NO_WINDOWS
+    | {
         # Without the first two, reduce-scatters wait; with them, a product and the collective beside it do not fit into
         # the 16 MiB of vector memory that they get by default (E1001).
         "xla_enable_async_reduce_scatter_fusion": True,
         "xla_tpu_enable_async_collective_fusion_fuse_reduce_scatter": True,
         "xla_tpu_scoped_vmem_limit_kib": 20_480,
-        # Or gradients are summed in a loop of permutes and small products, each of which waits for the other.
-        "xla_jf_spmd_threshold_for_windowed_einsum_mib": 1_000_000,
     },
     "v5p": _SPARSE_CORES
     | {

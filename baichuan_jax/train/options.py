@@ -12,6 +12,7 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.flops import executed_flops_per_token
 from baichuan_jax.model.kernels import choose
+from baichuan_jax.model.spread import Sending
 from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
 from baichuan_jax.parallel.config import mesh_axes
 from baichuan_jax.parallel.flags import Flags, flags, kind
@@ -35,17 +36,20 @@ def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp
     }
 
 
-def sends_ahead(model: DecoderConfig, layout: Layout) -> bool:
-    """Whether the step sends kernels as `model.spread` does it, and not as XLA does.
+def sending(model: DecoderConfig, layout: Layout) -> Sending:
+    """Decides who sends kernels and their gradients.
 
-    That is on a v5e, which has no cores for collectives, where kernels are split over every mesh axis that tokens are
-    split over: with replicas to be summed over as well, XLA alone lets less wait.
+    On a TPU whose kernels are split over several mesh axes, and over every one that tokens are split over, libtpu would
+    sum by all-reduces: twice the bytes. A v5e has no cores for collectives either. With replicas of the kernels to be
+    summed over as well, the compiler lets less wait.
     """
-    ways = [layout.mesh.shape[axis] for axis in layout.token_axes]
+    shared = [axis for axis in layout.token_axes if layout.mesh.shape[axis] > 1]
+    ways = [layout.mesh.shape[axis] for axis in shared]
     possible = all(map(is_possible, ways)) and model.hidden % math.prod(ways) == 0
-    shared = {axis for axis in layout.token_axes if layout.mesh.shape[axis] > 1}
-    is_split = shared <= set(mesh_axes(layout.rules.embed))
-    return possible and bool(shared) and is_split and kind(layout.mesh.devices.flat[0]) == "v5e"
+    is_split = len(shared) > 1 and set(shared) <= set(mesh_axes(layout.rules.embed))
+    if layout.platform != "tpu" or not possible or not is_split:
+        return "compiler"
+    return "ahead" if kind(layout.mesh.devices.flat[0]) == "v5e" else "staged"
 
 
 def buckets(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> Buckets | None:

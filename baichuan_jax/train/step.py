@@ -13,7 +13,7 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, loss
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
-from baichuan_jax.train.options import options, sends_ahead
+from baichuan_jax.train.options import options, sending
 from baichuan_jax.train.state import TrainState, state_shardings
 
 Metrics = dict[str, jax.Array]
@@ -47,11 +47,11 @@ def make_step(
     """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
     check_split(cfg, model, layout)
     dtype = compute_dtype(cfg.compute_dtype, layout.platform)
-    ahead = sends_ahead(model, layout)
+    kernels = sending(model, layout)
 
     def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         """Returns what is minimised, and (sum, count) of what is reported."""
-        split = {"send_ahead": ahead, "chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
+        split = {"sending": kernels, "chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
         tokens, targets = (layout.constrain(x, "batch", "length") for x in (windows[:, :-1], windows[:, 1:]))
         minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, max_z=cfg.max_z, **split)
         return minimised, (total, jnp.float32(targets.size))

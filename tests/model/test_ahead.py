@@ -39,7 +39,7 @@ def test_loss_and_gradients(cfg, axes, in_parts):
     tokens = jnp.array(np.random.default_rng(0).integers(0, 64, (8, 17)))
 
     def found(layout: Layout | None):
-        split = {"layout": layout, "send_ahead": layout is not None, "max_z": 0.1}
+        split = {"layout": layout, "sending": "ahead" if layout else "compiler", "max_z": 0.1}
         objective = lambda params: loss(cfg, params, tokens[:, :-1], tokens[:, 1:], **split)
         return jax.jit(jax.value_and_grad(objective, has_aux=True))(params)
 

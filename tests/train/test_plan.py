@@ -78,9 +78,12 @@ MATRICES = LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)  # of all layers
 HEAD = 2 * VOCAB * HIDDEN  # bytes in bfloat16, and of the token table
 
 
-def sent(target: str, data: int, fsdp: int) -> tuple[dict, list[Collective]]:
+BOTH = ("--set=AxisRules.embed=('fsdp', 'data')", "--set=AxisRules.table_embed=('fsdp', 'data')")
+
+
+def sent(target: str, data: int, fsdp: int, rules: tuple[str, ...] = ()) -> tuple[dict, list[Collective]]:
     """Returns the plan of a narrow decoder of 32 layers, and its collectives of at least 1 MiB."""
-    mesh = (f"--set=MeshConfig.data={data}", f"--set=MeshConfig.fsdp={fsdp}")
+    mesh = (f"--set=MeshConfig.data={data}", f"--set=MeshConfig.fsdp={fsdp}", *rules)
     found = json.loads(run("plan", CONFIG, *NARROW, "--json", "--length=1024", "--target", target, *mesh).stdout)
     return found, [Collective(**each) for each in found["collectives"]]
 

@@ -12,7 +12,7 @@ from baichuan_jax.parallel.config import AXES, AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
-from baichuan_jax.train.options import sends_ahead
+from baichuan_jax.train.options import sending
 from tests.train.small import MODEL, layout, setup, windows
 
 CFG = TrainConfig(steps=8, batch=8, length=16)
@@ -54,25 +54,27 @@ def test_every_mesh_gives_the_same_loss_curve(reference, devices, axes):
 
 
 @pytest.mark.parametrize(
-    ("axes", "embed", "ahead"),
+    ("axes", "embed", "staged"),
     [
         ({"data": 2, "fsdp": 4}, ("fsdp", "data"), True),
-        ({"data": 1, "fsdp": 8}, "fsdp", True),
+        ({"data": 1, "fsdp": 8}, ("fsdp", "data"), False),  # one axis
         ({"data": 2, "fsdp": 4}, "fsdp", False),  # replicas to be summed over
-        ({"data": 1, "fsdp": 1, "tensor": 8}, "fsdp", False),
         ({"data": 2, "fsdp": 3}, ("fsdp", "data"), False),  # no power of 2
         ({"data": 8, "fsdp": 8}, ("fsdp", "data"), False),  # more ways than the hidden size has
     ],
 )
-def test_which_mesh_sends_ahead(monkeypatch, axes, embed, ahead):
+def test_who_sends_kernels(monkeypatch, axes, embed, staged):
+    lay = Layout(Mesh(np.resize(jax.devices(), MeshConfig(**axes).sizes()), AXES), AxisRules(embed=embed))
+    assert sending(MODEL, lay) == "compiler"
+    monkeypatch.setattr(Layout, "platform", "tpu")
+    assert sending(MODEL, lay) == ("staged" if staged else "compiler")
     monkeypatch.setattr("baichuan_jax.train.options.kind", lambda device: "v5e")
-    sizes = MeshConfig(**axes).sizes()
-    devices = np.resize(jax.devices(), sizes)
-    assert sends_ahead(MODEL, Layout(Mesh(devices, AXES), AxisRules(embed=embed))) == ahead
+    assert sending(MODEL, lay) == ("ahead" if staged else "compiler")
 
 
-def test_a_step_that_sends_ahead(reference, monkeypatch):
-    monkeypatch.setattr("baichuan_jax.train.step.sends_ahead", lambda model, layout: True)
+@pytest.mark.parametrize("kernels", ["staged", "ahead"])
+def test_however_kernels_are_sent_the_loss_curve_is_the_same(reference, monkeypatch, kernels):
+    monkeypatch.setattr("baichuan_jax.train.step.sending", lambda model, layout: kernels)
     lay = layout(8, AxisRules(embed=("fsdp", "data"), table_embed=("tensor", "fsdp", "data")), data=2, fsdp=2, tensor=2)
     np.testing.assert_allclose(curve(replace(CFG, accumulate=2), lay), reference, rtol=2e-5)
 
