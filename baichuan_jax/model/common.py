@@ -19,7 +19,7 @@ class Context(NamedTuple):
     """What every block of one forward pass shares.
 
     rotations: of queries and keys, where the scheme rotates them. inner_bytes: most that an array of the inner width of
-    a feed-forward layer takes on a device; 0 does not cut it. sending: of kernels.
+    a feed-forward layer takes on a device; 0 does not cut it. sending: who sends kernels.
     """
 
     positions_BT: jax.Array

@@ -134,8 +134,8 @@ def loss(
     """Returns (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
 
     max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device;
-    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. sending: of
-    kernels.
+    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. sending:
+    who sends kernels and their gradients.
     """
     ends, context, x_BTD, head = _through_blocks(
         cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout, inner_bytes, sending
