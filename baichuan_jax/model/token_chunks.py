@@ -91,8 +91,8 @@ def _gather(kernel: jax.Array, scattered: list[tuple[str, ...]]) -> jax.Array:
 def _reduce(grad: jax.Array, scattered: list[tuple[str, ...]], axes: tuple[str, ...]) -> jax.Array:
     """Sums over devices and leaves each its part."""
     for dimension, here in enumerate(scattered):
-        if here:
-            grad = jax.lax.psum_scatter(grad, here, scatter_dimension=dimension, tiled=True)
+        for axis in here:  # one after the other, or libtpu all-reduces
+            grad = jax.lax.psum_scatter(grad, axis, scatter_dimension=dimension, tiled=True)
     rest = tuple(axis for axis in axes if axis not in {each for here in scattered for each in here})
     return jax.lax.psum(grad, rest) if rest else grad
 

@@ -20,16 +20,16 @@ MESH = {"data": 2, "fsdp": 4}
 
 
 @pytest.mark.parametrize(
-    ("cfg", "axes", "in_parts"),
+    ("cfg", "axes", "in_parts", "inner_bytes"),
     [
-        (replace(CFG, attention=GROUPED, feed_forward="gelu"), MESH, True),
-        (CFG, {"data": 2, "fsdp": 2, "context": 2}, True),
-        (replace(CFG, head=HeadConfig(tied=True)), {"data": 2, "fsdp": 2, "tensor": 2}, False),
-        (replace(CFG, head=HeadConfig(normalised=True), remat="products"), MESH, False),
-        (replace(CFG, vocab=66, remat="none"), MESH, False),
+        (replace(CFG, attention=GROUPED, feed_forward="gelu"), MESH, True, 0),
+        (CFG, {"data": 2, "fsdp": 2, "context": 2}, True, 0),
+        (replace(CFG, head=HeadConfig(tied=True)), {"data": 2, "fsdp": 2, "tensor": 2}, False, 0),
+        (replace(CFG, head=HeadConfig(normalised=True), remat="products"), MESH, False, 0),
+        (replace(CFG, vocab=66, remat="none"), MESH, False, 1024),
     ],
 )
-def test_loss_and_gradients(cfg, axes, in_parts):
+def test_loss_and_gradients(cfg, axes, in_parts, inner_bytes):
     rules = AxisRules(embed=("fsdp", "context", "data"), table_embed=("tensor", "fsdp", "context", "data"))
     layout = Layout(make_mesh(MeshConfig(**axes), jax.devices()[:8]), rules)
     assert comes_in_parts(cfg, layout) == in_parts
@@ -37,7 +37,12 @@ def test_loss_and_gradients(cfg, axes, in_parts):
     tokens = jnp.array(np.random.default_rng(0).integers(0, 64, (8, 17)))
 
     def found(layout: Layout | None):
-        split = {"layout": layout, "sending": "ahead" if layout else "compiler", "max_z": 0.1}
+        split = {
+            "layout": layout,
+            "sending": "ahead" if layout else "compiler",
+            "max_z": 0.1,
+            "inner_bytes": inner_bytes,
+        }
         objective = lambda params: loss(cfg, params, tokens[:, :-1], tokens[:, 1:], **split)
         return jax.jit(jax.value_and_grad(objective, has_aux=True))(params)
 
