@@ -14,7 +14,6 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.loss import capped
 from baichuan_jax.model.norms import NORMS
 from baichuan_jax.model.positions import POSITIONS
-from baichuan_jax.parallel.config import mesh_axes
 from baichuan_jax.parallel.layout import Layout
 
 
@@ -64,7 +63,7 @@ def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) ->
     if layout is None or any(size % layout.ways(axis) for axis, size in sizes.items()):
         # A decoding step may have fewer rows than devices, and its parameters need not be split.
         return _rows(table_VD, tokens_BT, table_VD.shape[0])
-    split = tuple(axis for axis in mesh_axes(layout.rules.table_embed) if axis in layout.token_axes)
+    split = layout.shared_axes("table_embed")
 
     def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
         if not split:

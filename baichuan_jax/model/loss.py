@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from baichuan_jax.parallel.config import mesh_axes
+from baichuan_jax.model.spread import scattered
 from baichuan_jax.parallel.layout import Layout
 
 PADDING = -1  # target of a token that does not count
@@ -56,11 +56,6 @@ class Objective(NamedTuple):
     def token_axes(self) -> tuple[str, ...]:
         """The mesh axes over which tokens are split."""
         return () if self.layout is None else self.layout.token_axes
-
-    @property
-    def scattered(self) -> tuple[str, ...]:
-        """Those of them over which the rows of the head are split as well: there its gradient is reduce-scattered."""
-        return tuple(a for a in mesh_axes(self.layout.rules.embed) if a in self.token_axes) if self.token_axes else ()
 
 
 def cross_entropy(
@@ -104,7 +99,7 @@ def _over_devices(
     axes = objective.token_axes
     if not axes:
         return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, 1, grads)
-    layout, scattered = objective.layout, objective.scattered
+    layout, rows = objective.layout, objective.layout.shared_axes("embed")  # of the head
     tokens, whole = layout.spec(("batch", "length")), PartitionSpec()
     copied = kernel_DV.ndim == 3
     vocab_ways = math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("vocab"))
@@ -118,13 +113,9 @@ def _over_devices(
         dx_BTD, dkernel_DV = parts[0], parts[1].astype(x_BTD.dtype)  # reduced in the dtype that every gradient is in
         if copied:
             return sums, (dx_BTD, dkernel_DV[None])
-        for axis in scattered:  # one after the other, or libtpu all-reduces
-            dkernel_DV = jax.lax.psum_scatter(dkernel_DV, axis, scatter_dimension=0, tiled=True)
-        if rest := tuple(axis for axis in axes if axis not in scattered):
-            dkernel_DV = jax.lax.psum(dkernel_DV, rest)
-        return sums, (dx_BTD, dkernel_DV.astype(jnp.float32))
+        return sums, (dx_BTD, scattered(dkernel_DV, (rows,), axes).astype(jnp.float32))
 
-    of_kernel = (PartitionSpec(axes), PartitionSpec(axes)) if copied else (whole, PartitionSpec(scattered))
+    of_kernel = (PartitionSpec(axes), PartitionSpec(axes)) if copied else (whole, PartitionSpec(rows))
     in_specs = (tokens, of_kernel[0], tokens)
     out_specs = ((whole, whole), (tokens, of_kernel[1]) if grads else None)
     return jax.shard_map(

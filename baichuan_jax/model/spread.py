@@ -8,7 +8,7 @@ compiler those that it hides. B batch, T positions, D hidden, n devices.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -44,8 +44,7 @@ class Spread(NamedTuple):
     @property
     def split(self) -> tuple[str, ...]:
         """The mesh axes that split it and the tokens, the outermost first."""
-        sizes, tokens = self.layout.mesh.shape, self.layout.token_axes
-        return tuple(axis for axis in mesh_axes(self.layout.rules.embed) if axis in tokens and sizes[axis] > 1)
+        return tuple(axis for axis in self.layout.shared_axes("embed") if self.layout.mesh.shape[axis] > 1)
 
     def of_tokens(self, axes: tuple[str, ...]) -> PartitionSpec:
         """Returns the partition of [batch, length, ...] by some of the mesh axes."""
@@ -93,6 +92,18 @@ def reduced(x: jax.Array, dy: jax.Array, spread: Spread) -> jax.Array:
     )(x, dy)
     kernel = kernel.reshape(*kernel.shape[:dimension], -1, *kernel.shape[dimension + 2 :])
     return spread.layout.constrain(kernel, *spread.axes)
+
+
+def scattered(grad: jax.Array, parts: Sequence[tuple[str, ...]], axes: tuple[str, ...]) -> jax.Array:
+    """Returns the gradient of a kernel summed over mesh axes: for inside of `shard_map`.
+
+    parts: of every dimension the axes among these along which each device keeps its part.
+    """
+    for dimension, here in enumerate(parts):
+        for axis in here:  # one after the other, or libtpu all-reduces
+            grad = jax.lax.psum_scatter(grad, axis, scatter_dimension=dimension, tiled=True)
+    rest = tuple(axis for axis in axes if not any(axis in here for here in parts))
+    return jax.lax.psum(grad, rest) if rest else grad
 
 
 def _summed(kernel: jax.Array, axes: tuple[str, ...], dimension: int) -> jax.Array:

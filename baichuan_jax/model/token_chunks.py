@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from baichuan_jax.parallel.config import mesh_axes
+from baichuan_jax.model.spread import scattered
 from baichuan_jax.parallel.layout import Layout
 
 Kernels = dict[str, jax.Array]
@@ -33,10 +33,9 @@ class Split(NamedTuple):
     axes: tuple[tuple[str, tuple[str, ...]], ...]
     layout: Layout | None
 
-    def scattered(self, name: str) -> list[tuple[str, ...]]:
+    def parts(self, name: str) -> list[tuple[str, ...]]:
         """Returns, for each dimension of a kernel, the mesh axes that split it and the tokens as well."""
-        rules, tokens = self.layout.rules, self.layout.token_axes
-        return [tuple(a for a in mesh_axes(getattr(rules, axis)) if a in tokens) for axis in dict(self.axes)[name]]
+        return [self.layout.shared_axes(axis) for axis in dict(self.axes)[name]]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 3))
@@ -65,14 +64,14 @@ def _over_devices(
     axes = split.layout.token_axes
 
     def local(x_BTD: jax.Array, kernels: Kernels, dy_BTD: jax.Array | None) -> jax.Array | tuple[jax.Array, Kernels]:
-        whole = {name: _gather(kernel, split.scattered(name)) for name, kernel in kernels.items()}
+        whole = {name: _gather(kernel, split.parts(name)) for name, kernel in kernels.items()}
         found = _over_chunks(function, x_BTD, whole, split.tokens, dy_BTD)
         if dy_BTD is None:
             return found
-        return found[0], {name: _reduce(grad, split.scattered(name), axes) for name, grad in found[1].items()}
+        return found[0], {name: scattered(grad, split.parts(name), axes) for name, grad in found[1].items()}
 
     tokens = split.layout.spec(("batch", "length"))
-    specs = {name: PartitionSpec(*(here or None for here in split.scattered(name))) for name in kernels}
+    specs = {name: PartitionSpec(*(here or None for here in split.parts(name))) for name in kernels}
     out_specs = tokens if dy_BTD is None else (tokens, specs)
     in_specs = (tokens, specs, None if dy_BTD is None else tokens)
     run = jax.shard_map(
@@ -81,20 +80,11 @@ def _over_devices(
     return run(x_BTD, kernels, dy_BTD)
 
 
-def _gather(kernel: jax.Array, scattered: list[tuple[str, ...]]) -> jax.Array:
-    for dimension, axes in enumerate(scattered):
+def _gather(kernel: jax.Array, parts: list[tuple[str, ...]]) -> jax.Array:
+    for dimension, axes in enumerate(parts):
         if axes:
             kernel = jax.lax.all_gather(kernel, axes, axis=dimension, tiled=True)
     return kernel
-
-
-def _reduce(grad: jax.Array, scattered: list[tuple[str, ...]], axes: tuple[str, ...]) -> jax.Array:
-    """Sums over devices and leaves each its part."""
-    for dimension, here in enumerate(scattered):
-        for axis in here:  # one after the other, or libtpu all-reduces
-            grad = jax.lax.psum_scatter(grad, axis, scatter_dimension=dimension, tiled=True)
-    rest = tuple(axis for axis in axes if axis not in {each for here in scattered for each in here})
-    return jax.lax.psum(grad, rest) if rest else grad
 
 
 def _over_chunks(

@@ -1,6 +1,7 @@
 """What the compiler is asked for beyond its defaults, as options of one compile: nothing of the process changes.
 
-Each flag changes what `python -m experiments.flags` compiles for 7 billion parameters. Flags that changed nothing
+Each flag changes what `python -m experiments.flags` compiles for 7 billion parameters, but for `_NO_WINDOWS`, which
+changes what `plan` does for parameters split over several axes (docs/scale.md). Flags that changed nothing
 there, or nothing for the better, are in experiments/LOG.md.
 """
 
@@ -10,7 +11,7 @@ import jax
 
 Flags = dict[str, bool | int]
 
-# Or gradients are summed in a loop of permutes and small products, each of which waits for the other.
+# Or, where `model.spread` sums them, gradients come by a loop of permutes and small products that wait for each other.
 _NO_WINDOWS: Flags = {"xla_jf_spmd_threshold_for_windowed_einsum_mib": 1_000_000}
 # Collectives run on the sparse cores, while the others multiply.
 _SPARSE_CORES: Flags = _NO_WINDOWS | {

@@ -79,6 +79,10 @@ class Layout:
         """The mesh axes that split a logical axis and no tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
 
+    def shared_axes(self, axis: str) -> tuple[str, ...]:
+        """The mesh axes that split a logical axis and tokens as well, the outermost first."""
+        return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name in self.token_axes)
+
     @property
     def by_rows(self) -> Layout:
         """The same, but that no sequence is split: for evaluation and generation, where they have any length."""
