@@ -26,12 +26,18 @@ class Count:
 class Removed(Count):
     """What one reason removed, and the first few beginnings of it."""
 
-    samples: list[dict[str, str]] = field(default_factory=list)
+    samples: list[dict] = field(default_factory=list)
 
-    def sample(self, text: str, source: str) -> None:
-        """Keeps the beginning of a removed text while there is room."""
+    def sample(self, text: str, source: str, twin: dict[str, str] | None = None) -> None:
+        """Keep the beginning of a removed text while there is room.
+
+        twin: what it was removed for, {"source", "text"}: the document or sentence that stays, or the test question.
+        """
         if len(self.samples) < SAMPLES:
-            self.samples.append({"source": source, "text": text[:SAMPLE_CHARACTERS]})
+            sample = {"source": source, "text": text[:SAMPLE_CHARACTERS]}
+            if twin is not None:
+                sample["twin"] = {"source": twin["source"], "text": twin["text"][:SAMPLE_CHARACTERS]}
+            self.samples.append(sample)
 
 
 @dataclass
@@ -52,9 +58,9 @@ class Funnel:
         """Counts a removed document of `size` bytes."""
         _count(self.removed, reason, size, text, source)
 
-    def prune(self, reason: str, text: str, source: str) -> None:
-        """Counts a sentence that was taken out of a document."""
-        _count(self.pruned, reason, len(text.encode()), text, source)
+    def prune(self, reason: str, text: str, source: str, twin: dict[str, str] | None = None) -> None:
+        """Count a sentence that was taken out of a document. twin: as in `Removed.sample`."""
+        _count(self.pruned, reason, len(text.encode()), text, source, twin)
 
     def rename(self, reason: str, other: str, documents: int, size: int) -> None:
         """Counts some of the documents that were removed for one reason as removed for another."""
@@ -108,7 +114,9 @@ def merged(funnels: Iterable[Funnel]) -> Funnel:
     return total
 
 
-def _count(entries: dict[str, Removed], reason: str, size: int, text: str, source: str) -> None:
+def _count(
+    entries: dict[str, Removed], reason: str, size: int, text: str, source: str, twin: dict[str, str] | None = None
+) -> None:
     entry = entries.setdefault(reason, Removed())
     entry.add(size)
-    entry.sample(text, source)
+    entry.sample(text, source, twin)
