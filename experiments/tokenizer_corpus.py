@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
+from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
 from baichuan_jax.data.config import DataConfig
@@ -57,7 +58,12 @@ def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress:
     found = sources(corpora)
     files = [path for spec in found.values() for path in source_files(spec)]
     contents = sorted(entry["sha256"] for entry in fingerprint(files).values())
-    point: Point = {"corpus": digest(repr((sorted(found), contents))), "max_bytes": max_bytes, "held_out": VALIDATION}
+    point: Point = {
+        "corpus": digest(repr((sorted(found), contents))),
+        "version": len(RECIPES["data"].changes),  # older code has made another corpus of it
+        "max_bytes": max_bytes,
+        "held_out": VALIDATION,
+    }
     stage = unit(directory / "units", "data", point)
     cfg = CorpusConfig(
         data=DataConfig(sources=found, max_bytes=max_bytes), select=SelectConfig(validation_fraction=VALIDATION)

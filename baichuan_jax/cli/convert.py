@@ -24,6 +24,9 @@ from baichuan_jax.train.config import TrainConfig
 
 CONFIG, CHECKPOINTS, LOCK = "config.gin", "checkpoints", ".lock"
 LAYOUTS, DTYPES = ("baichuan", "llama"), ("float32", "bfloat16")
+# What became of the output when it changed: a phrase is added whenever it does, as in `pipeline.RECIPES`.
+IMPORT_CHANGES = ("its config holds from any folder, and names the tokenizer that can be read",)
+EXPORT_CHANGES = ("tokenizer.json gives SentencePiece's ids for any text; ids and tokenizer are kept",)
 IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 console = Console(highlight=False)
 
@@ -72,7 +75,7 @@ def import_weights(args: argparse.Namespace) -> None:
         return {"layout": layout, **found, "taken": taken}
 
     files = (source.directory / published.CONFIG, *source.files)
-    _run(Stage("import", args.out, tuple(map(_version, files)), unfinished="resume"), build)
+    _run(Stage("import", args.out, tuple(map(_version, files)), unfinished="resume", changes=IMPORT_CHANGES), build)
     console.print(f"its config is {args.out / CONFIG}", soft_wrap=True)
     if args.verify:
         _verify(args.source, newest_params(args.out / CHECKPOINTS), model)
@@ -148,7 +151,7 @@ def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
     options = (f"{name} = {value}" for name, value in (("layout", args.layout), ("dtype", args.dtype)))
     shape = (line for part in parts(config.model) for line in settings(part))
     made_of = (_version(params / "_METADATA"), *options, f"file_gb = {args.file_gb}", *shape)
-    _run(Stage("export", args.out, made_of, unfinished="resume"), build)
+    _run(Stage("export", args.out, made_of, unfinished="resume", changes=EXPORT_CHANGES), build)
     if args.verify:
         _verify(args.out, params, config.model)
 

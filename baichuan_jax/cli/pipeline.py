@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.literal import parts, settings
@@ -29,23 +29,38 @@ class Recipe:
     """What a stage is made from: sections of the config, and other stages.
 
     Mesh, axis rules, profile, runner and engine do not shape results. together: whether several processes may build it.
+    looks: whether it only looks at a model, which any version may have made.
+    changes: what became of the output when it changed; their number is the version of the stage. Add a phrase whenever
+    the stage writes something else for the same config and inputs, so that nobody gets what older code has made.
     """
 
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     unfinished: Literal["redo", "resume", "keep"] = "redo"
     together: bool = False
+    looks: bool = False
+    changes: tuple[str, ...] = ()
 
 
 # In the order they run. The function of stage NAME is `build` in the module `baichuan_jax.cli.stages.NAME`.
 RECIPES = {
-    "data": Recipe(("data", "filters", "quality", "dedup", "select"), (), unfinished="resume"),
-    "tokenizer": Recipe(("tokenizer",), ("data",)),
-    "tokens": Recipe((), ("data", "tokenizer"), unfinished="resume"),
+    "data": Recipe(
+        ("data", "filters", "quality", "dedup", "select"),
+        (),
+        unfinished="resume",
+        changes=("encodings, rules, repeated sentences and contamination are judged anew",),
+    ),
+    "tokenizer": Recipe(("tokenizer",), ("data",), changes=("tokenizer.json gives SentencePiece's ids for any text",)),
+    "tokens": Recipe(
+        (),
+        ("data", "tokenizer"),
+        unfinished="resume",
+        changes=("a text begins with <s> only where its tokenizer says so",),
+    ),
     "train": Recipe(("model", "mix", "train", "optim"), ("tokens",), unfinished="keep", together=True),
-    "evaluate": Recipe(("evaluate",), ("train",), together=True),
-    "generate": Recipe(("sample",), ("train",)),
-    "report": Recipe((), ("evaluate", "generate")),
+    "evaluate": Recipe(("evaluate",), ("train",), together=True, looks=True),
+    "generate": Recipe(("sample",), ("train",), looks=True),
+    "report": Recipe((), ("evaluate", "generate"), looks=True),
 }
 
 
@@ -70,10 +85,12 @@ class Pipeline:
         return Stage(
             name=name,
             directory=self.workdir / name,
-            settings=tuple(line for section in sections for part in parts(section) for line in settings(part)),
+            settings=_lines(sections),
             inputs={need: self.stage(need).identity for need in recipe.needs},
             files=self._files(name),
             unfinished=recipe.unfinished,
+            defaults=_lines([type(section)() for section in sections]),
+            changes=recipe.changes,
         )
 
     def _files(self, name: str) -> tuple[Path | str, ...] | None:
@@ -98,22 +115,34 @@ class Pipeline:
         return tuple(dict.fromkeys((*sources, *sets)))
 
     def check(self, names: tuple[str, ...]) -> None:
-        """Finds what would fail later in these stages and those they need, and writes nothing.
+        """Find what would fail later in these stages and those they need, and write nothing.
 
-        Raises UserError on a workdir of another config, on missing sources, on a stage that must be finished first, or
-        on devices that do not fit.
+        Raise UserError on a workdir of another config or of older code, on missing sources, on a stage that must be
+        finished first, or on devices that do not fit.
         """
-        needed = _with_needs(names)
-        unfinished = [name for name in RECIPES if name in needed and not self.stage(name).complete()]
+        self._check(names, self._of_this_version(names))
+
+    def check_model(self) -> None:
+        """Check what a model of this run needs; one that takes no step has its parameters from elsewhere."""
+        if self.config.train.steps:
+            self._check(("train",), set())
+
+    def _check(self, names: tuple[str, ...], of_this_version: set[str]) -> None:
+        needed = [name for name in RECIPES if name in _with_needs(names)]
+        complete = lambda name: self.stage(name).complete(any_version=name not in of_this_version)
+        unfinished = [name for name in needed if not complete(name)]
         for need in [need for name in names for need in RECIPES[name].needs if need not in names]:
             self.stage(need).result()
         if "train" in names and "train" in unfinished:
             _module("train").check(self.config)
 
-    def check_model(self) -> None:
-        """Checks what a model of this run needs; one that takes no step has its parameters from elsewhere."""
-        if self.config.train.steps:
-            self.check(("train",))
+    def _of_this_version(self, names: tuple[str, ...]) -> set[str]:
+        """Return the stages that this version must have made: these, and all that those are made from that begin now.
+
+        What was made already, or is half-made and goes on, was made from what is there.
+        """
+        begin = [name for name in names if not RECIPES[name].looks and not self.stage(name).kept()]
+        return {*names, *_with_needs(tuple(begin))}
 
     @contextmanager
     def open(self, processes: Processes = ALONE) -> Iterator[None]:
@@ -139,6 +168,10 @@ class Pipeline:
         """Builds a stage unless it is complete; returns (result, whether it was skipped)."""
         build = _module(name).build
         return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory), processes)
+
+
+def _lines(sections: list[Any]) -> tuple[str, ...]:
+    return tuple(line for section in sections for part in parts(section) for line in settings(part))
 
 
 def _with_needs(names: tuple[str, ...]) -> set[str]:

@@ -4,6 +4,7 @@ import time
 import pytest
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.core.stage import Stage
 
 
@@ -134,3 +135,110 @@ def test_identity_depends_on_content_and_not_on_time(tmp_path):
 def test_result_of_an_unfinished_stage(tmp_path):
     with pytest.raises(UserError, match="'train' has not finished"):
         stage(tmp_path / "s").result()
+
+
+def older(directory, **kwargs) -> None:
+    """Finish a stage as code that knew no versions did."""
+    stage(directory, **kwargs).run(count_calls([]))
+    forget_version(directory)
+
+
+def forget_version(directory) -> None:
+    for path in (directory / "started.json", directory / "manifest.json"):
+        if path.exists():
+            record = read_json(path)
+            del record["version"]
+            write_json(path, record)
+
+
+def test_what_an_older_version_finished_is_refused_with_the_way_on_and_left_as_it_is(tmp_path):
+    directory = tmp_path / "s"
+    older(directory)
+    assert stage(directory).complete(), "the first version is that of directories that name none"
+    newer, calls = stage(directory, changes=("texts are read otherwise", "and cut")), []
+    before = {path: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(UserError) as refused:
+        newer.run(count_calls(calls))
+    said = str(refused.value)
+    assert "version 1 of stage 'train', and version 3" in said
+    assert "texts are read otherwise; and cut" in said
+    assert f"delete {directory} to redo it" in said
+    assert "--set RunConfig.workdir=" in said
+    assert not calls
+    assert {path: path.read_bytes() for path in directory.iterdir()} == before
+    assert newer.complete(any_version=True)
+
+
+def test_only_the_changes_since_are_named(tmp_path):
+    stage(tmp_path / "s", changes=("first",)).run(count_calls([]))
+    assert read_json(tmp_path / "s" / "manifest.json")["version"] == 2
+    with pytest.raises(UserError, match=r"version 2 of .*the same config: second\."):
+        stage(tmp_path / "s", changes=("first", "second")).complete()
+
+
+def test_what_newer_code_made_is_refused(tmp_path):
+    stage(tmp_path / "s", changes=("first",)).run(count_calls([]))
+    with pytest.raises(UserError, match=r"made by version 2 .*this code is older: it has version 1. Upgrade"):
+        stage(tmp_path / "s").complete()
+
+
+@pytest.mark.parametrize("unfinished", ["redo", "resume"])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_what_another_version_left_half_made_is_emptied(tmp_path, unfinished, numbered):
+    half_made(tmp_path / "s", unfinished=unfinished)
+    if not numbered:
+        forget_version(tmp_path / "s")
+    result, skipped = stage(tmp_path / "s", unfinished=unfinished, changes=("first",)).run(count_calls([]))
+    assert (result["answer"], skipped) == (42, False)
+    assert not (tmp_path / "s" / "half").exists()
+    assert read_json(tmp_path / "s" / "started.json")["version"] == 2
+
+
+def test_what_another_version_left_half_made_is_refused_where_it_is_kept(tmp_path):
+    half_made(tmp_path / "s", unfinished="keep")
+    forget_version(tmp_path / "s")
+    with pytest.raises(UserError, match="half-made: finish it with the code that began it"):
+        stage(tmp_path / "s", unfinished="keep", changes=("first",)).run(count_calls([]))
+    assert (tmp_path / "s" / "half").exists()
+    assert stage(tmp_path / "s", unfinished="keep").kept()
+    assert not stage(tmp_path / "t", unfinished="keep").kept()
+
+
+def test_the_version_is_part_of_the_identity(tmp_path):
+    assert stage(tmp_path / "s").identity != stage(tmp_path / "s", changes=("first",)).identity
+
+
+def test_a_finished_directory_has_one_identity_before_and_after_and_for_every_version(tmp_path):
+    planned = stage(tmp_path / "s").identity
+    stage(tmp_path / "s").run(count_calls([]))
+    assert stage(tmp_path / "s").identity == planned
+    assert stage(tmp_path / "s", changes=("first",)).identity == planned, "what was made from it still is"
+
+
+def test_a_new_setting_at_its_default_is_no_other_config(tmp_path):
+    directory = tmp_path / "s"
+    Stage("train", directory, ("TrainConfig.steps = 300",)).run(count_calls([]))
+    lines = ("TrainConfig.seed = 0", "TrainConfig.steps = 9")
+    same = stage(directory, defaults=lines)
+    assert same.complete()
+    assert same.identity == Stage("train", directory, ("TrainConfig.steps = 300",)).identity
+    with pytest.raises(UserError, match=r"TrainConfig.seed was None, is now 0"):
+        stage(directory).complete()
+    with pytest.raises(UserError, match=r"TrainConfig.seed was 1, is now 0"):
+        stage(directory, defaults=("TrainConfig.seed = 1",)).complete()
+
+
+def test_another_section_is_another_config_also_at_its_defaults(tmp_path):
+    line = "RotaryConfig.base = 10000"
+    Stage("train", tmp_path / "s", ("TrainConfig.steps = 300",)).run(count_calls([]))
+    with pytest.raises(UserError, match=r"RotaryConfig.base was None"):
+        Stage("train", tmp_path / "s", ("TrainConfig.steps = 300", line), defaults=(line,)).complete()
+
+
+def test_settings_that_two_versions_share_are_compared_where_any_version_will_do(tmp_path):
+    directory = tmp_path / "s"
+    Stage("train", directory, ("TrainConfig.steps = 300", "TrainConfig.old = 1")).run(count_calls([]))
+    newer = stage(directory, changes=("first",))  # it has TrainConfig.seed, and no TrainConfig.old
+    assert newer.complete(any_version=True)
+    with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400"):
+        stage(directory, steps=400, changes=("first",)).complete(any_version=True)
