@@ -53,9 +53,11 @@ class Objective(NamedTuple):
     layout: Layout | None
 
     @property
-    def token_axes(self) -> tuple[str, ...]:
-        """The mesh axes over which tokens are split."""
-        return () if self.layout is None else self.layout.token_axes
+    def vocab_ways(self) -> int:
+        """Number of pieces that the logits of a token are cut into."""
+        if self.layout is None:
+            return 1
+        return math.prod(self.layout.mesh.shape[axis] for axis in self.layout.own_axes("vocab"))
 
 
 def cross_entropy(
@@ -96,17 +98,16 @@ def _over_devices(
     The head is gathered here, once; left to the compiler, each chunk would gather it, and reduce its gradient, anew.
     """
     kernel_DV = kernel_DV.astype(x_BTD.dtype)
-    axes = objective.token_axes
-    if not axes:
-        return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, 1, grads)
-    layout, rows = objective.layout, objective.layout.shared_axes("embed")  # of the head
+    layout = objective.layout
+    if layout is None or not layout.splits_tokens:
+        return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, grads)
+    axes, rows = layout.token_axes, layout.shared_axes("embed")  # rows: of the head
     tokens, whole = layout.spec(("batch", "length")), PartitionSpec()
     copied = kernel_DV.ndim == 3
-    vocab_ways = math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("vocab"))
 
     def local(x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array) -> tuple:
         kernel_DV = kernel_DV[0] if copied else kernel_DV
-        sums, parts = _over_chunks(x_BTD, kernel_DV, targets_BT, objective, vocab_ways, grads)
+        sums, parts = _over_chunks(x_BTD, kernel_DV, targets_BT, objective, grads)
         sums = jax.lax.psum(sums, axes)
         if not grads:
             return sums, None
@@ -124,11 +125,11 @@ def _over_devices(
 
 
 def _over_chunks(
-    x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, objective: Objective, vocab_ways: int, grads: bool
+    x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, objective: Objective, grads: bool
 ) -> tuple:
     """Returns ((minimised, nll), (dx, dkernel) or None) of these tokens; one chunk if their logits fit into it."""
     tokens, (hidden, vocab) = targets_BT.size, kernel_DV.shape
-    chunk = max(1, objective.chunk_bytes // (4 * (vocab // vocab_ways)))
+    chunk = max(1, objective.chunk_bytes // (4 * (vocab // objective.vocab_ways)))
     if tokens <= chunk:
         sums, parts = _chunk(x_BTD.reshape(-1, hidden), kernel_DV, targets_BT.reshape(-1), objective, grads)
         return sums, (parts[0].reshape(x_BTD.shape), parts[1]) if grads else None

@@ -59,7 +59,7 @@ def _over_devices(
     function: Callable, x_BTD: jax.Array, kernels: Kernels, split: Split, dy_BTD: jax.Array | None = None
 ) -> jax.Array | tuple[jax.Array, Kernels]:
     """Returns y, or with dy the gradients (dx, dkernels); every device chunks its own tokens."""
-    if split.layout is None:
+    if split.layout is None or not split.layout.splits_tokens:
         return _over_chunks(function, x_BTD, kernels, split.tokens, dy_BTD)
     axes = split.layout.token_axes
 

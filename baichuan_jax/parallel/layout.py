@@ -75,6 +75,15 @@ class Layout:
         """The mesh axes that split tokens."""
         return mesh_axes(self.rules.batch) + mesh_axes(self.rules.length)
 
+    @property
+    def splits_tokens(self) -> bool:
+        """Whether tokens are split at all.
+
+        Where they are not, a `shard_map` over the axes of tokens must not be: XLA compiles no collective in it if
+        another axis has several devices and these have one each.
+        """
+        return any(self.mesh.shape[axis] > 1 for axis in self.token_axes)
+
     def own_axes(self, axis: str) -> tuple[str, ...]:
         """The mesh axes that split a logical axis and no tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)

@@ -11,14 +11,18 @@ from baichuan_jax.train.moments import in_bfloat16
 
 
 def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
-    """Returns the learning rate of step 0, 1, ...: a linear warm-up to the peak, then a cosine over the rest.
+    """Return the learning rate of step 0, 1, ...: a linear warm-up to the peak, then a cosine to the last step.
 
-    The first step already learns: step s of the warm-up has rate peak * (s + 1) / warmup_steps.
+    The first step already learns: step s of the warm-up has rate peak * (s + 1) / warmup_steps. One step has the peak,
+    the last of the warm-up; step `steps` - 1 has final_lr_ratio of it, unless it is the only one.
     """
     cfg.check_steps(steps)
-    warmup = optax.linear_schedule(cfg.peak_lr / max(1, cfg.warmup_steps), cfg.peak_lr, cfg.warmup_steps - 1)
-    cosine = optax.cosine_decay_schedule(cfg.peak_lr, steps - cfg.warmup_steps, alpha=cfg.final_lr_ratio)
-    return optax.join_schedules([warmup, cosine], [cfg.warmup_steps]) if cfg.warmup_steps > 1 else cosine
+    peak_step = max(1, cfg.warmup_steps) - 1
+    cosine = optax.cosine_decay_schedule(cfg.peak_lr, max(1, steps - 1 - peak_step), alpha=cfg.final_lr_ratio)
+    if peak_step == 0:
+        return cosine
+    warmup = optax.linear_schedule(cfg.peak_lr / cfg.warmup_steps, cfg.peak_lr, peak_step)
+    return optax.join_schedules([warmup, cosine], [peak_step])
 
 
 def decayed(axes: Params) -> Params:

@@ -57,6 +57,7 @@ def test_chunks_give_the_loss_and_gradients_of_the_whole(batch, length, vocab, c
 MESHES = [
     (MeshConfig(data=2, fsdp=4), {}),
     (MeshConfig(data=2, fsdp=2, tensor=2), {}),
+    (MeshConfig(fsdp=1, tensor=8), {}),
     (MeshConfig(fsdp=8), {"embed": None, "vocab": "fsdp"}),
     (MeshConfig(data=2, fsdp=4), {"batch": "data", "length": "fsdp"}),
 ]

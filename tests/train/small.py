@@ -24,10 +24,10 @@ def layout(devices: int = 8, rules: AxisRules | None = None, **axes: int) -> Lay
     return Layout(make_mesh(MeshConfig(**axes), jax.devices()[:devices]), rules or AxisRules())
 
 
-def setup(cfg: TrainConfig, layout: Layout):
+def setup(cfg: TrainConfig, layout: Layout, model: DecoderConfig = MODEL):
     """Returns (optimizer, fresh state, step)."""
-    optimizer = make_optimizer(OPTIM, cfg.steps, param_axes(MODEL))
-    return optimizer, init_state(MODEL, optimizer, layout, cfg.seed), make_step(cfg, MODEL, optimizer, layout)
+    optimizer = make_optimizer(OPTIM, cfg.steps, param_axes(model))
+    return optimizer, init_state(model, optimizer, layout, cfg.seed), make_step(cfg, model, optimizer, layout)
 
 
 def windows(batch: int, length: int, step: int) -> np.ndarray:

@@ -2,6 +2,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from baichuan_jax.model.decoder import init_params, param_axes
 from baichuan_jax.train.config import OptimConfig
@@ -9,18 +11,33 @@ from baichuan_jax.train.optim import decayed, make_optimizer, schedule
 from tests.train.small import MODEL
 
 
+def rates(steps: int, warmup: int, final: float = 0.1) -> np.ndarray:
+    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=warmup, final_lr_ratio=final), steps)
+    return np.array([float(rate(step)) for step in range(steps)])
+
+
 def test_warm_up_then_cosine():
-    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=10, final_lr_ratio=0.1), 110)
-    rates = [float(rate(step)) for step in range(111)]
-    np.testing.assert_allclose(rates[:10], np.arange(1, 11) / 10, rtol=1e-5)
+    found = rates(110, 10)
+    np.testing.assert_allclose(found[:10], np.arange(1, 11) / 10, rtol=1e-5)
     cosine = 0.1 + 0.9 * 0.5 * (1 + np.cos(np.pi * np.arange(101) / 100))
-    np.testing.assert_allclose(rates[10:], cosine, rtol=1e-5)
+    np.testing.assert_allclose(found[9:], cosine, rtol=1e-5)
 
 
-@pytest.mark.parametrize("warmup", [0, 1])
-def test_hardly_any_warm_up(warmup):
-    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=warmup), 10)
-    assert float(rate(0)) == 1.0
+@settings(max_examples=15)
+@given(st.integers(2, 60), st.data(), st.sampled_from([0.0, 0.1, 0.5]))
+def test_one_peak_and_the_final_rate_at_the_last_step(steps, data, final):
+    warmup = data.draw(st.integers(0, steps - 1))
+    found = rates(steps, warmup, final)
+    peak = max(0, warmup - 1)
+    assert np.flatnonzero(found == 1.0).tolist() == [peak]
+    assert (np.diff(found[: peak + 1]) > 0).all()
+    assert (np.diff(found[peak:]) < 0).all()
+    assert found[-1] == pytest.approx(final, abs=1e-6)
+    assert found[0] > 0
+
+
+def test_a_single_step_has_the_peak():
+    assert rates(1, 0).tolist() == [1.0]
 
 
 def test_decay_is_on_matrices_and_not_on_norms():
