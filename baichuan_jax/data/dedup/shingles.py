@@ -91,6 +91,12 @@ def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.
     characters: uint32, 2 * BATCH at most. ends: int64 [texts], where each ends; a token belongs to the text in which it
     begins.
     """
+    hashes, _, counts = placed_tokens_of(characters, ends)
+    return hashes, counts
+
+
+def placed_tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what `tokens_of` does, and between the two where each token begins among the characters, int64."""
     codes = _codes().take(characters, mode="clip")
     run = (codes > 0) & (codes < ALONE)
     start = codes > 0
@@ -101,7 +107,7 @@ def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.
     sums = np.cumsum(codes * bases[: len(codes)])
     lasts = np.append(starts, len(codes))[1:] - 1
     hashes = np.diff(sums[lasts], prepend=np.uint64(0)) * inverses[starts]
-    return hashes, np.diff(np.searchsorted(starts, ends), prepend=0)
+    return hashes, starts, np.diff(np.searchsorted(starts, ends), prepend=0)
 
 
 def _lengths(texts: Sequence[str]) -> np.ndarray:

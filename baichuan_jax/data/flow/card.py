@@ -119,15 +119,22 @@ def _evaluation_sets(cfg: CorpusConfig, result: dict) -> str:
     sets = result["evaluation_sets"]
     if not sets:
         return "None was named, so the dataset may hold text of any test set."
-    names = ("strings", "runs", "too_short")
+    names = ("rows", "searched", "too_short", "documents", "characters")
     rows = [[plain(name), *(f"{counts[key]:,}" for key in names)] for name, counts in sets.items()]
     gone = sum(
         funnel["removed"].get("contaminated", {"documents": 0})["documents"] for funnel in result["funnel"].values()
     )
+    short = [
+        f"- {plain(row['source'])}: {plain(_beginning(row['text']))}"
+        for counts in sets.values()
+        for row in counts["short"]
+    ]
+    named = "\n\nRows that were too short, the first few of each set:\n\n" + "\n".join(short) if short else ""
     return (
-        f"{gone:,} documents went because they share {cfg.select.ngram} successive tokens with one of these. Strings "
-        "with fewer tokens were not looked for.\n\n"
-        f"{table(('set', 'strings', f'runs of {cfg.select.ngram} tokens', 'strings too short'), rows)}"
+        "Questions of these, with their choices, were cut out of the documents that hold them, up to the ends of "
+        f"sentences around them. {gone:,} documents went whole, because little else was in them. Rows of fewer than "
+        f"{cfg.select.ngram} tokens (ideographs, or words) were not looked for.\n\n"
+        f"{table(('set', 'rows', 'looked for', 'too short', 'documents', 'characters cut'), rows)}{named}"
     )
 
 

@@ -15,6 +15,8 @@ from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.repeats import CONTAINED, DROPS
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
 from baichuan_jax.data.flow.shard import Shards
+from baichuan_jax.data.flow.sign import CUTS
+from baichuan_jax.data.flow.sign import NAME as SIGN
 from baichuan_jax.data.language import LANGUAGES
 from baichuan_jax.data.rules.limits import LIMITS
 from baichuan_jax.data.select.choose import within_cap
@@ -36,8 +38,10 @@ class Decide:
         fates[self.work.load(REPEATS, CONTAINED)] = fate("contained")
         drops = self.work.load(REPEATS, DROPS)
         dropped = np.bincount(drops["document"], weights=drops["characters"], minlength=len(shards))
+        cuts = self.work.join(SIGN, CUTS)
+        cut = np.bincount(cuts["document"], weights=cuts["end"] - cuts["start"], minlength=len(shards))
         least = np.array([LIMITS[language].min_letters for language in LANGUAGES])[shards.rows["language"]]
-        fragment = (dropped > 0) & (shards.rows["characters"] - dropped < least)
+        fragment = (dropped > 0) & (shards.rows["characters"] - dropped - cut < least)
         fates[(fates == HERE) & fragment] = fate("fragment")
         self._cap(shards, fates)
         for domain in np.unique(shards.domain):

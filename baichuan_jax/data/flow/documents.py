@@ -15,7 +15,7 @@ from baichuan_jax.data.flow.fates import HERE, fate
 from baichuan_jax.data.flow.ondisk import OnDisk
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.shard import Shards
-from baichuan_jax.data.flow.sign import LEAK, SCORE, SIGNATURES
+from baichuan_jax.data.flow.sign import CUTS, SCORE, SIGNATURES
 from baichuan_jax.data.flow.sign import NAME as SIGN
 from baichuan_jax.data.flow.unite import FIRST
 from baichuan_jax.data.flow.unite import NAME as UNITE
@@ -44,8 +44,10 @@ class Documents:
         score[first] = self.work.join(SIGN, SCORE)
         scored = score >= 0
         fates[scored & (fates == HERE) & (score < self.cfg.quality.cut)] = fate("low_quality")
-        fates[first[self.work.join(SIGN, LEAK) >= 0]] = fate("contaminated")
         rows = shards.rows
+        cuts = self.work.join(SIGN, CUTS)
+        whole = cuts["end"] - cuts["start"] == rows["characters"][cuts["document"]]
+        fates[cuts["document"][whole]] = fate("contaminated")
         rank = quality_order(score, rows["characters"], rows["key"])
         with task_directory(self.work.phase(NAME), number) as directory:
             kept = self._near(shards, fates, first, rank, directory)

@@ -29,7 +29,7 @@ def finish(cfg: CorpusConfig, work: Work, directory: Path) -> dict:
         "domains": domains,
         "funnel": {domain: funnel.as_json() for domain, funnel in funnels.items()},
         "quality": read_json(work.task(unite.NAME) / unite.REPORT),
-        "evaluation_sets": read_json(work.task(sets.NAME) / sets.COUNTS),
+        "evaluation_sets": _evaluation_sets(work),
     }
     write_json(directory / FUNNEL, result["funnel"])
     write_json(directory / QUALITY, result["quality"])
@@ -38,6 +38,16 @@ def finish(cfg: CorpusConfig, work: Work, directory: Path) -> dict:
     write_pairs(work, directory)
     write_card(cfg, result, directory)
     return result
+
+
+def _evaluation_sets(work: Work) -> dict[str, dict]:
+    """Returns what was read of each evaluation set, and how many documents it touched and characters it cut."""
+    counts = read_json(work.task(sets.NAME) / sets.COUNTS)
+    touched = [read_json(work.task(write.NAME, number) / write.COUNTS)["contaminated"] for number in range(work.shards)]
+    for number, count in enumerate(counts.values()):
+        here = [part.get(str(number), (0, 0)) for part in touched]
+        count["documents"], count["characters"] = (sum(column) for column in zip(*here))
+    return counts
 
 
 def _numbers(work: Work, domain: str) -> list[int]:

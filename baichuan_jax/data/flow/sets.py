@@ -8,14 +8,14 @@ from baichuan_jax.core.files import write_json
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.select.contamination import EvaluationSets
+from baichuan_jax.data.select.index import index_sets
 
-NAME, RUNS, COUNTS = "sets", "runs.npz", "counts.json"
+NAME, COUNTS = "sets", "counts.json"
 
 
 @dataclass(frozen=True)
 class ReadSets:
-    """One task. Saves the runs of tokens of all evaluation sets, and how many there are of each."""
+    """One task. Saves the index of all evaluation sets, and counts.json: what was read of each."""
 
     cfg: CorpusConfig
     work: Work
@@ -23,6 +23,5 @@ class ReadSets:
     def __call__(self, number: int) -> None:
         cfg = self.cfg.select
         with task_directory(self.work.phase(NAME), number) as directory:
-            sets, counts = EvaluationSets.read(cfg.evaluation_sets.values(), cfg.ngram)
-            sets.save(directory / RUNS)
+            counts = index_sets(cfg.evaluation_sets.values(), cfg.ngram, directory)
             write_json(directory / COUNTS, dict(zip(cfg.evaluation_sets, counts)))

@@ -1,4 +1,4 @@
-"""Eighth phase: the documents that stay, without the sentences that go, as files of the dataset."""
+"""Eighth phase: the documents that stay, without what goes of them, as files of the dataset."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.decide import NAME as DECIDE
 from baichuan_jax.data.flow.documents import FATE, SCORE
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
-from baichuan_jax.data.flow.fates import FATES
+from baichuan_jax.data.flow.fates import FATES, fate
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.repeats import DROPS, REASONS
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
+from baichuan_jax.data.flow.sets import NAME as SETS
 from baichuan_jax.data.flow.shard import Shard
+from baichuan_jax.data.flow.sign import CUTS
+from baichuan_jax.data.flow.sign import NAME as SIGN
 from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
+from baichuan_jax.data.select.cuts import pieces
+from baichuan_jax.data.select.index import questions, sets_of
 from baichuan_jax.data.split import SPLITS
 
 NAME, COUNTS = "write", "counts.json"
@@ -31,7 +36,10 @@ BINS = 20  # of the histograms of scores
 
 @dataclass(frozen=True)
 class Write:
-    """Task NUMBER writes the files of a shard, and counts.json: what is in them, and the funnel of these phases."""
+    """Task NUMBER writes the files of a shard, and counts.json: what is in them, and the funnel of these phases.
+
+    A document with a test question in its middle becomes two: the first with its id, the others with ".1" and so on.
+    """
 
     cfg: CorpusConfig
     work: Work
@@ -42,24 +50,32 @@ class Write:
         scores = self.work.load(DOCUMENTS, SCORE)[here]
         drops = self.work.load(REPEATS, DROPS)
         drops = drops[slice(*np.searchsorted(drops["document"], [here.start, here.stop]))]
-        funnel, splits, languages = _removed(shard, fates), {split: Count() for split in SPLITS}, Counter()
+        cuts = self.work.load(SIGN, CUTS, number)
+        cuts = cuts[np.isin(fates[cuts["document"] - here.start], [*range(len(SPLITS)), fate("contaminated")])]
+        asked = questions(self.work.task(SETS), cuts["row"])
+        twins = {document - here.start: asked[row] for document, _, _, row in cuts[::-1].tolist()}
+        funnel, splits, languages = _removed(shard, fates, twins), {split: Count() for split in SPLITS}, Counter()
         with task_directory(self.work.phase(NAME), number) as directory, ExitStack() as stack:
             writers = {split: stack.enter_context(SplitWriter(directory, split)) for split in SPLITS}
             rows = np.flatnonzero(fates < len(SPLITS))
             # Of all documents at once: for one, a search would copy the column first.
             bounds = np.searchsorted(drops["document"], here.start + np.stack([rows, rows + 1])).tolist()
+            cut_bounds = np.searchsorted(cuts["document"], here.start + np.stack([rows, rows + 1])).tolist()
             columns = (fates[rows].tolist(), shard.rows["key"][rows].tolist(), scores[rows].tolist())
-            documents = zip(_texts(shard, rows), shard.languages(rows), *bounds, *columns)
-            for (text, source), language, first, last, fate, key, score in documents:
-                if first < last:
-                    text = _without(text, drops[first:last], source, funnel)
-                split = SPLITS[fate]
-                document = {"text": text, "id": f"{key:016x}", "source": source, "language": language}
-                writers[split].write({**document, "score": score})
-                size = len(text.encode())
-                splits[split].add(size)
-                funnel.kept.add(size)
-                languages[language] += 1
+            documents = zip(_texts(shard, rows), shard.languages(rows), *bounds, *cut_bounds, *columns)
+            for (text, source), language, first, last, first_cut, last_cut, split_number, key, score in documents:
+                parts = [text]
+                if first < last or first_cut < last_cut:
+                    parts = _left(text, cuts[first_cut:last_cut], drops[first:last], source, asked, funnel)
+                split = SPLITS[split_number]
+                for place, part in enumerate(parts):
+                    name = f"{key:016x}.{place}" if place else f"{key:016x}"
+                    document = {"text": part, "id": name, "source": source, "language": language}
+                    writers[split].write({**document, "score": score})
+                    size = len(part.encode())
+                    splits[split].add(size)
+                    funnel.kept.add(size)
+                    languages[language] += 1
             stack.close()
             write_json(
                 directory / COUNTS,
@@ -67,6 +83,7 @@ class Write:
                     "funnel": funnel.as_json(),
                     "splits": {split: [count.documents, count.bytes] for split, count in splits.items()},
                     "languages": languages,
+                    "contaminated": _by_set(cuts, sets_of(self.work.task(SETS), cuts["row"])),
                     "files": {split: writer.files for split, writer in writers.items()},
                     "scores": np.histogram(scores[(fates < len(SPLITS)) & (scores >= 0)], BINS, (0, 1))[0].tolist(),
                 },
@@ -79,24 +96,44 @@ def _texts(shard: Shard, rows: np.ndarray) -> Iterator[tuple[str, str]]:
         yield from zip(texts, shard.sources(part))
 
 
-def _removed(shard: Shard, fates: np.ndarray) -> Funnel:
-    """Returns the funnel of what the phases after the first removed."""
+def _removed(shard: Shard, fates: np.ndarray, twins: dict[int, dict[str, str]]) -> Funnel:
+    """Returns the funnel of what the phases after the first removed. twins: row -> what it was removed for."""
     funnel = Funnel()
     for number in range(len(SPLITS), len(FATES)):
         rows = np.flatnonzero(fates == number)
         if len(rows):
             entry = funnel.removed[FATES[number]] = Removed()
             entry.add(int(shard.rows["size"][rows].sum(dtype=np.int64)), len(rows))
-            for text, source in zip(shard.texts(rows[:SAMPLES]), shard.sources(rows[:SAMPLES])):
-                entry.sample(text, source)
+            known = twins if number == fate("contaminated") else {}
+            shown = rows[:SAMPLES]
+            for row, text, source in zip(shown.tolist(), shard.texts(shown), shard.sources(shown)):
+                entry.sample(text, source, known.get(row))
     return funnel
 
 
-def _without(text: str, drops: np.ndarray, source: str, funnel: Funnel) -> str:
-    """Returns a text without some of its sentences."""
-    kept, end = [], 0
-    for start, size, reason in drops[["start", "characters", "reason"]].tolist():
-        funnel.prune(REASONS[reason], text[start : start + size], source)
-        kept.append(text[end:start])
-        end = start + size
-    return "".join([*kept, text[end:]]).strip("\n")
+def _left(
+    text: str, cuts: np.ndarray, drops: np.ndarray, source: str, asked: dict[int, dict[str, str]], funnel: Funnel
+) -> list[str]:
+    """Return what is left of a text between its cuts (CUT), without some of its sentences (DROP)."""
+    for start, end, row in cuts[["start", "end", "row"]].tolist():
+        funnel.prune("contaminated", text[start:end], source, asked[row])
+    dropped = drops[["start", "characters", "reason"]].tolist()
+    parts = []
+    for start, end in pieces(len(text), cuts["start"].tolist(), cuts["end"].tolist()):
+        kept = []
+        for place, size, reason in dropped:
+            if start <= place and place + size <= end:
+                funnel.prune(REASONS[reason], text[place : place + size], source)
+                kept.append(text[start:place])
+                start = place + size
+        parts.append("".join([*kept, text[start:end]]).strip("\n"))
+    return [part for part in parts if part]
+
+
+def _by_set(cuts: np.ndarray, sets: np.ndarray) -> dict[str, list[int]]:
+    """Return {number of an evaluation set: [documents touched, characters that went for it]}."""
+    found = {}
+    for number in np.unique(sets).tolist():
+        mine = cuts[sets == number]
+        found[str(number)] = [len(np.unique(mine["document"])), int((mine["end"] - mine["start"]).sum())]
+    return found

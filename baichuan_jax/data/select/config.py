@@ -13,9 +13,9 @@ class SelectConfig:
 
     validation_fraction: expected share of documents held out in every domain, chosen by the hash of their text.
     max_bytes: domain name -> most bytes of text it may put into the dataset; the documents with the best scores stay.
-    evaluation_sets: name -> path or glob of files that training must not see (.jsonl, .json, .csv, .txt, these with
-    .gz, and .zip of them). A document that has `ngram` successive tokens of one goes.
-    ngram: tokens in such a run: ideographs, or words.
+    evaluation_sets: name -> path or glob of files that training must not see (.jsonl, .json, .csv, .tsv, .txt, these
+    with .gz, and .zip of them). Their questions are cut out of the documents that hold them.
+    ngram: tokens (ideographs, or words) that a question must have with its choices to be looked for.
     """
 
     validation_fraction: float = 0.02

@@ -1,97 +1,174 @@
-"""Decontamination: documents that hold a run of 13 tokens of an evaluation set (Brown et al. 2020, appendix C)."""
+"""Decontamination: where documents hold the questions of evaluation sets.
+
+A run of tokens that a document shares with a question is only a candidate (Brown et al. 2020, appendix C, stop there):
+a question that quotes a classic shares its quotation with the classic. So the question is laid over the place, and
+what counts is how much of it stands there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
-from pathlib import Path
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from baichuan_jax.core.files import atomic_path
-from baichuan_jax.data.dedup.ngrams import ngrams
-from baichuan_jax.data.dedup.shingles import batches
-from baichuan_jax.data.rules.normalize import normalize
-from baichuan_jax.data.select.records import set_strings
+from baichuan_jax.data.dedup.runs import ranges, run_starts
+from baichuan_jax.data.permutation import mix
+from baichuan_jax.data.select.index import CORE, RUN, EvaluationIndex
+from baichuan_jax.data.select.tokens import Placed, place, runs
 
-TABLE = 24  # bits of a hash that are looked up first; few runs of ordinary text pass
-STRINGS = 4096  # of an evaluation set, hashed at once
+SHARED = 3  # tokens in a run that counts as shared, once a question is laid over a place
+CHUNK = 1 << 18  # tokens of documents looked up together
+WORK = 1 << 20  # tokens of places that questions are laid over together
+
+# Shares of the tokens of a part from which it stands in a text; of a question without its choices, all of it. What
+# clean text holds of questions stands in experiments/LOG.md: up to 0.89 of a stem, which quotes it, and no choices.
+STEM, CHOICES, QUESTION = 0.75, 0.5, 0.75
+GAP = 1  # successive tokens of a stem that may be missing if it is to count as whole
+LOOSE = 0.8  # of the single tokens of choices, where they are too short for runs
+PASSAGE, PASSAGE_TOKENS = 0.9, 64  # a passage or solution by itself: nearly whole, and this long at least
+BESIDE = 0.5  # of a passage or solution whose question stands in the same text
+
+# text: index of the document. start, end: characters. row: number of the row, over all sets.
+MATCH = np.dtype([("text", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "<i4")])
+# A part of a row laid over a place. text: index. first, end: the tokens of the place. start, stop: the first of them
+# that the part has too, and the one after the last. stem, choices: tokens of each that stand in shared runs. gap: the
+# longest run of tokens of the stem that do not. loose: tokens of the choices that stand there in any order.
+COLUMNS = ("text", "part", "first", "end", "start", "stop", "stem", "choices", "gap", "loose")
+LAID = np.dtype([(name, "<i8") for name in COLUMNS])
 
 
-@dataclass(frozen=True)
-class EvaluationSets:
-    """The runs of tokens of evaluation sets.
+def find(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
+    """Return MATCH [matches], sorted by text and place: where normalised texts hold rows of the sets."""
+    placed = place(texts)
+    laid = lay(index, placed)
+    laid = laid[stands(index, laid)]
+    matches = np.zeros(len(laid), MATCH)
+    matches["text"], matches["row"] = laid["text"], index.parts["row"][laid["part"]]
+    matches["start"] = placed.starts[laid["start"]]
+    matches["end"] = placed.starts[laid["stop"] - 1] + 1
+    return np.sort(matches, order=["text", "start", "end", "row"])
 
-    hashes: uint64 [runs], sorted, no two equal. owners: int16 [runs], the number of the set that a run is of, the
-    first if it is of several. length: tokens in a run. Strings with fewer tokens have none: they cannot be told from
-    ordinary text, and no document goes for them.
+
+def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
+    """Return for each LAID whether enough of the part stands at the place, bool."""
+    parts = index.parts[laid["part"]]
+    stem, choices = parts["stem"], parts["size"] - parts["stem"]
+    core = parts["kind"] == CORE
+    of_stem, of_choices = laid["stem"] / np.maximum(stem, 1), laid["choices"] / np.maximum(choices, 1)
+    whole = (stem >= SHARED) & (laid["gap"] <= GAP)
+    both = ((of_stem >= STEM) | (stem < SHARED)) & (of_choices >= CHOICES)
+    both &= laid["stem"] + laid["choices"] >= QUESTION * parts["size"]
+    plain = (choices == 0) & (of_stem >= QUESTION)
+    asked = core & (plain | both | whole & ((stem >= index.least) | (laid["loose"] >= LOOSE * choices)))
+    alone = ~core & (of_stem >= PASSAGE) & (stem >= PASSAGE_TOKENS)
+    pairs = laid["text"] * len(index.sets) + parts["row"]
+    beside = ~core & (of_stem >= BESIDE) & np.isin(pairs, pairs[asked])
+    return (laid["stop"] > laid["start"]) & (asked | alone | beside)
+
+
+def lay(index: EvaluationIndex, placed: Placed) -> np.ndarray:
+    """Return LAID [places] of all candidates in texts."""
+    found = _candidates(index, placed)
+    sizes = np.cumsum(found["end"] - found["first"] + index.parts["size"][found["part"]])
+    cuts = (np.flatnonzero(np.diff(sizes // WORK)) + 1).tolist()
+    for first, last in pairwise([0, *cuts, len(found)]):
+        _compare(index, placed, found[first:last])
+    return found
+
+
+def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
+    """Return LAID [places], `covered`, `stem`, `start` and `stop` still 0: where enough runs of a part stand."""
+    ends = np.cumsum(placed.counts)
+    hits = [_hits(index, placed.hashes, start, ends) for start in range(0, len(placed.hashes), CHUNK)]
+    if not hits:
+        return np.empty(0, LAID)
+    at, postings = (np.concatenate(column) for column in zip(*hits))
+    text = np.searchsorted(ends, at, side="right")
+    part = np.searchsorted(index.parts["first"], postings, side="right") - 1
+    size = index.parts["size"][part].astype(np.int64)
+    begins = at - (postings - index.parts["first"][part])  # where the part would begin
+    step = np.maximum(16, size // 2)
+    bucket = begins // step
+    order = np.lexsort((begins, bucket, part, text))
+    text, part, begins, size, bucket = (column[order] for column in (text, part, begins, size, bucket))
+    same = (np.diff(text) == 0) & (np.diff(part) == 0) & (np.diff(bucket) == 0)
+    first = np.flatnonzero(np.append(True, ~same)[: len(text)])
+    last = np.append(first[1:], len(text)) - 1 if len(first) else first
+    enough = last - first + 1 >= np.maximum(1, size[first] // 16)
+    first, last = first[enough], last[enough]
+    found = np.zeros(len(first), LAID)
+    slack = size[first] // 8 + 8
+    found["text"], found["part"] = text[first], part[first]
+    lowest = ends - placed.counts
+    found["first"] = np.maximum(begins[first] - slack, lowest[text[first]])
+    found["end"] = np.minimum(begins[last] + size[first] + slack, ends[text[first]])
+    return found
+
+
+def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (token at which a run begins that is in the index, where it stands there), of one chunk."""
+    at, postings = index.look_up(runs(hashes[start : start + CHUNK + RUN - 1], RUN))
+    at += start
+    whole = np.searchsorted(ends, at, side="right") == np.searchsorted(ends, at + RUN - 1, side="right")
+    return at[whole], postings[whole]
+
+
+def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:
+    """Fill in how much of the parts stands at the places."""
+    sizes = found["end"] - found["first"]
+    parts = index.parts[found["part"]]
+    lengths = parts["size"].astype(np.int64)
+    places = ranges(found["first"], sizes)
+    here, there = placed.hashes[places], index.tokens[ranges(parts["first"], lengths)]
+    here_keys, there_keys = (_keys(*pair, SHARED) for pair in ((here, sizes), (there, lengths)))
+    shared = _spread(np.isin(there_keys, here_keys), lengths)
+    begins = np.cumsum(lengths) - lengths
+    ends, middle = begins + lengths, begins + parts["stem"]
+    sums = np.append(0, np.cumsum(shared))
+    found["stem"], found["choices"] = sums[middle] - sums[begins], sums[ends] - sums[middle]
+    found["gap"] = _longest_gap(shared, begins, middle)
+    loose = np.append(0, np.cumsum(np.isin(_keys(there, lengths, 1), _keys(here, sizes, 1))))
+    found["loose"] = loose[ends] - loose[middle]
+    in_part = np.flatnonzero(_spread(np.isin(here_keys, there_keys), sizes))
+    owners = np.repeat(np.arange(len(found)), sizes)[in_part]
+    first = run_starts(owners)
+    last = np.append(first[1:], len(owners))[: len(first)] - 1
+    found["start"][owners[first]] = places[in_part[first]]
+    found["stop"][owners[last]] = places[in_part[last]] + 1
+
+
+def _keys(tokens: np.ndarray, sizes: np.ndarray, length: int) -> np.ndarray:
+    """Return a key of each run of `length` tokens in sequences of these sizes, uint64 [runs].
+
+    Runs have equal keys if they are the same, in sequences of one number, and as many equal ones stand before them: so
+    a run that stands once covers one only.
     """
-
-    hashes: np.ndarray
-    owners: np.ndarray
-    length: int
-
-    @classmethod
-    def read(cls, patterns: Iterable[str], length: int) -> tuple[EvaluationSets, list[dict[str, int]]]:
-        """Returns the sets at these paths, and {"strings", "runs", "too_short"} of each."""
-        found, counts = [np.empty(0, np.uint64)], []
-        for pattern in patterns:
-            runs, strings, short = [np.empty(0, np.uint64)], 0, 0
-            texts = (normalize(text) for text in set_strings(pattern))
-            while batch := list(islice(texts, STRINGS)):
-                hashes, numbers = _hashes(batch, length)
-                runs.append(hashes)
-                strings += len(batch)
-                short += int((numbers == 0).sum())
-            found.append(np.unique(np.concatenate(runs)))
-            counts.append({"strings": strings, "runs": len(found[-1]), "too_short": short})
-        owners = np.repeat(np.arange(-1, len(counts)), list(map(len, found))).astype(np.int16)
-        hashes, first = np.unique(np.concatenate(found), return_index=True)
-        return cls(hashes, owners[first], length), counts
-
-    def find(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns for each text the number of the set that a run of it is of, or -1, int16 [texts]."""
-        result = np.full(len(texts), -1, np.int16)
-        if not len(self.hashes):
-            return result
-        for owners, parts in batches(texts):
-            hashes, numbers = ngrams(parts, self.length)
-            maybe = np.flatnonzero(self._table[_slots(hashes)])
-            at = np.minimum(np.searchsorted(self.hashes, hashes[maybe]), len(self.hashes) - 1)
-            hit = self.hashes[at] == hashes[maybe]
-            text = np.repeat(owners, numbers)[maybe[hit]]
-            result[text[::-1]] = self.owners[at[hit]][::-1]  # backwards, so that the first run of a text is named
-        return result
-
-    @cached_property
-    def _table(self) -> np.ndarray:
-        table = np.zeros(1 << TABLE, bool)
-        table[_slots(self.hashes)] = True
-        return table
-
-    def save(self, path: Path) -> None:
-        """Writes the sets as one .npz file."""
-        with atomic_path(path) as partial, partial.open("wb") as file:
-            np.savez(file, hashes=self.hashes, owners=self.owners, length=self.length)
-
-    @classmethod
-    def load(cls, path: Path) -> EvaluationSets:
-        """Reads what `save` wrote."""
-        with np.load(path) as file:
-            return cls(file["hashes"], file["owners"], int(file["length"]))
+    numbers = np.maximum(sizes - length + 1, 0)
+    owners = np.repeat(np.arange(len(sizes)), numbers)
+    keys = mix(runs(tokens, length)[ranges(np.cumsum(sizes) - sizes, numbers)] ^ mix(owners.astype(np.uint64), 1), 2)
+    order = np.argsort(keys, kind="stable")
+    first = run_starts(keys[order])
+    before = np.empty(len(keys), np.uint64)
+    before[order] = np.arange(len(keys)) - np.repeat(first, np.diff(first, append=len(keys)))
+    return mix(keys + before, 3)
 
 
-def _hashes(texts: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (hashes of the runs, number int64 [texts] of runs that each text has)."""
-    found, numbers = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
-    for owners, parts in batches(texts):
-        hashes, counts = ngrams(parts, length)
-        found.append(hashes)
-        np.add.at(numbers, owners, counts)
-    return np.concatenate(found), numbers
+def _spread(shared: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return which tokens lie in a shared run, bool [tokens]; shared: bool, of the runs of SHARED in each sequence."""
+    numbers = np.maximum(sizes - SHARED + 1, 0)
+    at = ranges(np.cumsum(sizes) - sizes, numbers)[shared]
+    covered = np.zeros(int(sizes.sum()), bool)
+    for offset in range(SHARED):
+        covered[at + offset] = True
+    return covered
 
 
-def _slots(hashes: np.ndarray) -> np.ndarray:
-    return (hashes >> np.uint64(64 - TABLE)).astype(np.int64)
+def _longest_gap(shared: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the longest run of tokens that are not shared in each sequence, int64."""
+    numbers = np.arange(len(shared))
+    latest = np.maximum.accumulate(np.where(shared, numbers, -1))  # the shared token at or before each
+    owners, at = np.repeat(np.arange(len(begins)), ends - begins), ranges(begins, ends - begins)
+    longest = np.zeros(len(begins), np.int64)
+    np.maximum.at(longest, owners, at - np.maximum(latest[at], begins[owners] - 1))
+    return longest

@@ -24,6 +24,10 @@ REPORT = {
     "zh": {"good": 90, "bad": 80, "auc": 0.9876, "auc_of_length": 0.61, "auc_equal_length": 0.95, "calibration": []},
     "en": {"good": 3, "bad": 2},
 }
+QUIZ = {
+    **{"strings": 90, "rows": 40, "searched": 38, "too_short": 2, "documents": 7, "characters": 1234},
+    "short": [{"source": "sets/quiz.jsonl row 9", "text": "a *short*\none"}],
+}
 
 
 def removed(documents, size, *texts):
@@ -52,7 +56,7 @@ def result():
         },
         "funnel": {"zh": zh.as_json(), "en": en.as_json()},
         "quality": REPORT,
-        "evaluation_sets": {"quiz": {"strings": 12, "runs": 345, "too_short": 2}},
+        "evaluation_sets": {"quiz": QUIZ},
     }
 
 
@@ -88,7 +92,7 @@ def test_it_tells_every_number(result, tmp_path):
     ]
     assert ["boilerplate", "1,234", "700"] in rows
     assert ["zh", "0.988", "0.610", "0.950"] in rows
-    assert ["quiz", "12", "345", "2"] in rows
+    assert ["quiz", "40", "38", "2", "7", "1,234"] in rows
     assert ["QualityConfig.cut", "0.25"] in rows
     assert ["SelectConfig.evaluation_sets", "{'quiz': 'quiz.jsonl'}"] in rows
     assert not any(row[0].endswith((".sources", ".licences")) for row in rows)
@@ -98,7 +102,9 @@ def test_sentences_say_what_tables_do_not(result, tmp_path):
     text = card(CFG, result, tmp_path)
     assert "| too_short | 20 |" in text  # names are legible before they are rendered
     assert text.startswith("# Data card\n\n890 documents, 40,800 bytes of UTF-8 text, in 2 domains")
-    assert "3 documents went because they share 11 successive tokens" in text
+    assert "3 documents went whole, because little else was in them." in text
+    assert "Rows of fewer than 11 tokens" in text
+    assert "- sets/quiz.jsonl row 9: a \\*short\\* one" in text
     assert "7 became U+FFFD" in text
     assert "Good examples: zh. Bad examples: rejected." in text
 

@@ -1,0 +1,96 @@
+"""What is cut out of a document around the test questions in it, as in appendix C of Brown et al. 2020.
+
+They remove a question with 200 characters on either side, split the document there, and drop pieces shorter than 200
+characters. Here a cut ends where a sentence or a line does, so that what is left reads as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from baichuan_jax.data.rules.sentences import cut as cut_sentences
+
+WINDOW = 200  # characters on either side of a question that go with it, at most
+PIECE = 200  # characters of the least piece that stays
+LEFT = 0.25  # of the characters of a document: with less the document goes whole
+CONTEXT = 100  # characters beyond a window that are read to see where its sentences end
+CLAUSE = re.compile(r"[\s,;，；、]")
+
+# document: index of its text. start, end: characters. row: number of the row of the first question in it.
+CUT = np.dtype([("document", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "<i4")])
+
+
+def cuts(texts: Sequence[str], matches: np.ndarray) -> np.ndarray:
+    """Return CUT [cuts], sorted: what goes from texts with these matches (MATCH, sorted by text and place).
+
+    A document of which too little would be left has one cut, all of it.
+    """
+    spans = _merged(matches["text"], matches["start"], matches["end"], matches["row"], 2 * WINDOW)
+    starts, ends = _bounds(texts, spans)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))[spans["document"]]
+    starts = np.where(starts < PIECE, 0, starts)
+    ends = np.where(lengths - ends < PIECE, lengths, ends)
+    found = _merged(spans["document"], starts, ends, spans["row"], PIECE - 1)
+    documents, first = np.unique(found["document"], return_index=True)
+    gone = np.add.reduceat(found["end"] - found["start"], first) if len(first) else first
+    whole = np.fromiter((len(texts[document]) for document in documents), np.int64, len(documents))
+    few = (whole - gone) < LEFT * whole
+    kept = np.repeat(~few, np.diff(first, append=len(found)))
+    kept[first] = True
+    found["start"][first[few]], found["end"][first[few]] = 0, whole[few]
+    return found[kept]
+
+
+def pieces(length: int, starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (start, end) of what is left of a text of some length between cuts, without what is empty."""
+    bounds = zip([0, *ends], [*starts, length])
+    return [(start, end) for start, end in bounds if start < end]
+
+
+def _merged(documents: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray, least: int) -> np.ndarray:
+    """Return CUT of spans sorted by document and start, those less than `least` + 1 characters apart as one."""
+    found = np.zeros(len(documents), CUT)
+    found["document"], found["start"], found["end"], found["row"] = documents, starts, ends, rows
+    if not len(found):
+        return found
+    # The furthest end so far in the document: offsets keep one document's ends below those of the next.
+    offsets = documents.astype(np.int64) * (int(ends.max()) + least + 2)
+    furthest = np.maximum.accumulate(ends + offsets)
+    first = np.flatnonzero(np.append(True, (starts + offsets)[1:] > furthest[:-1] + least))
+    result = found[first]
+    result["end"] = (furthest - offsets)[np.append(first[1:], len(found)) - 1]
+    return result
+
+
+def _bounds(texts: Sequence[str], spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (starts, ends), int64 [spans], of the windows around spans: the farthest sentence ends within them."""
+    rows = spans[["document", "start", "end"]].tolist()
+    lows = [max(0, start - WINDOW - CONTEXT) for _, start, _ in rows]
+    highs = [min(len(texts[document]), end + WINDOW + CONTEXT) for document, _, end in rows]
+    snippets = [texts[row[0]][low:high] for row, low, high in zip(rows, lows, highs)]
+    found = cut_sentences(snippets)
+    first = np.searchsorted(found.texts, np.arange(len(rows) + 1))
+    relative = found.starts - found.first[found.texts]
+    starts, ends = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
+    for number, ((document, start, end), low) in enumerate(zip(rows, lows)):
+        bounds = relative[first[number] : first[number + 1]] + low
+        inside = bounds[(bounds >= start - WINDOW) & (bounds <= start) & ((bounds > low) | (low == 0))]
+        starts[number] = inside[0] if len(inside) else _clause(texts[document], max(0, start - WINDOW), start, True)
+        inside = bounds[(bounds >= end) & (bounds <= end + WINDOW)]
+        whole = len(texts[document])
+        if whole <= end + WINDOW:
+            ends[number] = whole
+        else:
+            ends[number] = inside[-1] if len(inside) else _clause(texts[document], end, end + WINDOW, False)
+    return starts, ends
+
+
+def _clause(text: str, low: int, high: int, first: bool) -> int:
+    """Return where the first or last clause or word between two places begins, else the place farther off."""
+    found = [match.end() for match in CLAUSE.finditer(text, low, high)]
+    if not found:
+        return low if first else high
+    return found[0] if first else found[-1]

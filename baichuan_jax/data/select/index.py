@@ -1,0 +1,182 @@
+"""The index of evaluation sets: the tokens of their rows, and where each run of tokens stands in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baichuan_jax.core.files import write_text
+from baichuan_jax.data.dedup.runs import ranges, run_starts
+from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.select.records import set_rows
+from baichuan_jax.data.select.rows import Row
+from baichuan_jax.data.select.tokens import place, runs
+
+RUN = 8  # tokens in a run that makes a place a candidate
+COMMON = 32  # parts of rows that a run may stand in; in more it is a phrase of examiners
+TABLE = 27  # bits of a hash that are looked up first: 16 MB, one bit each
+ROWS = 2048  # looked at together
+NAMED, BEGINNING = 5, 300  # rows named for being too short; characters of a row that are kept
+# What a part of a row is: a question with its choices, a passage, an answer or solution.
+CORE, CONTEXT, EXTRA = range(3)
+
+# row: number over all sets. first, size: where the tokens of the part stand. stem: how many of them, from the first
+# on, are of the question and not of its choices.
+PART = np.dtype([("row", "<i4"), ("kind", "u1"), ("first", "<i8"), ("size", "<i4"), ("stem", "<i4")])
+ARRAYS = ("parts", "tokens", "hashes", "starts", "postings", "sets", "least")
+TEXTS = "rows.jsonl"
+
+
+@dataclass(frozen=True)
+class EvaluationIndex:
+    """The rows of evaluation sets by the runs of RUN tokens in them.
+
+    parts: PART [parts]. tokens: uint32, of all parts. hashes: uint64 [runs], sorted, no two equal. postings: int64,
+    where among the tokens they stand, those of run r from starts[r] to starts[r + 1]. sets: int16 [rows], the number of
+    the set of each row. least: tokens that a row must have to be looked for.
+    """
+
+    parts: np.ndarray
+    tokens: np.ndarray
+    hashes: np.ndarray
+    starts: np.ndarray
+    postings: np.ndarray
+    sets: np.ndarray
+    least: int
+
+    def look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (index in `hashes`, where among the tokens that run stands), int64 [pairs] each, in order."""
+        maybe = np.flatnonzero(self._table[_slots(hashes) >> 3] & _bits(hashes))
+        if not len(self.hashes) or not len(maybe):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        at = np.minimum(np.searchsorted(self.hashes, hashes[maybe]), len(self.hashes) - 1)
+        hit = self.hashes[at] == hashes[maybe]
+        at, maybe = at[hit], maybe[hit]
+        numbers = self.starts[at + 1] - self.starts[at]
+        return np.repeat(maybe, numbers), self.postings[ranges(self.starts[at], numbers)]
+
+    @cached_property
+    def _table(self) -> np.ndarray:
+        """One bit for each of the 2^TABLE first bits of a hash: whether any run has them."""
+        table = np.zeros(1 << (TABLE - 3), np.uint8)
+        np.bitwise_or.at(table, _slots(self.hashes) >> 3, _bits(self.hashes))
+        return table
+
+    def save(self, directory: Path) -> None:
+        """Write the arrays, each as a file of its own: they are mapped, and processes share them."""
+        for name in ARRAYS:
+            np.save(directory / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load(cls, directory: Path) -> EvaluationIndex:
+        """Read what `save` wrote."""
+        return cls(*(np.load(directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+
+
+def index_sets(patterns: Iterable[str], least: int, directory: Path) -> list[dict[str, Any]]:
+    """Save the index of the sets at these paths in a directory, with the beginning of each row.
+
+    least: tokens that a row must have to be looked for. Return of each set {"strings", "rows", "searched",
+    "too_short", "short": [{"source", "text"} of a few of those]}. Raise UserError if a set cannot be read.
+    """
+    parts, tokens, sets, counts, lines = [np.empty(0, PART)], [np.empty(0, np.uint32)], [], [], []
+    for number, pattern in enumerate(patterns):
+        count: dict[str, Any] = {"strings": 0, "rows": 0, "searched": 0, "too_short": 0, "short": []}
+        rows = iter(set_rows(pattern))
+        while batch := list(islice(rows, ROWS)):
+            found, hashes = _parts([row for _, row in batch], least)
+            searched = np.zeros(len(batch), bool)
+            searched[found["row"]] = True
+            named = [{"source": source, "text": _beginning(row)} for source, row in batch]
+            count["strings"] += sum(row.strings for _, row in batch)
+            count["rows"] += len(batch)
+            count["searched"] += int(searched.sum())
+            count["too_short"] += int((~searched).sum())
+            short = [named[at] for at in np.flatnonzero(~searched)[:NAMED]]
+            count["short"] = (count["short"] + short)[:NAMED]
+            found["row"] += len(lines)
+            found["first"] += sum(map(len, tokens))
+            parts.append(found)
+            tokens.append(hashes)
+            sets += [number] * len(batch)
+            lines += [json.dumps(row, ensure_ascii=False) + "\n" for row in named]
+        counts.append(count)
+    write_text(directory / TEXTS, "".join(lines))
+    _index(np.concatenate(parts), np.concatenate(tokens), np.array(sets, np.int16), least).save(directory)
+    return counts
+
+
+def questions(directory: Path, rows: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Return {"source", "text"} of rows of the index in a directory: where they stand, and how they begin."""
+    wanted = set(rows)
+    if not wanted:
+        return {}
+    with (directory / TEXTS).open(encoding="utf-8", newline="\n") as file:
+        return {number: json.loads(line) for number, line in enumerate(file) if number in wanted}
+
+
+def sets_of(directory: Path, rows: np.ndarray) -> np.ndarray:
+    """Return the number of the set that each of these rows of the index in a directory is of, int16 [rows]."""
+    return np.load(directory / "sets.npy", mmap_mode="r")[rows]
+
+
+def _parts(rows: Sequence[Row], least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return (PART [parts], `row` an index and `first` a place in these tokens; uint32 [tokens]) of rows."""
+    segments = [segment for row in rows for segment in (row.context, row.stem, row.choices)]
+    texts = [normalize("\n".join(segment)) for segment in segments]
+    extras = [(number, normalize(text)) for number, row in enumerate(rows) for text in row.extras]
+    placed = place([*texts, *(text for _, text in extras)])
+    counts = placed.counts
+    ends = np.cumsum(counts)
+    starts, sizes = ends - counts, counts[: 3 * len(rows)].reshape(-1, 3)
+    found = []
+    for number, (context, stem, choices) in enumerate(sizes.tolist()):
+        if context + stem + choices < least:
+            continue
+        first = int(starts[3 * number])
+        if stem + choices < least:
+            found.append((number, CORE, first, context + stem + choices, context + stem))
+            continue
+        found.append((number, CORE, first + context, stem + choices, stem))
+        if context >= least:
+            found.append((number, CONTEXT, first, context, context))
+    searched = {part[0] for part in found}
+    for (number, _), first, size in zip(extras, starts[3 * len(rows) :].tolist(), counts[3 * len(rows) :].tolist()):
+        if number in searched and size >= least:
+            found.append((number, EXTRA, first, size, size))
+    return np.array(found, PART), placed.hashes
+
+
+def _index(parts: np.ndarray, tokens: np.ndarray, sets: np.ndarray, least: int) -> EvaluationIndex:
+    """Return the index of parts; runs that stand in more than COMMON parts are left out."""
+    parts = parts[np.argsort(parts["first"], kind="stable")]
+    numbers = np.maximum(parts["size"] - RUN + 1, 0).astype(np.int64)
+    places = ranges(parts["first"], numbers)
+    hashes = runs(tokens, RUN)[places]
+    order = np.argsort(hashes, kind="stable")
+    hashes, places = hashes[order], places[order]
+    first = run_starts(hashes)
+    sizes = np.diff(first, append=len(hashes))
+    rare = sizes <= COMMON
+    kept = np.repeat(rare, sizes)
+    starts = np.append(0, np.cumsum(sizes[rare]))
+    return EvaluationIndex(parts, tokens, hashes[first[rare]], starts, places[kept], sets, least)
+
+
+def _beginning(row: Row) -> str:
+    return "\n".join((*row.stem, *row.choices, *row.context))[:BEGINNING]
+
+
+def _slots(hashes: np.ndarray) -> np.ndarray:
+    return (hashes >> np.uint64(64 - TABLE)).astype(np.int64)
+
+
+def _bits(hashes: np.ndarray) -> np.ndarray:
+    return np.uint8(1) << (_slots(hashes) & 7).astype(np.uint8)

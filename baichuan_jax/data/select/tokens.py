@@ -1,0 +1,96 @@
+"""Tokens as the search for test questions compares them: where each stands, and without the labels of choices.
+
+"A. four B. five", "(A) four (B) five", "①four ②five" and "four five" are the same, so a question is found whatever its
+choices are labelled with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from baichuan_jax.data.characters import join, points, text_ends
+from baichuan_jax.data.dedup.shingles import batches, placed_tokens_of
+from baichuan_jax.data.permutation import mix
+
+BASE = np.uint64(0xA24BAED4963EE407)  # odd
+BLANK = ord(" ")
+# What a character may be, as bits: a capital letter that labels choices; a small one; what follows a small one if it is
+# a label, and what stands before it; a sign of a formula, in which letters are variables; a letter or digit of a word;
+# and a number in a circle.
+CAPITAL, SMALL, AFTER, BEFORE, FORMULA, WORD, CIRCLED = (1 << bit for bit in range(7))
+
+
+class Placed(NamedTuple):
+    """Tokens of texts, one text after the other.
+
+    hashes: uint32 [tokens]. starts: int64 [tokens], the first character of each, counted from the beginning of its
+    text. counts: int64 [texts].
+    """
+
+    hashes: np.ndarray
+    starts: np.ndarray
+    counts: np.ndarray
+
+
+def place(texts: Sequence[str]) -> Placed:
+    """Return the tokens (`shingles.tokens`) of normalised texts of any length, without the labels of choices."""
+    hashes, starts = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
+    counts, read = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
+    for owners, pieces in batches(texts):
+        ends = text_ends(pieces)
+        found, places, numbers = placed_tokens_of(_without_labels(points(join(pieces))), ends)
+        lengths = np.diff(ends, prepend=0)
+        offsets = np.cumsum(lengths - 1) - (lengths - 1)  # characters before each piece, in this batch
+        alone = np.searchsorted(owners, owners)  # the first piece of the same text
+        shift = read[owners] + offsets - offsets[alone] - (ends - lengths)
+        hashes.append((mix(found, 0) >> np.uint64(32)).astype(np.uint32))
+        starts.append(places + np.repeat(shift, numbers))
+        np.add.at(counts, owners, numbers)
+        np.add.at(read, owners, lengths - 1)
+    return Placed(np.concatenate(hashes), np.concatenate(starts), counts)
+
+
+def runs(hashes: np.ndarray, length: int) -> np.ndarray:
+    """Return the hash of each run of `length` successive tokens, uint64 [tokens - length + 1]; of fewer tokens none."""
+    result = hashes[: max(0, len(hashes) - length + 1)].astype(np.uint64)
+    for place in range(1, length):
+        result *= BASE
+        result += hashes[place : place + len(result)]
+    return mix(result, length)
+
+
+def _without_labels(characters: np.ndarray) -> np.ndarray:
+    """Return characters with a space for each label of a choice. The last one is a line end."""
+    kinds = _kinds().take(characters, mode="clip")
+    places = np.flatnonzero(kinds & (CAPITAL | SMALL | CIRCLED))
+    own, after, before = kinds[places], kinds[np.minimum(places + 1, len(kinds) - 1)], kinds[places - 1]
+    before = np.where(places > 0, before, BEFORE)
+    alone = ((after | before) & (WORD | FORMULA)) == 0
+    small = ((after & AFTER) > 0) & ((before & BEFORE) > 0)
+    label = ((own & CIRCLED) > 0) | (alone & (((own & CAPITAL) > 0) | small))
+    characters = characters.copy()
+    characters[places[label]] = BLANK
+    return characters
+
+
+@cache
+def _kinds() -> np.ndarray:
+    """Return what each character may be, uint8 [0x10000]."""
+    kinds = np.zeros(0x10000, np.uint8)
+    alone = 0x2E80  # ideographs are words by themselves
+    kinds[[point for point in range(alone) if chr(point).isalnum()]] |= WORD
+    members = {
+        CAPITAL: "ABCDEFGH",
+        SMALL: "abcdefgh",
+        AFTER: ".．)）、:：]】",
+        BEFORE: "(（[【 \t\n",
+        FORMULA: "$\\{}^_=+*/<>|&",
+        CIRCLED: "①②③④⑤⑥⑦⑧⑨⑩",
+    }
+    for kind, characters in members.items():
+        kinds[[ord(character) for character in characters]] |= kind
+    return kinds
