@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate clean
+.PHONY: quickstart test test-time test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# All hostile texts, of which the default tests try some: whether anything takes more time than its length explains.
+test-time: .venv/installed-dev
+	$(BIN)/python -m pytest -n 0 -m '' tests/adversarial
 
 test-all: .venv/installed-dev
 	$(BIN)/python -m pytest -m ''
@@ -26,9 +30,9 @@ bench-train: .venv/installed
 	$(BIN)/python -m experiments.bench_train $(if $(PEER),--peer $(PEER))
 	$(BIN)/python -m experiments.bench_train_gpu $(if $(PEER),--peer $(PEER))
 
-# CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz.
+# CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz. BASELINE=REV: a commit to compare the speed with.
 bench-data: .venv/installed
-	$(BIN)/python -m experiments.bench_data $(addprefix --corpora ,$(CORPORA))
+	$(BIN)/python -m experiments.bench_data $(addprefix --corpora ,$(CORPORA)) $(addprefix --baseline ,$(BASELINE))
 	$(BIN)/python -m experiments.planted_duplicates $(addprefix --corpora ,$(CORPORA))
 
 bench-tokenizer: .venv/installed-dev

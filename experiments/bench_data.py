@@ -1,6 +1,8 @@
 """Speed of the data step: the rules, the whole flow, and MinHash beside datatrove and rensa.
 
-Command: make bench-data   (or: python -m experiments.bench_data [--corpora DIR ...] [--passages N])
+Command: make bench-data   (or: python -m experiments.bench_data [--corpora DIR ...] [--passages N] [--baseline REV])
+With --baseline (make bench-data BASELINE=REV) the rules and the whole flow are run three times in turn with the package
+of that revision and with this one, each time in a new process; peers are left out.
 Cost: five minutes; almost all of it is datatrove's. Peers: pip install spacy jieba rensa 'xxhash<3.6' (datatrove's
 MinHash needs the last); without them only ours runs.
 
@@ -19,21 +21,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from loguru import logger
 
-from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
 from baichuan_jax.data.dedup.shingles import batches
 from baichuan_jax.data.dedup.shingles import shingles as our_shingles
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow import read
-from baichuan_jax.data.flow.build import build
-from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.quality.config import QualityConfig
+from experiments.data_step import run_data_step
 from experiments.planted_duplicates import (
     LANGUAGES,
     SHINGLE,
@@ -45,40 +44,59 @@ from experiments.planted_duplicates import (
     shingles,
     whole_texts,
 )
+from experiments.revisions import ROOT, checked_out, run_in
 
 THRESHOLD = 0.8
 MEMORY = 1 << 30  # bytes that our search may use
 BATCH = 512
+TURNS = 3  # of each revision
 ROUNDS = 9  # of signatures, which take a second; datatrove takes a minute
 NAMES = {"zh": "zho", "en": "eng"}  # of languages, in datatrove
 
 
 def flow(corpora: Sequence[Path]) -> None:
     """Prints the rates of the first phase, which has the rules, and of all together."""
-    paths = [path for directory in corpora for path in sorted(directory.glob("*.jsonl.gz"))]
+    done = run_data_step(_flow_input(corpora))
+    _show_size(done)
+    rules, whole = _rates(done)
+    print(f"rules, with reading and writing: {rules:.1f} MB/s; whole flow: {whole:.1f} MB/s")
+    print("    seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in done["seconds"].items()))
+
+
+def compare(corpora: Sequence[Path], revision: str) -> None:
+    """Print the rates of both as of a revision and as of now, and their ratios: medians of TURNS runs in turn."""
+    what, found = _flow_input(corpora), {"before": [], "now": []}
+    with checked_out(revision) as tree:
+        for turn in range(TURNS):
+            for name, place in (("before", tree), ("now", ROOT)):
+                done = run_in(place, ROOT / "experiments/data_step.py", what)
+                assert Path(done["package"]).is_relative_to(place), done["package"]
+                found[name].append(_rates(done))
+                if not turn:
+                    print(f"{name}: ", end="")
+                    _show_size(done)
+    for at, title in enumerate(("rules, with reading and writing", "whole flow")):
+        before, now = (median(rates[at] for rates in found[name]) for name in ("before", "now"))
+        print(f"{title}: {before:.2f} MB/s as of {revision}, {now:.2f} MB/s now: {now / before:.3f} times")
+        print("    runs: " + "; ".join(", ".join(f"{rates[at]:.2f}" for rates in runs) for runs in found.values()))
+
+
+def _rates(done: dict) -> tuple[float, float]:
+    """Return megabytes a second of the rules, with reading and writing, and of the whole flow."""
+    return done["megabytes"] / done["seconds"][read.NAME], done["megabytes"] / done["whole"]
+
+
+def _show_size(done: dict) -> None:
+    print(f"{done['megabytes']:.1f} MB in {done['documents']:,} documents, {done['kept']:.1f} MB kept", flush=True)
+
+
+def _flow_input(corpora: Sequence[Path]) -> dict:
+    """Return what `data_step` is given: the demo corpora, and the files of each directory."""
+    paths = [path for directory in corpora for path in sorted(directory.resolve().glob("*.jsonl.gz"))]
     names = {path: re.sub(r"[^a-z0-9]+", "_", path.name.removesuffix(".jsonl.gz").lower()) for path in paths}
     sources = {f"texts_{name}": str(path) for path, name in names.items()}
     sources |= {name: f"demo:{name}" for name in ("zh_reviews", "zh_news", "en_speeches")}
-    quality = QualityConfig(good=("zh_news", "en_speeches"), bad=("zh_reviews", "rejected"))
-    seconds: dict[str, float] = {}
-    last = start = time.process_time()
-
-    def progress(phase: str, _done: int, _of: int) -> None:
-        nonlocal last
-        now = time.process_time()
-        seconds[phase] = seconds.get(phase, 0.0) + now - last
-        last = now
-
-    with tempfile.TemporaryDirectory() as directory:
-        cfg = CorpusConfig(DataConfig(sources), quality=quality)
-        result = build(cfg, RunnerConfig(), Path(directory), progress)
-    whole = time.process_time() - start
-    size = sum(funnel["read"]["bytes"] for funnel in result["funnel"].values()) / 1e6
-    documents = sum(funnel["read"]["documents"] for funnel in result["funnel"].values())
-    kept = sum(domain["bytes"] for domain in result["domains"].values()) / 1e6
-    print(f"{size:.1f} MB in {documents:,} documents, {kept:.1f} MB kept")
-    print(f"rules, with reading and writing: {size / seconds[read.NAME]:.1f} MB/s; whole flow: {size / whole:.1f} MB/s")
-    print("    seconds: " + ", ".join(f"{phase} {spent:.1f}" for phase, spent in seconds.items()))
+    return {"sources": sources, "good": ["zh_news", "en_speeches"], "bad": ["zh_reviews", "rejected"]}
 
 
 @dataclass(frozen=True)
@@ -223,7 +241,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
     arguments.add_argument("--passages", type=int, default=2000, help="of each language, in which copies are planted")
+    arguments.add_argument("--baseline", metavar="REV", help="a commit whose data step is run in turn with this one")
     args = arguments.parse_args()
+    if args.baseline:
+        compare(args.corpora, args.baseline)
+        return
     flow(args.corpora)
     for language in LANGUAGES:
         peers(language, args.corpora, args.passages)
