@@ -1,5 +1,7 @@
 """Workdirs that older code has made: what it made is used where that is harmless, and never taken for what is new."""
 
+from dataclasses import replace
+
 import pytest
 
 from baichuan_jax.cli.config import load
@@ -23,7 +25,7 @@ def old(tmp_path, monkeypatch):
     config = write_config(tmp_path)
     with monkeypatch.context() as before:
         for name, recipe in list(RECIPES.items()):
-            before.setitem(RECIPES, name, type(recipe)(**{**recipe.__dict__, "changes": ()}))
+            before.setitem(RECIPES, name, replace(recipe, changes=()))
         made = pipeline(config)
         for name in RECIPES:
             made.stage(name).run(lambda directory: {})
@@ -63,9 +65,18 @@ def test_a_model_of_older_code_is_looked_at_as_before(old):
         pipeline(old).check((name,))
 
 
+def test_a_training_of_older_code_is_refused_and_can_still_be_looked_at(old, monkeypatch):
+    monkeypatch.setattr("baichuan_jax.cli.stages.train.check", lambda config: None)
+    remove(old, "train", "manifest.json")
+    with pytest.raises(UserError, match="half-made: finish it with the code that began it"):
+        pipeline(old).check(("train",))
+    pipeline(old).check_model()
+
+
 def test_a_training_goes_on_over_the_tokens_it_began_with(old, monkeypatch):
     checked = []
     monkeypatch.setattr("baichuan_jax.cli.stages.train.check", checked.append)
+    monkeypatch.setitem(RECIPES, "train", replace(RECIPES["train"], changes=()))
     pipeline(old).check(("train",))
     remove(old, "train", "manifest.json")
     pipeline(old).check(("train",))
