@@ -17,8 +17,8 @@ from baichuan_jax.data.permutation import mix
 from baichuan_jax.data.rules.sentences import Sentences
 
 # document: index of its document. start: where it begins in the document's text. key: hash of the sequence of its
-# tokens. characters: of the sentence, with what follows it up to the next.
-OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4")])
+# tokens. characters: of the sentence, with what follows it up to the next. whole: whether the text reads on without it.
+OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4"), ("whole", "?")])
 
 # Tokens from which a sentence counts. People say the shorter ones again without copying ("服务态度很好，下次还会来。",
 # "Thank you very much indeed."), and novels open their dialogues with them. A line of code repeats for a reason.
@@ -60,6 +60,7 @@ def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
     rows["document"] = found.texts[chosen]
     rows["start"] = (found.starts - found.first[found.texts])[chosen]
     rows["characters"] = (found.ends - found.starts)[chosen]
+    rows["whole"] = found.whole[chosen]
     return rows
 
 

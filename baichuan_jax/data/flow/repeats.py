@@ -74,7 +74,7 @@ class Repeats:
         left = ~gone[documents]
         chosen = chosen[left]
         drop = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
-        return np.flatnonzero(gone), _drops(chosen[drop], REASONS.index("repeated"))
+        return np.flatnonzero(gone), _drops(chosen[drop & chosen["whole"]], REASONS.index("repeated"))
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
@@ -176,7 +176,8 @@ class _Texts:
         rows = self.rows[indices]
         documents = distinct(rows["document"])
         texts = dict(zip(documents.tolist(), self.shards.texts(documents)))
-        return [texts[document][start : start + size] for _, document, start, size in rows.tolist()]
+        places = rows[["document", "start", "characters"]].tolist()
+        return [texts[document][start : start + size] for document, start, size in places]
 
 
 def _drops(rows: np.ndarray, reason: int) -> np.ndarray:

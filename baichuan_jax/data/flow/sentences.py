@@ -66,9 +66,10 @@ class Sentences:
         if not self.cfg.quality.sentence_cut:
             return np.empty(0, OCCURRENCE)
         rows = places(found, np.arange(len(found.texts)))
-        pieces = [texts[d][start : start + size] for _, d, start, size in rows.tolist()]
+        places_of = rows[["document", "start", "characters"]].tolist()
+        pieces = [texts[d][start : start + size] for d, start, size in places_of]
         scores = model.score(pieces, [languages[d] for d in found.texts])
-        return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut)]
+        return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut) & found.whole]
 
 
 def _places(rows: np.ndarray) -> np.ndarray:

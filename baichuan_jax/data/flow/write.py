@@ -24,6 +24,7 @@ from baichuan_jax.data.flow.sets import NAME as SETS
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.flow.sign import CUTS
 from baichuan_jax.data.flow.sign import NAME as SIGN
+from baichuan_jax.data.flow.without import without
 from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
 from baichuan_jax.data.select.cuts import pieces
 from baichuan_jax.data.select.index import questions, sets_of
@@ -120,13 +121,10 @@ def _left(
     dropped = drops[["start", "characters", "reason"]].tolist()
     parts = []
     for start, end in pieces(len(text), cuts["start"].tolist(), cuts["end"].tolist()):
-        kept = []
-        for place, size, reason in dropped:
-            if start <= place and place + size <= end:
-                funnel.prune(REASONS[reason], text[place : place + size], source)
-                kept.append(text[start:place])
-                start = place + size
-        parts.append("".join([*kept, text[start:end]]).strip("\n"))
+        inside = [drop for drop in dropped if start <= drop[0] and drop[0] + drop[1] <= end]
+        for place, size, reason in inside:
+            funnel.prune(REASONS[reason], text[place : place + size].strip(), source)
+        parts.append(without(text[start:end], [(place - start, size) for place, size, _ in inside]))
     return [part for part in parts if part]
 
 

@@ -9,14 +9,30 @@ from typing import NamedTuple
 import numpy as np
 
 from baichuan_jax.data.characters import join, points, text_ends
-from baichuan_jax.data.dedup.runs import distinct
+from baichuan_jax.data.dedup.runs import distinct, ranges
+from baichuan_jax.data.rules import marks
+from baichuan_jax.data.rules.fixed import fixed_lines
+from baichuan_jax.data.rules.lines import Lines, find_lines
+from baichuan_jax.data.rules.marks import (
+    BLANK,
+    CLOSING,
+    FULL,
+    INNER,
+    LEAD,
+    LINE_END,
+    MARK,
+    OPEN,
+    OPENING,
+    SPACE,
+    STOP,
+    STOP_CLOSING,
+    after,
+    before,
+)
 
-# What a character may be, as bits: white space; white space that ends no line; a line end; a mark that ends a sentence
-# by itself; a full stop, which does so before a space and a capital letter; what may stand between such a mark and the
-# next sentence, after the first and after a full stop; and what a sentence may begin with after a full stop.
-SPACE, BLANK, LINE_END, MARK, STOP, CLOSING, STOP_CLOSING, OPENING = (1 << bit for bit in range(8))
 # Full stops after these, and after a capital letter ("J. F. Kennedy"), end no sentence.
 TITLES = ("Mr", "Dr", "St", "No", "vs", "Mrs", "Gen", "Sen", "Rep", "etc")
+HEADING, RAGGED = 40, 60  # columns of a heading, and of lines that are broken on purpose, at most
 
 
 class Sentences(NamedTuple):
@@ -24,7 +40,8 @@ class Sentences(NamedTuple):
 
     characters: of all texts, uint32, a line end after each. texts, starts, ends: int64
     [sentences], in order: the index of its text, and where it begins and ends among the characters. first: int64
-    [texts], where each text begins there.
+    [texts], where each text begins there. whole: bool [sentences], whether what is left reads on without it: it is
+    running text, it has a full stop, and so has what stands before it.
     """
 
     characters: np.ndarray
@@ -32,22 +49,26 @@ class Sentences(NamedTuple):
     starts: np.ndarray
     ends: np.ndarray
     first: np.ndarray
+    whole: np.ndarray
 
 
 def cut(texts: Sequence[str]) -> Sentences:
     """Returns the sentences of texts, each with what follows it up to the next, so that they cover all of it.
 
-    A line ends a sentence, so a heading or an item of a list is one too. So do full stops: Chinese needs no space after
-    them; English does, and a capital letter.
+    Full stops end a sentence: Chinese needs no space after them; English does, and a capital letter. So does a line
+    end, unless the line goes on in the next (`lines.find_lines`): a heading or an entry of a list is a sentence.
     """
     characters = points(join(texts))
     last = text_ends(texts) - 1
-    ends = distinct(np.concatenate([last, *_ends(characters, last)]))
+    kinds = marks.kinds().take(characters, mode="clip")
+    lines = find_lines(characters, kinds, last)
+    ends = distinct(np.concatenate([last, *_ends(characters, kinds, lines, last)]))
     owners = np.searchsorted(last, ends)
     first = np.append(0, last[:-1] + 1)[: len(texts)]
     starts = np.maximum(np.append(0, ends[:-1])[: len(ends)], first[owners])
     full = starts < ends  # a text without characters has no sentence
-    return Sentences(characters, owners[full], starts[full], ends[full], first)
+    owners, starts, ends = owners[full], starts[full], ends[full]
+    return Sentences(characters, owners, starts, ends, first, _whole(characters, kinds, lines, owners, starts, ends))
 
 
 def sentences(text: str) -> list[str]:
@@ -56,28 +77,60 @@ def sentences(text: str) -> list[str]:
     return [text[start:end] for start, end in zip(found.starts.tolist(), found.ends.tolist())]
 
 
-def _ends(characters: np.ndarray, last: np.ndarray) -> list[np.ndarray]:
-    """Returns where sentences end within the texts, whose line ends are at `last`, int64, in three parts."""
-    kinds = _kinds().take(characters, mode="clip")
+def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndarray) -> list[np.ndarray]:
+    """Returns where sentences end within the texts, whose line ends are at `last`, int64, in three parts.
+
+    In `kinds`, what stands between a line and the one in which it goes on becomes a blank.
+    """
+    traits = marks.traits()
+    kinds[lines.ends[lines.goes_on]] = SPACE | BLANK
+    quoted = np.flatnonzero(lines.quoted)
+    kinds[ranges(lines.begins[quoted], (lines.starts - lines.begins)[quoted])] = SPACE | BLANK
     kinds[last] = 0  # nothing goes beyond a text
-
-    def after(places: np.ndarray, kind: int) -> np.ndarray:
-        """Returns the next place from each that is not of a kind."""
-        places = places.copy()
-        moving = np.flatnonzero(kinds[places] & kind)
-        while moving.size:
-            places[moving] += 1
-            moving = moving[(kinds[places[moving]] & kind) > 0]
-        return places
-
     places = np.flatnonzero(kinds & (LINE_END | MARK | STOP))
-    lines, marks, stops = (places[(kinds[places] & kind) > 0] for kind in (LINE_END, MARK, STOP))
-    ends = after(after(marks + 1, CLOSING), BLANK)
+    line_ends, ended, stops = (places[(kinds[places] & kind) > 0] for kind in (LINE_END, MARK, STOP))
+    ends = after(kinds, after(kinds, ended + 1, CLOSING), BLANK)
     ends = ends[(kinds[ends] & (SPACE | MARK)) == 0]
-    closed = after(stops + 1, STOP_CLOSING)
-    stop_ends = after(closed, BLANK)
-    full = np.flatnonzero((stop_ends > closed) & ((kinds[stop_ends] & OPENING) > 0))
-    return [after(lines + 1, SPACE), ends, stop_ends[full[~_abbreviates(characters, stops[full])]]]
+    closed = after(kinds, stops + 1, STOP_CLOSING)
+    stop_ends = after(kinds, closed, BLANK)
+    opens = (traits.take(characters[stop_ends], mode="clip") & OPENING) > 0
+    full = np.flatnonzero((stop_ends > closed) & opens)
+    return [after(kinds, line_ends + 1, SPACE), ends, stop_ends[full[~_abbreviates(characters, stops[full])]]]
+
+
+def _whole(
+    characters: np.ndarray, kinds: np.ndarray, lines: Lines, texts: np.ndarray, starts: np.ndarray, ends: np.ndarray
+) -> np.ndarray:
+    """Returns which sentences can be taken out of running text, bool [sentences]."""
+    if not len(starts):
+        return np.zeros(0, bool)
+    traits = marks.traits()
+    contents = np.maximum(before(kinds, ends, SPACE), starts + 1)
+    closed = np.maximum(before(kinds, contents, CLOSING | STOP_CLOSING), starts + 1)
+    full = (traits.take(characters[closed - 1], mode="clip") & FULL) > 0
+    first = traits.take(characters[starts], mode="clip")
+    begins = np.append(True, texts[1:] != texts[:-1])
+    line = np.searchsorted(lines.ends, starts)
+    line_after = np.searchsorted(lines.ends, contents - 1)
+    # Above, beyond a blank line, may stand a heading.
+    above = np.maximum(line - 2, 0)
+    final = traits.take(characters[np.maximum(lines.stops[above] - 1, 0)], mode="clip")
+    headed = (starts == lines.starts[line]) & lines.blank[line - 1] & ~lines.blank[above]
+    headed &= (lines.columns[above] <= HEADING) & ((final & (LEAD | OPEN)) == 0)
+    follows = np.append(False, full[:-1])
+    starts_well = (begins | follows | headed) & ((first & INNER) == 0)
+    next_well = np.append(((first & INNER) == 0)[1:] | begins[1:], True)
+    # "He asked?" is no sentence of its own if what follows says who did.
+    speech = (closed < contents) & (contents == ends) & ~np.append(begins[1:], True)
+    fixed = _counts(fixed_lines(characters, lines))
+    ragged = _counts(lines.goes_on & ~lines.forced & (lines.columns <= RAGGED))
+    running = (fixed[line_after + 1] == fixed[line]) & (ragged[line_after] == ragged[line])
+    return starts_well & full & next_well & running & ~speech
+
+
+def _counts(values: np.ndarray) -> np.ndarray:
+    """Returns how many values are true before each place, int64 [values + 1]."""
+    return np.append(0, np.cumsum(values))
 
 
 def _abbreviates(characters: np.ndarray, stops: np.ndarray) -> np.ndarray:
@@ -99,23 +152,3 @@ def _abbreviates(characters: np.ndarray, stops: np.ndarray) -> np.ndarray:
 def _in_words() -> np.ndarray:
     """Returns which characters words consist of, bool [0x10000]."""
     return np.array([chr(point).isalnum() or chr(point) == "_" for point in range(0x10000)])
-
-
-@cache
-def _kinds() -> np.ndarray:
-    """Returns what each character may be, uint8 [0x10000]."""
-    kinds = np.zeros(0x10000, np.uint8)
-    kinds[0x4E00:0xA000] |= OPENING
-    members = {
-        SPACE: "\n \t",
-        BLANK: " \t",
-        LINE_END: "\n",
-        MARK: "。！？!?…",
-        STOP: ".",
-        CLOSING: "”’」』）》\"')",
-        STOP_CLOSING: "”’\"')]",
-        OPENING: "“‘\"'([ABCDEFGHIJKLMNOPQRSTUVWXYZ",
-    }
-    for kind, characters in members.items():
-        kinds[[ord(character) for character in characters]] |= kind
-    return kinds

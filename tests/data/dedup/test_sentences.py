@@ -27,7 +27,7 @@ def keys(texts, languages):
 
 
 def texts_of(texts, found):
-    return [texts[d][start : start + size] for _, d, start, size in found.tolist()]
+    return [texts[d][start : start + size] for _, d, start, size, _ in found.tolist()]
 
 
 def test_where_they_stand():
@@ -87,8 +87,11 @@ def edited(sentence, rng):
 
 
 def test_edited_copies_of_real_sentences():
-    reviews = (sentence for review in read_demo("zh_reviews", "skip") for sentence in sentences(review.text))
-    originals = list(islice(dict.fromkeys(sentence for sentence in reviews if len(sentence) >= 15), 4000))
+    reviews = [review.text for review in islice(read_demo("zh_reviews", "skip"), 6000)]
+    found = cut(reviews)
+    places = zip(found.texts, found.starts - found.first[found.texts], found.ends - found.first[found.texts])
+    found_sentences = (reviews[text][start:end] for text, start, end in places)
+    originals = list(dict.fromkeys(sentence for sentence in found_sentences if len(sentence) >= 15))[:4000]
     rng, half = random.Random(0), len(originals)
     texts = originals + [edited(sentence, rng) for sentence in originals]
     rank = np.array(rng.sample(range(2 * half), 2 * half))

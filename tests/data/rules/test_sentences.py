@@ -18,7 +18,7 @@ from baichuan_jax.data.rules.sentences import cut, sentences
         ["Mr. Smith met J. F. Kennedy at St. Paul etc. and Gen. Grant. ", "They talked."],
         ["Almost. ", "AMr. ", "Best."],
         ["wait... ", "What?! ", "no. but yes"],
-        ["标题\n", "- 一项\n\t", "indented"],
+        ["标题\n", "- 一项\n\t", "- 二项"],
         ["混合 text. ", "中文也行。", "End"],
         ["  leading spaces. ", "Then"],
         ["\n", "line"],

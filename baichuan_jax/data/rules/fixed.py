@@ -1,0 +1,151 @@
+"""Lines that are no running text: verse, lists, definitions, tables, code. Without one of its lines it is damaged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from baichuan_jax.data.dedup.runs import ranges, run_starts
+from baichuan_jax.data.rules import marks
+from baichuan_jax.data.rules.lines import Lines, below, block_starts, last_true, list_marks
+from baichuan_jax.data.rules.marks import CLAUSE, LEAD, LETTER, LOWER, QUOTE, WIDE
+
+TERM = 40  # columns of a term or heading at most
+VERSE, VERSE_LINES = 64, 4  # columns of a line in letters at most; lines from which they are a poem
+CLAUSE_LENGTH, COUPLETS, EVEN = 11, 300, (4, 7)  # of Chinese verse: characters, columns, characters if all are equal
+LEVELS = (0, 1, 5, 9)  # indentations at which entries are told apart, so that entries may hold entries
+FAR = 1 << 20  # columns: beyond every indentation
+
+
+def fixed_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
+    """Return which lines belong to verse, an entry of a list or of definitions, a table or code, bool [lines]."""
+    first, second, final = (_at(characters, places) for places in (lines.starts, lines.starts + 1, lines.stops - 1))
+    joined = np.append(False, lines.goes_on[:-1])[: len(first)]
+    entries = list_marks(characters, lines) & ~joined
+    leads = _leads(lines)
+    terms = leads & (below(lines.indents) > lines.indents)
+    announces = ~lines.blank & ~lines.goes_on & ((final & LEAD) > 0)
+    heading = (lines.indents == 0) & (((first | second) & LOWER) == 0) & ~announces
+    paragraph = last_true(~joined)
+    defined = np.append(False, terms[:-1])[: len(first)]
+    fixed = (entries | defined)[paragraph] | entries | terms
+    fixed |= _inside(lines, entries | announces | (terms & ~heading))
+    fixed |= _definitions(lines, leads) | _code(characters, lines) | _rows(characters, lines)
+    return fixed | _verse(lines, first) | _chinese_verse(characters, lines, first, final)
+
+
+def _at(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
+    return marks.traits().take(characters[np.clip(places, 0, len(characters) - 1)], mode="clip")
+
+
+def _leads(lines: Lines) -> np.ndarray:
+    """Return which lines are short, without a full stop, and have something below: terms and headings."""
+    followed = below(~lines.blank & ~lines.head)
+    return ~lines.blank & ~lines.full & ~lines.goes_on & (lines.columns <= TERM) & followed
+
+
+def _inside(lines: Lines, openers: np.ndarray) -> np.ndarray:
+    """Return which lines are indented deeper than the opener before them, with all between, bool [lines]."""
+    found = np.zeros(len(openers), bool)
+    for least, beyond in zip(LEVELS, (*LEVELS[1:], FAR)):
+        mine = openers & (lines.indents >= least) & (lines.indents < beyond)
+        if not mine.any():
+            continue
+        segments = np.cumsum(mine | lines.head)
+        indents = np.where(lines.blank | mine, FAR, lines.indents)
+        lowest = np.minimum.accumulate(indents - segments * (FAR + 1)) + segments * (FAR + 1)
+        opener = last_true(mine | lines.head)
+        found |= mine[opener] & (lowest > lines.indents[opener]) & ~mine & ~lines.blank
+    return found
+
+
+def _definitions(lines: Lines, leads: np.ndarray) -> np.ndarray:
+    """Return which lines stand in blocks that begin with a term, if the block before or after does too."""
+    starts = block_starts(lines)
+    firsts = np.flatnonzero(~lines.blank & (starts == np.arange(len(starts))))
+    defines = leads[firsts]
+    texts = np.cumsum(lines.head)[firsts]
+    both = defines[1:] & defines[:-1] & (texts[1:] == texts[:-1])
+    several = np.zeros(len(firsts), bool)
+    several[1:] |= both
+    several[:-1] |= both
+    chosen = np.zeros(len(starts), bool)
+    chosen[firsts] = several
+    return chosen[starts] & ~lines.blank
+
+
+def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
+    """Return which lines stand between fences, or in blocks of which a third of the lines look like code."""
+    end = len(characters) - 1
+    first, second, third, final = (
+        characters[np.clip(places, 0, end)]
+        for places in (lines.starts, lines.starts + 1, lines.starts + 2, lines.stops - 1)
+    )
+    fence = ~lines.blank & np.isin(first, FENCES) & (first == second) & (second == third)
+    number = np.cumsum(fence)
+    inside = (number - (number - fence)[last_true(lines.head)]) % 2 > 0
+    pairs = first.astype(np.uint64) << np.uint64(32) | second
+    looks = ~lines.blank & (np.isin(final, CODE_ENDS) | np.isin(pairs, PROMPTS))
+    starts = block_starts(lines)
+    share = np.bincount(starts, looks, len(starts)) * 3 >= np.bincount(starts, ~lines.blank, len(starts))
+    return fence | inside | (share & (np.bincount(starts, looks, len(starts)) > 0))[starts]
+
+
+FENCES = np.array([ord("`"), ord("~")], np.uint32)
+CODE_ENDS = np.array([ord(mark) for mark in "{};\\"], np.uint32)
+PROMPTS = np.array([ord(a) << 32 | ord(b) for a, b in ("$ ", ">>", "//", "/*", "#!", "# ", "#i", "#d")], np.uint64)
+
+
+def _rows(characters: np.ndarray, lines: Lines) -> np.ndarray:
+    first = characters[lines.starts]
+    return ~lines.blank & ((first == ord("|")) | ((first >= 0x2500) & (first < 0x2580)))
+
+
+def _verse(lines: Lines, first: np.ndarray) -> np.ndarray:
+    """Return which lines are of verse in letters: several short ones in a row that all begin with a capital.
+
+    A third of them at least must not end a sentence, or they are sentences of which each has a line.
+    """
+    rows = np.flatnonzero(~lines.blank)
+    like = (lines.columns <= VERSE) & ((first & LOWER) == 0) & ((first & WIDE) == 0) & ((first & LETTER) > 0)
+    starts = run_starts(np.cumsum(lines.head)[rows] * 2 + like[rows])
+    if not len(starts):
+        return np.zeros(len(first), bool)
+    sizes = np.diff(starts, append=len(rows))
+    open_ends = np.add.reduceat(~lines.full[rows], starts, dtype=np.int64)
+    verse = like[rows[starts]] & (sizes >= VERSE_LINES) & (3 * open_ends >= sizes)
+    found = np.zeros(len(first), bool)
+    found[rows] = np.repeat(verse, sizes)
+    return found
+
+
+def _chinese_verse(characters: np.ndarray, lines: Lines, first: np.ndarray, final: np.ndarray) -> np.ndarray:
+    """Return which lines are of Chinese verse: two or more in a row, of short clauses without quotation marks.
+
+    One line is enough if it has four clauses of four to seven characters, all equal.
+    """
+    found = np.zeros(len(first), bool)
+    ends_clause = ((final & CLAUSE) > 0) & ((final & WIDE) > 0)
+    rows = np.flatnonzero(~lines.blank & ends_clause & ((first & WIDE) > 0) & (lines.columns <= COUPLETS))
+    if not rows.size:
+        return found
+    sizes = lines.stops[rows] - lines.starts[rows]
+    owners = np.repeat(np.arange(len(rows)), sizes)
+    text = _at(characters, ranges(lines.starts[rows], sizes))
+    other = np.bincount(owners, np.where((text & QUOTE) > 0, FAR, (text & WIDE) == 0), len(rows))
+    breaks = np.flatnonzero(text & CLAUSE)
+    lengths = np.diff(breaks, prepend=-1) - 1
+    starts = run_starts(owners[breaks])
+    longest = np.maximum.reduceat(lengths, starts)
+    shortest = np.minimum.reduceat(lengths, starts)
+    clauses = np.diff(starts, append=len(breaks))
+    short = (other <= 2) & (longest <= CLAUSE_LENGTH) & (lines.columns[rows] <= 2 * VERSE)
+    even = (other == 0) & (longest == shortest) & (clauses >= 4) & (longest >= EVEN[0]) & (longest <= EVEN[1])
+    found[rows] = short
+    visible = np.flatnonzero(~lines.blank)
+    here = found[visible]
+    pair = here[1:] & here[:-1] & ~lines.head[visible[1:]]
+    found[:] = False
+    found[visible[1:]] |= pair
+    found[visible[:-1]] |= pair
+    found[rows] |= even
+    return found
