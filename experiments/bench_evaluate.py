@@ -27,7 +27,7 @@ from sentencepiece import sentencepiece_model_pb2 as protos
 
 from baichuan_jax.cli.config import load
 from baichuan_jax.cli.run_config import RunConfig
-from baichuan_jax.evaluate.harness.encode import Encoder, begins_texts
+from baichuan_jax.evaluate.harness.encode import Encoder
 from baichuan_jax.evaluate.harness.load import load_tasks
 from baichuan_jax.evaluate.score import scorer as scoring
 from baichuan_jax.evaluate.score.plan import Group
@@ -37,7 +37,7 @@ from baichuan_jax.model.convert.check import check
 from baichuan_jax.model.convert.hf_config import read_config
 from baichuan_jax.model.convert.source import CONFIG, Source
 from baichuan_jax.tokenizer.load import load_tokenizer
-from baichuan_jax.tokenizer.published import give, tokenizer_file
+from baichuan_jax.tokenizer.published import give
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.state import abstract_params
 from experiments.bench_generate import export_random, one_device
@@ -81,8 +81,7 @@ def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], T
         weights.load(source, model, layout, directory, lambda done, total: None)
     with Checkpoints(directory) as checkpoints:
         params = checkpoints.restore_params(abstract_params(model, one_device()))
-    file = tokenizer_file(checkpoint)
-    encoder, score = Encoder(load_tokenizer(file), begins_texts(file)), Scorer(model, params, one_device())
+    encoder, score = Encoder(load_tokenizer(checkpoint), model.vocab), Scorer(model, params, one_device())
 
     def run(pairs: Pairs) -> Timed:
         known = scoring.groups_of
@@ -142,7 +141,7 @@ def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
         shutil.copyfile(checkpoint / name, out / name)
     model = out / "from-bin.model"
     model.write_bytes(_model((checkpoint / "tok512.bin").read_bytes()))
-    give(None, model, context, out)
+    give(None, model, load_tokenizer(model), context, out)
     model.unlink()
     return out
 
@@ -170,7 +169,7 @@ def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
     """Writes random weights with a tokenizer as a checkpoint that transformers loads; returns its directory."""
     model = load(config, (), RunConfig).config.model
     checkpoint = export_random(model, directory)
-    give(None, tokenizer, model.context, checkpoint)
+    give(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
     return checkpoint
 
 

@@ -20,6 +20,8 @@ from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.tokenizer import published
+from baichuan_jax.tokenizer.beside import STEM
+from baichuan_jax.tokenizer.load import tokenizer_file
 from baichuan_jax.train.config import TrainConfig
 
 CONFIG, CHECKPOINTS, LOCK = "config.gin", "checkpoints", ".lock"
@@ -88,10 +90,11 @@ def _version(file: Path) -> str:
 
 
 def _config(model: DecoderConfig, directory: Path) -> str:
-    """Returns gin text of a run that starts from the import and takes no step."""
+    """Returns gin text of a run that starts from the import and takes no step, from whatever folder it is started."""
+    directory = directory.absolute()
     bound = {
         "RunConfig.workdir": str(directory / "run"),
-        "TokenizerConfig.file": str(published.tokenizer_file(directory)),
+        "TokenizerConfig.file": str(tokenizer_file(directory)),
         "TokenizerConfig.vocab": model.vocab,
         "TrainConfig.start": str(directory / CHECKPOINTS),
         "TrainConfig.steps": 0,
@@ -156,21 +159,31 @@ def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
         _verify(args.out, params, config.model)
 
 
-def _beside(config: RunConfig, directory: Path) -> dict[str, int]:
-    """Writes the tokenizer files and the generation config; returns the ids that config.json is to name."""
-    origin = Path(config.train.start).parent
-    if not (config.train.start and (origin / published.CONFIG).is_file()):
-        origin = None
-    tokenizer = Path(config.tokenizer.file or published.tokenizer_file(Path(config.workdir) / "tokenizer"))
-    published.give(origin, tokenizer, config.model.context, directory)
-    known = read_json(origin / published.CONFIG) if origin else {}
-    ids = {name: known[name] for name in IDS if name in known}
+def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
+    """Writes the tokenizer files and the generation config; returns the ids that config.json is to name.
+
+    The files are those that were published with the tokenizer, if it is that of an import, whatever the weights are.
+    """
+    from baichuan_jax.cli.stages.trained import load_tokenizer, tokenizer_place
+
+    file = tokenizer_file(tokenizer_place(config, Path(config.workdir)))
+    origin = file.parent if config.tokenizer.file and file.stem == STEM else None
+    ids: dict[str, Any] = dict.fromkeys(IDS)
+    if file.is_file():
+        tokenizer = load_tokenizer(config, Path(config.workdir))
+        ids |= {"bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.eos}
+        published.give(origin, file, tokenizer, config.model.context, directory)
+    else:
+        console.print(f"there is no tokenizer at {file}: the export has none", soft_wrap=True)
+    if origin and (origin / published.CONFIG).is_file():
+        known = read_json(origin / published.CONFIG)
+        ids |= {name: known[name] for name in IDS if name in known}
     if not (directory / published.GENERATION).exists():
         sample = config.sample
         how = {"do_sample": True, "temperature": sample.temperature, "top_p": sample.top_p}
         # No max_new_tokens: in transformers it would win over the max_length that lm-eval asks for.
         found = {**ids, **(how if sample.temperature else {"do_sample": False})}
-        write_json(directory / published.GENERATION, {"bos_token_id": 1, "eos_token_id": 2, **found})
+        write_json(directory / published.GENERATION, found)
     return ids
 
 

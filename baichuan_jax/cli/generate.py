@@ -22,6 +22,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         help="continue this text and print it; may be repeated; - is standard input: all of it, or what you type",
     )
     source.add_argument("--file", type=Path, metavar="FILE", help="continue every line of a file")
+    verb.add_argument(
+        "--symbols",
+        action="store_true",
+        help="read special symbols in the prompts, such as <reserved_106> or </s>, as their ids, not as text",
+    )
 
 
 def prompts_of(args: argparse.Namespace) -> Iterable[list[str]]:

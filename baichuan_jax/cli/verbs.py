@@ -42,13 +42,14 @@ def stages(*names: str) -> Verb:
 def generate(loaded: Loaded, args: argparse.Namespace) -> None:
     """Continues the texts of --prompt, --file or standard input and prints them; without any, builds the stage."""
     if not (args.prompt or args.file):
+        require(not args.symbols, "--symbols", True, "with --prompt or --file")
         return stages("generate")(loaded, args)
     prompts = prompts_of(args)
     pipeline = Pipeline(loaded)
     pipeline.check_model()
     from baichuan_jax.cli.stages.generate import show_continuations  # brings jax in
 
-    show_continuations(pipeline.config, pipeline.workdir, prompts)
+    show_continuations(pipeline.config, pipeline.workdir, prompts, args.symbols)
 
 
 def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:

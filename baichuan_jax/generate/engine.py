@@ -18,6 +18,7 @@ from baichuan_jax.generate.programs import NONE, Sampling, empty_state, programs
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, for_decoding
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.tokenizer.interface import check_ids
 
 SHORTEST = 32  # bucket of a prompt or a cache, in tokens
 
@@ -54,7 +55,7 @@ class Engine:
         """params: as training has them. ends: the ids of which any ends a text. dtype: of the computation."""
         ways = layout.batch_ways
         self.slots = -(-cfg.slots // ways) * ways
-        self.context = model.context
+        self.context, self._rows = model.context, model.vocab
         self._ends = ends
         self._params = for_decoding(model, params, cfg.weights, dtype)
         self._empty = partial(empty_state, model, layout, self.slots, storage=cfg.cache, dtype=dtype)
@@ -65,8 +66,12 @@ class Engine:
         self._length, self._state = 0, None
 
     def check(self, prompt: Sequence[int], sample: SampleConfig) -> None:
-        """Raises UserError if a prompt and its continuation would not fit the model's context. Any thread may ask."""
+        """Raises UserError if a prompt and its continuation do not fit the context, or an id not the token table.
+
+        Any thread may ask.
+        """
         require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
+        check_ids(prompt, self._rows)
         room = self.context - len(prompt)
         fits = f"at most {room} after this prompt of {len(prompt)} tokens"
         expected = fits if room > 0 else f"a shorter prompt than one of {len(prompt)} tokens"

@@ -38,16 +38,18 @@ class Continuation:
         return Piece(number, text, "stop" if request.done == "end" else request.done)
 
 
-def stream(engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig) -> Iterator[Piece]:
+def stream(
+    engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
+) -> Iterator[Piece]:
     """Yields the continuations of all prompts as they are made; closing it early frees the engine.
 
+    specials: whether the written form of a special id in a prompt, such as "<reserved_106>", is that id.
     Raises UserError before the first piece if a prompt and its continuation would not fit the model's context.
     """
     made: dict[Request, tuple[int, Continuation]] = {}
     try:
         for number, prompt in enumerate(prompts):
-            ids = [tokenizer.bos, *tokenizer.encode(prompt)]
-            request = engine.submit(ids, replace(sample, seed=sample.seed + number))
+            request = engine.submit(tokenizer.prompt(prompt, specials), replace(sample, seed=sample.seed + number))
             made[request] = number, Continuation(engine, tokenizer, request)
         while made:
             for request in engine.step():
@@ -64,9 +66,14 @@ def stream(engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], samp
             engine.cancel(request)
 
 
-def generate(engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig) -> list[str]:
-    """Returns the continuation of each prompt, up to `</s>`, a stop string or max_tokens, without the prompt."""
+def generate(
+    engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
+) -> list[str]:
+    """Returns the continuation of each prompt, up to `</s>`, a stop string or max_tokens, without the prompt.
+
+    specials: as `stream` has it.
+    """
     texts = [""] * len(prompts)
-    for piece in stream(engine, tokenizer, prompts, sample):
+    for piece in stream(engine, tokenizer, prompts, sample, specials):
         texts[piece.number] += piece.text
     return texts

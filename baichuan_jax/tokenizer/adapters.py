@@ -8,15 +8,17 @@ import json
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import read_json
+from baichuan_jax.tokenizer.beside import begin_of, form_of, read_beside, template_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
 
-BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>", "<|endoftext|>")
+# Usual names, for files that say nothing.
+BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
 # How text is cut before it is merged is not in a rank file: this is cl100k_base's way, with one digit at a time where
 # the file has no longer number (as Qwen's).
@@ -29,7 +31,7 @@ PATTERN = (
 class HuggingFaceTokenizer(AnyTokenizer):
     """A tokenizer.json. What begins and ends a text says tokenizer_config.json beside it, else a usual name.
 
-    A text that nothing begins is begun by what ends one. A file without special ids gets two beyond its vocabulary.
+    Whether a text is begun says `add_bos_token` there, else the post-processor of the file.
     """
 
     def __init__(self, path: Path):
@@ -44,16 +46,35 @@ class HuggingFaceTokenizer(AnyTokenizer):
         except Exception as error:  # what the package raises for any broken file
             raise UserError(f"{path} is not a tokenizer.json ({error})") from error
         self._model.encode_special_tokens = True  # as the text that they look like
-        self._byte_level = '"ByteLevel"' in json.dumps(json.loads(self._model.to_str())["decoder"])
-        size = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
-        begin, end = map(self._known, _ends(path))
-        begin = end if begin is None else begin
-        self.bos, self.eos = size if begin is None else begin, size + 1 if end is None else end
-        self.vocab = max(size, self.bos + 1, self.eos + 1)
+        content = json.loads(self._model.to_str())
+        self._byte_level = '"ByteLevel"' in json.dumps(content["decoder"])
+        self.vocab = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
+        known, begin = read_beside(path), template_begin(content["post_processor"])
+        self.eos, self.bos = self._said(known, "eos_token", END), self._said(known, "bos_token", BEGIN)
+        if begin and self.bos is None:
+            self.bos = begin[0]
+        begins = known.get("add_bos_token")
+        self.begin = begin_of(self.bos, bool(begin) if begins is None else begins, begin)
 
-    def _known(self, names: Sequence[str]) -> int | None:
-        ids = map(self._model.token_to_id, names)
+    def _said(self, known: dict[str, Any], name: str, usual: Sequence[str]) -> int | None:
+        """Return the id of a special token; of usual names the first that there is, if nothing is said of it."""
+        forms = [form_of(known, name)] if name in known else usual
+        ids = map(self._model.token_to_id, filter(None, forms))
         return next((id for id in ids if id is not None), None)
+
+    @cached_property
+    def _with_specials(self) -> Any:
+        """The same tokenizer, for which the form of a special id is that id."""
+        model = type(self._model).from_str(self._model.to_str())
+        added = {token.content for token in model.get_added_tokens_decoder().values()}
+        model.add_special_tokens([form for form in self.specials if form not in added])
+        return model
+
+    def encode(self, text: str, specials: bool = False) -> list[int]:
+        """Returns the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
+        if not specials:
+            return super().encode(text)
+        return self._with_specials.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
         """Returns the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
@@ -79,20 +100,9 @@ class HuggingFaceTokenizer(AnyTokenizer):
     def specials(self) -> dict[str, int]:
         """Special ids by their written form, as in {"<|endoftext|>": 0}."""
         added = self._model.get_added_tokens_decoder()
-        named = {name: id for name in (*BEGIN, *END) if (id := self._model.token_to_id(name)) is not None}
+        ends = (self._model.id_to_token(id) for id in (self.bos, self.eos) if id is not None)
+        named = {name: id for name in (*BEGIN, *END, *ends) if (id := self._model.token_to_id(name)) is not None}
         return {token.content: id for id, token in added.items() if token.special} | named
-
-
-def _ends(path: Path) -> tuple[Sequence[str], Sequence[str]]:
-    """Returns how what begins a text, and what ends it, may be written. Raises UserError if the file is damaged."""
-    config = path.with_name("tokenizer_config.json")
-    try:
-        known = read_json(config) if path.name == "tokenizer.json" and config.is_file() else {}
-    except ValueError as error:
-        raise UserError(f"{config} is damaged ({error})") from error
-    said = [known.get(name) for name in ("bos_token", "eos_token")]
-    forms = [token["content"] if isinstance(token, dict) else token for token in said]
-    return ([forms[0]] if forms[0] else [], [forms[1]]) if forms[1] else (BEGIN, END)
 
 
 def _byte_alphabet() -> dict[str, int]:
@@ -106,7 +116,9 @@ _BYTES = _byte_alphabet()
 
 
 class TiktokenTokenizer(AnyTokenizer):
-    """A .tiktoken file: base64 of a token's bytes and its rank on each line. The ends of documents get two more ids."""
+    """A .tiktoken file: base64 of a token's bytes and its rank on each line. It names no special ids: it has none."""
+
+    bos = eos = None
 
     def __init__(self, path: Path):
         """Loads the file. Raises UserError if it is missing or broken, or the package tiktoken is absent."""
@@ -119,8 +131,7 @@ class TiktokenTokenizer(AnyTokenizer):
         ranks = {token: rank for rank, token in self._bytes.items()}
         pattern = PATTERN.format(digits="{1,3}" if b"123" in ranks else "")
         self._model = tiktoken.Encoding(path.stem, pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
-        self.bos, self.eos = max(self._bytes) + 1, max(self._bytes) + 2
-        self.vocab = self.eos + 1
+        self.vocab = max(self._bytes) + 1
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
         """Returns the ids of each text (int32 [tokens])."""

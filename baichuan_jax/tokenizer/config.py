@@ -9,6 +9,7 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.tokenizer.symbols import LAYOUTS
 
 Layout = Literal["plain", "baichuan"]
+Bos = Literal["auto", "on", "off"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class TokenizerConfig:
     from frequency lists (wordfreq, the extra [demo]) instead of documents, for vocabulary that the documents lack.
     layout: which ids come before the learned pieces. "plain": 3 special ones and 256 bytes; "baichuan": between these
     the public vocabulary's 390 symbols (tags, digits, punctuation, 300 reserved).
+    bos: whether the id that begins a text is put before documents and prompts: in token shards, evaluation, generation,
+    serving and exports. "auto": as the files of the tokenizer say; of one that is trained here no, as Baichuan-7B's.
     threads: of training, and of encoding in one process. shard_bytes: UTF-8 bytes of text per token shard, roughly.
     """
 
@@ -36,6 +39,7 @@ class TokenizerConfig:
     weights: dict[str, float] = field(default_factory=dict)
     words: float = 0.0
     layout: Layout = "plain"
+    bos: Bos = "auto"
     threads: int = 2
     shard_bytes: int = 2**26
 

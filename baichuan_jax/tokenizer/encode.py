@@ -37,10 +37,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Encode:
-    """Task NUMBER writes a shard. threads: of each task."""
+    """Task NUMBER writes a shard. bos: as `load_tokenizer` takes it. threads: of each task."""
 
     corpus: Path
     model: Path
+    bos: str
     directory: Path
     pieces: tuple[Piece, ...]
     threads: int
@@ -53,25 +54,24 @@ class Encode:
 
     @cached_property
     def _tokenizer(self) -> AnyTokenizer:
-        return load_tokenizer(self.model)
+        return load_tokenizer(self.model, self.bos)
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in self.__dict__.items() if name != "_tokenizer"}
 
 
 def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, threads: int = 1) -> dict:
-    """Writes one shard, each text between the ids of begin and end; returns its index entry."""
+    """Writes one shard, each text between the ids that begin and end it; returns its index entry."""
     dtype = token_dtype(tokenizer.vocab)
     write_shard(path, list(_framed(tokenizer, texts, dtype, threads)), dtype)
     return describe_shard(path)
 
 
 def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, threads: int) -> Iterable[np.ndarray]:
+    begin, end = (np.array(ids, dtype) for ids in (tokenizer.begin, tokenizer.end))
     for batch in _ahead(_batches(texts)):
         for ids in tokenizer.encode_batch(batch, threads):
-            framed = np.empty(len(ids) + 2, dtype)
-            framed[0], framed[1:-1], framed[-1] = tokenizer.bos, ids, tokenizer.eos
-            yield framed
+            yield np.concatenate([begin, ids, end], dtype=dtype, casting="unsafe")
 
 
 def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -109,6 +109,7 @@ def cut(corpus: Path, shard_bytes: int) -> tuple[Piece, ...]:
 def encode_corpus(
     corpus: Path,
     model: Path,
+    bos: str,
     directory: Path,
     shard_bytes: int,
     threads: int,
@@ -117,15 +118,18 @@ def encode_corpus(
 ) -> dict[str, dict[str, list[dict]]]:
     """Writes the shards of every domain and split and then the index, which it returns: {domain: {split: [entry]}}.
 
+    bos: as `load_tokenizer` takes it.
+
     After an interruption the shards that are there are kept; they are the same however often and by whom it is done.
     """
     pieces, shards = cut(corpus, shard_bytes), {}
-    task = Encode(corpus, model, directory, pieces, threads if runner.workers == 1 else 1)
+    task = Encode(corpus, model, bos, directory, pieces, threads if runner.workers == 1 else 1)
     with Runner(runner, directory / WORK) as tasks:
         tasks.run("encode", task, len(pieces), progress)
     for piece in pieces:
         entry = describe_shard(shard_path(directory, piece.domain, piece.split, piece.number))
         shards.setdefault(piece.domain, {}).setdefault(piece.split, []).append(entry)
-    write_index(directory, task._tokenizer.vocab, shards)
+    tokenizer = task._tokenizer
+    write_index(directory, tokenizer.vocab, shards, len(tokenizer.begin), len(tokenizer.end))
     shutil.rmtree(directory / WORK)
     return shards

@@ -15,14 +15,21 @@ from baichuan_jax.core.errors import UserError
 
 
 class AnyTokenizer(ABC):
-    """Text to ids and back. vocab: number of ids. bos, eos: ids around a document.
+    """Text to ids and back. vocab: number of ids. bos, eos: what may begin, and what ends a text; None where none is.
 
+    begin: the ids that are put before a text: none, or `bos`, as its files say and `load_tokenizer` is told.
     Special ids never come out of plain text: "</s>" in a text is four characters, unless `specials` is asked for.
     """
 
     vocab: int
-    bos: int
-    eos: int
+    bos: int | None
+    eos: int | None
+    begin: tuple[int, ...] = ()
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """The ids that are put after a document: `eos`, if there is one."""
+        return () if self.eos is None else (self.eos,)
 
     @abstractmethod
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
@@ -54,6 +61,15 @@ class AnyTokenizer(ABC):
         parts = [part for part in re.split(f"({forms})", text) if part]
         return [id for part in parts for id in ([self.specials[part]] if part in self.specials else self.encode(part))]
 
+    def prompt(self, text: str, specials: bool = False) -> list[int]:
+        """Return the ids of a text with what begins it: what a model is to continue.
+
+        An empty text that nothing begins follows the end of another one. specials: as `encode` has it.
+        """
+        ids = [*self.begin, *self.encode(text, specials)]
+        before = self.bos if self.eos is None else self.eos
+        return [before] if not ids and before is not None else ids
+
     def byte_lengths(self) -> np.ndarray:
         """Returns how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
         return np.array([len(self.token_bytes(id)) for id in range(self.vocab)], np.int32)
@@ -70,6 +86,16 @@ class AnyTokenizer(ABC):
             raise UserError(f"this tokenizer changes the text, so its ids have no place in it: {text[:40]!r}")
         ends = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
         return list(pairwise(ends))
+
+
+def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
+    """Raise UserError, naming the id, unless each has one of so many rows of a token table."""
+    outside = [id for id in (int(np.max(ids, initial=0)), int(np.min(ids, initial=0))) if not 0 <= id < rows]
+    if outside:
+        raise UserError(
+            f"id {outside[0]} is beyond the model's token table, which has {rows} rows (ids 0 to {rows - 1}): take the "
+            "tokenizer that the model was made with, or leave out the text that has this id"
+        )
 
 
 def check_file(path: Path) -> None:

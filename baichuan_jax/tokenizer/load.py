@@ -7,7 +7,9 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.adapters import HuggingFaceTokenizer, TiktokenTokenizer
+from baichuan_jax.tokenizer.beside import STEM
 from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.model_file import is_model
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 
 # In the order in which a directory with several is read.
@@ -16,26 +18,56 @@ KINDS: dict[str, Callable[[Path], AnyTokenizer]] = {
     ".json": HuggingFaceTokenizer,
     ".tiktoken": TiktokenTokenizer,
 }
-STEM = "tokenizer"
+EARLIER = "earlier"  # beside "auto", "on" and "off": as runs had it that were made before the setting
 
 
-def load_tokenizer(path: Path) -> AnyTokenizer:
+def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
     """Loads a tokenizer file, or the one of a directory (tokenizer.model, .json or .tiktoken).
 
-    Raises UserError if there is none, or it is broken, of another kind, or of a package that is absent.
+    bos: what is put before a text, as TokenizerConfig.bos has it, or EARLIER. Raises UserError if there is no
+    tokenizer, it is broken, of another kind, or of a package that is absent, or has no id that begins a text.
     """
     path = tokenizer_file(path)
     if path.suffix not in KINDS:
         raise UserError(f"{path}: no kind of tokenizer; endings: {', '.join(KINDS)}")
-    return KINDS[path.suffix](path)
+    tokenizer = KINDS[path.suffix](path)
+    if bos == EARLIER:
+        _begin_as_earlier(tokenizer)
+    elif bos == "off":
+        tokenizer.begin = ()
+    elif bos == "on" and not tokenizer.begin:
+        if tokenizer.bos is None:
+            raise UserError(
+                f"TokenizerConfig.bos = 'on': {path} and the files beside it name no id that begins a text; set it to "
+                "'off', or name one as bos_token in tokenizer_config.json"
+            )
+        tokenizer.begin = (tokenizer.bos,)
+    return tokenizer
+
+
+def _begin_as_earlier(tokenizer: AnyTokenizer) -> None:
+    """Begins texts as runs did before TokenizerConfig.bos: always, and by ids beyond the vocabulary in case of need."""
+    size = tokenizer.vocab
+    if tokenizer.bos is None:
+        tokenizer.bos = size if tokenizer.eos is None else tokenizer.eos
+    if tokenizer.eos is None:
+        tokenizer.eos = size + 1
+    tokenizer.begin = (tokenizer.bos,)
+    tokenizer.vocab = max(size, tokenizer.bos + 1, tokenizer.eos + 1)
 
 
 def tokenizer_file(path: Path) -> Path:
-    """Returns the tokenizer file of a directory; where there is none, the one that is missed. A file is itself."""
+    """Returns the tokenizer file of a directory; where there is none, the one that is missed. A file is itself.
+
+    A tokenizer.model that is no SentencePiece model, as LLaMA 3 has one of tiktoken's, does not count beside another.
+    """
     if not path.is_dir():
         return path
-    found = [path / f"{STEM}{suffix}" for suffix in KINDS if (path / f"{STEM}{suffix}").exists()]
-    return found[0] if found else path / f"{STEM}.model"
+    found = [file for suffix in KINDS if (file := path / f"{STEM}{suffix}").exists()]
+    model = path / f"{STEM}.model"
+    if len(found) > 1 and model in found and not is_model(model.read_bytes()):
+        found.remove(model)
+    return found[0] if found else model
 
 
 def find_tokenizers(folder: Path) -> dict[str, Path]:

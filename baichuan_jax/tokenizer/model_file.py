@@ -19,6 +19,14 @@ def parse(content: bytes) -> Any:
         raise ValueError(str(error)) from error
 
 
+def is_model(content: bytes) -> bool:
+    """Return whether a file is a SentencePiece model."""
+    try:
+        return len(parse(content).pieces) > 0
+    except ValueError:
+        return False
+
+
 def retype(model: Any, types: Mapping[str, int]) -> bytes:
     """Returns the file with other types for some pieces."""
     for piece in model.pieces if types else ():

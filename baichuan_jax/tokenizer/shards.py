@@ -1,7 +1,8 @@
-"""Token shards: each document as `<s> ids </s>`, end to end, in files of the smallest integer type that fits.
+"""Token shards: each document as `ids </s>` or `<s> ids </s>`, end to end, in the smallest integer type that fits.
 
 A directory holds, for every domain and split, `DOMAIN/SPLIT-00000.bin` (raw little-endian ids), the same with `.idx`
-(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts.
+(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts, and says how
+many ids stand before and after the text of each document: one and one in shards that do not say it.
 """
 
 from __future__ import annotations
@@ -40,9 +41,12 @@ def describe_shard(path: Path) -> dict:
     return {"file": f"{path.parent.name}/{path.name}", "documents": len(offsets) - 1, "tokens": int(offsets[-1])}
 
 
-def write_index(directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]]) -> None:
-    """Writes `index.json`: {domain: {split: [shard entry]}}."""
-    write_json(directory / "index.json", {"vocab": vocab, "dtype": token_dtype(vocab).str, "shards": shards})
+def write_index(
+    directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]], before: int = 0, after: int = 1
+) -> None:
+    """Writes `index.json`. shards: {domain: {split: [shard entry]}}. before, after: ids around a document's own."""
+    index = {"vocab": vocab, "dtype": token_dtype(vocab).str, "before": before, "after": after, "shards": shards}
+    write_json(directory / "index.json", index)
 
 
 class TokenStore:
@@ -54,6 +58,7 @@ class TokenStore:
             raise UserError(f"no token shards at {directory}; write them first: baichuan-jax tokenizer CONFIG")
         index = read_json(path)
         self.vocab: int = index["vocab"]
+        self._before, self._after = index.get("before", 1), index.get("after", 1)
         self._directory, self._dtype, self._shards = directory, np.dtype(index["dtype"]), index["shards"]
 
     @property
@@ -62,7 +67,7 @@ class TokenStore:
         return tuple(self._shards)
 
     def tokens(self, domain: str, split: str) -> int:
-        """Number of tokens, `<s>` and `</s>` included."""
+        """Number of tokens, those around documents included."""
         return sum(shard["tokens"] for shard in self._shards[domain][split])
 
     def arrays(self, domain: str, split: str) -> list[np.ndarray]:
@@ -79,11 +84,11 @@ class TokenStore:
         return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
 
     def documents(self, domain: str, split: str) -> Iterable[np.ndarray]:
-        """Yields the ids of each document, without `<s>` and `</s>`."""
+        """Yields the ids of each document, without those around it."""
         for shard, ids in zip(self._shards[domain][split], self.arrays(domain, split)):
             offsets = np.fromfile((self._directory / shard["file"]).with_suffix(".idx"), "<u8").astype(np.int64)
             for start, end in pairwise(offsets):
-                yield ids[start + 1 : end - 1]
+                yield ids[start + self._before : end - self._after]
 
 
 class Windows:

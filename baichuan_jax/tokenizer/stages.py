@@ -9,13 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json
+from baichuan_jax.core.stage import finished_in
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.tokenizer.beside import STEM
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.encode import encode_corpus
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import KINDS, STEM, load_tokenizer
+from baichuan_jax.tokenizer.load import EARLIER, KINDS, load_tokenizer
+from baichuan_jax.tokenizer.published import SAID
 from baichuan_jax.tokenizer.sample import Documents, plan_sample, sample_lines
 from baichuan_jax.tokenizer.train import train
 
@@ -33,14 +37,25 @@ def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progres
         for domain in domains(corpus)
     }
     made = _take(Path(cfg.file), directory) if cfg.file else make_tokenizer(cfg, documents, directory, progress)
-    tokenizer = load_tokenizer(directory)
+    tokenizer = load_tokenizer(directory, cfg.bos)
     if cfg.file and tokenizer.vocab > cfg.vocab:
         raise UserError(
             f"TokenizerConfig.file = {cfg.file!r} has {tokenizer.vocab:,} ids, TokenizerConfig.vocab = {cfg.vocab:,} "
             "allows for fewer; raise it (and DecoderConfig.vocab)"
         )
     compression = {domain: _compression(tokenizer, corpus, domain) for domain in documents}
-    return {"vocab": tokenizer.vocab, "compression": compression, **made}
+    return {"vocab": tokenizer.vocab, "begin": list(tokenizer.begin), "compression": compression, **made}
+
+
+def stage_bos(directory: Path) -> str | None:
+    """Return what the tokenizer stage in a directory found of how texts begin, as `load_tokenizer` takes it.
+
+    None if it has not finished. A stage says nothing of it that was made before there was TokenizerConfig.bos.
+    """
+    if not finished_in(directory):
+        return None
+    begin = read_json(directory / "result.json").get("begin")
+    return EARLIER if begin is None else "on" if begin else "off"
 
 
 def make_tokenizer(
@@ -50,7 +65,7 @@ def make_tokenizer(
     plan = plan_sample(cfg, documents)
     start = time.monotonic()
     train(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
-    export_huggingface(directory / MODEL, directory)
+    export_huggingface(directory / MODEL, directory, begins=cfg.bos == "on")
     return {"sample": plan.record(), "training_seconds": round(time.monotonic() - start, 2)}
 
 
@@ -68,10 +83,14 @@ def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> I
 
 
 def _take(file: Path, directory: Path) -> dict:
+    """Copies a tokenizer, and the files beside it that say what begins and ends a text."""
     load_tokenizer(file)  # or it is broken, and nothing is written
     if file.suffix not in KINDS:
         raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
     shutil.copyfile(file, directory / f"{STEM}{file.suffix}")
+    for name in SAID if file.stem == STEM else ():
+        if file.with_name(name).is_file():
+            shutil.copyfile(file.with_name(name), directory / name)
     return {"file": file.name}
 
 
@@ -92,9 +111,13 @@ def build_tokens(
     directory: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Encodes every domain and split into token shards. model: a tokenizer, or a directory with one."""
+    """Encodes every domain and split into token shards. model: a tokenizer, or a directory with one.
+
+    Of the directory of a tokenizer stage the result says how documents begin, else cfg.bos.
+    """
     start = time.monotonic()
-    shards = encode_corpus(corpus, model, directory, cfg.shard_bytes, cfg.threads, runner, progress)
+    bos = stage_bos(model) or cfg.bos
+    shards = encode_corpus(corpus, model, bos, directory, cfg.shard_bytes, cfg.threads, runner, progress)
     counts = {
         domain: {
             split: {key: sum(shard[key] for shard in entries) for key in ("documents", "tokens")}

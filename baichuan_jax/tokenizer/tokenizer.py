@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sentencepiece
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.tokenizer.beside import begin_of, form_of, read_beside
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.model_file import CONTROL, USER_DEFINED, parse, retype
 from baichuan_jax.tokenizer.symbols import is_special
@@ -24,6 +26,9 @@ CHUNK = 500  # characters; SentencePiece's time grows faster than the length of 
 class Tokenizer(AnyTokenizer):
     """A SentencePiece model. Of those trained here the ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
     `decode(encode(text)) == text` for every string that UTF-8 can encode.
+
+    `<s>` is put before a text, as in LLaMA, unless `add_bos_token` in tokenizer_config.json is false, as in
+    Baichuan-7B's.
     """
 
     unk = 0
@@ -38,7 +43,9 @@ class Tokenizer(AnyTokenizer):
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{path} is not a SentencePiece model ({error})") from error
         self.vocab = self._model.get_piece_size()
-        self.bos, self.eos = self._model.bos_id(), self._model.eos_id()
+        known = read_beside(path)
+        self.bos, self.eos = self._end(known, "bos_token"), self._end(known, "eos_token")
+        self.begin = begin_of(self.bos, known.get("add_bos_token") is not False)  # LLaMA's files say nothing
         normal = model.normalizer_spec
         changes = normal.add_dummy_prefix or normal.precompiled_charsmap or normal.remove_extra_whitespaces
         pieces = [piece.piece for piece in model.pieces]
@@ -47,6 +54,15 @@ class Tokenizer(AnyTokenizer):
         self._mark = self._mark_ids() if keeps else None  # not None: no piece reaches over a line end or changes text
         apart = keeps and not any({" ", SPACE_MARK} & set(piece.lstrip(SPACE_MARK)) for piece in pieces)
         self._words = WordCache(self._encode_lines) if apart else None  # not None: nor from one word into the next
+
+    def _end(self, known: dict[str, Any], name: str) -> int | None:
+        """Return the id of a special token: of the name that the files beside give it, else as the model numbers it."""
+        if name in known:
+            form = form_of(known, name)
+            id = self._model.piece_to_id(form) if form else -1
+            return None if id < 0 or self._model.is_unknown(id) else id
+        id = self._model.bos_id() if name == "bos_token" else self._model.eos_id()
+        return None if id < 0 else id
 
     def _mark_ids(self) -> np.ndarray:
         return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)

@@ -17,7 +17,6 @@ from baichuan_jax.cli.main import main
 from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_params, load_tokenizer
 from baichuan_jax.evaluate.harness.answers import Answers
-from baichuan_jax.evaluate.harness.encode import begins_texts
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import EngineConfig
 from baichuan_jax.generate.engine import Engine
@@ -26,6 +25,7 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.published import end_ids, give
+from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from experiments.bench_evaluate import with_tokenizer
 from experiments.bench_generate import export_random
 
@@ -74,7 +74,8 @@ def checkpoint(request, tmp_path_factory):
         return with_tokenizer(DATA / "checkpoints/stories260K", directory / "llama", 512)
     if request.param == "random":
         made = export_random(RANDOM, directory)
-        give(None, DATA / "tokenizers/llama-32k.model", RANDOM.context, made)
+        file = DATA / "tokenizers/llama-32k.model"
+        give(None, file, Tokenizer(file), RANDOM.context, made)
         return made
     return Path(OWN)
 
@@ -89,11 +90,10 @@ def ours(checkpoint, tmp_path_factory):
     tokenizer = load_tokenizer(config, run)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
     params = load_params(config, run, layout)
-    ends = (tokenizer.eos, *end_ids(run))
+    ends = (*tokenizer.end, *end_ids(run))
     engine = cache(lambda: Engine(EngineConfig(), config.model, params, ends, layout))
-    begins = begins_texts(Path(config.tokenizer.file))
     answers = Answers(run / "answers.jsonl")
-    return BaichuanLM(Scorer(config.model, params, layout), engine, tokenizer, begins, config.model.context, answers)
+    return BaichuanLM(Scorer(config.model, params, layout), engine, tokenizer, config.model, answers)
 
 
 @pytest.fixture(scope="module")

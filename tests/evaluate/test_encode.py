@@ -1,6 +1,5 @@
 """Texts as ids: lm-eval's conventions, against its own functions."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baichuan_jax.evaluate.harness.encode import Encoder, begins_texts, spelled
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.evaluate.harness.encode import Encoder, spelled
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.published import give
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 
+ROWS = 0x110000  # an id for every character
 TEXT = st.text("ab 中\n", max_size=20)
 
 
@@ -21,6 +22,9 @@ class Letters:
     """A character an id."""
 
     bos, eos = 1, 2
+
+    def __init__(self, begins):
+        self.begin = (1,) if begins else ()
 
     def encode_batch(self, texts):
         return [np.array([ord(letter) for letter in text], np.int32) for text in texts]
@@ -55,34 +59,39 @@ def test_pairs(pairs, begins):
 
     pairs = [(before, after) for before, after in pairs if before.strip() or begins or not before]  # theirs fails there
     requests = [Instance("loglikelihood", {}, pair, 0) for pair in pairs]
-    assert Encoder(Letters(), begins).pairs(pairs) == TheirModel(begins).loglikelihood(requests, disable_tqdm=True)
+    assert Encoder(Letters(begins), ROWS).pairs(pairs) == TheirModel(begins).loglikelihood(requests, disable_tqdm=True)
 
 
 @given(st.text("ab", max_size=60), st.integers(1, 20), st.booleans())
 def test_windows(text, context, begins):
     utils = pytest.importorskip("lm_eval.utils")
-    encoder = Encoder(Letters(), begins)
+    encoder = Encoder(Letters(begins), ROWS)
     theirs = utils.get_rolling_token_windows(encoder.texts([text])[0], 1, context, 1)
     assert encoder.windows(text, context) == [utils.make_disjoint_window(window) for window in theirs]
 
 
-def test_whether_a_text_begins_with_the_begin_id(tmp_path, tokenizer_file):
-    assert begins_texts(tokenizer_file)
-    (tmp_path / "tokenizer.model").write_bytes(tokenizer_file.read_bytes())
-    for forbids in (False, True):
-        (tmp_path / "tokenizer_config.json").write_text(json.dumps({"add_bos_token": not forbids}))
-        assert begins_texts(tmp_path / "tokenizer.model") != forbids
-    give(None, tokenizer_file, 64, tmp_path)
-    assert begins_texts(tmp_path / "tokenizer.json")
-    content = json.loads((tmp_path / "tokenizer.json").read_text())
-    whole = content["post_processor"]
-    for processor, begins in [
-        (None, False),
-        ({"type": "ByteLevel", "add_prefix_space": True}, False),
-        ({"type": "Sequence", "processors": [{"type": "ByteLevel"}, whole]}, True),
-    ]:
-        (tmp_path / "tokenizer.json").write_text(json.dumps({**content, "post_processor": processor}))
-        assert begins_texts(tmp_path / "tokenizer.json") == begins
+@pytest.mark.parametrize(("bos", "eos", "first"), [(1, 2, 1), (None, 2, 2), (1, None, 1)])
+def test_an_empty_context_is_what_comes_before_a_text(bos, eos, first):
+    letters = Letters(begins=False)
+    letters.bos, letters.eos = bos, eos
+    encoder = Encoder(letters, ROWS)
+    assert encoder.pairs([("", "ab")]) == [([first], [97, 98])]
+    assert encoder.windows("ab", 8) == [([first], [97, 98])]
+    assert encoder.prompts(["", "a"]) == [[first], [97]]
+
+
+def test_nothing_can_come_before_a_text_where_there_is_no_special_id():
+    letters = Letters(begins=False)
+    letters.bos = letters.eos = None
+    assert Encoder(letters, ROWS).pairs([("a", "b")]) == [([97], [98])]
+    with pytest.raises(UserError, match="no id that begins or ends a text"):
+        Encoder(letters, ROWS).pairs([("", "ab")])
+
+
+@pytest.mark.parametrize("pair", [("a", "中"), ("中", "a"), ("", "中")])
+def test_an_id_beyond_the_token_table_is_named(pair):
+    with pytest.raises(UserError, match=r"id 20013 is beyond the model's token table, which has 300 rows"):
+        Encoder(Letters(begins=True), 300).pairs([pair])
 
 
 @given(ids=st.lists(st.integers(3, 299), max_size=12))
@@ -100,5 +109,5 @@ def test_bytes_that_are_no_text(tokenizer_file, ids):
 def tokenizer_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("t") / "m.model"
     train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog"] * 20), path)
-    give(None, path, 64, path.parent)
+    give(None, path, Tokenizer(path), 64, path.parent)
     return path

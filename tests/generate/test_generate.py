@@ -1,3 +1,6 @@
+import pytest
+
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.generate import generate, stream
 from baichuan_jax.generate.text import TextStream
@@ -7,7 +10,7 @@ PROMPTS = ["The", "中国 12", "def f(x):\n    return", "", "quick " * 9]
 
 
 def by_hand(params, tokenizer, prompt: str, sample: SampleConfig) -> str:
-    ids = continued(params, [tokenizer.bos, *tokenizer.encode(prompt)], sample)
+    ids = continued(params, tokenizer.prompt(prompt), sample)
     return TextStream(tokenizer).push(ids)
 
 
@@ -37,6 +40,31 @@ def test_a_stop_string_ends_one_text_and_frees_the_engine(engine, tokenizer):
         assert "".join(piece.text for piece in mine) == text.split(stop)[0]
         assert [bool(piece.done) for piece in mine] == [False] * (len(mine) - 1) + [True]
         assert mine[-1].done == "stop" if stop in text else "length"
+    assert not engine.busy
+
+
+@pytest.mark.parametrize("begin", [(), (1,)])
+def test_special_symbols_are_written_only_where_asked(engine, params, tokenizer, monkeypatch, begin):
+    monkeypatch.setattr(tokenizer, "begin", begin)
+    sample = SampleConfig(max_tokens=12, temperature=0)
+    text, ids = "</s>The<s>", [*begin, 2, *tokenizer.encode("The"), 1]
+    plain = [*begin, *tokenizer.encode(text)]
+    for specials, prompt in ((False, plain), (True, ids)):
+        [found] = generate(engine, tokenizer, [text], sample, specials)
+        assert found == TextStream(tokenizer).push(continued(params, prompt, sample))
+
+
+def test_an_empty_prompt_follows_the_end_of_another_text(engine, params, tokenizer, monkeypatch):
+    monkeypatch.setattr(tokenizer, "begin", ())
+    sample = SampleConfig(max_tokens=12, temperature=0)
+    [found] = generate(engine, tokenizer, [""], sample)
+    assert found == TextStream(tokenizer).push(continued(params, [tokenizer.eos], sample))
+
+
+@pytest.mark.parametrize(("ids", "named"), [([5, 304], 304), ([-1], -1), ([10**9, 3], 10**9)])
+def test_an_id_without_a_row_is_named(engine, ids, named):
+    with pytest.raises(UserError, match=rf"id {named} is beyond the model's token table, which has 304 rows"):
+        engine.submit(ids, SampleConfig(max_tokens=2))
     assert not engine.busy
 
 

@@ -2,13 +2,14 @@
 
 import json
 import random
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.tokenizer.load import find_tokenizers, load_tokenizer
+from baichuan_jax.tokenizer.load import EARLIER, find_tokenizers, load_tokenizer, tokenizer_file
 from tests.tokenizer.fuzz import random_text
 from tests.tokenizer.test_tokenizer import CORPUS
 
@@ -34,9 +35,9 @@ def test_lossless_without_special_ids(tokenizer, text):
 
 def test_batches_and_the_ends_of_documents(tokenizer):
     assert [ids.tolist() for ids in tokenizer.encode_batch(TEXTS, threads=2)] == [*map(tokenizer.encode, TEXTS)]
-    assert tokenizer.bos < tokenizer.vocab
-    assert tokenizer.eos < tokenizer.vocab
-    assert tokenizer.decode([tokenizer.bos, *tokenizer.encode("a"), tokenizer.eos]) == "a"
+    assert all(id < tokenizer.vocab for id in (*tokenizer.begin, *tokenizer.end))
+    assert tokenizer.decode([*tokenizer.begin, *tokenizer.encode("a"), *tokenizer.end]) == "a"
+    assert tokenizer.prompt("a") == [*tokenizer.begin, *tokenizer.encode("a")]
     if tokenizer.specials:
         assert tokenizer.encode("a</s>", specials=True) == [*tokenizer.encode("a"), tokenizer.eos]
 
@@ -63,36 +64,147 @@ def test_the_export_loads_in_transformers(folder):
 
 
 @pytest.mark.parametrize(
-    ("names", "config", "ends"),
+    ("names", "config", "template", "ends", "begin"),
     [
-        (["<|endoftext|>"], None, (0, 0)),
+        (["<|endoftext|>"], None, None, (None, 0), ()),
+        (["<s>", "</s>"], None, None, (0, 1), ()),
+        (["<s>", "</s>"], None, "<s>", (0, 1), (0,)),
+        (["<s>", "</s>"], {"add_bos_token": False}, "<s>", (0, 1), ()),
+        (["<s>", "</s>"], {"add_bos_token": True}, None, (0, 1), (0,)),
+        (["<x>", "</s>"], {"eos_token": "</s>"}, "<x>", (0, 1), (0,)),
         (
             ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
             {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>"},
+            None,
             (1, 2),
+            (),
         ),
-        (["<x>", "</x>"], {"bos_token": {"content": "<x>"}, "eos_token": {"content": "</x>"}}, (0, 1)),
-        (["<|endoftext|>", "<|im_end|>"], {"bos_token": None, "eos_token": "<|im_end|>"}, (1, 1)),
-        (["<x>"], None, (257, 258)),
+        (["<x>", "</x>"], {"bos_token": {"content": "<x>"}, "eos_token": {"content": "</x>"}}, None, (0, 1), ()),
+        (
+            ["<|endoftext|>", "<|im_end|>"],
+            {"bos_token": None, "eos_token": "<|im_end|>", "add_bos_token": True},
+            None,
+            (None, 1),
+            (),
+        ),
+        (["<s>", "</s>"], {"bos_token": None, "eos_token": None}, None, (None, None), ()),
+        (["<x>"], None, None, (None, None), ()),
     ],
 )
-def test_what_begins_and_ends_a_text(tmp_path, names, config, ends):
-    """As transformers reads the same files: id 0 counts, and what tokenizer_config.json says comes before any usage."""
-    tokenizers = pytest.importorskip("tokenizers")
-    letters = {
-        letter: len(names) + number
-        for number, letter in enumerate(sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()))
-    }
-    model = tokenizers.Tokenizer(tokenizers.models.BPE({name: id for id, name in enumerate(names)} | letters, []))
-    model.decoder = tokenizers.decoders.ByteLevel()
-    model.add_special_tokens(names)
-    model.save(str(tmp_path / "tokenizer.json"))
+def test_what_begins_and_ends_a_text(tmp_path, names, config, template, ends, begin):
+    """Id 0 counts, what tokenizer_config.json says comes before any usage, and nothing is invented."""
+    write_json_tokenizer(tmp_path, names, template)
     if config is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     found = load_tokenizer(tmp_path)
-    assert (found.bos, found.eos) == ends
-    assert found.vocab == max(256 + len(names), found.eos + 1)
-    assert set(names) <= set(found.specials)
+    assert (found.bos, found.eos, found.begin) == (*ends, begin)
+    assert found.vocab == 256 + len(names)
+    if found.bos is not None or found.eos is not None:
+        assert set(names) <= set(found.specials)
+    letter = found.encode("a")
+    assert found.prompt("a") == [*begin, *letter]
+    assert load_tokenizer(tmp_path, "off").prompt("a") == letter
+    first = next((id for id in (ends[1], ends[0]) if id is not None), None)
+    assert load_tokenizer(tmp_path, "off").prompt("") == ([] if first is None else [first])
+    if ends[0] is None:
+        with pytest.raises(UserError, match=r"TokenizerConfig.bos = 'on'.*name no id that begins a text"):
+            load_tokenizer(tmp_path, "on")
+    else:
+        assert load_tokenizer(tmp_path, "on").prompt("a") == [ends[0], *letter]
+
+
+@pytest.mark.parametrize(
+    ("names", "config", "framed"),
+    [
+        (["<s>", "</s>"], {"add_bos_token": False}, (0, 1)),
+        (["<|endoftext|>"], {"bos_token": None, "eos_token": "<|endoftext|>"}, (0, 0)),
+        (["<x>"], {}, (257, 258)),
+    ],
+)
+def test_what_a_run_had_before_there_was_the_setting(tmp_path, names, config, framed):
+    write_json_tokenizer(tmp_path, names)
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    found = load_tokenizer(tmp_path, EARLIER)
+    assert (found.begin, found.end) == ((framed[0],), (framed[1],))
+    assert found.vocab == max(256 + len(names), framed[1] + 1)
+
+
+def write_json_tokenizer(folder: Path, names: list[str], template: str | None = None, added: tuple[str, ...] = ()):
+    """Writes a tokenizer.json of special names, then bytes, then words that are added to it."""
+    tokenizers = pytest.importorskip("tokenizers")
+    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    letters = {letter: len(names) + number for number, letter in enumerate(alphabet)}
+    model = tokenizers.Tokenizer(tokenizers.models.BPE({name: id for id, name in enumerate(names)} | letters, []))
+    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = tokenizers.decoders.ByteLevel()
+    model.add_special_tokens(names)
+    model.add_tokens(list(added))
+    if template:
+        special = [(template, names.index(template))]
+        model.post_processor = tokenizers.processors.TemplateProcessing(f"{template} $A", special_tokens=special)
+    model.save(str(folder / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("text", ["<x>a</x>b", "a", "<x>", "</x><x>", "a<x", " <x> 中 </x>\n"])
+def test_special_ids_are_written_only_where_asked(tmp_path, text):
+    write_json_tokenizer(tmp_path, ["<x>", "</x>"])
+    tokenizer = load_tokenizer(tmp_path)
+    parts = [part for part in re.split("(</?x>)", text) if part]
+    wanted = [id for part in parts for id in ([tokenizer.specials[part]] if "x>" in part else tokenizer.encode(part))]
+    assert tokenizer.encode(text, specials=True) == wanted
+    assert not {0, 1} & set(tokenizer.encode(text))
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@pytest.mark.parametrize("kind", ["ranks", "half", "text"])
+def test_a_model_of_another_kind_beside_a_tokenizer_json(folder, tmp_path, kind):
+    """As LLaMA 3 has one: the JSON is used. Alone it is what is asked for, and told to be none."""
+    whole = (folder / "plain/tokenizer.model").read_bytes()
+    content = {"ranks": (folder / "ranks.tiktoken").read_bytes(), "half": whole[:5000], "text": b"IQ== 0\n"}[kind]
+    (tmp_path / "tokenizer.model").write_bytes(content)
+    with pytest.raises(UserError, match="is not a SentencePiece model"):
+        load_tokenizer(tmp_path)
+    write_json_tokenizer(tmp_path, ["<s>"])
+    assert tokenizer_file(tmp_path).suffix == ".json"
+    assert load_tokenizer(tmp_path).vocab == 257
+    (tmp_path / "tokenizer.model").write_bytes(whole)
+    assert tokenizer_file(tmp_path).suffix == ".model"
+
+
+@pytest.mark.parametrize(
+    ("config", "bos", "begin"),
+    [
+        (None, 1, (1,)),
+        ({}, 1, (1,)),
+        ({"add_bos_token": False}, 1, ()),
+        ({"add_bos_token": True}, 1, (1,)),
+        ({"bos_token": None}, None, ()),
+        ({"bos_token": None, "add_bos_token": True}, None, ()),
+        ({"bos_token": {"content": "</s>"}}, 2, (2,)),
+        ({"bos_token": "<none such>"}, None, ()),
+    ],
+)
+def test_what_begins_a_text_of_a_sentencepiece_model(folder, tmp_path, config, bos, begin):
+    (tmp_path / "tokenizer.model").write_bytes((folder / "ours.model").read_bytes())
+    if config is not None:
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    found = load_tokenizer(tmp_path)
+    assert (found.bos, found.begin, found.eos) == (bos, begin, 2)
+    assert load_tokenizer(tmp_path, "off").begin == ()
+
+
+def test_files_beside_speak_of_what_is_called_tokenizer(folder, tmp_path):
+    (tmp_path / "llama.model").write_bytes((folder / "ours.model").read_bytes())
+    (tmp_path / "tokenizer_config.json").write_text('{"add_bos_token": false}')
+    assert load_tokenizer(tmp_path / "llama.model").begin == (1,)
+
+
+def test_the_special_tokens_map_counts_where_the_config_is_silent(tmp_path):
+    write_json_tokenizer(tmp_path, ["<a>", "<b>"])
+    (tmp_path / "special_tokens_map.json").write_text('{"bos_token": "<a>", "eos_token": {"content": "<b>"}}')
+    assert (load_tokenizer(tmp_path).bos, load_tokenizer(tmp_path).eos) == (0, 1)
+    (tmp_path / "tokenizer_config.json").write_text('{"bos_token": null}')
+    assert (load_tokenizer(tmp_path).bos, load_tokenizer(tmp_path).eos) == (None, 1)
 
 
 def test_a_folder(folder):

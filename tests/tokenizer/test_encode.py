@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dataset import SplitWriter, finish_domain, read_documents
 from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.tokenizer import encode
@@ -41,9 +42,9 @@ def corpus(tmp_path_factory) -> Path:
     return directory
 
 
-def run(corpus: Path, directory: Path, workers: int = 1) -> dict[str, bytes]:
+def run(corpus: Path, directory: Path, workers: int = 1, bos: str = "auto") -> dict[str, bytes]:
     """Encodes into small shards; returns every file that is left."""
-    encode_corpus(corpus, corpus / "m.model", directory, 2000, 1, RunnerConfig(workers=workers))
+    encode_corpus(corpus, corpus / "m.model", bos, directory, 2000, 1, RunnerConfig(workers=workers))
     return files(directory)
 
 
@@ -58,6 +59,24 @@ def test_every_document_comes_back_in_order(corpus, tmp_path):
         assert len(store.arrays(domain, "train")) > 2
         assert [tokenizer.decode(ids) for ids in store.documents(domain, "train")] == texts[5:]
         assert [tokenizer.decode(ids) for ids in store.documents(domain, "validation")] == texts[:5]
+
+
+@pytest.mark.parametrize(("bos", "before"), [("on", [1]), ("off", []), ("earlier", [1])])
+def test_what_stands_around_a_document(corpus, tmp_path, bos, before):
+    run(corpus, tmp_path, bos=bos)
+    store, tokenizer = TokenStore(tmp_path), Tokenizer(corpus / "m.model")
+    [ids] = [ids.tolist() for ids in TokenStore(tmp_path).arrays("zh", "validation")]
+    assert ids == [id for text in TEXTS["zh"][:5] for id in (*before, *tokenizer.encode(text), tokenizer.eos)]
+    assert [tokenizer.decode(ids) for ids in store.documents("zh", "validation")] == TEXTS["zh"][:5]
+
+
+def test_an_index_that_says_nothing_has_both_ends(corpus, tmp_path):
+    run(corpus, tmp_path, bos="on")
+    index = read_json(tmp_path / "index.json")
+    write_json(tmp_path / "index.json", {key: index[key] for key in ("vocab", "dtype", "shards")})
+    tokenizer = Tokenizer(corpus / "m.model")
+    found = [tokenizer.decode(ids) for ids in TokenStore(tmp_path).documents("zh", "validation")]
+    assert found == TEXTS["zh"][:5]
 
 
 def test_pieces_cover_every_document_once(corpus):
@@ -88,7 +107,8 @@ def slow(path, *rest):
     print(path, flush=True)
     import time; time.sleep(0.2)
 encode.write_shard = slow
-encode.encode_corpus(Path(sys.argv[1]), Path(sys.argv[1]) / "m.model", Path(sys.argv[2]), 2000, 1, RunnerConfig())
+corpus, directory = map(Path, sys.argv[1:])
+encode.encode_corpus(corpus, corpus / "m.model", "auto", directory, 2000, 1, RunnerConfig())
 """
 
 

@@ -34,8 +34,9 @@ def own(tmp_path_factory):
 
 def check_ids(model: Path, directory: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    give(None, model, 4096, directory)
-    theirs, ours = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json")), Tokenizer(model)
+    ours = Tokenizer(model)
+    give(None, model, ours, 4096, directory)
+    theirs = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
     theirs.encode_special_tokens = True
     for text in TEXTS:
         assert theirs.encode(text).ids == [ours.bos, *ours.encode(text)], text
@@ -62,7 +63,7 @@ def test_files_of_a_checkpoint_are_taken_and_given_as_they_are(own, tmp_path):
         (theirs / name).write_text(text)
     (theirs / "README.md").write_text("not ours to copy")
     assert sorted(take(theirs, ours)) == sorted(files)
-    give(ours, own, 4096, again)
+    give(ours, own, Tokenizer(own), 4096, again)
     assert {path.name: path.read_text() for path in again.iterdir()} == {
         name: text for name, text in files.items() if name != "config.json"
     }
@@ -75,7 +76,7 @@ def test_a_tokenizer_that_needs_code_of_its_own_is_replaced(own, tmp_path):
     out.mkdir()
     (theirs / TOKENIZER).write_text(json.dumps({"auto_map": {"AutoTokenizer": ["tokenization_baichuan.X", None]}}))
     (theirs / "tokenizer.model").write_bytes(own.read_bytes())
-    give(theirs, theirs / "tokenizer.model", 128, out)
+    give(theirs, theirs / "tokenizer.model", Tokenizer(own), 128, out)
     written = json.loads((out / TOKENIZER).read_text())
     assert "auto_map" not in written
     assert written["model_max_length"] == 128
@@ -103,8 +104,3 @@ def test_a_damaged_config_is_named(tmp_path, text):
     (tmp_path / GENERATION).write_text(text)
     with pytest.raises(UserError, match=GENERATION):
         end_ids(tmp_path)
-
-
-def test_without_any_tokenizer_none_is_written(tmp_path):
-    give(None, tmp_path / "tokenizer.model", 128, tmp_path)
-    assert not list(tmp_path.iterdir())

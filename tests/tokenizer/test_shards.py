@@ -27,7 +27,7 @@ def store(tmp_path_factory):
         split: [encode_texts(tokenizer, texts, shard_path(directory, "en", split, n)) for n, texts in enumerate(parts)]
         for split, parts in groups.items()
     }
-    write_index(directory, tokenizer.vocab, {"en": shards})
+    write_index(directory, tokenizer.vocab, {"en": shards}, len(tokenizer.begin), len(tokenizer.end))
     return TokenStore(directory), tokenizer, directory
 
 

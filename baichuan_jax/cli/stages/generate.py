@@ -26,21 +26,24 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     return {"samples": [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts)]}
 
 
-def show_continuations(config: RunConfig, workdir: Path, batches: Iterable[list[str]]) -> None:
-    """Prints prompts with their continuations: one alone as it is made, several in order when they are finished."""
+def show_continuations(config: RunConfig, workdir: Path, batches: Iterable[list[str]], specials: bool) -> None:
+    """Prints prompts with their continuations: one alone as it is made, several in order when they are finished.
+
+    specials: whether the written form of a special id in a prompt is that id.
+    """
     engine, tokenizer = load_engine(config, workdir)
     for prompts in batches:
         try:
-            _show(config, engine, tokenizer, prompts)
+            _show(config, engine, tokenizer, prompts, specials)
         except UserError as error:
             if isinstance(batches, list):
                 raise
             console.print(f"[red]{error}[/]", soft_wrap=True)  # the next one typed may do better
 
 
-def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: list[str]) -> None:
+def _show(config: RunConfig, engine: Engine, tokenizer: AnyTokenizer, prompts: list[str], specials: bool) -> None:
     texts, done, shown = list(prompts), set(), 0
-    for piece in stream(engine, tokenizer, prompts, config.sample):
+    for piece in stream(engine, tokenizer, prompts, config.sample, specials):
         texts[piece.number] += piece.text
         if piece.done:
             done.add(piece.number)

@@ -18,7 +18,6 @@ from baichuan_jax.cli.stages.trained import checkpoints_of, load_trained, tokeni
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
-from baichuan_jax.evaluate.harness.encode import begins_texts
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.lab.tasks import write_tables
 from baichuan_jax.tokenizer.load import tokenizer_file
@@ -55,11 +54,10 @@ def run_tasks(
     trained = load_trained(config, workdir)
     scorer = Scorer(config.model, trained.params, trained.layout, trained.dtype)
     engine = cache(lambda: make_engine(config, trained))
-    begins = begins_texts(tokenizer_file(tokenizer_place(config, workdir)))
     with closing(Answers(out / f"answers-{_identity(config, workdir, trained.ends)}.jsonl")) as answers:
         for name in names:
             with units_progress(name) as progress:
-                lm = BaichuanLM(scorer, engine, trained.tokenizer, begins, config.model.context, answers, progress)
+                lm = BaichuanLM(scorer, engine, trained.tokenizer, config.model, answers, progress)
                 result, answered = run_task(lm, name, loaded.pop(name), limit)
             stem = f"{name}-{result['fewshot']}shot" + (f"-limit{limit}" if limit else "")
             write_text(out / f"{stem}.answers.jsonl", "".join(f"{_line(answer)}\n" for answer in answered))

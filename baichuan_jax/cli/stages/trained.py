@@ -15,6 +15,7 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer import load
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.published import end_ids
+from baichuan_jax.tokenizer.stages import stage_bos
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
@@ -37,13 +38,15 @@ def make_layout(config: RunConfig) -> Layout:
 
 
 def tokenizer_place(config: RunConfig, workdir: Path) -> Path:
-    """Returns where the run's tokenizer is: a file, or a directory with one."""
-    return Path(config.tokenizer.file or workdir / "tokenizer")
+    """Returns where the run's tokenizer is: a file, or the directory of its own, or of its copy of a lost file."""
+    file = Path(config.tokenizer.file)
+    return file if config.tokenizer.file and file.exists() else workdir / "tokenizer"
 
 
 def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
-    """Returns the run's tokenizer."""
-    return load.load_tokenizer(tokenizer_place(config, workdir))
+    """Returns the run's tokenizer, which begins texts as it did when the run was trained."""
+    trained_with = stage_bos(workdir / "tokenizer") if config.train.steps else None
+    return load.load_tokenizer(tokenizer_place(config, workdir), trained_with or config.tokenizer.bos)
 
 
 def checkpoints_of(config: RunConfig, workdir: Path) -> Path:
@@ -62,5 +65,5 @@ def load_trained(config: RunConfig, workdir: Path) -> Trained:
     layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params = load_params(config, workdir, layout)
-    ends = (tokenizer.eos, *end_ids(load.tokenizer_file(tokenizer_place(config, workdir)).parent))
+    ends = (*tokenizer.end, *end_ids(load.tokenizer_file(tokenizer_place(config, workdir)).parent))
     return Trained(params, tokenizer, tuple(dict.fromkeys(ends)), layout, compute_dtype(config.train.compute_dtype))

@@ -2,51 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 
-from baichuan_jax.core.files import read_json
-from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.tokenizer.interface import AnyTokenizer, check_ids
 
 Ids = list[int]
 
 
-def begins_texts(file: Path) -> bool:
-    """Returns whether stock transformers puts the begin id before a text, with the files beside this tokenizer.
-
-    A tokenizer.json says so itself. A SentencePiece model does, as LLaMA's, unless tokenizer_config.json forbids it.
-    """
-    if file.suffix == ".json":
-        return _template_begins(json.loads(file.read_text(encoding="utf-8")).get("post_processor"))
-    config = file.with_name("tokenizer_config.json")
-    known = read_json(config) if config.is_file() else {}
-    return file.suffix == ".model" and bool(known.get("add_bos_token", True))
-
-
-def _template_begins(processor: dict | None) -> bool:
-    """Returns whether a post-processor, or one of a sequence of them, begins a text with a special id."""
-    parts = [processor, *(processor or {}).get("processors", [])]
-    singles = [part["single"] for part in parts if part and part.get("type") == "TemplateProcessing"]
-    return any("SpecialToken" in single[0] for single in singles if single)
-
-
 class Encoder:
-    """Encodes texts, with the begin id before each if the tokenizer is one that `begins`."""
+    """Encodes texts, each with what its tokenizer begins it with. rows: of the model's token table."""
 
-    def __init__(self, tokenizer: AnyTokenizer, begins: bool):
-        self._tokenizer, self._begin = tokenizer, [tokenizer.bos] if begins else []
+    def __init__(self, tokenizer: AnyTokenizer, rows: int):
+        self._tokenizer, self._rows = tokenizer, rows
+
+    @property
+    def _first(self) -> int:
+        """The id that comes before a text that nothing precedes. Raises UserError if the tokenizer has none."""
+        ids = [id for id in (self._tokenizer.bos, self._tokenizer.eos) if id is not None]
+        if not ids:
+            raise UserError("the tokenizer has no id that begins or ends a text: an empty context needs one")
+        return ids[0]
 
     def texts(self, texts: Sequence[str]) -> list[Ids]:
         """Returns the ids of each text."""
-        return [self._begin + ids.tolist() for ids in self._tokenizer.encode_batch(texts)] if texts else []
+        begin = list(self._tokenizer.begin)
+        encoded = self._tokenizer.encode_batch(texts) if texts else []
+        for ids in (begin, *encoded):
+            check_ids(ids, self._rows)
+        return [begin + ids.tolist() for ids in encoded]
+
+    def prompts(self, texts: Sequence[str]) -> list[Ids]:
+        """Returns the ids that are to be continued; one that has none is what comes before a text."""
+        return [ids or [self._first] for ids in self.texts(texts)]
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Ids, Ids]]:
         """Returns the ids of (context, continuation), the second being what the whole has beyond the first.
 
-        Spaces at the end of a context belong to its continuation. An empty context is the begin id. Each text is
-        encoded once, however often it comes: the choices of a question have one context.
+        Spaces at the end of a context belong to its continuation. An empty context is the id that begins a
+        text, or else the one that ends it. Each text is encoded once: the choices of a question have one context.
         """
         moved = [_move_spaces(*pair) for pair in pairs]
         wanted = dict.fromkeys(text for before, after in moved if before for text in (before, before + after))
@@ -56,8 +51,9 @@ class Encoder:
     def _pair(self, ids: dict[str, Ids], before: str, after: str) -> tuple[Ids, Ids]:
         if before:
             return ids[before], ids[before + after][len(ids[before]) :]
-        alone = self._tokenizer.encode(after)
-        return (alone[:1], alone[1:]) if alone[:1] == [self._tokenizer.bos] else ([self._tokenizer.bos], alone)
+        alone, first = self._tokenizer.encode(after), [self._first]
+        check_ids(first + alone, self._rows)
+        return (alone[:1], alone[1:]) if alone[:1] == first else (first, alone)
 
     def windows(self, text: str, context: int) -> list[tuple[Ids, Ids]]:
         """Returns (context ids, continuation ids) that predict every id of a text once, each after as many as fit.
@@ -65,7 +61,7 @@ class Encoder:
         The first window begins with the begin id; the last reaches back into the one before.
         """
         [ids] = self.texts([text])
-        first, windows = [self._tokenizer.bos], []
+        first, windows = [self._first], []
         for start in range(0, len(ids), context):
             part = ids[start : start + context]
             end = start + len(part)

@@ -18,6 +18,7 @@ from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.generate import Continuation
+from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 Progress = Callable[[str, int, int], None]
@@ -36,14 +37,13 @@ class BaichuanLM(LM):
         scorer: Scorer,
         engine: Callable[[], Engine],
         tokenizer: AnyTokenizer,
-        begins: bool,
-        context: int,
+        model: DecoderConfig,
         answers: Answers,
         progress: Progress = lambda what, done, count: None,
     ):
         super().__init__()
-        self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, context
-        self._encoder, self._answers, self._progress = Encoder(tokenizer, begins), answers, progress
+        self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, model.context
+        self._encoder, self._answers, self._progress = Encoder(tokenizer, model.vocab), answers, progress
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Returns (log p(continuation | context) in nats, whether it is greedy) of each request."""
@@ -77,7 +77,7 @@ class BaichuanLM(LM):
 
         Of requests that are repeated, for samples of several, each has a seed of its own.
         """
-        contexts = self._encoder.texts([request.args[0] for request in requests])
+        contexts = self._encoder.prompts([request.args[0] for request in requests])
         times, asked = Counter(), []
         for request, ids in zip(requests, contexts):
             sample = self._sample(request.args[1])

@@ -75,7 +75,7 @@ class Service:
         """Returns what the engine is to continue. Raises ProtocolError where a text is too long for the model."""
         loop, found = asyncio.get_running_loop(), []
         for text in query.prompts:
-            ids = [self._tokenizer.bos, *await loop.run_in_executor(self._encoder, self._tokenizer.encode, text)]
+            ids = await loop.run_in_executor(self._encoder, self._tokenizer.prompt, text)  # no text makes a special id
             sample = query.sample
             if query.longest:
                 sample = replace(sample, max_tokens=max(1, min(sample.max_tokens, self._engine.context - len(ids))))

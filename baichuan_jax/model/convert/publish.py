@@ -53,7 +53,10 @@ def _only(layout: LayoutName, name: str, value: Any, *known: Any) -> None:
 
 
 def write_config(cfg: DecoderConfig, layout: LayoutName, dtype: str) -> dict[str, Any]:
-    """Returns the contents of config.json for a decoder that `publish` has returned. dtype: of the tensors."""
+    """Returns the contents of config.json for a decoder that `publish` has returned. dtype: of the tensors.
+
+    The ids that begin and end a text are the tokenizer's to say.
+    """
     common = {
         "vocab_size": cfg.vocab,
         "hidden_size": cfg.hidden,
@@ -65,8 +68,6 @@ def write_config(cfg: DecoderConfig, layout: LayoutName, dtype: str) -> dict[str
         "initializer_range": cfg.init_std,
         "tie_word_embeddings": cfg.head.tied,
         "use_cache": True,
-        "bos_token_id": 1,
-        "eos_token_id": 2,
         "torch_dtype": dtype,
     }
     return (_llama if layout == "llama" else _baichuan)(cfg, common)
@@ -108,7 +109,6 @@ def _baichuan(cfg: DecoderConfig, common: dict[str, Any]) -> dict[str, Any]:
         "architectures": ["BaiChuanForCausalLM" if first else "BaichuanForCausalLM"],
         "model_type": "baichuan",
         **common,
-        "pad_token_id": 0,
         "max_position_embeddings" if rotary else "model_max_length": cfg.context,
     }
     if rotary and cfg.positions.rope_base != PositionConfig.rope_base:
