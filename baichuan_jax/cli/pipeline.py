@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -85,19 +85,25 @@ class Pipeline:
             self._stages[name] = self._resolve(name)
         return self._stages[name]
 
-    def _resolve(self, name: str) -> Stage:
+    def alone(self, name: str) -> Stage:
+        """Returns a stage as far as its own settings go: what it was made from may be out of reach."""
         recipe = RECIPES[name]
         sections = [getattr(self.config, section) for section in recipe.sections]
-        return Stage(
+        stage = Stage(
             name=name,
             directory=self.workdir / name,
             settings=_lines(sections),
-            inputs={need: self.stage(need).identity for need in recipe.needs},
-            files=self._files(name),
+            files=None,
             unfinished=recipe.unfinished,
             defaults=_lines([type(section)() for section in sections]),
             changes=recipe.changes,
         )
+        return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
+
+    def _resolve(self, name: str) -> Stage:
+        stage = self.alone(name)
+        known = lambda need: stage.inputs.get(need) if self._lost(name, need) else self.stage(need).identity
+        return replace(stage, inputs={need: known(need) for need in RECIPES[name].needs}, files=self._files(name))
 
     def _files(self, name: str) -> tuple[Path | str, ...] | None:
         """Returns the files from outside the workdir that a stage reads, None where a finished one has lost them.
@@ -105,7 +111,8 @@ class Pipeline:
         So a run can be trained, say, on a machine that its corpus was not made on.
         """
         if name == "tokenizer" and self.config.tokenizer.file:
-            return (Path(self.config.tokenizer.file),)
+            file = Path(self.config.tokenizer.file)
+            return (file,) if file.exists() or not finished_in(self.workdir / name) else None
         if name != "data":
             return ()
         try:
@@ -126,20 +133,28 @@ class Pipeline:
         Raise UserError on a workdir of another config or of older code, on missing sources, on a stage that must be
         finished first, or on devices that do not fit.
         """
-        self._check(names, self._of_this_version(names))
-
-    def check_model(self) -> None:
-        """Check what a model of this run needs; one that takes no step has its parameters from elsewhere."""
-        if self.config.train.steps:
-            self._check(("train",), set())
-
-    def _check(self, names: tuple[str, ...], of_this_version: set[str]) -> None:
-        needed = [name for name in RECIPES if name in _with_needs(names)]
+        of_this_version = self._of_this_version(names)
+        needed = [name for name in RECIPES if name in self._with_needs(names)]
         complete = lambda name: self.stage(name).complete(any_version=name not in of_this_version)
         unfinished = [name for name in needed if not complete(name)]
         for need in [need for name in names for need in RECIPES[name].needs if need not in names]:
             self.stage(need).result()
         if "train" in names and "train" in unfinished:
+            _module("train").check(self.config)
+
+    def check_model(self) -> None:
+        """Check that this config has a model; one that takes no step has its parameters from elsewhere.
+
+        What it was trained on is not looked at. Raise UserError if there is none, it is of another config, or it does
+        not fit the devices.
+        """
+        if not self.config.train.steps:
+            return
+        self.alone("tokenizer").complete(any_version=True)
+        train = self.alone("train")
+        if train.started() is None:
+            train.result()
+        if not train.complete(any_version=True):
             _module("train").check(self.config)
 
     def _of_this_version(self, names: tuple[str, ...]) -> set[str]:
@@ -148,7 +163,15 @@ class Pipeline:
         What was made already, or is half-made and goes on, was made from what is there.
         """
         begin = [name for name in names if not RECIPES[name].looks and not self.stage(name).kept()]
-        return {*names, *_with_needs(tuple(begin))}
+        return {*names, *self._with_needs(tuple(begin))}
+
+    def _with_needs(self, names: tuple[str, ...]) -> set[str]:
+        needs = [need for name in names for need in RECIPES[name].needs if not self._lost(name, need)]
+        return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
+
+    def _lost(self, name: str, need: str) -> bool:
+        """Return whether a finished stage has come here without one that it was made from, such as its corpus."""
+        return finished_in(self.workdir / name) and not (self.workdir / need).exists()
 
     @contextmanager
     def open(self, processes: Processes = ALONE) -> Iterator[None]:
@@ -178,11 +201,6 @@ class Pipeline:
 
 def _lines(sections: list[Any]) -> tuple[str, ...]:
     return tuple(line for section in sections for part in parts(section) for line in settings(part))
-
-
-def _with_needs(names: tuple[str, ...]) -> set[str]:
-    needs = [_with_needs(RECIPES[name].needs) for name in names]
-    return set(names).union(*needs)
 
 
 def _module(name: str) -> ModuleType:

@@ -60,7 +60,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
     require(not args.coordinator, "--coordinator", args.coordinator, "none with --tasks: one process asks them")
     pipeline = Pipeline(loaded)
     if pipeline.config.train.steps:
-        pipeline.stage("train").result()
+        pipeline.alone("train").result()
     from baichuan_jax.cli.stages.tasks import run_tasks  # brings jax in
 
     with pipeline.open():

@@ -7,78 +7,150 @@ from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
+import sentencepiece
+
 from baichuan_jax.core.files import read_json, write_json, write_text
 from baichuan_jax.tokenizer.beside import CONFIG
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.model_file import CONTROL, NORMAL, UNKNOWN, USER_DEFINED, parse
+from baichuan_jax.tokenizer.model_file import BPE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, parse, unspoken
+from baichuan_jax.tokenizer.symbols import is_special
 from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
 
 JSON = "tokenizer.json"
+FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)  # matched as it is, before all else
+SPACE = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARK}
+BACK = {"type": "Replace", "pattern": {"String": SPACE_MARK}, "content": " "}
+STRIP = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
 
 
 def export_huggingface(model: Path, directory: Path, begins: bool = False, context: int | None = None) -> None:
     """Writes both files; `AutoTokenizer.from_pretrained(directory)` then gives the ids that sentencepiece gives.
 
     One difference to `Tokenizer`: as in sentencepiece itself a real U+2581 becomes a space. begins: whether the id that
-    begins a text is put before it. context: longest sequence in tokens, if there is one.
-
-    A model of others may put a space before a text: then so does what is written, unless the text begins with a symbol
-    that is matched before all merges.
+    begins a text is put before it. context: longest sequence in tokens, if there is one. Of a model that tokenizer.json
+    cannot express only tokenizer_config.json is written.
     """
     parsed = parse(model.read_bytes())
-    pieces = parsed.pieces
-    fixed = [_added(id, piece) for id, piece in enumerate(pieces) if piece.type in (UNKNOWN, CONTROL, USER_DEFINED)]
-    space = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARK}
-    back = {"type": "Replace", "pattern": {"String": SPACE_MARK}, "content": " "}
-    content = {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": fixed,
-        "normalizer": space,
-        "pre_tokenizer": None,
-        "post_processor": _template(pieces[1].piece, 1) if begins else None,
-        "decoder": {"type": "Sequence", "decoders": [back, {"type": "ByteFallback"}, {"type": "Fuse"}]},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": pieces[0].piece,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": True,
-            "byte_fallback": True,
-            "ignore_merges": False,
-            "vocab": {piece.piece: id for id, piece in enumerate(pieces)},
-            "merges": _merges(pieces),
-        },
-    }
-    if parsed.normalizer_spec.add_dummy_prefix:
-        content["decoder"]["decoders"].append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
-        if any(piece.type == USER_DEFINED for piece in pieces):  # they part a text: only its first part is meant
-            first = {"type": "Metaspace", "replacement": SPACE_MARK, "prepend_scheme": "first", "split": False}
-            content |= {"normalizer": None, "pre_tokenizer": first}
-        else:
-            before = {"type": "Prepend", "prepend": SPACE_MARK}
-            content["normalizer"] = {"type": "Sequence", "normalizers": [before, space]}
-    write_text(directory / JSON, json.dumps(content, ensure_ascii=False) + "\n")
+    pieces, spec = parsed.pieces, parsed.trainer_spec
+    bos, eos = (pieces[id].piece if id >= 0 else None for id in (spec.bos_id, spec.eos_id))
     config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "unk_token": pieces[0].piece,
-        "bos_token": pieces[1].piece,
-        "eos_token": pieces[2].piece,
+        "unk_token": pieces[spec.unk_id].piece,
+        "bos_token": bos,
+        "eos_token": eos,
         "add_bos_token": begins,
         "add_eos_token": False,
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": True,  # "</s>" in a text is four characters
-        **({} if context is None else {"model_max_length": context}),
     }
+    if context is not None:
+        config["model_max_length"] = context
+    try:
+        content = _content(parsed) | {"post_processor": _template(bos, spec.bos_id) if begins and bos else None}
+        write_text(directory / JSON, json.dumps(content, ensure_ascii=False) + "\n")
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    except Inexpressible:
+        (directory / JSON).unlink(missing_ok=True)
     write_json(directory / CONFIG, config)
 
 
-def _added(id: int, piece: Any) -> dict:
-    """Returns a piece that is matched before any merge; of the text itself if it was user-defined."""
-    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    return {"id": id, "content": piece.piece, **flags, "special": piece.type != USER_DEFINED}
+class Inexpressible(Exception):
+    """A model of which tokenizer.json cannot give the ids."""
+
+
+def _is_plain(model: Any) -> bool:
+    """Return whether a model is BPE that falls back to bytes, and changes no text but for spaces."""
+    normal, trained = model.normalizer_spec, model.trainer_spec
+    changes = normal.precompiled_charsmap or normal.remove_extra_whitespaces or not normal.escape_whitespaces
+    odd = trained.treat_whitespace_as_suffix or any(piece.type == UNUSED for piece in model.pieces)
+    return trained.model_type == BPE and trained.byte_fallback and not (changes or odd)
+
+
+def _content(model: Any) -> dict[str, Any]:
+    """Return tokenizer.json of a model. Symbols that are text are added tokens, which are cut out before all else.
+
+    Where a model puts a space before a text, though, it comes before these symbols too, and no added token can have
+    that. Then a pattern cuts them out after the space is there, and each, being a whole word, is its own token.
+
+    Raise Inexpressible if the model is of a kind that would need more.
+    """
+    if not _is_plain(model):
+        raise Inexpressible
+    pieces, prefix = model.pieces, model.normalizer_spec.add_dummy_prefix
+    symbols = [piece.piece for piece in pieces if _is_symbol(piece)] if prefix else []
+    normalizers = [{"type": "Prepend", "prepend": SPACE_MARK}, SPACE] if prefix else [SPACE]
+    decoders = [BACK, {"type": "ByteFallback"}, {"type": "Fuse"}, *([STRIP] if prefix else [])]
+    cuts = [_isolated(_any_of(symbols)), *_cuts_of_names(model, symbols)] if symbols else []
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": id, "content": piece.piece, **FLAGS, "special": not _is_symbol(piece)}
+            for id, piece in enumerate(pieces)
+            if piece.type in (UNKNOWN, CONTROL, USER_DEFINED) and not (prefix and _is_symbol(piece))
+        ],
+        "normalizer": {"type": "Sequence", "normalizers": normalizers},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": cuts} if cuts else None,
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": decoders},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": pieces[model.trainer_spec.unk_id].piece,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "ignore_merges": bool(symbols),
+            "vocab": {_name(id, piece): id for id, piece in enumerate(pieces)},
+            "merges": _merges(pieces),
+        },
+    }
+
+
+def _name(id: int, piece: Any) -> str:
+    """Return what a piece is called: itself, but for NUL, which sentencepiece spells in bytes for all that."""
+    return f"<unused_{id}>" if piece.piece == "\0" else piece.piece
+
+
+def _is_symbol(piece: Any) -> bool:
+    """Return whether a piece is a symbol that is text itself, such as a digit or <p>."""
+    return piece.type == USER_DEFINED and not is_special(piece.piece)
+
+
+def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
+    """Return what cuts a word that is the name of an id and not its text, such as "<s>", so that it is not that id.
+
+    Its first token is cut off. Raise Inexpressible if the rest would then be the name of another id.
+    """
+    plain = unspoken(model)
+    plain.normalizer_spec.add_dummy_prefix = False
+    processor = sentencepiece.SentencePieceProcessor(model_proto=plain.SerializeToString())
+    names = [piece.piece for piece in model.pieces]
+    cuts = []
+    for id, ids in enumerate(processor.encode([name.replace(SPACE_MARK, " ") for name in names])):
+        tokens = processor.id_to_piece(ids)
+        if ids == [id] or set(tokens) & set(symbols):  # these are cut at the symbols
+            continue
+        first, rest = tokens[0], names[id].removeprefix(tokens[0])
+        if [processor.encode(part) for part in (first, rest)] != [ids[:1], ids[1:]] or (rest in names and len(ids) > 2):
+            raise Inexpressible(names[id])
+        cuts.append(f"{_exactly(first)}(?={_exactly(rest)}\\z)")
+    return [_isolated(f"\\A(?:{'|'.join(cuts)})")] if cuts else []
+
+
+def _isolated(pattern: str) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+
+
+def _any_of(symbols: list[str]) -> str:
+    """Return a pattern of symbols, the longest first, as sentencepiece matches them."""
+    return "|".join(map(_exactly, sorted(symbols, key=len, reverse=True)))
+
+
+def _exactly(text: str) -> str:
+    """Return a pattern that matches a text."""
+    return "".join(f"\\x{{{ord(letter):X}}}" for letter in text)
 
 
 def _merges(pieces: Any) -> list[list[str]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from baichuan_jax.tokenizer.symbols import is_special
+
+BPE = 2  # a kind of model, as the format numbers them
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # types of pieces, as the format numbers them
 
 
@@ -27,8 +29,11 @@ def is_model(content: bytes) -> bool:
         return False
 
 
-def retype(model: Any, types: Mapping[str, int]) -> bytes:
-    """Returns the file with other types for some pieces."""
-    for piece in model.pieces if types else ():
-        piece.type = types.get(piece.piece, piece.type)
-    return model.SerializeToString(deterministic=True)
+def unspoken(model: Any) -> Any:
+    """Return a copy in which symbols that are no text, such as <reserved_0>, are control pieces: no text gives one."""
+    copy = type(model)()
+    copy.CopyFrom(model)
+    for piece in copy.pieces:
+        if piece.type == USER_DEFINED and is_special(piece.piece):
+            piece.type = CONTROL
+    return copy

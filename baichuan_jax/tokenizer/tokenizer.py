@@ -13,8 +13,7 @@ import sentencepiece
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.beside import begin_of, form_of, read_beside
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
-from baichuan_jax.tokenizer.model_file import CONTROL, USER_DEFINED, parse, retype
-from baichuan_jax.tokenizer.symbols import is_special
+from baichuan_jax.tokenizer.model_file import parse, unspoken
 from baichuan_jax.tokenizer.word_cache import WordCache, has_words
 
 # SentencePiece writes a space as U+2581, so a real U+2581 would come back as a space: we spell it in bytes instead.
@@ -38,8 +37,7 @@ class Tokenizer(AnyTokenizer):
         check_file(path)
         try:
             model = parse(path.read_bytes())
-            types = {p.piece: CONTROL for p in model.pieces if p.type == USER_DEFINED and is_special(p.piece)}
-            self._model = sentencepiece.SentencePieceProcessor(model_proto=retype(model, types))
+            self._model = sentencepiece.SentencePieceProcessor(model_proto=unspoken(model).SerializeToString())
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{path} is not a SentencePiece model ({error})") from error
         self.vocab = self._model.get_piece_size()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,23 @@ def test_generate_continues_a_prompt(finished):
     done = run("generate", finished[0], "--prompt", "We report")
     assert done.stdout.startswith("We report")
     assert len(done.stdout.strip()) > len("We report")
+
+
+def test_a_copy_without_its_corpus_generates(finished, tmp_path):
+    """Nor are the sources of the config within reach."""
+    config, workdir = finished
+    for name in ("tokenizer", "train"):
+        shutil.copytree(workdir / name, tmp_path / "copy" / name)
+    away = (
+        "--set",
+        f"RunConfig.workdir={tmp_path / 'copy'}",
+        "--set",
+        "DataConfig.sources={'zh': 'demo:gone', 'en': 'nowhere/*.jsonl'}",
+    )
+    sample = ("--prompt", "We report", "--set", "SampleConfig.temperature=0.0")
+    assert run("generate", config, *sample, *away).stdout == run("generate", config, *sample).stdout
+    done = run("generate", config, *away, "--set", "SampleConfig.prompts=('We report',)")
+    assert "done before" not in done.stdout
 
 
 def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):

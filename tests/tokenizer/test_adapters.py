@@ -11,6 +11,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.load import EARLIER, find_tokenizers, load_tokenizer, tokenizer_file
 from tests.tokenizer.fuzz import random_text
+from tests.tokenizer.making import write_json_tokenizer
 from tests.tokenizer.test_tokenizer import CORPUS
 
 SHARED = Path(__file__).parents[3] / "shared/data/tokenizers"
@@ -127,22 +128,6 @@ def test_what_a_run_had_before_there_was_the_setting(tmp_path, names, config, fr
     found = load_tokenizer(tmp_path, EARLIER)
     assert (found.begin, found.end) == ((framed[0],), (framed[1],))
     assert found.vocab == max(256 + len(names), framed[1] + 1)
-
-
-def write_json_tokenizer(folder: Path, names: list[str], template: str | None = None, added: tuple[str, ...] = ()):
-    """Writes a tokenizer.json of special names, then bytes, then words that are added to it."""
-    tokenizers = pytest.importorskip("tokenizers")
-    alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
-    letters = {letter: len(names) + number for number, letter in enumerate(alphabet)}
-    model = tokenizers.Tokenizer(tokenizers.models.BPE({name: id for id, name in enumerate(names)} | letters, []))
-    model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    model.decoder = tokenizers.decoders.ByteLevel()
-    model.add_special_tokens(names)
-    model.add_tokens(list(added))
-    if template:
-        special = [(template, names.index(template))]
-        model.post_processor = tokenizers.processors.TemplateProcessing(f"{template} $A", special_tokens=special)
-    model.save(str(folder / "tokenizer.json"))
 
 
 @pytest.mark.parametrize("text", ["<x>a</x>b", "a", "<x>", "</x><x>", "a<x", " <x> 中 </x>\n"])
