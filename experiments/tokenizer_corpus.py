@@ -16,7 +16,7 @@ from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.select.config import SelectConfig
-from baichuan_jax.data.select.records import set_strings
+from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.sources.source import source_files
 from baichuan_jax.lab.sweep import Point, Progress, unit
 from baichuan_jax.tokenizer.sample import Documents
@@ -97,7 +97,9 @@ def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
     for name, pattern in sets.items():
         if not Path(pattern).exists() and not any(Path().glob(pattern)):
             continue
-        strings = [string for string in set_strings(pattern) if len(string) >= 20 and _in_language(string, name)]
+        rows = (row for _, row in set_rows(pattern))
+        all_strings = (string for row in rows for string in (*row.context, *row.stem, *row.choices, *row.extras))
+        strings = [string for string in all_strings if len(string) >= 20 and _in_language(string, name)]
         step = max(1, sum(map(len, strings)) // limit)
         found[name] = strings[::step]
     return found
