@@ -5,6 +5,7 @@ Two texts are as alike as their sets of shingles (Broder 1997; Leskovec et al., 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
@@ -19,6 +20,10 @@ from baichuan_jax.data.permutation import mix
 TOKENS = 5  # in a shingle, as Lee et al. 2021 (arXiv 2107.06499)
 BATCH = 1 << 17  # characters in a flat array of texts: up to 190 bytes of memory each
 ALONE = 0x2E80  # from here on lie the scripts written without spaces: ideographs, kana
+# Other scripts without spaces: Thai, Lao, Burmese, Khmer. A letter is a token with the marks on it; so are their codes.
+CLUSTERS, CLUSTER = ((0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800)), 1 << 24
+VARIATION = (0xFE00, 0xFE0F)  # selectors of another form of the same character
+JOINERS = (0x200C, 0x200D, 0x180E)  # zero-width (non-)joiner, Mongolian vowel separator: they stand inside words
 WORD_BASE, SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)  # odd, so invertible
 
 
@@ -48,7 +53,8 @@ def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
 def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.ndarray]:
     """Returns (hashes uint32 [shingles], number int64 [texts] of them that each text has) of a batch of texts.
 
-    A token is an ideograph, or a run of other letters and digits, lower-cased; all else only separates. So a shingle
+    A token is an ideograph, or a run of other letters, with the marks on them, and digits, lower-cased; all else only
+    separates. So a shingle
     says about as much in Chinese as in English, and mixed text needs no choice between characters and words that one
     edit could tip. A text of fewer than `width` tokens is one shingle; one without letters and digits has none.
     The texts have 2 * BATCH characters in all at most, one more counted for each text.
@@ -98,9 +104,9 @@ def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.
 def placed_tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what `tokens_of` does, and between the two where each token begins among the characters, int64."""
     codes = _codes().take(characters, mode="clip")
-    run = (codes > 0) & (codes < ALONE)
     start = codes > 0
-    start[1:] &= ~(run[1:] & run[:-1])
+    goes_on = start & (codes < ALONE)
+    start[1:] &= ~(goes_on[1:] & (goes_on[:-1] | (codes[:-1] >= CLUSTER)))
     starts = np.flatnonzero(start)
     # The sum of code * base^position over a token, moved to position 0: equal wherever in the array the token stands.
     bases, inverses = powers()
@@ -120,7 +126,11 @@ def _codes() -> np.ndarray:
     codes = np.arange(TABLE, dtype=np.uint32)
     for point in np.flatnonzero(kinds(codes) != HAN).tolist():
         character = chr(point)
-        codes[point] = ord(character.lower()[0]) if character.isalnum() else 0
+        marks = unicodedata.category(character).startswith("M") and not VARIATION[0] <= point <= VARIATION[1]
+        codes[point] = ord(character.lower()[0]) if character.isalnum() or marks or point in JOINERS else 0
+    for first, end in CLUSTERS:
+        letters = [point for point in range(first, end) if chr(point).isalpha()]
+        codes[letters] += CLUSTER
     return codes
 
 

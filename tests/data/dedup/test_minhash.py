@@ -33,6 +33,12 @@ def jaccard(first, second):
         ("用vista系统，装了 Office2003。", "用 vista 系 统 装 了 office2003"),
         ("x² + ½ 😀 ハロー", "x² ½ ハ ロ ー"),
         ("for i in range(10):\n\tfoo_bar[i] += 1", "for i in range 10 foo bar i 1"),
+        ("हिन्दी में, किताब", "हिन्दी में किताब"),
+        ("كِتَابٌ جديد", "كِتَابٌ جديد"),
+        ("می‌خواهم بروم", "می‌خواهم بروم"),
+        ("ภาษาไทย", "ภ า ษ า ไ ท ย"),
+        ("ខ្មែរ", "ខ្ មែ រ"),
+        ("字\ufe00形", "字 形"),
     ],
 )
 def test_what_a_shingle_is(text, tokens):
@@ -47,6 +53,13 @@ def test_order_of_characters_and_tokens_counts():
     assert numbers.tolist() == [1] * 9 + [2, 1]
     assert hashes[10] == hashes[11]
     assert len(set(hashes.tolist())) == 11
+
+
+@pytest.mark.parametrize("pair", ["की का", "ไม่ ไม้", "كَتب كُتب", "កា កី", "ẹa ea"])
+def test_marks_on_letters_count(pair):
+    hashes, numbers = shingles(pair.split())
+    assert numbers.tolist() == [1, 1]
+    assert hashes[0] != hashes[1]
 
 
 def test_the_width_is_the_number_of_tokens():
