@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baichuan_jax.lab.difference import Pieces, difference
-from baichuan_jax.lab.funnel import ordered
+from baichuan_jax.lab.funnel import BESIDE, ordered
 from baichuan_jax.lab.numbers import percent
 
 CHARACTERS, AROUND = 300, 60  # shown of a document; beside each difference of near-duplicates
@@ -30,11 +30,15 @@ def show_domain(console: Console, name: str, result: dict, kept: Sequence[dict],
     for part, unit in (("removed", "documents"), ("pruned", "sentences")):
         for reason, entry in ordered(counts[part]):
             if entry["samples"]:
-                console.print(Text(f"{reason}: {entry['documents']:,} {unit}, for example", "bold"))
+                beside = f"; {BESIDE}" if any("twin" in sample for sample in entry["samples"]) else ""
+                console.print(Text(f"{reason}: {entry['documents']:,} {unit}, for example{beside}", "bold"))
             for sample in entry["samples"]:
-                _print_text(console, sample["source"], sample["text"])
+                if "twin" in sample:
+                    console.print(Padding(_side_by_side(sample, sample["twin"]), (0, 0, 1, 2)))
+                else:
+                    _print_text(console, sample["source"], sample["text"])
     if pairs:
-        console.print(Text("near-duplicates: on the left what went, on the right what stayed", "bold"))
+        console.print(Text(f"near-duplicates: {BESIDE}", "bold"))
     for pair in pairs:
         console.print(Padding(_side_by_side(pair["gone"], pair["kept"]), (0, 0, 1, 2)))
     if kept:

@@ -62,6 +62,10 @@ class Funnel:
         """Count a sentence that was taken out of a document. twin: as in `Removed.sample`."""
         _count(self.pruned, reason, len(text.encode()), text, source, twin)
 
+    def samples_more(self, reason: str) -> bool:
+        """Return whether there is room for another sample of the sentences that went for a reason."""
+        return reason not in self.pruned or len(self.pruned[reason].samples) < SAMPLES
+
     def rename(self, reason: str, other: str, documents: int, size: int) -> None:
         """Counts some of the documents that were removed for one reason as removed for another."""
         if documents:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from baichuan_jax.lab.difference import Pieces, difference
 from baichuan_jax.lab.markup import Html, details, prose, table, tag
 from baichuan_jax.lab.numbers import percent, short
+
+BESIDE = "on the left what went, on the right what it went for"
 
 
 def kept(result: dict) -> Html:
@@ -54,8 +57,24 @@ def ordered(entries: dict[str, dict]) -> list[tuple[str, dict]]:
 
 
 def samples(summary: str, entry: dict) -> Html:
-    """Returns beginnings of what a reason removed, folded."""
-    return details(summary, *(quote(sample["source"], sample["text"]) for sample in entry["samples"]))
+    """Return beginnings of what a reason removed, folded; each beside what it was removed for, if that is known."""
+    known = any("twin" in sample for sample in entry["samples"])
+    return details(f"{summary}; {BESIDE}" if known else summary, *map(_sample, entry["samples"]))
+
+
+def _sample(sample: dict) -> Html:
+    return pair(sample, sample["twin"]) if "twin" in sample else quote(sample["source"], sample["text"])
+
+
+def pair(gone: dict, stays: dict) -> Html:
+    """Return two texts side by side, {"source", "text"} each, with what differs marked."""
+    sides = (gone, stays)
+    texts = difference(*(side["text"] for side in sides))
+    return tag("div", *(quote(side["source"], *_marked(text)) for side, text in zip(sides, texts)), class_="pair")
+
+
+def _marked(pieces: Pieces) -> list[object]:
+    return [text if same else tag("mark", text) for text, same in pieces]
 
 
 def quote(source: object, *text: object) -> Html:

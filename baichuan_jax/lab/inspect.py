@@ -7,7 +7,6 @@ from pathlib import Path
 
 from baichuan_jax.core.files import write_text
 from baichuan_jax.lab import funnel
-from baichuan_jax.lab.difference import Pieces, difference
 from baichuan_jax.lab.markup import Html, details, escape, join, table, tag
 from baichuan_jax.lab.numbers import percent, short
 from baichuan_jax.lab.page import page
@@ -28,7 +27,9 @@ def write_page(name: str, result: dict, kept: dict[str, list[dict]], pairs: dict
             *_scores(result["domains"][domain]["scores"]),
             *_samples("Documents removed", "documents", counts["removed"]),
             *_samples("Sentences taken out", "sentences", counts["pruned"]),
-            *_folded("Near-duplicates: on the left what went, on the right what stayed", map(_pair, pairs[domain])),
+            *_folded(
+                f"Near-duplicates: {funnel.BESIDE}", [funnel.pair(row["gone"], row["kept"]) for row in pairs[domain]]
+            ),
             *_folded("Documents kept", map(_kept, kept[domain])),
         ]
         sections.append((domain, join(parts, "\n")))
@@ -101,18 +102,6 @@ def _samples(title: str, unit: str, entries: dict[str, dict]) -> list[Html]:
 def _folded(title: str, parts: Iterable[Html]) -> list[Html]:
     found = list(parts)
     return [details(f"{title} ({len(found)})", *found)] if found else []
-
-
-def _pair(pair: dict) -> Html:
-    sides = (pair["gone"], pair["kept"])
-    texts = difference(*(side["text"] for side in sides))
-    return tag(
-        "div", *(funnel.quote(side["source"], *_marked(text)) for side, text in zip(sides, texts)), class_="pair"
-    )
-
-
-def _marked(pieces: Pieces) -> list[object]:
-    return [text if same else tag("mark", text) for text, same in pieces]
 
 
 def _kept(document: dict) -> Html:

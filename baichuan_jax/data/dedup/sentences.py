@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from baichuan_jax.data.dedup import shingles
 from baichuan_jax.data.dedup.minhash import sign, unsigned
+from baichuan_jax.data.dedup.passages import RUN_TOKENS, passages
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.dedup.shingles import BATCH, SHINGLE_BASE, shingles_of, tokens_of
 from baichuan_jax.data.language import Language
@@ -31,27 +33,47 @@ NEVER = np.iinfo(np.int64).max
 WIDTH, BANDS, PERMUTATIONS = 2, 8, 32
 
 
-def occurrences(found: Sentences, languages: Sequence[Language]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the sentences that are long enough to count, in order.
+class Found(NamedTuple):
+    """What is compared of some texts, `document` being the number of a text.
 
-    found: of `rules.sentences.cut`. languages: of each text; it decides what counts. Returns (OCCURRENCE [sentences],
-    signatures uint32 [sentences, PERMUTATIONS]), these to be compared in BANDS bands, for shingles of WIDTH tokens.
-    Sentences have equal keys if they have the same tokens (`shingles`): case, spaces and punctuation do not matter.
+    sentences: OCCURRENCE [sentences], those long enough to count alone, in order. signatures: uint32 [sentences,
+    PERMUTATIONS], to be compared in BANDS bands, for shingles of WIDTH tokens. passages: PASSAGE [runs], of those too
+    short for that.
+    """
+
+    sentences: np.ndarray
+    signatures: np.ndarray
+    passages: np.ndarray
+
+
+def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
+    """Return what is compared of texts.
+
+    found: of `rules.sentences.cut`. languages: of each text; it decides what counts: nothing of code. Sentences have
+    equal keys if they have the same tokens (`shingles`): case, white space and punctuation do not matter.
     """
     least = np.array([MIN_TOKENS.get(language, NEVER) for language in languages], np.int64)[found.texts]
-    candidates = np.flatnonzero(found.ends - found.starts >= least)  # a token has a character at least
-    rows = places(found, candidates)
-    counts, signatures = np.zeros(len(rows), np.int64), unsigned(len(rows), PERMUTATIONS)
-    for owners, hashes, numbers in _tokens(found, candidates):
-        long = np.flatnonzero(numbers)
-        starts = (np.cumsum(numbers) - numbers)[long]
+    judged = np.flatnonzero(least < NEVER)
+    least, texts, characters = least[judged], found.texts[judged], (found.ends - found.starts)[judged]
+    signed = characters >= least  # a token has a character at least
+    number = np.cumsum(signed) - 1
+    keys, counts = np.zeros(len(judged), np.uint64), np.zeros(len(judged), np.int64)
+    signatures = unsigned(int(signed.sum()), PERMUTATIONS)
+    for owners, hashes, numbers in _tokens(found, judged):
+        full = np.flatnonzero(numbers)
+        starts = (np.cumsum(numbers) - numbers)[full]
         powers = _powers()[ranges(np.zeros_like(numbers), numbers)]
         # .at: a sentence longer than BATCH owns several pieces
-        np.add.at(rows["key"], owners[long], mix(np.add.reduceat(hashes * powers, starts), 0) if long.size else 0)
+        np.add.at(keys, owners[full], mix(np.add.reduceat(hashes * powers, starts), 0) if full.size else 0)
         np.add.at(counts, owners, numbers)
-        sign(signatures, owners, *shingles_of(hashes, numbers, WIDTH))
-    counted = counts >= least[candidates]
-    return rows[counted], signatures[counted]
+        long = signed[owners]
+        hashes = hashes[np.repeat(long, numbers)]
+        sign(signatures, number[owners[long]], *shingles_of(hashes, numbers[long], WIDTH))
+    long = counts >= least
+    enough = np.array([RUN_TOKENS.get(language, 0) for language in languages], np.int64)[texts]
+    rows = places(found, judged[long])
+    rows["key"] = keys[long]
+    return Found(rows, signatures[long[signed]], passages(texts, keys, counts, characters, long, enough))
 
 
 def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class Decide:
     def __call__(self, number: int) -> None:
         shards = self.work.all()
         fates = np.array(self.work.load(DOCUMENTS, FATE))
-        fates[self.work.load(REPEATS, CONTAINED)] = fate("contained")
+        fates[self.work.load(REPEATS, CONTAINED)[:, 0]] = fate("contained")
         drops = self.work.load(REPEATS, DROPS)
         dropped = np.bincount(drops["document"], weights=drops["characters"], minlength=len(shards))
         cuts = self.work.join(SIGN, CUTS)

@@ -29,7 +29,9 @@ class OnDisk:
 
     def __init__(self, path: Path):
         self._path = path
-        self.shape: tuple[int, ...] = np.load(path, mmap_mode="r").shape
+        mapped = np.load(path, mmap_mode="r")
+        self.shape: tuple[int, ...] = mapped.shape
+        self.dtype = mapped.dtype
 
     def __len__(self) -> int:
         return self.shape[0]

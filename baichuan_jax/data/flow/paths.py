@@ -43,8 +43,12 @@ class Work:
 
     def part(self, number: int) -> slice:
         """Returns where the documents of a shard stand among all."""
-        starts = np.load(self.task("unite") / "starts.npy")
+        starts = self.starts()
         return slice(int(starts[number]), int(starts[number + 1]))
+
+    def starts(self) -> np.ndarray:
+        """Return where the documents of each shard begin among all, int64 [shards + 1]."""
+        return np.load(self.task("unite") / "starts.npy")
 
     def shard(self, number: int) -> Shard:
         """Returns what a task of the first phase has read."""

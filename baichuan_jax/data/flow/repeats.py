@@ -15,35 +15,38 @@ import numpy as np
 from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
-from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
+from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 from baichuan_jax.data.dedup.runs import distinct, run_starts
-from baichuan_jax.data.dedup.sentences import BANDS, OCCURRENCE, WIDTH
+from baichuan_jax.data.dedup.sentences import BANDS, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
 from baichuan_jax.data.flow.documents import RANK
 from baichuan_jax.data.flow.ondisk import OnDisk
 from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, SIGNATURES
+from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, PASSAGES, SIGNATURES
 from baichuan_jax.data.flow.sentences import NAME as SENTENCES
 from baichuan_jax.data.flow.shard import Shards
 
 NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
 REASONS = ("repeated", "low_quality")
-DROP = np.dtype([("document", "<i8"), ("start", "<u4"), ("characters", "<u4"), ("reason", "u1")])
+# A sentence that goes, and where the one stands for which it goes as repeated.
+PLACE = ("document", "start", "characters")
+DROP = np.dtype([*((f"{kept}{name}", "<u4") for kept in ("", "kept_") for name in PLACE), ("reason", "u1")])
 OCCURRENCE_BYTES = 120  # memory for each sentence of the partition at work, all temporary arrays counted
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """One task. Saves `contained`, int64, the documents that go whole; and `drops`, DROP, sorted by place."""
+    """One task. Saves `drops`, DROP, sorted by place, and `contained`, int64 [documents that go whole, 2]: (document,
+    the document that holds most of it)."""
 
     cfg: CorpusConfig
     work: Work
 
     def __call__(self, number: int) -> None:
         with task_directory(self.work.phase(NAME), number) as directory:
-            gone, drops = np.empty(0, np.int64), np.empty(0, DROP)
+            gone, drops = np.empty((0, 2), np.int64), np.empty(0, DROP)
             if self.cfg.dedup.sentences:
                 gone, drops = self._search(directory)
             low = np.concatenate([self._part(LOW, shard)[:] for shard in range(self.work.shards)])
@@ -53,7 +56,7 @@ class Repeats:
             np.save(directory / f"{CONTAINED}.npy", gone)
 
     def _search(self, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (documents that go, sentences that go)."""
+        """Returns (documents that go with one that holds each, sentences that go)."""
         rank = np.array(self.work.load(DOCUMENTS, RANK))
         found = _Occurrences([self._part(OCCURRENCES, shard) for shard in range(self.work.shards)])
         first, several = self._equal(found, rank)
@@ -67,14 +70,25 @@ class Repeats:
         places = np.minimum(np.searchsorted(like, clusters), max(0, len(like) - 1))
         if len(like):
             clusters = np.where(like[places] == clusters, leader[places], clusters)
-        documents, whole = chosen["document"].astype(np.int64), self.work.all().rows["characters"]
-        gone = contained(
-            clusters, documents, chosen["characters"], rank, found.compared(len(rank)), whole, self.cfg.dedup.contained
-        )
-        left = ~gone[documents]
+        documents, characters = chosen["document"].astype(np.int64), self.work.all().rows["characters"]
+        sentences = Compared(clusters, documents, chosen["start"], chosen["characters"])
+        holders = contained(sentences, self._passages(rank), rank, characters, self.cfg.dedup.contained)
+        gone = np.flatnonzero(holders >= 0)
+        left = holders[documents] < 0
         chosen = chosen[left]
-        drop = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
-        return np.flatnonzero(gone), _drops(chosen[drop & chosen["whole"]], REASONS.index("repeated"))
+        kept = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
+        drop = np.flatnonzero((kept >= 0) & chosen["whole"])
+        drops = _drops(chosen[drop], REASONS.index("repeated"))
+        for name in PLACE:
+            drops[f"kept_{name}"] = chosen[name][kept[drop]]
+        return np.stack([gone, holders[gone]], axis=1), drops
+
+    def _passages(self, rank: np.ndarray) -> Compared:
+        """Return the passages that stand twice."""
+        found = _Occurrences([self._part(PASSAGES, shard) for shard in range(self.work.shards)])
+        _, several = self._equal(found, rank)
+        rows = found.rows(several)
+        return Compared(rows["key"], rows["document"].astype(np.int64), rows["start"], rows["characters"])
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
@@ -125,7 +139,7 @@ class Repeats:
 
 
 class _Occurrences:
-    """The sentences of all shards as one array on disk. starts: int64 [shards + 1], where each shard begins."""
+    """The sentences, or passages, of all shards as one array on disk. starts: int64 [shards + 1], where each begins."""
 
     def __init__(self, parts: list[OnDisk]):
         self._parts = parts
@@ -136,7 +150,7 @@ class _Occurrences:
 
     def rows(self, at: np.ndarray) -> np.ndarray:
         """Returns OCCURRENCE [indices]; in any order, with repeats."""
-        rows, part = np.empty(len(at), OCCURRENCE), np.searchsorted(self.starts, at, side="right") - 1
+        rows, part = np.empty(len(at), self._parts[0].dtype), np.searchsorted(self.starts, at, side="right") - 1
         for number in np.unique(part):
             here = part == number
             rows[here] = self._parts[number][at[here] - self.starts[number]]
@@ -146,7 +160,7 @@ class _Occurrences:
         """Yields (indices, OCCURRENCE) of all, equal keys together, some `most` at a time."""
         bits = max(0, (-(-len(self) // most) - 1).bit_length())
         for number in range(1 << bits):
-            at, rows = [np.empty(0, np.int64)], [np.empty(0, OCCURRENCE)]
+            at, rows = [np.empty(0, np.int64)], [np.empty(0, self._parts[0].dtype)]
             for start, part in zip(self.starts, self._parts):
                 everything = part[:]
                 here = np.arange(len(everything))
@@ -155,14 +169,6 @@ class _Occurrences:
                 at.append(here + start)
                 rows.append(everything[here])
             yield np.concatenate(at), np.concatenate(rows)
-
-    def compared(self, documents: int) -> np.ndarray:
-        """Returns the characters of each document in these sentences, int64 [documents]."""
-        sizes = np.zeros(documents, np.int64)
-        for part in self._parts:
-            rows = part[:]
-            np.add.at(sizes, rows["document"], rows["characters"])
-        return sizes
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,8 @@ class _Texts:
 
 
 def _drops(rows: np.ndarray, reason: int) -> np.ndarray:
-    drops = np.empty(len(rows), DROP)
-    for name in ("document", "start", "characters"):
+    drops = np.zeros(len(rows), DROP)
+    for name in PLACE:
         drops[name] = rows[name]
     drops["reason"] = reason
     return drops

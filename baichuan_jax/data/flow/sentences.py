@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baichuan_jax.data.dedup.passages import PASSAGE
 from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, occurrences, places
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
@@ -20,7 +21,7 @@ from baichuan_jax.data.quality.model import QualityModel
 from baichuan_jax.data.rules.sentences import Sentences as Found
 from baichuan_jax.data.rules.sentences import cut
 
-NAME, OCCURRENCES, SIGNATURES, LOW = "sentences", "occurrences", "signatures", "low"
+NAME, OCCURRENCES, SIGNATURES, PASSAGES, LOW = "sentences", "occurrences", "signatures", "passages", "low"
 BATCH_CHARACTERS, BATCH = 1 << 17, 512
 
 
@@ -28,9 +29,9 @@ BATCH_CHARACTERS, BATCH = 1 << 17, 512
 class Sentences:
     """Task NUMBER saves of a shard, `document` being its number among those of all shards:
 
-    `occurrences` OCCURRENCE [sentences], those long enough to count, and `signatures` uint32 [sentences, PERMUTATIONS]
-    of them, none if repeats are not looked for; and `low` OCCURRENCE [sentences], those that the quality model scores
-    below the cut, whose key is 0.
+    `occurrences` OCCURRENCE [sentences], those long enough to count, `signatures` uint32 [sentences, PERMUTATIONS] of
+    them, and `passages` PASSAGE [runs], of the others; none if repeats are not looked for. And `low` OCCURRENCE
+    [sentences], those that the quality model scores below the cut, whose key is 0.
     """
 
     cfg: CorpusConfig
@@ -43,6 +44,7 @@ class Sentences:
         parts: dict[str, list[np.ndarray]] = {
             OCCURRENCES: [np.empty(0, OCCURRENCE)],
             SIGNATURES: [np.empty((0, PERMUTATIONS), np.uint32)],
+            PASSAGES: [np.empty(0, PASSAGE)],
             LOW: [np.empty(0, OCCURRENCE)],
         }
         for batch, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
@@ -50,10 +52,10 @@ class Sentences:
             low = self._low(model, texts, found, languages)
             new = {LOW: low}
             if self.cfg.dedup.sentences:
-                counted, signatures = occurrences(found, languages)
-                left = ~np.isin(_places(counted), _places(low))
-                new[OCCURRENCES] = counted[left]
-                parts[SIGNATURES].append(signatures[left])
+                counted = occurrences(found, languages)
+                left = ~np.isin(_places(counted.sentences), _places(low))
+                new |= {OCCURRENCES: counted.sentences[left], PASSAGES: counted.passages}
+                parts[SIGNATURES].append(counted.signatures[left])
             for name, array in new.items():
                 array["document"] = (batch + part.start)[array["document"]]
                 parts[name].append(array)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from baichuan_jax.core.files import write_json
+from baichuan_jax.data.dedup.runs import run_starts
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
@@ -18,14 +19,16 @@ from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality import config as quality
 from baichuan_jax.data.quality.model import fit
 
-NAME, FIRST, COPIES, MODEL, REPORT = "unite", "first", "copies", "quality.npz", "quality.json"
+NAME, FIRST, ORIGINALS, COPIES = "unite", "first", "originals", "copies"
+MODEL, REPORT = "quality.npz", "quality.json"
 
 
 @dataclass(frozen=True)
 class Unite:
     """One task. Saves the quality model and, over the documents of all shards, in order:
 
-    `first`, bool [documents]: whether a document stands for all that equal it; `starts`, int64 [shards + 1].
+    `first`, bool [documents]: whether a document stands for all that equal it; `originals`, int64 [documents], the
+    number of that one; `starts`, int64 [shards + 1].
     Of what the rules removed, `copies`, int64 [copies, 3]: (shard, reason, bytes) of each that equals an earlier one.
     """
 
@@ -35,8 +38,10 @@ class Unite:
     def __call__(self, number: int) -> None:
         with task_directory(self.work.phase(NAME), number) as directory:
             shards = self.work.all()
-            first = first_of_equal(shards)
+            originals = first_of_equal(shards)
+            first = originals == np.arange(len(originals))
             np.save(directory / f"{FIRST}.npy", first)
+            np.save(directory / f"{ORIGINALS}.npy", originals)
             np.save(directory / "starts.npy", shards.starts)
             np.save(directory / f"{COPIES}.npy", self._copies())
             cfg = self.cfg.quality
@@ -80,7 +85,7 @@ class Unite:
 
 
 def first_of_equal(shards: Shards) -> np.ndarray:
-    """Returns bool [documents], true for one of all documents with the same key.
+    """Return for each document the one that stands for all with the same key, int64 [documents].
 
     It is the one of the first shard's domain; within a domain of the longest text (they differ in white space), then
     of the smallest checksum. So the order of the documents of a domain does not matter.
@@ -88,6 +93,7 @@ def first_of_equal(shards: Shards) -> np.ndarray:
     rows = shards.rows
     order = np.lexsort((rows["crc"], -rows["size"].astype(np.int64), shards.domain, rows["key"]))
     keys = rows["key"][order]
-    first = np.zeros(len(rows), bool)
-    first[order] = np.append(True, keys[1:] != keys[:-1])[: len(keys)]
-    return first
+    starts = run_starts(keys)
+    originals = np.empty(len(rows), np.int64)
+    originals[order] = np.repeat(order[starts], np.diff(starts, append=len(keys)))
+    return originals

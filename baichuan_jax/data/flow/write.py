@@ -18,12 +18,13 @@ from baichuan_jax.data.flow.documents import FATE, SCORE
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
 from baichuan_jax.data.flow.fates import FATES, fate
 from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.repeats import DROPS, REASONS
+from baichuan_jax.data.flow.repeats import DROPS, PLACE, REASONS
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
 from baichuan_jax.data.flow.sets import NAME as SETS
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.flow.sign import CUTS
 from baichuan_jax.data.flow.sign import NAME as SIGN
+from baichuan_jax.data.flow.twins import Twins
 from baichuan_jax.data.flow.without import without
 from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
 from baichuan_jax.data.select.cuts import pieces
@@ -54,8 +55,10 @@ class Write:
         cuts = self.work.load(SIGN, CUTS, number)
         cuts = cuts[np.isin(fates[cuts["document"] - here.start], [*range(len(SPLITS)), fate("contaminated")])]
         asked = questions(self.work.task(SETS), cuts["row"])
-        twins = {document - here.start: asked[row] for document, _, _, row in cuts[::-1].tolist()}
-        funnel, splits, languages = _removed(shard, fates, twins), {split: Count() for split in SPLITS}, Counter()
+        leaked = {document: asked[row] for document, _, _, row in cuts[::-1].tolist()}
+        twins = Twins(self.work)
+        funnel, splits, languages = Funnel(), {split: Count() for split in SPLITS}, Counter()
+        _count_removed(funnel, shard, fates, here.start, twins, leaked)
         with task_directory(self.work.phase(NAME), number) as directory, ExitStack() as stack:
             writers = {split: stack.enter_context(SplitWriter(directory, split)) for split in SPLITS}
             rows = np.flatnonzero(fates < len(SPLITS))
@@ -67,7 +70,7 @@ class Write:
             for (text, source), language, first, last, first_cut, last_cut, split_number, key, score in documents:
                 parts = [text]
                 if first < last or first_cut < last_cut:
-                    parts = _left(text, cuts[first_cut:last_cut], drops[first:last], source, asked, funnel)
+                    parts = _left(text, cuts[first_cut:last_cut], drops[first:last], source, asked, funnel, twins)
                 split = SPLITS[split_number]
                 for place, part in enumerate(parts):
                     name = f"{key:016x}.{place}" if place else f"{key:016x}"
@@ -97,34 +100,47 @@ def _texts(shard: Shard, rows: np.ndarray) -> Iterator[tuple[str, str]]:
         yield from zip(texts, shard.sources(part))
 
 
-def _removed(shard: Shard, fates: np.ndarray, twins: dict[int, dict[str, str]]) -> Funnel:
-    """Returns the funnel of what the phases after the first removed. twins: row -> what it was removed for."""
-    funnel = Funnel()
+def _count_removed(
+    funnel: Funnel, shard: Shard, fates: np.ndarray, start: int, twins: Twins, leaked: dict[int, dict[str, str]]
+) -> None:
+    """Count what the phases after the first removed.
+
+    start: number of the first document. leaked: what documents were contaminated with, by number.
+    """
     for number in range(len(SPLITS), len(FATES)):
         rows = np.flatnonzero(fates == number)
         if len(rows):
-            entry = funnel.removed[FATES[number]] = Removed()
+            reason = FATES[number]
+            entry = funnel.removed[reason] = Removed()
             entry.add(int(shard.rows["size"][rows].sum(dtype=np.int64)), len(rows))
-            known = twins if number == fate("contaminated") else {}
             shown = rows[:SAMPLES]
-            for row, text, source in zip(shown.tolist(), shard.texts(shown), shard.sources(shown)):
-                entry.sample(text, source, known.get(row))
-    return funnel
+            for document, text, source in zip((shown + start).tolist(), shard.texts(shown), shard.sources(shown)):
+                known = leaked.get(document) if reason == "contaminated" else twins.of_document(reason, document, text)
+                entry.sample(text, source, known)
 
 
 def _left(
-    text: str, cuts: np.ndarray, drops: np.ndarray, source: str, asked: dict[int, dict[str, str]], funnel: Funnel
+    text: str,
+    cuts: np.ndarray,
+    drops: np.ndarray,
+    source: str,
+    asked: dict[int, dict[str, str]],
+    funnel: Funnel,
+    twins: Twins,
 ) -> list[str]:
     """Return what is left of a text between its cuts (CUT), without some of its sentences (DROP)."""
     for start, end, row in cuts[["start", "end", "row"]].tolist():
         funnel.prune("contaminated", text[start:end], source, asked[row])
-    dropped = drops[["start", "characters", "reason"]].tolist()
+    dropped = drops[["start", "characters", "reason", *(f"kept_{name}" for name in PLACE)]].tolist()
     parts = []
     for start, end in pieces(len(text), cuts["start"].tolist(), cuts["end"].tolist()):
         inside = [drop for drop in dropped if start <= drop[0] and drop[0] + drop[1] <= end]
-        for place, size, reason in inside:
-            funnel.prune(REASONS[reason], text[place : place + size].strip(), source)
-        parts.append(without(text[start:end], [(place - start, size) for place, size, _ in inside]))
+        for place, size, number, *kept in inside:
+            reason = REASONS[number]
+            shown = reason == "repeated" and funnel.samples_more(reason)
+            twin = twins.of_sentence(*kept) if shown else None
+            funnel.prune(reason, text[place : place + size].strip(), source, twin)
+        parts.append(without(text[start:end], [(drop[0] - start, drop[1]) for drop in inside]))
     return [part for part in parts if part]
 
 

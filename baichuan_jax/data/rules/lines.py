@@ -70,8 +70,9 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
     starts = after(kinds, unquoted, BLANK)
     blank = starts == ends
     stops = np.where(blank, starts, before(kinds, ends, BLANK))
-    wide = np.cumsum(kinds & WIDE, dtype=np.int64) // WIDE
-    columns = np.where(blank, 0, stops - unquoted + wide[np.maximum(stops - 1, 0)] - wide[np.maximum(unquoted - 1, 0)])
+    wide = np.zeros(len(kinds) + 1, np.int64)
+    np.cumsum((kinds & WIDE) > 0, out=wide[1:])
+    columns = np.where(blank, 0, stops - unquoted + wide[stops] - wide[unquoted])
     closed = np.maximum(before(kinds, stops, CLOSING | STOP_CLOSING), starts + ~blank)
     full = ~blank & ((traits.take(characters[closed - 1], mode="clip") & FULL) > 0)
     words = until(kinds, starts, SPACE | WIDE) - starts

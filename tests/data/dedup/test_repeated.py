@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.dedup.repeated import contained, first_occurrences, repeated
+from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 
 # Documents as lists of clusters, one for each sentence.
 CORPORA = st.lists(st.lists(st.integers(0, 6), max_size=6), min_size=1, max_size=8)
@@ -19,11 +19,20 @@ def arrays(corpus):
     return clusters, documents, positions, 10 + clusters
 
 
-def judge(corpus, rank, share, other=0):
+NO_PASSAGES = Compared(np.zeros(0, np.uint64), *(np.zeros(0, np.int64) for _ in range(3)))
+
+
+def holders(corpus, rank, share, other=0, order=None):
     """Calls `contained`; `other`: characters of each document that are in no sentence given."""
-    clusters, documents, _, characters = arrays(corpus)
-    compared = np.bincount(documents, characters, minlength=len(corpus)).astype(np.int64)
-    return contained(clusters, documents, characters, np.array(rank), compared, compared + other, share)
+    clusters, documents, positions, characters = arrays(corpus)
+    order = np.arange(len(clusters)) if order is None else order
+    whole = np.bincount(documents, characters, minlength=len(corpus)).astype(np.int64) + other
+    sentences = Compared(*(column[order] for column in (clusters, documents, positions, characters)))
+    return contained(sentences, NO_PASSAGES, np.array(rank), whole, share)
+
+
+def judge(corpus, rank, share, other=0, order=None):
+    return holders(corpus, rank, share, other, order) >= 0
 
 
 def reference(corpus, rank, share):
@@ -49,17 +58,12 @@ def test_documents_inside_better_ones_go(corpus, share, rng):
 @given(CORPORA, SHARES, st.integers(2, 4), st.randoms())
 def test_the_order_of_the_sentences_does_not_matter(corpus, share, minimum, rng):
     rank = np.array(rng.sample(range(len(corpus)), len(corpus)))
-    clusters, documents, positions, characters = arrays(corpus)
+    clusters, documents, positions, _ = arrays(corpus)
     order = np.array(rng.sample(range(len(clusters)), len(clusters)), np.int64)
-    drop = repeated(clusters, documents, positions, rank, minimum)
+    kept = repeated(clusters, documents, positions, rank, minimum)
     shuffled = repeated(clusters[order], documents[order], positions[order], rank, minimum)
-    assert (shuffled == drop[order]).all()
-    sizes = np.bincount(documents, characters, minlength=len(corpus))
-    judged = [
-        contained(clusters[at], documents[at], characters[at], rank, sizes, sizes, share)
-        for at in (order, np.arange(len(order)))
-    ]
-    assert (judged[0] == judged[1]).all()
+    assert (np.where(shuffled < 0, -1, order[shuffled]) == kept[order]).all()
+    assert (holders(corpus, rank, share, order=order) == holders(corpus, rank, share)).all()
 
 
 @settings(max_examples=300)
@@ -67,7 +71,10 @@ def test_the_order_of_the_sentences_does_not_matter(corpus, share, minimum, rng)
 def test_one_sentence_of_a_cluster_stays(corpus, minimum, rng):
     rank = np.array(rng.sample(range(len(corpus)), len(corpus)))
     clusters, documents, positions, _ = arrays(corpus)
-    stays = ~repeated(clusters, documents, positions, rank, minimum)
+    kept = repeated(clusters, documents, positions, rank, minimum)
+    stays = kept < 0
+    assert stays[kept[~stays]].all()
+    assert (clusters[kept[~stays]] == clusters[~stays]).all()
     for cluster in range(7):
         standing = [number for number, document in enumerate(corpus) if cluster in document]
         found = [(documents[at], positions[at]) for at in np.flatnonzero(stays & (clusters == cluster))]
@@ -86,7 +93,7 @@ def test_no_cluster_is_lost_with_a_document_that_holds_all_of_it_for_others(corp
     clusters, documents, positions, _ = arrays(corpus)
     gone = judge(corpus, rank, share)
     left = ~gone[documents]
-    drop = repeated(clusters[left], documents[left], positions[left], rank, 2)
+    drop = repeated(clusters[left], documents[left], positions[left], rank, 2) >= 0
     remaining = set(clusters[left][~drop].tolist())
     assert remaining == set(clusters[left].tolist())
     for document in np.flatnonzero(gone):
@@ -101,9 +108,25 @@ def test_a_document_that_goes_holds_nothing_for_others():
     assert judge(corpus, [1, 0, 2], 0.4).tolist() == [True, False, True]
 
 
-@pytest.mark.parametrize(("other", "goes"), [(0, True), (20, True), (23, True), (24, False)])
-def test_a_document_of_few_long_sentences_cannot_be_judged(other, goes):
+@pytest.mark.parametrize(("other", "goes"), [(0, True), (5, True), (6, False), (24, False)])
+def test_the_share_is_of_all_characters(other, goes):
     assert judge([[1, 2], [1, 2]], [0, 1], 0.8, other).tolist() == [False, goes]
+
+
+@settings(max_examples=200)
+@given(CORPORA, SHARES, st.randoms())
+def test_the_document_named_stays_and_holds_the_most(corpus, share, rng):
+    rank = rng.sample(range(len(corpus)), len(corpus))
+    found = holders(corpus, rank, share)
+    gone = np.flatnonzero(found >= 0)
+    stay = sorted(np.flatnonzero(found < 0), key=rank.__getitem__)
+    for number in gone:
+        held = [0] * len(corpus)
+        for cluster in corpus[number]:
+            best = next((other for other in stay if cluster in corpus[other]), None)
+            if best is not None and rank[best] < rank[number]:
+                held[best] += 10 + cluster
+        assert held[found[number]] == max(held) > 0
 
 
 def test_a_long_chain():
