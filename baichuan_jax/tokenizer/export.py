@@ -121,21 +121,24 @@ def _is_symbol(piece: Any) -> bool:
 def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
     """Return what cuts a word that is the name of an id and not its text, such as "<s>", so that it is not that id.
 
-    Its first token is cut off. Raise Inexpressible if the rest would then be the name of another id.
+    Raise Inexpressible if it can be cut nowhere.
     """
     plain = unspoken(model)
     plain.normalizer_spec.add_dummy_prefix = False
     processor = sentencepiece.SentencePieceProcessor(model_proto=plain.SerializeToString())
-    names = [piece.piece for piece in model.pieces]
+    names = {piece.piece: id for id, piece in enumerate(model.pieces)}
+    encode = lambda text: processor.encode(text.replace(SPACE_MARK, " "))
+    spelled = dict(zip(names, processor.encode([name.replace(SPACE_MARK, " ") for name in names])))
+    odd = {name: ids for name, ids in spelled.items() if ids != [names[name]]}
     cuts = []
-    for id, ids in enumerate(processor.encode([name.replace(SPACE_MARK, " ") for name in names])):
-        tokens = processor.id_to_piece(ids)
-        if ids == [id] or set(tokens) & set(symbols):  # these are cut at the symbols
+    for name, ids in odd.items():
+        if any(symbol in name for symbol in symbols):  # it is cut there
             continue
-        first, rest = tokens[0], names[id].removeprefix(tokens[0])
-        if [processor.encode(part) for part in (first, rest)] != [ids[:1], ids[1:]] or (rest in names and len(ids) > 2):
-            raise Inexpressible(names[id])
-        cuts.append(f"{_exactly(first)}(?={_exactly(rest)}\\z)")
+        parts = ((name[:place], name[place:]) for place in range(1, len(name)))
+        fit = (pair for pair in parts if not odd.keys() & {*pair} and encode(pair[0]) + encode(pair[1]) == ids)
+        if (pair := next(fit, None)) is None:
+            raise Inexpressible(name)
+        cuts.append(f"{_exactly(pair[0])}(?={_exactly(pair[1])}\\z)")
     return [_isolated(f"\\A(?:{'|'.join(cuts)})")] if cuts else []
 
 

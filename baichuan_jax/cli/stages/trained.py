@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from baichuan_jax.cli.progress import status
 from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -45,8 +46,15 @@ def tokenizer_place(config: RunConfig, workdir: Path) -> Path:
 
 def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
     """Returns the run's tokenizer, which begins texts as it did when the run was trained."""
+    asked = config.tokenizer.bos
     trained_with = stage_bos(workdir / "tokenizer") if config.train.steps else None
-    return load.load_tokenizer(tokenizer_place(config, workdir), trained_with or config.tokenizer.bos)
+    if trained_with and asked != "auto" and (asked == "off") != (trained_with == "off"):
+        had = "nothing" if trained_with == "off" else "the id that begins a text"
+        raise UserError(
+            f"TokenizerConfig.bos = {asked!r}: this run was trained with {had} before every text; set it to 'auto', or "
+            "choose another directory (--set RunConfig.workdir=...)"
+        )
+    return load.load_tokenizer(tokenizer_place(config, workdir), trained_with or asked)
 
 
 def checkpoints_of(config: RunConfig, workdir: Path) -> Path:

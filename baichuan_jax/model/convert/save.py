@@ -41,7 +41,7 @@ def save(
     chunk of the checkpoint. progress: called with (bytes done, bytes in all).
     """
     todo = list(matrices(publish(cfg, layout), layout))
-    stored = _stored(params, cfg, todo)
+    stored = open_parameters(params, cfg, todo)
     partial = directory / PARTIAL
     partial.mkdir(exist_ok=True)
     dtypes = _dtypes(todo, stored, dtype)
@@ -52,7 +52,7 @@ def save(
         for name, group in groupby(todo, key=lambda matrix: matrix.name):
             for piece, blocks in _pieces(name, stored[name], list(group)):
                 if piece not in journal:
-                    _copy(stored[name], blocks, placed, normalise=name == "ends.head" and _bakes(cfg, layout))
+                    _copy(stored[name], blocks, placed, normalise=name == "ends.head" and bakes(cfg, layout))
                     journal.add(piece)
                 done += sum(block.size * placed[block.matrix.tensor].dtype.itemsize for block in blocks)
                 progress(done, total)
@@ -65,12 +65,12 @@ def save(
     }
 
 
-def _bakes(cfg: DecoderConfig, layout: LayoutName) -> bool:
+def bakes(cfg: DecoderConfig, layout: LayoutName) -> bool:
     """Whether the head must be stored as NormHead makes it, for a layout that does not know NormHead."""
     return cfg.head.normalised and not publish(cfg, layout).head.normalised
 
 
-def _stored(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, Any]:
+def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, Any]:
     """Opens every parameter. A head that the layout wants and the decoder ties is the token table, turned."""
     shapes = parameter_shapes(cfg)
     found = {name: arrays.open_array(params, name, shape) for name, shape in shapes.items()}

@@ -105,6 +105,27 @@ def test_the_imported_decoder_is_the_published_one(tmp_path, fields, layout):
     assert verify(tmp_path / "theirs", params, cfg) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("fields", "layout"),
+    [
+        ({}, "llama"),
+        ({"head": HeadConfig(tied=True)}, "llama"),
+        ({"head": HeadConfig(normalised=True)}, "llama"),
+        ({"head": HeadConfig(normalised=True)}, "baichuan"),
+    ],
+)
+def test_a_rounded_export_is_compared_with_the_weights_rounded(tmp_path, fields, layout):
+    cfg = replace(SMALL, **fields)
+    params = trained(cfg, tmp_path / "checkpoints")
+    write(params, cfg, layout, tmp_path / "theirs", BFLOAT16)
+    assert verify(tmp_path / "theirs", params, cfg) < 1e-5
+    tensors = load_file(tmp_path / "theirs/model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    write_tensors(tmp_path / "theirs", tensors | {name: tensors[name] * 1.01})
+    with pytest.raises(UserError, match="are not the same function"):
+        verify(tmp_path / "theirs", params, cfg)
+
+
 def test_verification_notices_a_single_wrong_tensor(tmp_path):
     tensors = write_published(tmp_path / "theirs", SMALL, "llama")
     _, params = imported(tmp_path / "theirs", tmp_path / "ours")
