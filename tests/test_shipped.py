@@ -99,7 +99,7 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
 
 def serve(arguments: list[str]) -> None:
     """Asks for a completion, and stops the server."""
-    small = [*DEBUG, "--set=ServeConfig.port=0", "--set=ServeConfig.warm_up=False"]
+    small = [*DEBUG, "--set=ServeConfig.port=0", "--set=ServeConfig.warm_up=0.0"]
     with serving(*arguments[1:], *small) as server:
         assert len(server.complete(prompt="中国政府")["choices"]) == 1
         server.process.send_signal(signal.SIGTERM)

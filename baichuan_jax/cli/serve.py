@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.pipeline import Pipeline
@@ -13,6 +14,9 @@ from baichuan_jax.cli.progress import console, status
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
 from baichuan_jax.generate.serve.config import ServeConfig
+
+if TYPE_CHECKING:
+    from baichuan_jax.generate.engine import WarmUp
 
 
 def serve(loaded: Loaded, args: argparse.Namespace) -> None:
@@ -32,9 +36,11 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
     with bound(cfg) as listener:
         engine, tokenizer = load_engine(config, pipeline.workdir)
         if cfg.warm_up:
-            with status("compiling"):
-                engine.warm_up()
-        service = Service(cfg, Path(config.workdir).resolve().name, config.sample, engine, tokenizer)
+            with status(f"compiling, for {cfg.warm_up:g} seconds at most"):
+                warm_up = engine.warm_up(cfg.warm_up)
+            console.print(_compiled(warm_up), soft_wrap=True)
+        name = cfg.name or Path(config.workdir).resolve().name
+        service = Service(cfg, name, config.sample, engine, tokenizer)
 
         class Server(uvicorn.Server):
             """One that ends with the worker, and the worker with it."""
@@ -71,6 +77,15 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
         raise service.worker.failure
     if stop.requested:
         raise Interrupted("stopped serving")
+
+
+def _compiled(warm_up: WarmUp) -> str:
+    """Return what has been compiled, and what is still to be waited for."""
+    told = f"compiled {warm_up.compiled} of {warm_up.programs} programs in {warm_up.seconds:.1f} s"
+    if warm_up.compiled == warm_up.programs:
+        return told
+    each = warm_up.seconds / max(1, warm_up.compiled)
+    return f"{told}; a request that needs another waits for it, about {each:.1g} s (ServeConfig.warm_up)"
 
 
 def bound(cfg: ServeConfig) -> socket.socket:

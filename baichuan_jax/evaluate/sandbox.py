@@ -51,7 +51,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """passed: whether the program came to its end. reason: why not, or "passed". output: the first of what it wrote."""
+    """passed: whether the program came to its end. reason: why not, or "passed", all of it printable. output: the
+    first of what it wrote, as it wrote it: not for a terminal.
+    """
 
     passed: bool
     reason: str
@@ -146,8 +148,16 @@ def _reason(said: dict[str, Any]) -> str:
     if "passed" in said:
         return PASSED
     if "raised" in said:
-        return f"raised {said['raised']}"
+        return f"raised {printable(said['raised'])}"
     if not said:
         return "killed from outside"
     code = os.waitstatus_to_exitcode(said["status"])
-    return f"ended before its last line (exit code {code})" if code >= 0 else f"killed by {signal.Signals(-code).name}"
+    if code >= 0:
+        return f"ended before its last line (exit code {code})"
+    number = -code
+    return f"killed by {signal.Signals(number).name if number in set(signal.Signals) else f'signal {number}'}"
+
+
+def printable(text: str) -> str:
+    """Return text in which what moves a terminal's cursor, or hides what stands there, is written as an escape."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

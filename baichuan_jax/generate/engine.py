@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,20 +28,43 @@ SHORTEST = 32  # bucket of a prompt or a cache, in tokens
 class Request:
     """A prompt's ids and the settings of its continuation. ids: what was made of it so far, without the end.
 
-    done: why there will be no more: the model ended it, it is as long as it may be, or it was cancelled.
+    done: why there will be no more: the model ended it, it is as long as it may be, or it was cancelled. ending: the id
+    with which the model ended it, if it did.
     """
 
     prompt: list[int]
     sample: SampleConfig
     ids: list[int] = field(default_factory=list)
     done: Literal["", "end", "length", "cancelled"] = ""
+    ending: list[int] = field(default_factory=list)
+
+
+class Scores(NamedTuple):
+    """How probable a text is. log_p: of each of its T ids after those before, in nats, from the second on [T - 1].
+
+    top_log_p, top_ids: of the most probable ids at each place, the first the most probable [T - 1, k].
+    """
+
+    log_p: np.ndarray
+    top_log_p: np.ndarray
+    top_ids: np.ndarray
+
+
+class WarmUp(NamedTuple):
+    """Programs compiled ahead, how many there are for the texts that were asked about, and the seconds it took."""
+
+    compiled: int
+    programs: int
+    seconds: float
 
 
 class Engine:
-    """A decoder that continues many prompts at once. slots: how many. context: tokens that a text may have.
+    """A decoder that continues many prompts at once. slots: how many. context: tokens that a text may have. vocab:
+    ids that the model has.
 
     What becomes of a request depends on its prompt, its settings and its seed, not on what shares the device with it.
-    Shapes are padded to powers of two, so the number of programs is small; `warm_up` compiles them all.
+    Shapes are padded to powers of two, so the number of programs is small. Each is compiled when it is first needed;
+    `warm_up` compiles them ahead.
     """
 
     def __init__(
@@ -55,10 +79,10 @@ class Engine:
         """params: as training has them. ends: the ids of which any ends a text. dtype: of the computation."""
         ways = layout.batch_ways
         self.slots = -(-cfg.slots // ways) * ways
-        self.context, self._rows = model.context, model.vocab
+        self.context, self.vocab = model.context, model.vocab
         self._ends = ends
         self._params = for_decoding(model, params, cfg.weights, dtype)
-        self._empty = partial(empty_state, model, layout, self.slots, storage=cfg.cache, dtype=dtype)
+        self._empty = partial(empty_state, model, layout, storage=cfg.cache, dtype=dtype)
         self._run = programs(model, layout, self.slots, ends, cfg.burst, cfg.cache, dtype)
         self._counts = [n for n in (ways * 4**power for power in range(16)) if n < self.slots] + [self.slots]
         self._waiting: deque[Request] = deque()
@@ -71,7 +95,7 @@ class Engine:
         Any thread may ask.
         """
         require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
-        check_ids(prompt, self._rows)
+        check_ids(prompt, self.vocab)
         room = self.context - len(prompt)
         fits = f"at most {room} after this prompt of {len(prompt)} tokens"
         expected = fits if room > 0 else f"a shorter prompt than one of {len(prompt)} tokens"
@@ -116,7 +140,7 @@ class Engine:
             if token == NONE or request.done:
                 break
             if token in self._ends:
-                request.done = "end"
+                request.done, request.ending = "end", [token]
             else:
                 request.ids.append(token)
                 if len(request.ids) == request.sample.max_tokens:
@@ -156,7 +180,7 @@ class Engine:
         """Makes the cache long enough; while nothing is in it, it may get shorter too."""
         wanted = self._bucket(length)
         if not self._active and wanted != self._length:
-            self._state = self._empty(wanted)
+            self._state = self._empty(self.slots, wanted)
             self._length = wanted
         while self._length < wanted:
             self._length = self._bucket(self._length + 1)
@@ -165,38 +189,59 @@ class Engine:
     def _bucket(self, length: int) -> int:
         return min(max(SHORTEST, 1 << (length - 1).bit_length()), self.context)
 
-    def _buckets(self, longest: int) -> list[int]:
+    def _buckets(self) -> list[int]:
         found = [self._bucket(1)]
-        while found[-1] < self._bucket(longest):
+        while found[-1] < self.context:
             found.append(self._bucket(found[-1] + 1))
         return found
 
-    def warm_up(self, longest: int | None = None) -> int:
-        """Compiles the programs for texts of up to `longest` tokens (default: the context); returns how many.
+    def score(self, ids: Sequence[int]) -> Scores:
+        """Return how probable a text of two ids or more is, computed with the weights as the engine holds them."""
+        padded, last = self._bucket(len(ids)), len(ids) - 1
+        tokens_NP = np.zeros((self._counts[0], padded), np.int32)
+        tokens_NP[:, : len(ids)] = ids
+        found = self._run.score(self._params, tokens_NP, np.full(len(tokens_NP), len(ids), np.int32))
+        return Scores(*(np.asarray(each[0, :last]) for each in found))
+
+    def warm_up(self, seconds: float | None = None) -> WarmUp:
+        """Compile programs ahead, those for the shortest texts first, until `seconds` have gone by (default: all).
 
         Must not be called while there are requests.
         """
         require(not self.busy, "Engine.warm_up", "requests", "none, while it runs")
-        buckets, made = self._buckets(longest or self.context), 0
-        rest = np.zeros(self.slots, bool)
-        prompts = {}
-        for count in self._counts:
-            for padded in buckets:
-                tokens_NP, ones_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
-                sampling = _sampling([], count)
-                prompts[count, padded], _ = self._run.prefill(self._params, tokens_NP, ones_N, ones_N, sampling)
-                made += 1
-        for length, next_length in zip(buckets, [*buckets[1:], 0]):
-            state = self._empty(length)
-            for (count, padded), new in prompts.items():
-                if padded <= length:
-                    state = self._run.insert(state, new, np.full(count, self.slots, np.int32))
-                    made += 1
-            state, _ = self._run.decode(self._params, state, rest)
-            if next_length:
-                self._run.grow(state, next_length)
-            made += 1 + bool(next_length)
-        return made
+        calls, begun, compiled = list(self._programs()), time.monotonic(), 0
+        for call in calls:
+            if seconds is not None and time.monotonic() - begun >= seconds:
+                break
+            call()
+            compiled += 1
+        return WarmUp(compiled, len(calls), time.monotonic() - begun)
+
+    def _programs(self) -> Iterator[Callable[[], None]]:
+        """Yield a call of every program that a request may need; texts of each bucket after those of shorter ones."""
+        buckets = self._buckets()
+        for length, following in zip(buckets, [*buckets[1:], 0]):
+            for count in self._counts:
+                yield partial(self._call_prefill, count, length)
+                for padded in buckets[: buckets.index(length) + 1]:
+                    yield partial(self._call_insert, count, padded, length)
+            yield partial(self._call_decode, length)
+            if following:
+                yield partial(self._call_grow, length, following)
+
+    def _call_prefill(self, count: int, padded: int) -> None:
+        tokens_NP, ones_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
+        self._run.prefill(self._params, tokens_NP, ones_N, ones_N, _sampling([], count))
+
+    def _call_insert(self, count: int, padded: int, length: int) -> None:
+        nowhere_N = np.full(count, self.slots, np.int32)
+        self._run.insert(self._empty(self.slots, length), self._empty(count, padded), nowhere_N)
+
+    def _call_decode(self, length: int) -> None:
+        self._run.decode(self._params, self._empty(self.slots, length), np.zeros(self.slots, bool))
+
+    def _call_grow(self, length: int, following: int) -> None:
+        self._run.grow(self._empty(self.slots, length), following)
 
 
 def _sampling(samples: list[SampleConfig], count: int) -> Sampling:

@@ -28,12 +28,14 @@ class Continuation:
         self._text, self._shown = TextStream(tokenizer, request.sample.stop), 0
 
     def advance(self, number: int) -> Piece:
-        """Returns what is new since the last call; a stop string ends the request."""
+        """Returns what is new since the last call; a stop string ends the request, and its ids with that string."""
         request, new = self._request, self._request.ids[self._shown :]
         self._shown = len(request.ids)
         text = self._text.push(new, last=bool(request.done))
         if self._text.stopped:
             self._engine.cancel(request)
+            del request.ids[self._text.taken :]
+            request.ending = []
             return Piece(number, text, "stop")
         return Piece(number, text, "stop" if request.done == "end" else request.done)
 

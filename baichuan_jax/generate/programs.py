@@ -1,6 +1,7 @@
 """What runs on the device: the compiled programs of the engine.
 
-B slots, N requests of one prefill, P padded prompt length, S cache length, V vocabulary, K steps of a burst.
+B slots, N requests of one prefill, P padded prompt length, c tokens of a chunk, S cache length, V vocabulary, K steps
+of a burst.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from baichuan_jax.model.decoder import Cache, Params, apply_cached
 from baichuan_jax.model.storage import Storage, empty
 from baichuan_jax.parallel.layout import Layout
 
+PREFILLED = 1024  # tokens, over all rows, that go through the decoder at once: attention holds them times the cache
+SCORED = 256  # likewise where the logits of every token are wanted
+MOST_PROBABLE = 5  # tokens whose log-probability is told beside that of the text's own
 NONE = -1  # instead of the token of a row that is at rest
 
 
@@ -47,12 +51,14 @@ class Programs(NamedTuple):
     insert(State of B rows, State of N rows, slots_N) -> State; a slot past the end drops its row
     decode(params, State, live_B) -> (State, tokens_KB); NONE where a row is at rest
     grow(State, length) -> State with a longer cache
+    score(params, tokens_NP, lengths_N) -> (log_p_NP of the token after each; of the most probable log_p_NPk, ids_NPk)
     """
 
     prefill: Callable
     insert: Callable
     decode: Callable
     grow: Callable
+    score: Callable
 
 
 def empty_state(
@@ -103,16 +109,25 @@ def programs(
         params: Params, tokens_NP: jax.Array, lengths_N: jax.Array, limits_N: jax.Array, sampling: Sampling
     ) -> tuple[State, jax.Array]:
         count, padded = tokens_NP.shape
-        place_NP = jnp.broadcast_to(jnp.arange(padded), tokens_NP.shape)
         # What padding leaves in the cache is written over before a query can see it.
         cache = _empty_cache(jnp, model, count, padded, storage, dtype)
-        logits_N1V, cache = forward(params, tokens_NP, place_NP, cache, places_BW=lengths_N[:, None] - 1)
-        in_text_NP = jnp.where(place_NP < lengths_N[:, None], tokens_NP, model.vocab)
+        last_N = lengths_N - 1
+
+        def through(start: jax.Array, tokens_Nc: jax.Array, place_Nc: jax.Array, carry: tuple) -> tuple:
+            logits_NV, cache = carry
+            inside_N = jnp.clip(last_N - start, 0, tokens_Nc.shape[1] - 1)
+            found_N1V, cache = forward(params, tokens_Nc, place_Nc, cache, places_BW=inside_N[:, None])
+            is_last_N = (last_N >= start) & (last_N < start + tokens_Nc.shape[1])
+            return jnp.where(is_last_N[:, None], found_N1V[:, 0], logits_NV), cache
+
+        logits_NV = jnp.zeros((count, model.vocab), jnp.float32)
+        logits_NV, cache = in_chunks(through, tokens_NP, lengths_N, PREFILLED, (logits_NV, cache))
+        in_text_NP = jnp.where(jnp.arange(padded) < lengths_N[:, None], tokens_NP, model.vocab)
         seen_NV = jnp.zeros((count, model.vocab), bool)
         seen_NV = seen_NV.at[jnp.arange(count)[:, None], in_text_NP].set(True, mode="drop")
         none_N = jnp.zeros(count, jnp.int32)
-        rows = Rows(none_N, lengths_N - 1, none_N, limits_N, seen_NV, sampling)
-        rows = advance(rows, logits_N1V[:, 0], jnp.ones(count, bool))
+        rows = Rows(none_N, last_N, none_N, limits_N, seen_NV, sampling)
+        rows = advance(rows, logits_NV, jnp.ones(count, bool))
         return State(cache, rows), rows.token_B
 
     def insert(state: State, new: State, slots_N: jax.Array) -> State:
@@ -138,10 +153,52 @@ def programs(
         longer = lambda x: jnp.pad(x, [(0, 0), (0, 0), (0, length - x.shape[2]), (0, 0)])
         return State(jax.tree.map(longer, state.cache), state.rows)
 
+    def score(params: Params, tokens_NP: jax.Array, lengths_N: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        count, padded = tokens_NP.shape
+        next_NP = jnp.pad(tokens_NP[:, 1:], ((0, 0), (0, 1)))
+        most = min(MOST_PROBABLE, model.vocab)
+
+        def through(start: jax.Array, tokens_Nc: jax.Array, place_Nc: jax.Array, carry: tuple) -> tuple:
+            found, cache = carry
+            logits_NcV, cache = forward(params, tokens_Nc, place_Nc, cache)
+            next_Nc = jnp.take(next_NP, place_Nc[0], axis=1, mode="fill", fill_value=0)
+            own_Nc = jnp.take_along_axis(logits_NcV, next_Nc[:, :, None], axis=-1)[:, :, 0]
+            top_Nck, ids_Nck = jax.lax.top_k(logits_NcV, most)
+            norm_Nc = jax.nn.logsumexp(logits_NcV, axis=-1)
+            parts = own_Nc - norm_Nc, top_Nck - norm_Nc[:, :, None], ids_Nck
+            put = lambda old, new: old.at[:, place_Nc[0]].set(new, mode="drop")
+            return jax.tree.map(put, found, parts), cache
+
+        zeros = lambda *shape, of=jnp.float32: jnp.zeros((count, padded, *shape), of)
+        found = zeros(), zeros(most), zeros(most, of=jnp.int32)
+        cache = _empty_cache(jnp, model, count, padded, "compute", dtype)
+        return in_chunks(through, tokens_NP, lengths_N, SCORED, (found, cache))[0]
+
     whole, place = layout.replicated, State(cache_sharding(model, layout, slots), layout.replicated)
     return Programs(
         jax.jit(prefill, out_shardings=(place, whole)),
         jax.jit(insert, out_shardings=place, donate_argnums=0),
         jax.jit(decode, out_shardings=(place, whole), donate_argnums=1),
         jax.jit(grow, out_shardings=place, static_argnums=1),
+        jax.jit(score, out_shardings=whole),
     )
+
+
+def in_chunks(through: Callable, tokens_NP: jax.Array, lengths_N: jax.Array, most: int, carry: tuple) -> tuple:
+    """Return what through(start, tokens_Nc, place_Nc, carry) makes of `carry`, from the first chunk to the last text.
+
+    most: tokens of a chunk, over all rows. So the memory that attention takes grows with a text, not with its square,
+    and padding beyond the longest costs nothing. A place past the end is padding, as `apply_cached` reads it.
+    """
+    count, padded = tokens_NP.shape
+    chunk = min(padded, max(1, most // count))
+    tokens_NP = jnp.pad(tokens_NP, ((0, 0), (0, -padded % chunk)))
+
+    def step(number: jax.Array, carry: tuple) -> tuple:
+        start = number * chunk
+        place_Nc = jnp.broadcast_to(start + jnp.arange(chunk), (count, chunk))
+        return through(start, jax.lax.dynamic_slice_in_dim(tokens_NP, start, chunk, axis=1), place_Nc, carry)
+
+    if chunk == padded:
+        return step(jnp.int32(0), carry)
+    return jax.lax.fori_loop(0, -(-jnp.max(lengths_N) // chunk), step, carry)

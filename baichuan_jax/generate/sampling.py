@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+COLDEST = 1e-30  # a temperature below divides as this one does
+
 
 class Sampling(NamedTuple):
     """Settings of each row, as `SampleConfig` has them; seed_B is uint32. Values, not constants of a program."""
@@ -29,7 +31,9 @@ def choose(logits_BV: jax.Array, seen_BV: jax.Array, number_B: jax.Array, sampli
     warm_B = sampling.temperature_B > 0
 
     def draw(logits_BV: jax.Array) -> jax.Array:
-        scaled_BV = logits_BV / jnp.where(warm_B, sampling.temperature_B, 1)[:, None]
+        # From the largest down, and not by less than COLDEST: what overflows is minus infinity, and no NaN.
+        below_BV = logits_BV - jnp.max(logits_BV, axis=-1, keepdims=True)
+        scaled_BV = below_BV / jnp.where(warm_B, jnp.maximum(sampling.temperature_B, COLDEST), 1)[:, None]
         cuts_B = (sampling.top_k_B > 0) | (sampling.top_p_B < 1)
         cut = lambda x_BV: truncate(x_BV, sampling.top_k_B, sampling.top_p_B)
         scaled_BV = jax.lax.cond(jnp.any(warm_B & cuts_B), cut, lambda x_BV: x_BV, scaled_BV)
@@ -73,7 +77,7 @@ def truncate(logits_BV: jax.Array, top_k_B: jax.Array, top_p_B: jax.Array) -> ja
 
 
 def _threshold(p_BV: jax.Array, weight_BV: jax.Array, target_B: jax.Array) -> jax.Array:
-    """Returns the largest t [B, 1] such that the weights where p >= t add up to the target.
+    """Returns the largest t [B, 1] such that the weights where p >= t add up to the target, and to more than nothing.
 
     Bisects the bits of t, which are ordered as the numbers are: exact, and ten times as fast here as sorting.
     """
@@ -82,7 +86,8 @@ def _threshold(p_BV: jax.Array, weight_BV: jax.Array, target_B: jax.Array) -> ja
         low_B, high_B = bounds
         middle_B = (low_B + high_B) // 2
         t_B1 = jax.lax.bitcast_convert_type(middle_B, jnp.float32)[:, None]
-        enough_B = jnp.sum(jnp.where(p_BV >= t_B1, weight_BV, 0), axis=-1) >= target_B
+        total_B = jnp.sum(jnp.where(p_BV >= t_B1, weight_BV, 0), axis=-1)
+        enough_B = (total_B >= target_B) & (total_B > 0)  # a target next to 0 may have become 0
         return jnp.where(enough_B, middle_B, low_B), jnp.where(enough_B, high_B, middle_B)
 
     above_one = int(np.float32(1).view(np.int32)) + 1

@@ -10,6 +10,7 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 class TextStream:
     """The text of one continuation. stopped: whether a stop string came; it and what follows are not shown.
+    taken: how many ids the text has, up to the one that completed the stop string.
 
     The pieces add up to the UTF-8 of the ids' bytes; bytes that are not UTF-8 become U+FFFD, and what the last id has
     of an unfinished character is dropped. A space that the first id begins with is kept, which decoding the
@@ -17,25 +18,32 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: AnyTokenizer, stops: Sequence[str] = ()):
-        self.stopped = False
+        self.stopped, self.taken = False, 0
         self._tokenizer, self._stops = tokenizer, tuple(stops)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
 
     def push(self, ids: Iterable[int], last: bool = False) -> str:
         """Returns the text that is certain now. last: no more ids will come: nothing that is whole is held back."""
+        text = self._held
+        for id in ids:
+            if self.stopped:
+                break
+            text += self._decoder.decode(self._bytes(id))
+            self.taken += 1
+            found = [place for place in map(text.find, self._stops) if place >= 0]
+            if found:
+                self.stopped, text = True, text[: min(found)]
         if self.stopped:
-            return ""
-        known = self._tokenizer.vocab  # a model may have more rows than its tokenizer has ids
-        data = b"".join(self._tokenizer.token_bytes(id) for id in ids if id < known)
-        text = self._held + self._decoder.decode(data)
-        found = [place for place in map(text.find, self._stops) if place >= 0]
-        if found:
-            self.stopped, self._held = True, ""
-            return text[: min(found)]
+            self._held = ""
+            return text
         sure = len(text) if last else len(text) - self._beginning(text)
         self._held = text[sure:]
         return text[:sure]
+
+    def _bytes(self, id: int) -> bytes:
+        """Return what an id adds to a text; nothing, if the model has more rows than the tokenizer has ids."""
+        return self._tokenizer.token_bytes(id) if id < self._tokenizer.vocab else b""
 
     def _beginning(self, text: str) -> int:
         """Returns how many characters at the end of a text may begin a stop string."""

@@ -1,5 +1,6 @@
 """Programs for the sandbox. A hostile one comes to its end only if its attack succeeds; beside it: how it ends."""
 
+import platform
 from pathlib import Path
 
 RIGHT = {
@@ -78,6 +79,53 @@ WRONG = {
     "shared memory": (
         "import ctypes\nassert ctypes.CDLL(None).shmget(0, 2**30, 0o1600) != -1",
         "raised AssertionError",
+    ),
+    "a pair of sockets": ("import socket\nsocket.socketpair()", "raised PermissionError"),
+    "timers": (  # CLOCK_MONOTONIC, SIGALRM
+        "import ctypes\nlibc, timer = ctypes.CDLL(None), ctypes.c_void_p()\n"
+        "assert libc.timer_create(1, None, ctypes.byref(timer)) == 0",
+        "raised AssertionError",
+    ),
+    "signals that wait": (
+        "import ctypes, os, signal\nnumber = signal.SIGRTMIN + 5\nsignal.pthread_sigmask(signal.SIG_BLOCK, [number])\n"
+        "for _ in range(1000):\n    assert ctypes.CDLL(None).sigqueue(os.getpid(), number, None) == 0",
+        "raised AssertionError",
+    ),
+    "a signal without a name": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGRTMIN + 5)",
+        r"killed by signal \d+",
+    ),
+    "limits of another": (
+        "import resource\nresource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        "resource.prlimit(1, resource.RLIMIT_NOFILE, (1, 1))",
+        "raised PermissionError",
+    ),
+    "turns of another": ("import os\nos.setpriority(os.PRIO_PROCESS, 1, 19)", "raised PermissionError"),
+    "processors of another": ("import os\nos.sched_setaffinity(1, {0})", "raised PermissionError"),
+    "watching files": (
+        "import ctypes\nassert ctypes.CDLL(None).inotify_init1(0) != -1",
+        "raised AssertionError",
+    ),
+    "the kernel's log": (
+        "import ctypes\nassert ctypes.CDLL(None).klogctl(3, ctypes.create_string_buffer(99), 99) >= 0",
+        "raised AssertionError",
+    ),
+    "keys": ("import ctypes\nassert ctypes.CDLL(None).syscall(250, 0, -3, 1) != -1", "raised AssertionError"),
+    "rings": ("import ctypes\nassert ctypes.CDLL(None).syscall(425, 1, None) != -1", "raised AssertionError"),
+    "faults of its own": ("import ctypes\nassert ctypes.CDLL(None).syscall(323, 0) != -1", "raised AssertionError"),
+    "the machine's name": (f"import os\nassert os.uname().nodename == {platform.node()!r}", "raised AssertionError"),
+    "a talker": (
+        "import os\nwhile True:\n    for fd in range(3, 64):\n        try:\n            os.write(fd, b'x' * 4096)\n"
+        "        except OSError:\n            pass",
+        r"ended before its last line|killed by|out of time \(1 s\)",
+    ),
+    "terminal escapes": (
+        "raise ValueError('\\x1b[2J\\x1b]0;passed\\x07\\u202edessap\\r\\x9b1A')",
+        r"raised ValueError: \\x1b\[2J\\x1b\]0;passed\\x07\\u202edessap\\r\\x9b1A$",
+    ),
+    "terminal escapes in a name": (
+        "raise type('\\x1b[1mpassed', (Exception,), {})",
+        r"raised \S*\\x1b\[1mpassed",
     ),
     "passwords": ("open('/etc/passwd')", "raised FileNotFoundError"),
     "home": (f"import os\nos.listdir({str(Path.home())!r} + '/.ssh')", "raised FileNotFoundError"),
@@ -179,6 +227,13 @@ CHEATS = {
     "writing wherever it can": (
         "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'?')\n    except OSError:\n        pass\n"
         "def f(x):\n    return 4",
+        "raised",
+    ),
+    "modules that it names": (
+        "import antigravity, os, this\n"
+        "of = ','.join('[\"%s\", [\"module\", null]]' % name for name in ('this', 'turtle'))\n"
+        'for fd in range(3, 64):\n    try:\n        os.write(fd, b\'["returned", {"type": "dict", "of": [%s]}]\\n\' '
+        "% of.encode())\n    except OSError:\n        pass\ndef f(x):\n    return x + 1",
         "raised",
     ),
     "signals to the tests": (

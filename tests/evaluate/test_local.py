@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import tempfile
 import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.humaneval import passed
-from baichuan_jax.evaluate.harness.local import folder_of, splits
+from baichuan_jax.evaluate.harness.local import by_letter, folder_of, places_of_letters, splits
 
 HUMANEVAL = {"task_id": "HumanEval/0", "prompt": "def f():\n", "test": "def check(f): ...", "entry_point": "f"}
 DATA = Path(__file__).parents[3] / "shared/data/eval"
@@ -50,6 +53,38 @@ def test_prompts_of_agieval(data_dir):
     english, cloze = splits(data_dir, "hails/agieval-sat-math", None)["test"]
     assert english["query"] == "甲。Q: 乙？ Answer Choices: (A)一 (B)二\nA: Among A through B, the answer is"
     assert cloze == {"query": "Q: 2?\nA: The answer is", "answer": "3"}
+
+
+OPTIONS = {"A": "one of them", "B": "Both", "C": "A man", "D": "Dr. Who"}
+
+
+@given(st.permutations("ABCD"), st.data(), st.sampled_from("ABCD"))
+def test_the_gold_answer_is_the_option_of_its_letter(order, data, label):
+    """Whatever order the options are printed in, and however their letters are written."""
+    forms = st.sampled_from(["({}){}", "（{}） {}", "{}．{}", " {}. {}", "{}、{}", "{} {}", "  {}： {}"])
+    options = [data.draw(forms).format(letter, OPTIONS[letter]) for letter in order]
+    assert by_letter(options) == list(OPTIONS.values())
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "agieval/sat-math.jsonl"
+        file.parent.mkdir()
+        file.write_text(json.dumps({"passage": "", "question": "q", "options": options, "label": label}))
+        [row] = splits(Path(place), "hails/agieval-sat-math", None)["test"]
+    assert row["choices"] == options
+    assert [row["choices"][gold] for gold in row["gold"]] == [options[order.index(label)]]
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["(A)x", "(B)y", "(C)z", "(C)w"], ["x", "y", "z", "w"]),  # misprinted: by place
+        (["Anna", "Both", "Carl", "Dr. Who"], ["Anna", "Both", "Carl", "Dr. Who"]),  # words, and no letters
+        (["A man", "B. none", "C", "D"], ["A man", "none", "C", "D"]),
+        (["(C)x", "y", "(A)z"], ["x", "y", "z"]),
+    ],
+)
+def test_letters_that_do_not_say_an_order(options, shown):
+    assert places_of_letters(options) == list(range(len(options)))
+    assert by_letter(options) == shown
 
 
 def test_what_is_not_there(data_dir):

@@ -76,6 +76,27 @@ def test_tests_pass_no_other(verdicts, name):
     assert re.match(CHEATS[name][1], verdict.reason), verdict
 
 
+def test_a_reason_moves_no_cursor(verdicts):
+    assert all(verdict.reason.isprintable() for verdict in verdicts.values())
+
+
+def test_tests_import_no_module_because_a_program_names_it():
+    """In the tests' process: what it imports is told by the tests themselves."""
+    tests = "import sys\nassert not {'this', 'turtle', 'antigravity'} & set(sys.modules)\nassert f(1) == 2"
+    forged = '["returned", {"type": "dict", "of": [["this", ["module", null]]]}]'
+    honest = "import antigravity, this\ndef f(x):\n    return x + 1"
+    assert run_program(honest, LIMITS, tests).reason == "passed"
+    writes = f"import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, {forged.encode()!r} + bytes([10]))\n"
+    only = "import sys\nassert 'this' not in sys.modules"
+    verdict = run_program(writes + "    except OSError:\n        pass", LIMITS, only)
+    assert verdict.reason == "passed", verdict
+
+
+def test_modules_that_compute_are_there_as_the_program_imported_them():
+    program = "import math, collections, re\nimport random as dice\ndef f(x):\n    return x"
+    assert run_program(program, LIMITS, "assert f(math.floor(1.5)) == 1 and collections.Counter and re").passed
+
+
 def test_data_goes_both_ways_as_it_is():
     program = "import math\nMOST = 3\ndef f(*x, **y):\n    return x, y"
     tests = (

@@ -18,6 +18,7 @@ from baichuan_jax.train.state import init_state
 from tests.cli.small import command, environment
 from tests.generate.naive import MODEL as SMALL
 
+NAME = "a small model"
 MODEL = replace(SMALL, context=256)  # for streams that are under way for a while
 
 CONFIG = """
@@ -32,7 +33,8 @@ EngineConfig.burst = 3
 SampleConfig.max_tokens = 8
 SampleConfig.temperature = 0.0
 ServeConfig.port = 0
-ServeConfig.warm_up = False
+ServeConfig.name = '{name}'
+ServeConfig.warm_up = 0.0
 ServeConfig.max_body = 1000000
 ServeConfig.max_open = 250
 ServeConfig.grace = 0.5
@@ -46,7 +48,7 @@ def write_config(directory: Path, tokenizer: Path, params, layout: Layout) -> Pa
         checkpoints.save(state._replace(params=params), {})
     sizes = ("vocab", "layers", "hidden", "heads", "head_dim", "inner", "context")
     model = "\n".join(f"DecoderConfig.{name} = {getattr(MODEL, name)}" for name in sizes)
-    text = CONFIG.format(directory=directory, tokenizer=tokenizer, model=model)
+    text = CONFIG.format(directory=directory, tokenizer=tokenizer, model=model, name=NAME)
     (directory / "serve.gin").write_text(text, encoding="utf-8")
     return directory / "serve.gin"
 
@@ -99,7 +101,7 @@ def serving(config: Path, *arguments: str) -> Iterator[Server]:
     )
     try:
         for line in process.stderr:
-            if found := re.match(r"serving \S+ at http://127\.0\.0\.1:(\d+)/v1; Ctrl-C stops", line):
+            if found := re.match(r"serving .+ at http://127\.0\.0\.1:(\d+)/v1; Ctrl-C stops", line):
                 yield Server(process, int(found[1]))
                 return
         raise AssertionError(f"exit {process.wait()}")

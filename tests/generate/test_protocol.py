@@ -4,10 +4,13 @@ import json
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from baichuan_jax.cli.serve import bound
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.serve.app import _event
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.protocol import ProtocolError, Query, parse
 from baichuan_jax.generate.serve.worker import Job, Worker
@@ -50,13 +53,36 @@ def test_what_is_said():
     assert parsed(prompt="a", stop=[]).sample.stop == ()
 
 
+def test_forms_of_a_prompt():
+    assert parsed(prompt=[3, 4]).prompts == ((3, 4),)
+    assert parsed(prompt=[[3, 4], [5]]).prompts == ((3, 4), (5,))
+    assert parsed(prompt=["a", ""]).prompts == ("a", "")
+
+
+def test_nothing_written_echo_and_logprobs():
+    query = parsed(prompt="a", max_tokens=0, echo=True, logprobs=0, n=2, best_of=2)
+    assert (query.written, query.longest, query.echo, query.logprobs, query.n) == (False, False, True, 0, 2)
+    query = parsed(prompt="a", max_tokens=1)
+    assert (query.written, query.echo, query.logprobs) == (True, False, None)
+
+
+@given(st.text(alphabet=st.characters(codec="utf-8")))
+def test_an_event_is_one_line_whatever_its_reader_ends_lines_at(text):
+    lines = [line for line in _event({"text": text}).splitlines() if line]
+    assert [json.loads(line.removeprefix("data: ")) for line in lines] == [{"text": text}]
+
+
 BAD = [
-    ({}, "prompt", "prompt = null: expected a text or a list of texts"),
+    ({}, "prompt", "prompt = null: expected a text, token ids, or a list of texts or of lists of token ids"),
     ({"prompt": []}, "prompt", "expected a text"),
-    ({"prompt": [1, 2]}, "prompt", "prompt = [1, 2]: expected a text"),
+    ({"prompt": [[1, 2], []]}, "prompt", "prompt = [[1, 2], []]: expected a text"),
+    ({"prompt": [1, "a"]}, "prompt", 'prompt = [1, "a"]: expected a text'),
+    ({"prompt": [[1], "a"]}, "prompt", "expected a text"),
+    ({"prompt": [True]}, "prompt", "prompt = [true]: expected a text"),
+    ({"prompt": [1.0]}, "prompt", "expected a text"),
     ({"prompt": "a\ud800"}, "prompt", "half a surrogate pair at character 1"),
     ({"promt": "a"}, "promt", "there is no field 'promt'; did you mean 'prompt'?"),
-    ({"max_tokens": 0}, "max_tokens", "max_tokens = 0: expected"),
+    ({"max_tokens": -1}, "max_tokens", "max_tokens = -1: expected an integer, 0 or more"),
     ({"max_tokens": 1.5}, "max_tokens", "max_tokens = 1.5: expected an integer"),
     ({"max_tokens": True}, "max_tokens", "max_tokens = true: expected an integer"),
     ({"max_tokens": 2**31}, "max_tokens", "expected an integer"),
@@ -70,9 +96,15 @@ BAD = [
     ({"stop": ["a"] * 17}, "stop", "expected at most 16 texts, not 17"),
     ({"stream": 1}, "stream", "stream = 1: expected true or false"),
     ({"stream_options": []}, "stream_options", "expected an object"),
-    ({"echo": True}, "echo", "echo is not supported here; leave it out"),
-    ({"logprobs": 0}, "logprobs", "logprobs is not supported here"),
-    ({"best_of": 3}, "best_of", "best_of is not supported here"),
+    ({"stream_options": {"include_usage": 1}}, "include_usage", "include_usage = 1: expected true or false"),
+    ({"suffix": "b"}, "suffix", "suffix is not supported here; leave it out"),
+    ({"echo": 1}, "echo", "echo = 1: expected true or false"),
+    ({"logprobs": 6}, "logprobs", "logprobs = 6: expected an integer, 0 to 5"),
+    ({"logprobs": True}, "logprobs", "logprobs = true: expected an integer, 0 to 5"),
+    ({"logprobs": 1, "stream": True}, "logprobs", "leave out logprobs, or stream"),
+    ({"best_of": 3}, "best_of", "best_of = 3: expected n = 1"),
+    ({"best_of": 1, "n": 2}, "best_of", "best_of = 1: expected n = 2"),
+    ({"best_of": "2"}, "best_of", "expected an integer, 1 or more"),
 ]
 
 

@@ -74,3 +74,19 @@ def test_the_most_probable_is_the_first_of_equals(seed, vocab, values):
 
 def test_a_logit_that_is_no_number_gives_a_token_of_the_vocabulary():
     assert most_probable(jnp.array([[0.0, jnp.nan, 1.0]])).tolist() == [2]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1e-3, 1e-9, 1e-38, 1e-45, 1e-300]), st.sampled_from([0.7, 5.0]))
+def test_next_to_nothing_of_the_nucleus_is_greedy(seed, top_p, temperature):
+    """Also where float32 has no such number."""
+    logits = np.random.default_rng(seed).normal(size=(4, 50)).astype(np.float32) * 5
+    settings = sampling(4, temperature=temperature, top_p=top_p)
+    chosen = choose(logits, np.zeros((4, 50), bool), np.zeros(4, np.int32), settings)
+    assert chosen.tolist() == np.argmax(logits, axis=-1).tolist()
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-30, 1e-38, 1e-45])
+def test_next_to_no_temperature_is_greedy(temperature):
+    logits = np.array([[3.0, 900.0, -1e9, 899.0], [-5.0, -6.0, -4.0, -1e30]], np.float32)
+    settings = sampling(2, temperature=temperature)
+    assert choose(logits, np.zeros((2, 4), bool), np.zeros(2, np.int32), settings).tolist() == [1, 2]

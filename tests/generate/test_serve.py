@@ -5,12 +5,15 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.generate import generate
-from tests.generate.serving import events, serving, write_config
+from tests.generate.naive import continued, forward
+from tests.generate.serving import MODEL, NAME, events, serving, write_config
 
 PROMPTS = ["The", "中国 12", "def f(x):\n    return", ""]
 # Greedy, and with no end of its own; so many of it are under way for a while. The context is 256 tokens.
@@ -43,7 +46,7 @@ def test_whole_texts_are_those_of_the_engine(server, here, tokenizer):
     answer = server.complete(prompt=PROMPTS)
     assert texts(answer) == here()
     assert answer["object"] == "text_completion"
-    assert answer["model"] == "random"
+    assert answer["model"] == NAME
     prompt = sum(1 + len(tokenizer.encode(prompt)) for prompt in PROMPTS)
     assert answer["usage"] == {"prompt_tokens": prompt, "completion_tokens": 32, "total_tokens": prompt + 32}
     assert {choice["finish_reason"] for choice in answer["choices"]} == {"length"}
@@ -85,9 +88,101 @@ def test_a_stream_is_the_whole_in_pieces(server, here):
     assert len({piece["id"] for piece in pieces}) == 1
 
 
+def spread(logits: np.ndarray) -> np.ndarray:
+    """Returns log-probabilities, by definition."""
+    logits = logits.astype(np.float64)
+    return (
+        logits
+        - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True))
+        - logits.max(-1, keepdims=True)
+    )
+
+
+def test_ids_are_continued_as_their_text_is(server, here, tokenizer):
+    ids = [tokenizer.prompt(prompt) for prompt in PROMPTS]
+    assert texts(server.complete(prompt=ids)) == here()
+    assert texts(server.complete(prompt=ids[0])) == here(PROMPTS[:1])
+    status, answer = server.ask("/v1/completions", {"prompt": [5, 304]})
+    assert (status, answer["error"]["param"]) == (400, "prompt")
+    assert answer["error"]["message"] == "prompt: there is no token of id 304; the model has ids 0 to 303"
+
+
+@pytest.mark.parametrize("made", [0, 1, 6])
+def test_echo_and_logprobs_are_those_of_the_whole_text(server, params, tokenizer, made):
+    prompt = "中国 12 the fox"
+    before = tokenizer.prompt(prompt)
+    answer = server.complete(prompt=[prompt, before], max_tokens=made, echo=True, logprobs=3)
+    ids = before + continued(params, before, SampleConfig(max_tokens=made, temperature=0.0), MODEL) if made else before
+    row = np.zeros((1, MODEL.context), np.int32)
+    row[0, : len(ids)] = ids
+    log_p = spread(np.asarray(forward(MODEL)(params, row))[0, : len(ids) - 1])
+    for choice in answer["choices"]:
+        assert choice["text"].startswith(prompt)
+        told = choice["logprobs"]
+        assert told["token_logprobs"][0] is told["top_logprobs"][0] is None
+        own = log_p[np.arange(len(ids) - 1), ids[1:]]
+        np.testing.assert_allclose(told["token_logprobs"][1:], own, atol=1e-4)
+        for place, top in enumerate(told["top_logprobs"][1:]):
+            best = sorted(log_p[place])[::-1][:3]
+            assert len(top) in (3, 4)
+            np.testing.assert_allclose(sorted(top.values())[::-1][:3], best, atol=1e-4)
+            is_best = told["token_logprobs"][place + 1] == max(top.values())
+            assert is_best == (ids[place + 1] == log_p[place].argmax())
+        assert len(told["tokens"]) == len(told["text_offset"]) == len(ids)
+        assert told["text_offset"] == sorted(told["text_offset"])
+    assert answer["usage"]["completion_tokens"] == 2 * made
+
+
+def test_logprobs_without_echo_are_of_what_was_made(server):
+    whole = server.complete(prompt="The", max_tokens=5, logprobs=2, echo=True)["choices"][0]["logprobs"]
+    made = server.complete(prompt="The", max_tokens=5, logprobs=2)["choices"][0]["logprobs"]
+    assert made["tokens"] == whole["tokens"][-5:]
+    assert made["token_logprobs"] == whole["token_logprobs"][-5:]
+    (alone,) = server.complete(prompt=[5], max_tokens=0, echo=True, logprobs=1)["choices"]
+    assert (alone["logprobs"]["token_logprobs"], alone["finish_reason"]) == ([None], "length")
+    (nothing,) = server.complete(prompt="The", max_tokens=0)["choices"]
+    assert (nothing["text"], nothing["logprobs"]) == ("", None)
+
+
+def test_a_streamed_echo_comes_first_and_in_whole_lines(server, here):
+    prompt = "a\u2028b\u2029c\x85d\x0be\x1cf"
+    with server.open(
+        "/v1/completions", {"prompt": prompt, "stream": True, "echo": True, "n": 2, "best_of": 2}
+    ) as answer:
+        lines = [line.removeprefix("data: ") for line in answer.read().decode().splitlines() if line]
+    assert lines.pop() == "[DONE]"
+    made = ["", ""]
+    for line in lines:
+        (choice,) = json.loads(line)["choices"]
+        made[choice["index"]] += choice["text"]
+    assert made == [prompt + text for text in here([prompt, prompt])]
+
+
+def test_the_field_that_is_wrong_is_named(server):
+    for body, param in (
+        ({"prompt": "The", "max_tokens": 254}, "max_tokens"),
+        ({"prompt": "x" * 300, "max_tokens": 1}, "prompt"),
+        ({"prompt": "x" * 300, "max_tokens": 0}, "prompt"),
+        ({"prompt": "The", "n": 251}, "n"),
+        ({"prompt": ["The"] * 251}, "prompt"),
+        ({"prompt": "The", "model": "gpt"}, "model"),
+        ({"prompt": "The", "top_p": 2}, "top_p"),
+        ({"prompt": "The", "suffix": "x"}, "suffix"),
+    ):
+        status, answer = server.ask("/v1/completions", body)
+        assert (status in (400, 404), answer["error"]["param"]) == (True, param), answer
+
+
+def test_one_model(server):
+    status, model = server.ask(f"/v1/models/{quote(NAME)}")
+    assert (status, model["id"], model["object"]) == (200, NAME, "model")
+    status, answer = server.ask("/v1/models/a/b")
+    assert (status, answer["error"]["code"], answer["error"]["param"]) == (404, "model_not_found", "model")
+
+
 def test_the_model_and_health(server):
     status, models = server.ask("/v1/models")
-    assert (status, [model["id"] for model in models["data"]]) == (200, ["random"])
+    assert (status, [model["id"] for model in models["data"]]) == (200, [NAME])
     assert server.ask("/health") == (200, {"status": "ok", "open": 0})
 
 
@@ -100,7 +195,7 @@ BAD = {
     "a long context": ({"prompt": "x" * 300}, 400, "expected a shorter prompt than one of 301 tokens"),
     "too many tokens": ({"prompt": "The", "max_tokens": 254}, 400, "max_tokens = 254: expected at most 253 after"),
     "too many texts": ({"prompt": "The", "n": 251}, 400, "251 continuations in one request: at most 250"),
-    "another model": ({"prompt": "The", "model": "gpt"}, 404, "there is no model 'gpt'; this one is 'random'"),
+    "another model": ({"prompt": "The", "model": "gpt"}, 404, "there is no model 'gpt'; this one is 'a small model'"),
     "1 MB": ({"prompt": "x" * 999_000}, 400, "expected a shorter prompt than one of"),
     "10 MB": ({"prompt": "中" * 3_400_000}, 413, "the body is longer than 1000000 bytes"),
 }
@@ -168,14 +263,14 @@ def test_a_client_that_does_not_wait_for_the_whole_frees_its_slots(server, here)
 def test_the_client_of_openai(server, here):
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
-    assert [model.id for model in client.models.list()] == ["random"]
-    answer = client.completions.create(model="random", prompt=PROMPTS, max_tokens=8)
+    assert [model.id for model in client.models.list()] == [NAME]
+    answer = client.completions.create(model=NAME, prompt=PROMPTS, max_tokens=8)
     assert [choice.text for choice in answer.choices] == here()
     assert answer.usage.completion_tokens == 32
-    stream = client.completions.create(model="random", prompt="中国 12", max_tokens=14, stream=True)
+    stream = client.completions.create(model=NAME, prompt="中国 12", max_tokens=14, stream=True)
     assert "".join(piece.choices[0].text for piece in stream) == here(["中国 12"], max_tokens=14)[0]
     with pytest.raises(openai.BadRequestError, match="max_tokens = 9999: expected at most"):
-        client.completions.create(model="random", prompt="The", max_tokens=9999)
+        client.completions.create(model=NAME, prompt="The", max_tokens=9999)
     with pytest.raises(openai.NotFoundError, match="there is no model 'gpt'"):
         client.completions.create(model="gpt", prompt="The")
 

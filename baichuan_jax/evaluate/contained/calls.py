@@ -15,6 +15,11 @@ from typing import Any, BinaryIO
 from baichuan_jax.evaluate.contained.values import dump, load
 
 RETURNED, RAISED = "returned", "raised"
+# What tests may find imported as the program imported it: modules that compute, and do nothing when they are imported.
+MODULES = frozenset(
+    "array bisect calendar cmath collections copy dataclasses datetime decimal enum fractions functools hashlib heapq "
+    "itertools json math numbers operator random re statistics string textwrap time typing unicodedata".split()
+)
 
 
 def answer(define: Callable[[], dict[str, Any]], requests: BinaryIO, replies: BinaryIO) -> None:
@@ -36,7 +41,7 @@ def answer(define: Callable[[], dict[str, Any]], requests: BinaryIO, replies: Bi
 
 def _described(name: str, value: Any) -> tuple[str, Any]:
     """Returns what the tests are told of a name: ("data", value), ("module", None) or ("function", None)."""
-    if isinstance(value, types.ModuleType) and value.__name__ == name:
+    if isinstance(value, types.ModuleType) and value.__name__ == name and name in MODULES:
         return "module", None
     try:
         dump(value)
@@ -48,7 +53,8 @@ def _described(name: str, value: Any) -> tuple[str, Any]:
 def names_of(requests: BinaryIO, replies: BinaryIO) -> dict[str, Any]:
     """In the tests' process: returns what the program defined, functions as ones that ask it. Raises what it raised.
 
-    Builtins stay as they are, whatever the program calls its own.
+    Builtins stay as they are, whatever the program calls its own. What it says is believed of data alone: it may have
+    written the line itself, and named as a module whatever it likes.
     """
 
     def function(name: str) -> Callable[..., Any]:
@@ -63,7 +69,7 @@ def names_of(requests: BinaryIO, replies: BinaryIO) -> dict[str, Any]:
     return {
         name: make.get(kind, lambda name, _: function(name))(name, value)
         for name, (kind, value) in _heard(replies).items()
-        if name not in vars(builtins) and not name.startswith("__")
+        if name not in vars(builtins) and not name.startswith("__") and (kind != "module" or name in MODULES)
     }
 
 

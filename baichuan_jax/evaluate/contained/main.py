@@ -30,6 +30,7 @@ from baichuan_jax.evaluate.contained import calls, namespaces, seccomp
 
 ASK, RAISED = b"?", b"!"
 OPEN = 64  # descriptors of a process
+QUEUED = 64  # signals that wait for all its processes, and timers that may send some
 OURS = sys.path[0]  # where this file was found, before the program comes
 
 
@@ -89,6 +90,7 @@ def _limit(limits: dict[str, Any]) -> None:
         ("MSGQUEUE", 0),
         ("NOFILE", OPEN),
         ("NPROC", limits["processes"] + 3),  # the guard, the first, the tests
+        ("SIGPENDING", QUEUED),
     ):
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
 
@@ -164,7 +166,7 @@ def _watch(child: int, asked: int, tell: int) -> dict[str, Any]:
     """Returns {"passed": True} if the child proves it, {"raised": text} if it says so, or {"status": of waitpid}."""
     token, ended, heard = secrets.token_hex(16).encode(), os.pidfd_open(child), b""
     while select.select([asked, ended], [], [])[0] != [ended]:
-        if not (part := os.read(asked, 4096)):
+        if not (part := os.read(asked, 4096)) or len(heard) > 4096:  # longer than anything that is said there
             break
         heard += part
         if heard == ASK:

@@ -11,7 +11,7 @@ import sysconfig
 from baichuan_jax.evaluate.contained.libc import call
 
 NOBODY = 65534
-SCRATCH = "/scratch"
+SCRATCH, HOST = "/scratch", b"sandbox"
 # linux/sched.h: mount, cgroup, uts, ipc, user, pid and network namespaces.
 NEW = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
 # linux/mount.h
@@ -76,7 +76,10 @@ def libraries() -> list[str]:
 
 
 def build_root(size: int) -> None:
-    """Makes a root of the libraries, read-only, and an empty scratch of `size` bytes; nothing else can be reached."""
+    """Makes a root of the libraries, read-only, and an empty scratch of `size` bytes; nothing else can be reached.
+
+    The machine has no name of its own there either.
+    """
     paths, place = libraries(), "/proc"  # a directory that is always there, and hides nothing we need
     call("mount", b"none", b"/", None, RECURSIVE | PRIVATE, None)
     call("mount", b"tmpfs", place.encode(), b"tmpfs", NOSUID | NODEV, b"size=1m,mode=755")
@@ -90,6 +93,7 @@ def build_root(size: int) -> None:
     os.close(os.open(f"{place}/dev/null", os.O_CREAT))
     _bind("/dev/null", place, NOSUID | NOEXEC)
     os.mkdir(place + SCRATCH)
+    call("sethostname", HOST, len(HOST))
     options = f"size={size},nr_inodes=4096,mode=700,uid={NOBODY},gid={NOBODY}"
     call("mount", b"tmpfs", (place + SCRATCH).encode(), b"tmpfs", NOSUID | NODEV, options.encode())
     _set(place, 0, READ_ONLY)

@@ -158,6 +158,34 @@ def agieval_rows(folder: Folder, name: str) -> list[Row]:
     return rows
 
 
+# The letter that stands before an option: (A), A. and the like; or nothing but a space after it, as before any noun.
+MARK = re.compile(r"\s*(?:[(（]([A-J])[)）]|([A-J])\s*[．.、:：?？])\s*")
+SPACED = re.compile(rf"{MARK.pattern}|\s*([A-J])\s+")
+
+
+def places_of_letters(options: Sequence[str]) -> list[int]:
+    """Return where the options A, B, C ... stand: some questions have them printed as A, C, B, D.
+
+    In their own order, unless each has a letter before it and no letter is missing: what is misprinted says nothing.
+    """
+    return _places(options) or list(range(len(options)))
+
+
+def by_letter(options: Sequence[str]) -> list[str]:
+    """Return the options A, B, C ... without the letters that stand before them."""
+    places = _places(options)
+    mark = SPACED if places else MARK
+    texts = options if places is None else [options[place] for place in places]
+    return [text[match.end() :] if (match := mark.match(text)) else text for text in texts]
+
+
+def _places(options: Sequence[str]) -> list[int] | None:
+    """Return where each letter stands, None unless every letter stands before one option."""
+    found = [match and next(filter(None, match.groups())) for match in map(SPACED.match, options)]
+    letters = LETTERS[: len(options)]
+    return list(map(found.index, letters)) if sorted(map(str, found)) == list(letters) else None
+
+
 def is_chinese(name: str) -> bool:
     """Returns whether a part of AGIEval is asked in Chinese."""
     return (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
@@ -174,7 +202,8 @@ def _agieval_row(row: Row, name: str) -> Row:
         query = f"问题：{question} 选项：{' '.join(options)}\n答案：从A到{last}, 我们应选择"
     else:
         query = f"Q: {question} Answer Choices: {' '.join(options)}\nA: Among A through {last}, the answer is"
-    gold = [LETTERS.index(letter) for letter in re.findall(f"[{LETTERS}]", str(row["label"]))]
+    places = places_of_letters(options)
+    gold = [places[LETTERS.index(letter)] for letter in re.findall(f"[{LETTERS[: len(options)]}]", str(row["label"]))]
     return {"query": passage + query, "choices": options, "gold": gold}
 
 

@@ -131,8 +131,8 @@ def _is_four(row: dict) -> bool:
 
 def _four(row: dict) -> dict[str, str]:
     passage = f"{row['passage']}\n" if row.get("passage") else ""
-    texts = (re.sub(r"^\(?[A-D]\)?[．.、 ]?\s*", "", option) for option in row["options"])
-    return {"passage": passage, "question": row["question"], "answer": "".join(row["label"]), **dict(zip(FOUR, texts))}
+    options = dict(zip(FOUR, local.by_letter(row["options"])))
+    return {"passage": passage, "question": row["question"], "answer": "".join(row["label"]), **options}
 
 
 def _split(rows: Sequence[dict]) -> local.Splits:

@@ -18,10 +18,13 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from baichuan_jax.generate.generate import Piece
-from baichuan_jax.generate.serve.protocol import ProtocolError, Query, choice, completion, parse, usage
+from baichuan_jax.generate.serve.logprobs import logprobs
+from baichuan_jax.generate.serve.protocol import ProtocolError, Query, choice, completion, no_model, parse, usage
 from baichuan_jax.generate.serve.service import Service
-from baichuan_jax.generate.serve.worker import Job
+from baichuan_jax.generate.serve.worker import Job, Prompt
 
+# What Python's splitlines, and clients that work like it, end a line at, but JSON lets stand.
+LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 DRAINED = 16  # so many times the longest body is read of one that is too long: most clients listen when all is sent
 
 
@@ -32,6 +35,11 @@ def make_app(service: Service) -> Starlette:
     async def models(_: Request) -> Response:
         return JSONResponse({"object": "list", "data": [model]})
 
+    async def one_model(request: Request) -> Response:
+        if (asked := request.path_params["name"]) != service.name:
+            raise no_model(asked, service.name)
+        return JSONResponse(model)
+
     async def health(_: Request) -> Response:
         ok = service.worker.alive and not service.stopping
         status = "ok" if ok else "stopping"
@@ -41,6 +49,7 @@ def make_app(service: Service) -> Starlette:
         routes=[
             Route("/v1/completions", Completions(service), methods=["POST"]),
             Route("/v1/models", models),
+            Route("/v1/models/{name:path}", one_model),
             Route("/health", health),
         ],
         exception_handlers={ProtocolError: _refused, HTTPException: _no_route, Exception: _broken},
@@ -63,32 +72,57 @@ class Completions:
                 service.default,
                 secrets.randbits(32),
             )
-            with service.admitted(len(query.prompts) * query.n):
+            with service.admitted(len(query.prompts), query.n):
                 prompts = await service.prompts(query)
-                with service.running(prompts) as (job, pieces):
+                with service.running(prompts if query.written else []) as (job, pieces):
                     if query.stream:
-                        answer = StreamingResponse(self._events(query, job, pieces), media_type="text/event-stream")
+                        events = self._events(query, prompts, job, pieces)
+                        answer = StreamingResponse(events, media_type="text/event-stream")
                     else:
-                        answer = await _unless_gone(receive, self._whole(query, job, pieces))
+                        answer = await _unless_gone(receive, self._whole(query, prompts, job, pieces))
                     await answer(scope, receive, send)
         except ClientDisconnect:
             return
 
-    async def _whole(self, query: Query, job: Job, pieces: AsyncIterator[Piece]) -> Response:
-        texts, done = [""] * len(job.prompts), [""] * len(job.prompts)
+    async def _whole(self, query: Query, prompts: list[Prompt], job: Job, pieces: AsyncIterator[Piece]) -> Response:
+        texts = [self._echo(query, number) for number in range(len(prompts))]
+        done = ["length"] * len(prompts)  # of what nothing is written
         async for piece in pieces:
             texts[piece.number] += piece.text
             done[piece.number] = piece.done
-        choices = [choice(*each) for each in zip(range(len(texts)), texts, done)]
-        return JSONResponse(completion(self._head(), choices, _usage(query, job)))
+        choices = []
+        for number, (ids, _) in enumerate(prompts):
+            told = None if query.logprobs is None else await self._logprobs(query, ids, job, number)
+            choices.append(choice(number, texts[number], done[number], told))
+        return JSONResponse(completion(self._head(), choices, _usage(query, prompts, job)))
 
-    async def _events(self, query: Query, job: Job, pieces: AsyncIterator[Piece]) -> AsyncIterator[str]:
+    def _echo(self, query: Query, number: int) -> str:
+        """Return what stands before a continuation: its prompt, if that is to be echoed."""
+        prompt = query.prompts[number // query.n]
+        if not query.echo:
+            return ""
+        return prompt if isinstance(prompt, str) else self._service.spelling.text(prompt)
+
+    async def _logprobs(self, query: Query, ids: list[int], job: Job, number: int) -> dict[str, Any]:
+        """Return those of a continuation, with what ended it, after those of its prompt if that is to be echoed."""
+        made = [] if not query.written else [*job.requests[number].ids, *job.requests[number].ending]
+        scores = await self._service.score([*ids, *made])
+        first = 0 if query.echo else len(ids)
+        return logprobs(self._service.spelling, [*ids, *made], scores, query.logprobs, first)
+
+    async def _events(
+        self, query: Query, prompts: list[Prompt], job: Job, pieces: AsyncIterator[Piece]
+    ) -> AsyncIterator[str]:
         head = self._head()
         try:
+            if query.echo or not query.written:
+                for number in range(len(prompts)):
+                    done = "" if query.written else "length"
+                    yield _event(completion(head, [choice(number, self._echo(query, number), done)], None))
             async for piece in pieces:
                 yield _event(completion(head, [choice(*piece)], None))
             if query.usage:
-                yield _event(completion(head, [], _usage(query, job)))
+                yield _event(completion(head, [], _usage(query, prompts, job)))
         except ProtocolError as error:  # the status has been sent
             yield _event(error.body())
         yield "data: [DONE]\n\n"
@@ -97,13 +131,14 @@ class Completions:
         return {"id": f"cmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._service.name}
 
 
-def _usage(query: Query, job: Job) -> dict[str, int]:
+def _usage(query: Query, prompts: list[Prompt], job: Job) -> dict[str, int]:
     """Returns the counts; a prompt that is continued several times counts once."""
-    return usage(sum(len(ids) for ids, _ in job.prompts[:: query.n]), job.made)
+    return usage(sum(len(ids) for ids, _ in prompts[:: query.n]), job.made)
 
 
 def _event(body: dict[str, Any]) -> str:
-    return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
+    """Return an event that is one line, wherever its reader thinks that lines end."""
+    return f"data: {json.dumps(body, ensure_ascii=False).translate(LINE_ENDS)}\n\n"
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -145,7 +180,8 @@ async def _refused(_: Request, error: ProtocolError) -> Response:
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
     message = (
-        f"{request.method} {request.url.path}: {error.detail}; there are POST /v1/completions, GET /v1/models, /health"
+        f"{request.method} {request.url.path}: {error.detail}; there are POST /v1/completions, GET /v1/models, "
+        "/v1/models/NAME, /health"
     )
     return JSONResponse(ProtocolError(error.status_code, message).body(), error.status_code, error.headers)
 

@@ -6,29 +6,26 @@ https://platform.openai.com/docs/api-reference/completions, with `top_k` and `re
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.generate.config import SampleConfig
+from baichuan_jax.generate.programs import MOST_PROBABLE
 
 LARGEST = 2**31 - 1  # integers go into int32
 MOST_STOPS = 16
 # Fields of OpenAI's that we do not have; the value that asks for nothing may stand there.
 NEUTRAL = {
-    "best_of": 1,
-    "echo": False,
     "frequency_penalty": 0,
     "logit_bias": {},
-    "logprobs": None,
     "presence_penalty": 0,
     "suffix": None,
 }
 NUMBERS = ("temperature", "top_p", "repetition_penalty")
-INTEGERS = ("max_tokens", "top_k", "seed", "n")
-OTHERS = ("model", "prompt", "stop", "stream", "stream_options", "user")
+INTEGERS = ("max_tokens", "top_k", "seed", "n", "best_of", "logprobs")
+OTHERS = ("model", "prompt", "stop", "stream", "stream_options", "echo", "user")
 
 
 class ProtocolError(Exception):
@@ -46,17 +43,23 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True)
 class Query:
-    """A request for n continuations of each prompt. sample: their settings, each with a seed one higher.
+    """A request for n continuations of each prompt: a text, or its ids.
 
-    longest: whether they may be as long as fits, up to sample.max_tokens. usage: whether a stream ends with counts.
+    sample: the settings of the first; of each after it the seed is one higher. longest: whether they may be as long as
+    fits, up to sample.max_tokens. written: whether there are any; not with "max_tokens": 0. usage: whether a stream
+    ends with counts. echo: whether the prompt comes before what continues it. logprobs: how many of the most probable
+    tokens are told at each place; None tells of none.
     """
 
-    prompts: tuple[str, ...]
+    prompts: tuple[str | tuple[int, ...], ...]
     n: int
     sample: SampleConfig
     longest: bool
-    stream: bool
-    usage: bool
+    written: bool = True
+    stream: bool = False
+    usage: bool = False
+    echo: bool = False
+    logprobs: int | None = None
 
 
 def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
@@ -71,16 +74,30 @@ def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
             _refuse(name, f"{name} is not supported here; leave it out")
     fields = {name: value for name, value in fields.items() if value is not None}
     if fields.get("model", model) != model:
-        raise ProtocolError(404, f"there is no model {fields['model']!r}; this one is {model!r}", "model", "not_found")
+        raise no_model(fields["model"], model)
     options = _typed(fields, "stream_options", dict, "an object", {})
-    return Query(
-        prompts=_texts(fields, "prompt", LARGEST),
+    query = Query(
+        prompts=_prompts(fields),
         n=_integer(fields, "n", 1),
         sample=_sample(fields, default, seed),
         longest="max_tokens" not in fields,
-        stream=_typed(fields, "stream", bool, "true or false", False),
-        usage=_typed(options, "include_usage", bool, "true or false", False),
+        written=fields.get("max_tokens") != 0,
+        stream=_flag(fields, "stream"),
+        usage=_flag(options, "include_usage"),
+        echo=_flag(fields, "echo"),
+        logprobs=_integer(fields, "logprobs", 0, MOST_PROBABLE) if "logprobs" in fields else None,
     )
+    if "best_of" in fields and _integer(fields, "best_of", 1) != query.n:
+        _refuse("best_of", f"best_of = {fields['best_of']}: expected n = {query.n}; all that are written are given")
+    if query.stream and query.logprobs is not None:
+        _refuse("logprobs", "logprobs come with whole answers: leave out logprobs, or stream")
+    return query
+
+
+def no_model(asked: Any, model: str) -> ProtocolError:
+    """Return what is answered where another model is asked for."""
+    message = f"there is no model {asked!r}; this one is {model!r}"
+    return ProtocolError(404, message, "model", "model_not_found")
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -104,7 +121,9 @@ def _no_number(name: str) -> NoReturn:
 def _sample(fields: dict[str, Any], default: SampleConfig, seed: int) -> SampleConfig:
     given: dict[str, Any] = {"prompts": (), "seed": seed}
     given |= {name: _number(fields, name) for name in NUMBERS if name in fields}
-    given |= {name: _integer(fields, name, 0) for name in INTEGERS if name in fields and name != "n"}
+    given |= {name: _integer(fields, name, 0) for name in ("max_tokens", "top_k", "seed") if name in fields}
+    if given.get("max_tokens") == 0:
+        del given["max_tokens"]  # there is nothing to sample
     if "stop" in fields:
         given["stop"] = _texts(fields, "stop", MOST_STOPS) if fields["stop"] != [] else ()
     try:
@@ -123,11 +142,15 @@ def _typed(fields: dict[str, Any], name: str, kind: type, expected: str, default
     return value if type(value) is kind else _refuse(name, f"{name} = {_short(value)}: expected {expected}")
 
 
-def _integer(fields: dict[str, Any], name: str, least: int) -> int:
+def _flag(fields: dict[str, Any], name: str) -> bool:
+    return _typed(fields, name, bool, "true or false", False)
+
+
+def _integer(fields: dict[str, Any], name: str, least: int, most: int = LARGEST) -> int:
     value = fields.get(name, least)
-    top = math.inf if name == "seed" else LARGEST
-    if type(value) is not int or not (name == "seed" or least <= value <= top):
-        _refuse(name, f"{name} = {_short(value)}: expected an integer, {least} or more")
+    if type(value) is not int or not (name == "seed" or least <= value <= most):
+        bound = "or more" if most == LARGEST else f"to {most}"
+        _refuse(name, f"{name} = {_short(value)}: expected an integer, {least} {bound}")
     return value
 
 
@@ -138,11 +161,13 @@ def _number(fields: dict[str, Any], name: str) -> float:
     return float(value)
 
 
-def _texts(fields: dict[str, Any], name: str, most: int) -> tuple[str, ...]:
+def _texts(
+    fields: dict[str, Any], name: str, most: int, expected: str = "a text or a list of texts"
+) -> tuple[str, ...]:
     value = fields.get(name)
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
-        _refuse(name, f"{name} = {_short(value)}: expected a text or a list of texts")
+        _refuse(name, f"{name} = {_short(value)}: expected {expected}")
     if len(texts) > most:
         _refuse(name, f"{name}: expected at most {most} texts, not {len(texts)}")
     for text in texts:
@@ -151,6 +176,20 @@ def _texts(fields: dict[str, Any], name: str, most: int) -> tuple[str, ...]:
         except UnicodeEncodeError as error:
             _refuse(name, f"{name}: half a surrogate pair at character {error.start}; that is no character")
     return tuple(texts)
+
+
+def _prompts(fields: dict[str, Any]) -> tuple[str | tuple[int, ...], ...]:
+    """Return each prompt, a text or its ids, of any of OpenAI's four forms: one of either, or a list of either."""
+    value = fields.get("prompt")
+    if _are_ids(value):
+        return (tuple(value),)
+    if isinstance(value, list) and value and all(map(_are_ids, value)):
+        return tuple(map(tuple, value))
+    return _texts(fields, "prompt", LARGEST, "a text, token ids, or a list of texts or of lists of token ids")
+
+
+def _are_ids(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(id) is int for id in value)
 
 
 def _short(value: Any) -> str:
@@ -164,9 +203,9 @@ def completion(head: dict[str, Any], choices: list[dict[str, Any]], usage: dict[
     return body if usage is None else {**body, "usage": usage}
 
 
-def choice(index: int, text: str, done: str) -> dict[str, Any]:
+def choice(index: int, text: str, done: str, logprobs: dict[str, Any] | None = None) -> dict[str, Any]:
     """Returns one continuation. done: "stop", "length", or "" where there is more to come."""
-    return {"index": index, "text": text, "logprobs": None, "finish_reason": done or None}
+    return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": done or None}
 
 
 def usage(prompt: int, made: int) -> dict[str, int]:

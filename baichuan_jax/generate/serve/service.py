@@ -10,9 +10,10 @@ from dataclasses import replace
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
-from baichuan_jax.generate.engine import Engine
+from baichuan_jax.generate.engine import Engine, Scores
 from baichuan_jax.generate.generate import Piece
 from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.generate.serve.logprobs import Spelling
 from baichuan_jax.generate.serve.protocol import ProtocolError, Query
 from baichuan_jax.generate.serve.worker import Job, Prompt, Worker
 from baichuan_jax.tokenizer.interface import AnyTokenizer
@@ -26,17 +27,22 @@ class Service:
         self.cfg, self.name, self.default = cfg, name, default
         self.worker = Worker(engine, tokenizer)
         self.open, self.stopping = 0, False
+        self.spelling = Spelling(tokenizer)
         self._engine, self._tokenizer = engine, tokenizer
         self._encoder = ThreadPoolExecutor(1, "encoder")  # a tokenizer serves one thread at a time
 
     @contextmanager
-    def admitted(self, count: int) -> Iterator[None]:
-        """Counts continuations as open while the block runs. Raises ProtocolError if there is no room for them."""
-        most = self.cfg.max_open
+    def admitted(self, prompts: int, n: int) -> Iterator[None]:
+        """Counts n continuations of each prompt as open while the block runs.
+
+        Raises ProtocolError if there is no room for them.
+        """
+        count, most = prompts * n, self.cfg.max_open
         if self.stopping:
             raise self._cut()
         if count > most:
-            raise ProtocolError(400, f"{count} continuations in one request: at most {most} are served at once", "n")
+            message = f"{count} continuations in one request: at most {most} are served at once"
+            raise ProtocolError(400, message, "prompt" if prompts > most else "n")
         if self.open + count > most:
             message = f"{self.open} continuations are open and {most} may be; ask again later"
             raise ProtocolError(503, message, code="overloaded")
@@ -66,6 +72,17 @@ class Service:
             yield piece
             await asyncio.sleep(0)  # others' turn, however many pieces wait: it may be that the client has gone
 
+    async def score(self, ids: list[int]) -> Scores | None:
+        """Return how probable a text is; None if it has one id, which follows nothing."""
+        if len(ids) < 2:
+            return None
+        loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+        tell = lambda scores: done.done() or done.set_result(scores)
+        self.worker.score(ids, lambda scores: loop.call_soon_threadsafe(tell, scores))
+        if (scores := await done) is None:
+            raise self._cut()
+        return scores
+
     def _cut(self) -> ProtocolError:
         if self.worker.failure:
             return ProtocolError(500, "the server failed; its log says how", code="failed")
@@ -75,15 +92,29 @@ class Service:
         """Returns what the engine is to continue. Raises ProtocolError where a text is too long for the model."""
         loop, found = asyncio.get_running_loop(), []
         for text in query.prompts:
-            ids = await loop.run_in_executor(self._encoder, self._tokenizer.prompt, text)  # no text makes a special id
-            sample = query.sample
-            if query.longest:
-                sample = replace(sample, max_tokens=max(1, min(sample.max_tokens, self._engine.context - len(ids))))
-            try:
-                self._engine.check(ids, sample)
-            except UserError as error:
-                message = str(error).removeprefix("SampleConfig.")
-                raise ProtocolError(400, message, "prompt", "context_length_exceeded") from None
+            if isinstance(text, str):  # in which no text makes a special id
+                ids = await loop.run_in_executor(self._encoder, self._tokenizer.prompt, text)
+            else:
+                ids = list(text)
+            sample = self._fitting(query, ids)
             first = sample.seed + len(found)
             found += [(ids, replace(sample, seed=first + number)) for number in range(query.n)]
         return found
+
+    def _fitting(self, query: Query, ids: list[int]) -> SampleConfig:
+        """Return the settings for one prompt. Raise ProtocolError, naming the field, if the model cannot read it."""
+        room = self._engine.context - len(ids)
+        if outside := [id for id in ids if not 0 <= id < self._engine.vocab]:
+            message = f"prompt: there is no token of id {outside[0]}; the model has ids 0 to {self._engine.vocab - 1}"
+            raise ProtocolError(400, message, "prompt")
+        if not query.written and ids and room >= 0:
+            return query.sample
+        sample = query.sample
+        if query.longest:
+            sample = replace(sample, max_tokens=max(1, min(sample.max_tokens, room)))
+        try:
+            self._engine.check(ids, sample)
+        except UserError as error:
+            message, param = str(error).removeprefix("SampleConfig."), "max_tokens" if room > 0 else "prompt"
+            raise ProtocolError(400, message, param, "context_length_exceeded") from None
+        return sample

@@ -10,7 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 
 from baichuan_jax.generate.config import SampleConfig
-from baichuan_jax.generate.engine import Engine, Request
+from baichuan_jax.generate.engine import Engine, Request, Scores
 from baichuan_jax.generate.generate import Continuation, Piece
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
@@ -60,6 +60,12 @@ class Worker:
     def cancel(self, job: Job) -> None:
         """Ends what is left of a job; its slots are free for others."""
         self._calls.put(partial(self._drop, job))
+
+    def score(self, ids: list[int], push: Callable[[Scores | None], None]) -> None:
+        """Queues a text of two ids or more to be scored. push: takes the scores, or None if the worker has stopped."""
+        self._calls.put(lambda: push(None if self._ended else self._engine.score(ids)))
+        if self._ended:  # the thread may not have seen it
+            push(None)
 
     def stop(self, grace: float) -> None:
         """Ends the thread when all jobs are done, or after so many seconds; those unfinished then get None."""

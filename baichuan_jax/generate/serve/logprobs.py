@@ -1,0 +1,63 @@
+"""Log-probabilities of a text's tokens, in the form in which OpenAI's completions tell them."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from typing import Any
+
+from baichuan_jax.generate.engine import Scores
+from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+
+class Spelling:
+    """Ids as clients see them: each token a text of its own, and where it begins in the whole."""
+
+    def __init__(self, tokenizer: AnyTokenizer):
+        self._tokenizer = tokenizer
+        self._forms = {id: form for form, id in tokenizer.specials.items()}
+
+    def token(self, id: int) -> str:
+        """Return the text of an id, "bytes:\\xe4\\xb8" where it is none by itself, the written form of a special id."""
+        data = self._bytes(id)
+        try:
+            return data.decode() if data else self._forms.get(id, "")
+        except UnicodeDecodeError:
+            return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of ids; bytes that are not UTF-8 are U+FFFD each, and special ids nothing."""
+        return b"".join(map(self._bytes, ids)).decode(errors="replace")
+
+    def offsets(self, ids: Sequence[int]) -> list[int]:
+        """Return how many characters are whole before each id."""
+        decoder, found, at = codecs.getincrementaldecoder("utf-8")("replace"), [], 0
+        for id in ids:
+            found.append(at)
+            at += len(decoder.decode(self._bytes(id)))
+        return found
+
+    def _bytes(self, id: int) -> bytes:
+        return self._tokenizer.token_bytes(id) if id < self._tokenizer.vocab else b""
+
+
+def logprobs(spelling: Spelling, ids: Sequence[int], scores: Scores | None, most: int, first: int) -> dict[str, Any]:
+    """Return tokens, log-probabilities and alternatives of the ids from number `first` on.
+
+    scores: of all the ids; None where there is one id, which follows nothing and has none, as the first never has.
+    most: alternatives at each place; beside them stands the token itself.
+    """
+    own, top = [None], [None]
+    for place in range(len(ids) - 1):
+        own.append(float(scores.log_p[place]))
+        best = zip(scores.top_ids[place, :most].tolist(), scores.top_log_p[place, :most].tolist())
+        told: dict[str, float] = {}
+        for id, log_p in [*best, (ids[place + 1], own[-1])]:
+            told.setdefault(spelling.token(id), log_p)  # of two of one form the more probable
+        top.append(told)
+    return {
+        "tokens": [spelling.token(id) for id in ids[first:]],
+        "token_logprobs": own[first:],
+        "top_logprobs": top[first:],
+        "text_offset": spelling.offsets(ids[first:]),
+    }
