@@ -8,8 +8,8 @@ what was tried as well. Cost: 5 s a row for GPUs, 40 s for TPUs. Needs libtpu or
 
 from __future__ import annotations
 
+import argparse
 import os
-import sys
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -84,7 +84,9 @@ def row(target: targets.Target, lowered: jax.stages.Lowered, more: Flags) -> str
 
 def main() -> None:
     """Prints the table of one target."""
-    target = targets.find(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", metavar="TARGET", help="v5e:16x16, a800:8x16, h100:8x128 and the like")
+    target = targets.find(parser.parse_args().target)
     platform = target.chip.platform
     lowered, shipped = lower(target), flags(target.devices[0], platform)
     print(f"{target.name}: memory, collectives, bytes a device sends, beside other work, waited for in loops")

@@ -7,6 +7,7 @@ in chunks and whole. Cost: two minutes.
 
 from __future__ import annotations
 
+import argparse
 import os
 from functools import partial
 
@@ -47,7 +48,10 @@ def temporaries(cfg: DecoderConfig, rows: int, chunk_bytes: int, inner_bytes: in
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints the tables."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()  # there are no options: for --help
     print("vocabulary   logits in chunks   whole      MiB of temporaries, 8 rows of 1,024, attention in blocks")
     for vocab in VOCABULARIES:
         split, whole = (temporaries(small(vocab, 1024, "chunked"), 8, size) for size in (CHUNK, WHOLE))

@@ -79,6 +79,12 @@ def import_weights(args: argparse.Namespace) -> None:
     files = (source.directory / published.CONFIG, *source.files)
     _run(Stage("import", args.out, tuple(map(_version, files)), unfinished="resume", changes=IMPORT_CHANGES), build)
     console.print(f"its config is {args.out / CONFIG}", soft_wrap=True)
+    if not tokenizer_file(args.out).is_file():
+        console.print(
+            f"there is no tokenizer in {args.source}: name one before it generates, serves or is evaluated, "
+            "TokenizerConfig.file in its config",
+            soft_wrap=True,
+        )
     if args.verify:
         _verify(args.source, newest_params(args.out / CHECKPOINTS), model)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import UserError, require
 
 STDIN = "-"
 
@@ -23,10 +23,20 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     )
     source.add_argument("--file", type=Path, metavar="FILE", help="continue every line of a file")
     verb.add_argument(
+        "--json", action="store_true", help="print a JSON object on a line for each: prompt, text and finish_reason"
+    )
+    verb.add_argument(
         "--symbols",
         action="store_true",
         help="read special symbols in the prompts, such as <reserved_106> or </s>, as their ids, not as text",
     )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise UserError on options that are for prompts if there are none."""
+    if not (args.prompt or args.file):
+        require(not args.symbols, "--symbols", True, "with --prompt or --file")
+        require(not args.json, "--json", True, "with --prompt or --file")
 
 
 def prompts_of(args: argparse.Namespace) -> Iterable[list[str]]:
@@ -43,7 +53,7 @@ def prompts_of(args: argparse.Namespace) -> Iterable[list[str]]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # of what else ends lines, some is text
     except OSError as error:
         raise UserError(f"--file {path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

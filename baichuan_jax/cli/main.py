@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.core.together import ProcessLost
 
 # What verbs take beside a config and --set.
@@ -67,7 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Native libraries log to standard error, where the progress is.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    args = parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    _print_whatever_the_terminal_can()
+    given = _joined(sys.argv[1:] if arguments is None else arguments)
+    root = parser()
+    if not _is_verb(given):
+        return _explain_verbs(root, given)
+    args = root.parse_args(given)
     try:
         if args.verb == "experiment":
             experiment.experiment(args)
@@ -91,6 +98,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(LOST)  # an orderly end would wait for the one that is gone
     return 0
+
+
+def _print_whatever_the_terminal_can() -> None:
+    """Have escapes stand for what the terminal's encoding lacks: it may be GBK, Latin-1 or ASCII."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_verb(arguments: Sequence[str]) -> bool:
+    """Return whether these begin with a verb, or an option that stands before one; argparse explains the others."""
+    return not arguments or arguments[0].startswith("-") or arguments[0] in (*VERBS, "convert import", "experiment")
+
+
+def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
+    """Say which verbs there are where there is none of this name. Return the exit code."""
+    word, names = arguments[0], (*VERBS, "convert import", "experiment")
+    longer = [name for name in names if name.split()[0] == word]
+    if longer and not set(arguments[1:]).isdisjoint(("-h", "--help")):
+        [verbs] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
+        for name in longer:
+            print(verbs.choices[name].format_help())
+        return 0
+    hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), names)
+    if not longer and not hint:
+        hint = did_you_mean(word, names)
+    known = "" if hint else f"; the verbs are {', '.join(names)}"
+    print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
+    return 2
 
 
 def _disk_is_full(error: OSError) -> bool:

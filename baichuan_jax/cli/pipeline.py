@@ -69,6 +69,8 @@ RECIPES = {
     "report": Recipe((), ("evaluate", "generate"), looks=True),
 }
 
+BUILT_BY = {"tokens": "tokenizer"}  # stages that the verb of another one builds
+
 
 class Pipeline:
     """The stages of one config in its workdir."""
@@ -97,6 +99,7 @@ class Pipeline:
             unfinished=recipe.unfinished,
             defaults=_lines([type(section)() for section in sections]),
             changes=recipe.changes,
+            command=f"baichuan-jax {BUILT_BY.get(name, name)} CONFIG",
         )
         return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
 

@@ -25,7 +25,7 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
         import starlette  # noqa: F401
         import uvicorn
     except ImportError:
-        raise UserError("serve needs starlette and uvicorn: pip install 'baichuan-jax[serve]'") from None
+        raise UserError("serve needs starlette and uvicorn: pip install -e '.[serve]'") from None
     from baichuan_jax.cli.stages.generate import load_engine  # brings jax in
     from baichuan_jax.generate.serve.app import make_app
     from baichuan_jax.generate.serve.service import Service

@@ -11,6 +11,7 @@ from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
 from baichuan_jax.cli.explain import print_explain
+from baichuan_jax.cli.generate import check as check_prompts
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
@@ -41,15 +42,15 @@ def stages(*names: str) -> Verb:
 
 def generate(loaded: Loaded, args: argparse.Namespace) -> None:
     """Continues the texts of --prompt, --file or standard input and prints them; without any, builds the stage."""
+    check_prompts(args)
     if not (args.prompt or args.file):
-        require(not args.symbols, "--symbols", True, "with --prompt or --file")
         return stages("generate")(loaded, args)
     prompts = prompts_of(args)
     pipeline = Pipeline(loaded)
     pipeline.check_model()
     from baichuan_jax.cli.stages.generate import show_continuations  # brings jax in
 
-    show_continuations(pipeline.config, pipeline.workdir, prompts, args.symbols)
+    show_continuations(pipeline.config, pipeline.workdir, prompts, args.symbols, args.json)
 
 
 def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:

@@ -38,6 +38,7 @@ class Stage:
     again if it was made from the same, else emptied; "keep": likewise, but from something else it is refused.
     defaults: the lines of `settings` as they are by default. Older code lacks some of them: it had no such setting.
     changes: what became of the output when it changed, a phrase for each version after the first.
+    command: what runs it, for whoever is told to.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Stage:
     unfinished: Literal["redo", "resume", "keep"] = "redo"
     defaults: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
+    command: str = ""
 
     @property
     def version(self) -> int:
@@ -151,7 +153,8 @@ class Stage:
         """Returns the result of a finished stage."""
         path = self.directory / "result.json"
         if not path.exists():
-            raise UserError(f"stage {self.name!r} has not finished: {path} is missing; run it first")
+            first = f"run `{self.command}` first" if self.command else "run it first"
+            raise UserError(f"stage {self.name!r} has not finished: {path} is missing; {first}")
         return read_json(path)
 
     @cached_property

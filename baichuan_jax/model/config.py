@@ -102,7 +102,8 @@ class HeadConfig:
 class DecoderConfig:
     """A pre-norm decoder without biases; the defaults are Baichuan-7B (config.json of baichuan-inc/Baichuan-7B).
 
-    vocab: rows of the token table and of the head. hidden: width of the residual stream. heads, head_dim: of queries.
+    vocab: rows of the token table and of the head. layers: blocks. hidden: width of the residual stream.
+    heads, head_dim: of queries.
     inner: width inside the feed-forward; 0 gives every kind of it as many parameters as Baichuan-7B's ratio has: 43/16
     of hidden with a gate, 129/32 without. feed_forward: its activation, with a gate or without (feedforward.py).
     context: longest sequence in tokens. norm, norm_eps: which normalisation (norms.py), and what it adds to a variance.

@@ -46,9 +46,10 @@ def mesh_axes(axis: Axis) -> tuple[str, ...]:
 class AxisRules:
     """The mesh axis (or axes) that split each logical axis; None replicates it.
 
-    Parameters: layers, table_vocab and table_embed (the token table), positions (learned ones), embed, heads,
-    kv_heads, head_dim, mlp, vocab, norm. Activations: batch, length, hidden, and heads, kv_heads, head_dim, mlp, vocab
-    again.
+    batch: sequences of a batch. length: tokens of a sequence. hidden: of activations. layers: the stacked blocks.
+    table_vocab: rows of the token table. table_embed: its columns. positions: learned ones. embed: the hidden size in
+    kernels. heads: of queries, in kernels and activations. kv_heads: of keys and values, likewise. head_dim: inside of
+    a head. mlp: the inner width of feed-forward layers. vocab: logits, and columns of the head. norm: scales of norms.
     """
 
     batch: Axis = ("data", "fsdp")

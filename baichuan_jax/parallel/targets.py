@@ -117,7 +117,7 @@ def _tpu(name: str) -> list[jax.Device]:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
     except Exception as error:  # jax raises RuntimeError of many kinds here
         missing = find_spec("libtpu") is None  # errors say so in many ways
-        hint = "install the compiler: pip install 'baichuan-jax[tpu]'" if missing else "name a shape that is sold"
+        hint = "install the compiler: pip install -e '.[tpu]'" if missing else "name a shape that is sold"
         raise UserError(f"target = {name!r}: {str(error).splitlines()[0]}; {hint}") from error
 
 
@@ -129,7 +129,7 @@ def _gpu(kind: str, per_host: int, hosts: int) -> list[jax.Device]:
         )
         return list(topology.devices)
     except Exception as error:
-        hint = "install the compiler: pip install 'baichuan-jax[cuda13]'"
+        hint = "install the compiler: pip install -e '.[cuda13]'"
         raise UserError(f"target = {kind!r}: {str(error).splitlines()[0]}; {hint}") from error
 
 

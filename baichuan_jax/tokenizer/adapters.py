@@ -40,7 +40,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
         try:
             from tokenizers import Tokenizer as Model
         except ImportError:
-            raise UserError(f"{path} needs the package tokenizers: pip install 'baichuan-jax[hf]'") from None
+            raise UserError(f"{path} needs the package tokenizers: pip install -e '.[hf]'") from None
         try:
             self._model = Model.from_file(str(path))
         except Exception as error:  # what the package raises for any broken file
@@ -126,7 +126,7 @@ class TiktokenTokenizer(AnyTokenizer):
         try:
             import tiktoken
         except ImportError:
-            raise UserError(f"{path} needs the package tiktoken: pip install 'baichuan-jax[hf]'") from None
+            raise UserError(f"{path} needs the package tiktoken: pip install -e '.[hf]'") from None
         self._bytes = {rank: token for token, rank in _ranks(path).items()}
         ranks = {token: rank for rank, token in self._bytes.items()}
         pattern = PATTERN.format(digits="{1,3}" if b"123" in ranks else "")

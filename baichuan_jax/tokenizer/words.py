@@ -21,9 +21,7 @@ def frequencies(language: str) -> dict[str, float]:
     try:
         from wordfreq import get_frequency_dict
     except ImportError:
-        raise UserError(
-            "TokenizerConfig.words needs word lists: pip install 'baichuan-jax[demo]', or set it to 0"
-        ) from None
+        raise UserError("TokenizerConfig.words needs word lists: pip install -e '.[demo]', or set it to 0") from None
     found = get_frequency_dict(language, "large")
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

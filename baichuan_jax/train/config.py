@@ -61,7 +61,9 @@ class TrainConfig:
 class OptimConfig:
     """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B).
 
-    peak_lr: reached after warmup_steps, then a cosine to final_lr_ratio * peak_lr at the last step.
+    peak_lr: the highest learning rate, after the warm-up. warmup_steps: from 0 to there in equal parts; at 0 and 1 the
+    first step has it. final_lr_ratio: of the peak, to which a cosine falls at the last step. b1, b2: of Adam's moments:
+    the share that each step keeps of the mean gradient, and of the mean square. eps: added to the root of the latter.
     weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm. moments: how
     Adam's are kept; in bfloat16 they take half the memory, and are rounded at random so that their means stay right
     ("bfloat16_nearest" does not do so, and is there to compare with).

@@ -5,6 +5,8 @@ from rich.console import Console
 
 from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.explain import explain_text, meanings, print_explain
+from baichuan_jax.cli.literal import parts, values
+from baichuan_jax.cli.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,16 @@ def test_piped_output_is_the_plain_text_at_any_width():
     out = io.StringIO()
     print_explain(loaded, Console(file=out, width=20))
     assert out.getvalue() == explain_text(loaded)
+
+
+def test_every_setting_has_a_meaning():
+    silent = [
+        f"{type(part).__name__}.{name}"
+        for part in parts(RunConfig())
+        for name in values(part)
+        if not meanings(type(part)).get(name)
+    ]
+    assert silent == []
 
 
 def test_a_terminal_gets_colours():

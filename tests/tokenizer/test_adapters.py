@@ -216,7 +216,7 @@ def test_files_that_are_none(folder, tmp_path, monkeypatch):
         with pytest.raises(UserError, match=message):
             load_tokenizer(tmp_path / name)
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    with pytest.raises(UserError, match=r"pip install 'baichuan-jax\[hf\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hf\]'"):
         load_tokenizer(folder / "theirs.tokenizer.json")
 
 

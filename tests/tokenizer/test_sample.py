@@ -103,5 +103,5 @@ def test_word_lists_that_are_absent(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "wordfreq", None)
-    with pytest.raises(UserError, match=r"pip install 'baichuan-jax\[demo\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[demo\]'"):
         frequencies("en")

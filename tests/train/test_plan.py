@@ -39,7 +39,7 @@ def test_a_target_that_is_none(name):
 def test_without_a_compiler_it_says_which_to_install(target, compiler, extra):
     if find_spec(compiler):
         pytest.skip(f"{compiler} is installed")
-    with pytest.raises(UserError, match=rf"install the compiler: pip install 'baichuan-jax\[{extra}\]'"):
+    with pytest.raises(UserError, match=rf"install the compiler: pip install -e '\.\[{extra}\]'"):
         targets.find(target)
 
 

@@ -45,7 +45,7 @@ def run_tasks(
         from baichuan_jax.evaluate.harness.load import load_tasks
         from baichuan_jax.evaluate.harness.run import run_task
     except ModuleNotFoundError as error:
-        raise UserError(f"--tasks needs the package {error.name}: pip install 'baichuan-jax[eval]'") from error
+        raise UserError(f"--tasks needs the package {error.name}: pip install -e '.[eval]'") from error
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     workdir = Path(config.workdir)
     out, results = workdir / FOLDER, []

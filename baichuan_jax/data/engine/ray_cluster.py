@@ -25,7 +25,7 @@ class RayCluster:
             import ray
         except ImportError:
             raise UserError(
-                "RunnerConfig.kind = 'ray' needs Ray, which is not installed: pip install 'baichuan-jax[scale]'"
+                "RunnerConfig.kind = 'ray' needs Ray, which is not installed: pip install -e '.[scale]'"
             ) from None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         local = {"address": "local", "num_cpus": cfg.workers, "include_dashboard": False}

@@ -20,7 +20,5 @@ def converter(chinese: Literal["keep", "simplified", "traditional"]) -> Callable
     try:
         from opencc import OpenCC
     except ImportError:
-        raise UserError(
-            f"FilterConfig.chinese = {chinese!r} needs OpenCC: pip install 'baichuan-jax[chinese]'"
-        ) from None
+        raise UserError(f"FilterConfig.chinese = {chinese!r} needs OpenCC: pip install -e '.[chinese]'") from None
     return OpenCC(CONFIGS[chinese]).convert

@@ -33,7 +33,7 @@ def demo_files(name: str) -> tuple[Path, ...]:
     demo = _demo(name)
     files = tuple(demo.files(_root(demo)))
     if not files:
-        raise UserError(f"demo:{name}: {_root(demo)} holds no text; reinstall: pip install 'baichuan-jax[demo]'")
+        raise UserError(f"demo:{name}: {_root(demo)} holds no text; reinstall: pip install -e '.[demo]'")
     return files
 
 
@@ -61,7 +61,7 @@ def _root(demo: Demo) -> Path:
         return Path(sysconfig.get_path("stdlib"))
     spec = find_spec(demo.package)  # does not import the package
     if spec is None or spec.origin is None:
-        raise UserError(f"the demo text of {demo.package!r} is not installed: pip install 'baichuan-jax[demo]'")
+        raise UserError(f"the demo text of {demo.package!r} is not installed: pip install -e '.[demo]'")
     return Path(spec.origin).parent
 
 

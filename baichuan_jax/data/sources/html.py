@@ -37,6 +37,6 @@ def _extractor() -> Callable[..., str | None]:
     try:
         from trafilatura import extract as extractor
     except ImportError:
-        raise UserError("the text of web pages is extracted by trafilatura: pip install 'baichuan-jax[html]'") from None
+        raise UserError("the text of web pages is extracted by trafilatura: pip install -e '.[html]'") from None
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports each page without text
     return extractor

@@ -42,5 +42,5 @@ def test_a_failure_is_raised_as_it_was(tmp_path, how, kind, message):
 
 def test_without_ray(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"pip install 'baichuan-jax\[scale\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[scale\]'"):
         run(tmp_path, "well", kind="ray")

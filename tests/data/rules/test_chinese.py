@@ -22,5 +22,5 @@ def test_converts():
 
 def test_absent(monkeypatch):
     monkeypatch.setitem(sys.modules, "opencc", None)
-    with pytest.raises(UserError, match=r"FilterConfig.chinese = 'simplified'.*baichuan-jax\[chinese\]"):
+    with pytest.raises(UserError, match=r"FilterConfig.chinese = 'simplified'.*\.\[chinese\]"):
         converter("simplified")

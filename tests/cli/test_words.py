@@ -1,0 +1,96 @@
+"""What is said to someone who asks for help, mistypes a verb, or has a terminal that lacks characters."""
+
+import ast
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from baichuan_jax.cli.main import main
+from baichuan_jax.cli.verbs import VERBS
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted(path for path in (ROOT / "experiments").glob("*.py") if "__main__" in path.read_text("utf-8"))
+TEXT = "a\u00e9\u4e2d\u56fd\U0001f98a\u2500"
+
+
+@pytest.mark.parametrize("words", [("convert", "--help"), ("convert", "-h")])
+def test_help_of_a_verb_of_two_words(capsys, words):
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "convert import" in said
+    assert "convert export" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("trian", "x.gin"), "there is no verb 'trian'; did you mean 'train'?"),
+        (("Serve", "x.gin"), "did you mean 'serve'?"),
+        (("data", "inspct", "x.gin"), None),
+        (("convert",), "there is no verb 'convert'; there are 'convert export', 'convert import'"),
+        (("convert", "imprt", "a", "b"), "there are 'convert export', 'convert import'"),
+        (("experimnt",), "did you mean 'experiment'?"),
+        (("???",), "; the verbs are run, data"),
+    ],
+)
+def test_a_mistyped_verb(capsys, words, said):
+    if said is None:
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 2
+        return
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [*VERBS, "convert import", "experiment"])
+def test_every_verb_has_help(capsys, verb):
+    with pytest.raises(SystemExit) as stop:
+        main([*verb.split(), "--help"])
+    assert stop.value.code == 0
+    assert "usage: baichuan-jax" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii", "utf-8"])
+def test_a_terminal_that_lacks_characters(monkeypatch, tmp_path, encoding):
+    """Whatever is printed goes to these two streams."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="strict") for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    config = ROOT / "configs/base.gin"
+    assert main(["explain", str(config), "--set", f"RunConfig.workdir={TEXT!r}"]) == 0
+    assert main(["explain", str(config), "--set", f"RunConfig.{TEXT}=1"]) == 2
+    for stream in streams:
+        stream.flush()
+        assert TEXT.encode(encoding, "backslashreplace") in stream.buffer.getvalue()
+
+
+@pytest.mark.parametrize("file", COMMANDS, ids=lambda file: file.stem)
+def test_experiments_read_their_options(file):
+    """So that --help is answered; that nothing is done before is seen by running them."""
+    calls = [node.func for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    assert "parse_args" in [call.attr for call in calls if isinstance(call, ast.Attribute)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*.py")), ids=lambda file: file.stem)
+def test_help_of_an_experiment_does_no_work(tmp_path, file):
+    command = [sys.executable, "-m", f"experiments.{file.stem}", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("usage:" in done.stdout) == (file in COMMANDS)
+
+
+def test_nobody_is_told_to_install_what_no_index_has():
+    wrong = "baichuan-jax" + "["
+    files = [
+        path for folder in ("baichuan_jax", "docs", "experiments", "configs") for path in (ROOT / folder).rglob("*")
+    ]
+    texts = {
+        path: path.read_text("utf-8") for path in [*files, ROOT / "README.md"] if path.suffix in (".py", ".md", ".gin")
+    }
+    assert [path for path, text in texts.items() if wrong in text] == []
