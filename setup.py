@@ -69,6 +69,8 @@ setup(
         "html": HTML,
         "peers": [
             "accelerate>=1",
+            "lm-eval[api]>=0.4.13,<0.5",
+            "openai>=1",
             "torch>=2.6",
             "transformers>=4.56",
         ],  # what tests and benchmarks compare with, and pytorch_model.bin

@@ -7,6 +7,7 @@ Prints {"package", "megabytes", "documents", "kept", "seconds": {phase: of proce
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import json
 import sys
@@ -80,4 +81,5 @@ def _texts(result: dict, directory: Path) -> dict:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     print(json.dumps(run_data_step(json.load(sys.stdin))))

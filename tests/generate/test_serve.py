@@ -111,14 +111,16 @@ def test_ids_are_continued_as_their_text_is(server, here, tokenizer):
 def test_echo_and_logprobs_are_those_of_the_whole_text(server, params, tokenizer, made):
     prompt = "中国 12 the fox"
     before = tokenizer.prompt(prompt)
-    answer = server.complete(prompt=[prompt, before], max_tokens=made, echo=True, logprobs=3)
+    asked = {"max_tokens": made, "echo": True, "logprobs": 3}
+    answers = [server.complete(prompt=form, **asked) for form in (prompt, before)]
     ids = before + continued(params, before, SampleConfig(max_tokens=made, temperature=0.0), MODEL) if made else before
     row = np.zeros((1, MODEL.context), np.int32)
     row[0, : len(ids)] = ids
     log_p = spread(np.asarray(forward(MODEL)(params, row))[0, : len(ids) - 1])
-    for choice in answer["choices"]:
-        assert choice["text"].startswith(prompt)
-        told = choice["logprobs"]
+    for answer in answers:
+        assert answer["choices"][0]["text"].startswith(prompt)
+        assert answer["usage"]["completion_tokens"] == made
+        told = answer["choices"][0]["logprobs"]
         assert told["token_logprobs"][0] is told["top_logprobs"][0] is None
         own = log_p[np.arange(len(ids) - 1), ids[1:]]
         np.testing.assert_allclose(told["token_logprobs"][1:], own, atol=1e-4)
@@ -130,7 +132,6 @@ def test_echo_and_logprobs_are_those_of_the_whole_text(server, params, tokenizer
             assert is_best == (ids[place + 1] == log_p[place].argmax())
         assert len(told["tokens"]) == len(told["text_offset"]) == len(ids)
         assert told["text_offset"] == sorted(told["text_offset"])
-    assert answer["usage"]["completion_tokens"] == 2 * made
 
 
 def test_logprobs_without_echo_are_of_what_was_made(server):

@@ -107,8 +107,9 @@ class Completions:
         """Return those of a continuation, with what ended it, after those of its prompt if that is to be echoed."""
         made = [] if not query.written else [*job.requests[number].ids, *job.requests[number].ending]
         scores = await self._service.score([*ids, *made])
-        first = 0 if query.echo else len(ids)
-        return logprobs(self._service.spelling, [*ids, *made], scores, query.logprobs, first)
+        spelling, prompt = self._service.spelling, self._echo(query, number)
+        first, unseen = (0, len(spelling.text(ids)) - len(prompt)) if query.echo else (len(ids), 0)
+        return logprobs(spelling, [*ids, *made], scores, query.logprobs, first, unseen)
 
     async def _events(
         self, query: Query, prompts: list[Prompt], job: Job, pieces: AsyncIterator[Piece]

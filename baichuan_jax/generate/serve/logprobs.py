@@ -41,11 +41,14 @@ class Spelling:
         return self._tokenizer.token_bytes(id) if id < self._tokenizer.vocab else b""
 
 
-def logprobs(spelling: Spelling, ids: Sequence[int], scores: Scores | None, most: int, first: int) -> dict[str, Any]:
+def logprobs(
+    spelling: Spelling, ids: Sequence[int], scores: Scores | None, most: int, first: int, unseen: int
+) -> dict[str, Any]:
     """Return tokens, log-probabilities and alternatives of the ids from number `first` on.
 
     scores: of all the ids; None where there is one id, which follows nothing and has none, as the first never has.
-    most: alternatives at each place; beside them stands the token itself.
+    most: alternatives at each place; beside them stands the token itself. unseen: characters that the ids have before
+    the text that is shown: the space that some tokenizers put there.
     """
     own, top = [None], [None]
     for place in range(len(ids) - 1):
@@ -59,5 +62,5 @@ def logprobs(spelling: Spelling, ids: Sequence[int], scores: Scores | None, most
         "tokens": [spelling.token(id) for id in ids[first:]],
         "token_logprobs": own[first:],
         "top_logprobs": top[first:],
-        "text_offset": spelling.offsets(ids[first:]),
+        "text_offset": [max(0, at - unseen) for at in spelling.offsets(ids[first:])],
     }

@@ -1,0 +1,77 @@
+"""lm-eval through the server: its `local-completions` against the backend that computes in this process."""
+
+import random
+
+import pytest
+
+from baichuan_jax.evaluate.harness.answers import Answers
+from baichuan_jax.evaluate.score.scorer import Scorer
+from baichuan_jax.tokenizer.load import load_tokenizer
+from tests.generate.serving import MODEL, NAME, serving, write_config
+from tests.tokenizer.making import write_json_tokenizer
+
+pytest.importorskip("lm_eval")
+for package in ("tenacity", "aiohttp", "transformers"):
+    pytest.importorskip(package)
+pytestmark = pytest.mark.slow
+
+WORDS = "the quick brown fox jumps over a lazy dog 中国 人民 12 7 def return".split()
+
+
+def questions(seed: int) -> list[dict]:
+    draw = random.Random(seed)
+    text = lambda: " ".join(draw.choices(WORDS, k=draw.randint(1, 7)))
+    return [{"question": text(), "choices": [text() for _ in range(3)], "gold": draw.randrange(3)} for _ in range(6)]
+
+
+def task(name: str, seed: int, **settings):
+    import datasets
+    from lm_eval.api.task import ConfigurableTask
+
+    data = datasets.DatasetDict({"test": datasets.Dataset.from_list(questions(seed))})
+    return ConfigurableTask(
+        config={
+            "task": name,
+            "custom_dataset": lambda **_: data,
+            "test_split": "test",
+            "num_fewshot": 0,
+            "doc_to_text": "{{question}}",
+            **settings,
+        }
+    )
+
+
+def tasks() -> dict:
+    choices = {"output_type": "multiple_choice", "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}"}
+    last = {"output_type": "loglikelihood", "doc_to_target": " {{choices[0]}}"}
+    both = {"choices": task("choices", 0, **choices), "last_words": task("last_words", 1, **last)}
+    return {"tasks": both, "groups": {}, "group_map": {}}
+
+
+def test_scores_and_choices_are_those_of_the_direct_backend(tmp_path, params, layout):
+    import lm_eval
+    from lm_eval.models.openai_completions import LocalCompletionsAPI
+
+    from baichuan_jax.evaluate.harness.lm import BaichuanLM
+
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    write_json_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
+    direct = BaichuanLM(Scorer(MODEL, params, layout), None, tokenizer, MODEL, Answers(tmp_path / "answers.jsonl"))
+    with serving(write_config(tmp_path, folder / "tokenizer.json", params, layout)) as server:
+        served = LocalCompletionsAPI(
+            base_url=f"http://127.0.0.1:{server.port}/v1/completions",
+            model=NAME,
+            tokenizer_backend="huggingface",
+            tokenizer=str(folder),
+            max_length=MODEL.context,
+            num_concurrent=3,
+        )
+        one, two = (lm_eval.evaluate(lm, tasks(), bootstrap_iters=0) for lm in (direct, served))
+    assert one["results"] == two["results"]
+    for name, samples in one["samples"].items():
+        for mine, other in zip(samples, two["samples"][name], strict=True):
+            for got, wanted in zip(other["filtered_resps"], mine["filtered_resps"], strict=True):
+                assert got[0] == pytest.approx(wanted[0], abs=1e-4, rel=1e-5)
+                assert got[1] == wanted[1]
