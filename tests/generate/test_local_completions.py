@@ -1,5 +1,6 @@
 """lm-eval through the server: its `local-completions` against the backend that computes in this process."""
 
+import json
 import random
 
 import pytest
@@ -56,7 +57,9 @@ def test_scores_and_choices_are_those_of_the_direct_backend(tmp_path, params, la
 
     folder = tmp_path / "tokenizer"
     folder.mkdir()
-    write_json_tokenizer(folder)
+    write_json_tokenizer(folder, ["<end>"])
+    stock = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "bos_token": None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(stock))
     tokenizer = load_tokenizer(folder)
     direct = BaichuanLM(Scorer(MODEL, params, layout), None, tokenizer, MODEL, Answers(tmp_path / "answers.jsonl"))
     with serving(write_config(tmp_path, folder / "tokenizer.json", params, layout)) as server:
