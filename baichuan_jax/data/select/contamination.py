@@ -24,7 +24,7 @@ WORK = 1 << 20  # tokens of places that questions are laid over together
 # Shares of the tokens of a part from which it stands in a text; of a question without its choices, all of it. What
 # clean text holds of questions stands in experiments/LOG.md: up to 0.89 of a stem, which quotes it, and no choices.
 STEM, CHOICES, QUESTION = 0.75, 0.5, 0.75
-GAP = 1  # successive tokens of a stem that may be missing if it is to count as whole
+WHOLE = 0.95  # of a stem, to count as whole; and no two successive tokens may be missing
 LOOSE = 0.8  # of the single tokens of choices, where they are too short for runs
 PASSAGE, PASSAGE_TOKENS = 0.9, 64  # a passage or solution by itself: nearly whole, and this long at least
 BESIDE = 0.5  # of a passage or solution whose question stands in the same text
@@ -40,6 +40,8 @@ LAID = np.dtype([(name, "<i8") for name in COLUMNS])
 
 def find(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
     """Return MATCH [matches], sorted by text and place: where normalised texts hold rows of the sets."""
+    if not len(index.hashes):
+        return np.zeros(0, MATCH)
     placed = place(texts)
     laid = lay(index, placed)
     laid = laid[stands(index, laid)]
@@ -56,9 +58,10 @@ def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
     stem, choices = parts["stem"], parts["size"] - parts["stem"]
     core = parts["kind"] == CORE
     of_stem, of_choices = laid["stem"] / np.maximum(stem, 1), laid["choices"] / np.maximum(choices, 1)
-    whole = (stem >= SHARED) & (laid["gap"] <= GAP)
-    both = ((of_stem >= STEM) | (stem < SHARED)) & (of_choices >= CHOICES)
-    both &= laid["stem"] + laid["choices"] >= QUESTION * parts["size"]
+    whole = (stem >= SHARED) & (of_stem >= WHOLE) & (laid["gap"] <= 1)
+    together = laid["stem"] + laid["choices"]
+    both = (of_stem >= STEM) & (of_choices >= CHOICES) & (together >= QUESTION * parts["size"])
+    both |= together == parts["size"]
     plain = (choices == 0) & (of_stem >= QUESTION)
     asked = core & (plain | both | whole & ((stem >= index.least) | (laid["loose"] >= LOOSE * choices)))
     alone = ~core & (of_stem >= PASSAGE) & (stem >= PASSAGE_TOKENS)
@@ -95,7 +98,7 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     same = (np.diff(text) == 0) & (np.diff(part) == 0) & (np.diff(bucket) == 0)
     first = np.flatnonzero(np.append(True, ~same)[: len(text)])
     last = np.append(first[1:], len(text)) - 1 if len(first) else first
-    enough = last - first + 1 >= np.maximum(1, size[first] // 16)
+    enough = last - first + 1 >= np.maximum(1, size[first] // 8)
     first, last = first[enough], last[enough]
     found = np.zeros(len(first), LAID)
     slack = size[first] // 8 + 8
@@ -122,15 +125,15 @@ def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:
     places = ranges(found["first"], sizes)
     here, there = placed.hashes[places], index.tokens[ranges(parts["first"], lengths)]
     here_keys, there_keys = (_keys(*pair, SHARED) for pair in ((here, sizes), (there, lengths)))
-    shared = _spread(np.isin(there_keys, here_keys), lengths)
+    shared = _spread(_among(there_keys, here_keys), lengths)
     begins = np.cumsum(lengths) - lengths
     ends, middle = begins + lengths, begins + parts["stem"]
     sums = np.append(0, np.cumsum(shared))
     found["stem"], found["choices"] = sums[middle] - sums[begins], sums[ends] - sums[middle]
     found["gap"] = _longest_gap(shared, begins, middle)
-    loose = np.append(0, np.cumsum(np.isin(_keys(there, lengths, 1), _keys(here, sizes, 1))))
+    loose = np.append(0, np.cumsum(_among(_keys(there, lengths, 1), _keys(here, sizes, 1))))
     found["loose"] = loose[ends] - loose[middle]
-    in_part = np.flatnonzero(_spread(np.isin(here_keys, there_keys), sizes))
+    in_part = np.flatnonzero(_spread(_among(here_keys, there_keys), sizes))
     owners = np.repeat(np.arange(len(found)), sizes)[in_part]
     first = run_starts(owners)
     last = np.append(first[1:], len(owners))[: len(first)] - 1
@@ -152,6 +155,14 @@ def _keys(tokens: np.ndarray, sizes: np.ndarray, length: int) -> np.ndarray:
     before = np.empty(len(keys), np.uint64)
     before[order] = np.arange(len(keys)) - np.repeat(first, np.diff(first, append=len(keys)))
     return mix(keys + before, 3)
+
+
+def _among(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which keys are among others, bool. `np.isin` is ten times slower on large numbers."""
+    if not len(others):
+        return np.zeros(len(keys), bool)
+    ordered = np.sort(others)
+    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys
 
 
 def _spread(shared: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -14,12 +14,13 @@ import numpy as np
 
 from baichuan_jax.core.files import write_text
 from baichuan_jax.data.dedup.runs import ranges, run_starts
+from baichuan_jax.data.dedup.shingles import tokenized
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.select.rows import Row
 from baichuan_jax.data.select.tokens import place, runs
 
-RUN = 8  # tokens in a run that makes a place a candidate
+RUN = 6  # tokens in a run that makes a place a candidate
 COMMON = 32  # parts of rows that a run may stand in; in more it is a phrase of examiners
 TABLE = 27  # bits of a hash that are looked up first: 16 MB, one bit each
 ROWS = 2048  # looked at together
@@ -134,14 +135,17 @@ def _parts(rows: Sequence[Row], least: int) -> tuple[np.ndarray, np.ndarray]:
     extras = [(number, normalize(text)) for number, row in enumerate(rows) for text in row.extras]
     placed = place([*texts, *(text for _, text in extras)])
     counts = placed.counts
-    ends = np.cumsum(counts)
-    starts, sizes = ends - counts, counts[: 3 * len(rows)].reshape(-1, 3)
+    starts, sizes = np.cumsum(counts) - counts, counts[: 3 * len(rows)].reshape(-1, 3)
+    printed = np.zeros(len(texts), np.int64)  # tokens, labels too: a capital letter may be a word
+    for part in tokenized(texts):
+        np.add.at(printed, part.owners, part.counts)
     found = []
     for number, (context, stem, choices) in enumerate(sizes.tolist()):
-        if context + stem + choices < least:
+        labelled = int(printed[3 * number : 3 * number + 3].sum())
+        if labelled < least or context + stem + choices < RUN:
             continue
         first = int(starts[3 * number])
-        if stem + choices < least:
+        if labelled - printed[3 * number] < least:
             found.append((number, CORE, first, context + stem + choices, context + stem))
             continue
         found.append((number, CORE, first + context, stem + choices, stem))
