@@ -59,7 +59,9 @@ WORD = re.compile(r"(?=[\u2e80-\U0003ffff])[^\W_]|[^\W\u2e80-\U0003ffff_]+")
 SPACING = re.compile(r"[\W_①-⑩]+")
 MARK = re.compile(r"^\s*\(([A-H])\)")  # that AGIEval prints before its choices
 HOST = 1500  # characters of a page on either side of a question, at most
-PUNCTUATION = str.maketrans({"，": ",", "。": ".", "？": "?", "；": "、", ",": ";", "(": "[", ")": "]", "“": '"', "”": '"'})
+PUNCTUATION = str.maketrans(
+    {"，": ",", "。": ".", "？": "?", "；": "、", ",": ";", "(": "[", ")": "]", "“": '"', "”": '"'}
+)
 LETTERS = "ABCDEFGHIJ"
 
 
@@ -193,7 +195,9 @@ def plant(directory: Path, number: int, scratch: Path) -> bool:
             for variant, form in VARIANTS.items() if not kind else [("one paragraph", VARIANTS["one paragraph"])]:
                 key = f"{name}{kind}, {variant}"
                 around = pages["en" if name in ENGLISH else "zh"]
-                documents[key] = [f"{before}\n{form(question)}\n{after}" for question, (before, after) in zip(group, around)]
+                documents[key] = [
+                    f"{before}\n{form(question)}\n{after}" for question, (before, after) in zip(group, around)
+                ]
                 planted[key] = group
     keys = {key: f"d{place}" for place, key in enumerate(documents)}
     texts = {keys[key]: group for key, group in documents.items()}
@@ -236,7 +240,9 @@ def clean(directory: Path, corpora: Sequence[Path], scratch: Path, shown: int) -
             row = named[int(cut["row"])]
             print(f"    {texts[cut['document']][cut['start'] : cut['end']]!r}\n    {row['source']}: {row['text']!r}")
     share = total["touched"] / total["documents"]
-    print(f"| all | {total['documents']:,} | {total['touched']} ({share:.3%}) | {total['size']:,} | {total['lost']:,} |")
+    print(
+        f"| all | {total['documents']:,} | {total['touched']} ({share:.3%}) | {total['size']:,} | {total['lost']:,} |"
+    )
     return share <= 0.001
 
 

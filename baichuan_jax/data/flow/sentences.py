@@ -14,12 +14,15 @@ from baichuan_jax.data.flow.documents import FATE
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
 from baichuan_jax.data.flow.fates import HERE
 from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.sign import CUTS
+from baichuan_jax.data.flow.sign import NAME as SIGN
 from baichuan_jax.data.flow.unite import MODEL
 from baichuan_jax.data.flow.unite import NAME as UNITE
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.quality.model import QualityModel
 from baichuan_jax.data.rules.sentences import Sentences as Found
 from baichuan_jax.data.rules.sentences import cut
+from baichuan_jax.data.select.cuts import in_cuts
 
 NAME, OCCURRENCES, SIGNATURES, PASSAGES, LOW = "sentences", "occurrences", "signatures", "passages", "low"
 BATCH_CHARACTERS, BATCH = 1 << 17, 512
@@ -41,6 +44,7 @@ class Sentences:
         shard, part = self.work.shard(number), self.work.part(number)
         rows = np.flatnonzero(self.work.load(DOCUMENTS, FATE)[part] == HERE)
         model = QualityModel.load(self.work.task(UNITE) / MODEL)
+        cuts = self.work.load(SIGN, CUTS, number)
         parts: dict[str, list[np.ndarray]] = {
             OCCURRENCES: [np.empty(0, OCCURRENCE)],
             SIGNATURES: [np.empty((0, PERMUTATIONS), np.uint32)],
@@ -48,16 +52,17 @@ class Sentences:
             LOW: [np.empty(0, OCCURRENCE)],
         }
         for batch, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
-            languages, found = shard.languages(batch), cut(texts)
+            languages, found, numbers = shard.languages(batch), cut(texts), batch + part.start
             low = self._low(model, texts, found, languages)
+            low = low[_outside(low, numbers, cuts)]
             new = {LOW: low}
             if self.cfg.dedup.sentences:
                 counted = occurrences(found, languages)
-                left = ~np.isin(_places(counted.sentences), _places(low))
+                left = ~np.isin(_places(counted.sentences), _places(low)) & _outside(counted.sentences, numbers, cuts)
                 new |= {OCCURRENCES: counted.sentences[left], PASSAGES: counted.passages}
                 parts[SIGNATURES].append(counted.signatures[left])
             for name, array in new.items():
-                array["document"] = (batch + part.start)[array["document"]]
+                array["document"] = numbers[array["document"]]
                 parts[name].append(array)
         with task_directory(self.work.phase(NAME), number) as directory:
             for name, arrays in parts.items():
@@ -72,6 +77,14 @@ class Sentences:
         pieces = [texts[d][start : start + size] for d, start, size in places_of]
         scores = model.score(pieces, [languages[d] for d in found.texts])
         return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut) & found.whole]
+
+
+def _outside(rows: np.ndarray, numbers: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+    """Return which OCCURRENCE stay when the test questions are cut out: the others are no copy of anything.
+
+    numbers: int64, of the documents that the rows have indices of.
+    """
+    return ~in_cuts(cuts, numbers[rows["document"]], rows["start"], rows["start"] + rows["characters"])
 
 
 def _places(rows: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from baichuan_jax.core.files import write_json
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.select.index import index_sets
 
 NAME, COUNTS = "sets", "counts.json"
@@ -21,7 +22,7 @@ class ReadSets:
     work: Work
 
     def __call__(self, number: int) -> None:
-        cfg = self.cfg.select
+        cfg, convert = self.cfg.select, converter(self.cfg.filters.chinese)
         with task_directory(self.work.phase(NAME), number) as directory:
-            counts = index_sets(cfg.evaluation_sets.values(), cfg.ngram, directory)
+            counts = index_sets(cfg.evaluation_sets.values(), cfg.ngram, directory, convert)
             write_json(directory / COUNTS, dict(zip(cfg.evaluation_sets, counts)))

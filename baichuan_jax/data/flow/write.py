@@ -131,16 +131,18 @@ def _left(
     """Return what is left of a text between its cuts (CUT), without some of its sentences (DROP)."""
     for start, end, row in cuts[["start", "end", "row"]].tolist():
         funnel.prune("contaminated", text[start:end], source, asked[row])
-    dropped = drops[["start", "characters", "reason", *(f"kept_{name}" for name in PLACE)]].tolist()
-    parts = []
-    for start, end in pieces(len(text), cuts["start"].tolist(), cuts["end"].tolist()):
-        inside = [drop for drop in dropped if start <= drop[0] and drop[0] + drop[1] <= end]
+    spans, parts = pieces(len(text), cuts["start"].tolist(), cuts["end"].tolist()), []
+    bounds = np.searchsorted(drops["start"], np.array(spans).ravel()).reshape(-1, 2).tolist()
+    columns = ["start", "characters", "reason", *(f"kept_{name}" for name in PLACE)]
+    for (start, end), (first, last) in zip(spans, bounds):
+        inside = drops[columns][first:last].tolist()
         for place, size, number, *kept in inside:
             reason = REASONS[number]
             shown = reason == "repeated" and funnel.samples_more(reason)
             twin = twins.of_sentence(*kept) if shown else None
             funnel.prune(reason, text[place : place + size].strip(), source, twin)
-        parts.append(without(text[start:end], [(drop[0] - start, drop[1]) for drop in inside]))
+        part = without(text[start:end], [(drop[0] - start, drop[1]) for drop in inside])
+        parts.append(part.rstrip() if len(cuts) else part)
     return [part for part in parts if part]
 
 

@@ -18,6 +18,7 @@ from baichuan_jax.data.select.index import CORE, RUN, EvaluationIndex
 from baichuan_jax.data.select.tokens import Placed, place, runs
 
 SHARED = 3  # tokens in a run that counts as shared, once a question is laid over a place
+ENOUGH = 8  # one in so many tokens of a part must begin a run that it shares with a place, to be compared
 CHUNK = 1 << 18  # tokens of documents looked up together
 WORK = 1 << 20  # tokens of places that questions are laid over together
 
@@ -36,6 +37,9 @@ MATCH = np.dtype([("text", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "<i
 # longest run of tokens of the stem that do not. loose: tokens of the choices that stand there in any order.
 COLUMNS = ("text", "part", "first", "end", "start", "stop", "stem", "choices", "gap", "loose")
 LAID = np.dtype([(name, "<i8") for name in COLUMNS])
+# Where runs of a part stand in a text. low, high: the first and last of the tokens at which the part would begin, by
+# these runs. bucket: near which of them. hits: number of runs.
+PLACE = np.dtype([(name, "<i8") for name in ("text", "part", "bucket", "low", "high", "hits")])
 
 
 def find(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
@@ -63,7 +67,7 @@ def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
     both = (of_stem >= STEM) & (of_choices >= CHOICES) & (together >= QUESTION * parts["size"])
     both |= together == parts["size"]
     plain = (choices == 0) & (of_stem >= QUESTION)
-    asked = core & (plain | both | whole & ((stem >= index.least) | (laid["loose"] >= LOOSE * choices)))
+    asked = core & (plain | both | whole & (parts["alone"] | (laid["loose"] >= LOOSE * choices)))
     alone = ~core & (of_stem >= PASSAGE) & (stem >= PASSAGE_TOKENS)
     pairs = laid["text"] * len(index.sets) + parts["row"]
     beside = ~core & (of_stem >= BESIDE) & np.isin(pairs, pairs[asked])
@@ -81,40 +85,47 @@ def lay(index: EvaluationIndex, placed: Placed) -> np.ndarray:
 
 
 def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
-    """Return LAID [places], `covered`, `stem`, `start` and `stop` still 0: where enough runs of a part stand."""
+    """Return LAID [places], only `text`, `part`, `first` and `end` filled in: where enough runs of a part stand."""
     ends = np.cumsum(placed.counts)
     hits = [_hits(index, placed.hashes, start, ends) for start in range(0, len(placed.hashes), CHUNK)]
-    if not hits:
-        return np.empty(0, LAID)
-    at, postings = (np.concatenate(column) for column in zip(*hits))
-    text = np.searchsorted(ends, at, side="right")
-    part = np.searchsorted(index.parts["first"], postings, side="right") - 1
-    size = index.parts["size"][part].astype(np.int64)
-    begins = at - (postings - index.parts["first"][part])  # where the part would begin
-    step = np.maximum(16, size // 2)
-    bucket = begins // step
-    order = np.lexsort((begins, bucket, part, text))
-    text, part, begins, size, bucket = (column[order] for column in (text, part, begins, size, bucket))
-    same = (np.diff(text) == 0) & (np.diff(part) == 0) & (np.diff(bucket) == 0)
-    first = np.flatnonzero(np.append(True, ~same)[: len(text)])
-    last = np.append(first[1:], len(text)) - 1 if len(first) else first
-    enough = last - first + 1 >= np.maximum(1, size[first] // 8)
-    first, last = first[enough], last[enough]
-    found = np.zeros(len(first), LAID)
-    slack = size[first] // 8 + 8
-    found["text"], found["part"] = text[first], part[first]
-    lowest = ends - placed.counts
-    found["first"] = np.maximum(begins[first] - slack, lowest[text[first]])
-    found["end"] = np.minimum(begins[last] + size[first] + slack, ends[text[first]])
+    places = _united(np.concatenate([np.empty(0, PLACE), *hits]))
+    size = index.parts["size"][places["part"]].astype(np.int64)
+    enough = places["hits"] >= np.maximum(1, size // ENOUGH)
+    places, size = places[enough], size[enough]
+    slack = size // 8 + 8
+    found = np.zeros(len(places), LAID)
+    found["text"], found["part"] = places["text"], places["part"]
+    found["first"] = np.maximum(places["low"] - slack, (ends - placed.counts)[places["text"]])
+    found["end"] = np.minimum(places["high"] + size + slack, ends[places["text"]])
     return found
 
 
-def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (token at which a run begins that is in the index, where it stands there), of one chunk."""
+def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> np.ndarray:
+    """Return PLACE [places] of the runs of one chunk that are in the index."""
     at, postings = index.look_up(runs(hashes[start : start + CHUNK + RUN - 1], RUN))
     at += start
-    whole = np.searchsorted(ends, at, side="right") == np.searchsorted(ends, at + RUN - 1, side="right")
-    return at[whole], postings[whole]
+    text = np.searchsorted(ends, at, side="right")
+    whole = at + RUN <= ends[text]
+    at, postings, text = at[whole], postings[whole], text[whole]
+    places = np.ones(len(at), PLACE)
+    part = np.searchsorted(index.parts["first"], postings, side="right") - 1
+    places["text"], places["part"] = text, part
+    places["low"] = places["high"] = at - (postings - index.parts["first"][part])
+    places["bucket"] = places["low"] // np.maximum(16, index.parts["size"][part] // 2)
+    return _united(places)
+
+
+def _united(places: np.ndarray) -> np.ndarray:
+    """Return PLACE with those of one text, part and bucket as one, sorted by these."""
+    places = places[np.lexsort((places["bucket"], places["part"], places["text"]))]
+    first = run_starts(places[["text", "part", "bucket"]])
+    if not len(first):
+        return places
+    united = places[first]
+    united["hits"] = np.add.reduceat(places["hits"], first)
+    united["low"] = np.minimum.reduceat(places["low"], first)
+    united["high"] = np.maximum.reduceat(places["high"], first)
+    return united
 
 
 def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:

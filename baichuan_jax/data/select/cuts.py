@@ -16,7 +16,7 @@ from baichuan_jax.data.rules.sentences import cut as cut_sentences
 WINDOW = 200  # characters on either side of a question that go with it, at most
 PIECE = 200  # characters of the least piece that stays
 LEFT = 0.25  # of the characters of a document: with less the document goes whole
-CONTEXT = 100  # characters beyond a window that are read to see where its sentences end
+CONTEXT = 300  # characters beyond a window that are read to see where its sentences end
 CLAUSE = re.compile(r"[\s,;，；、]")
 
 # document: index of its text. start, end: characters. row: number of the row of the first question in it.
@@ -48,6 +48,17 @@ def pieces(length: int, starts: Sequence[int], ends: Sequence[int]) -> list[tupl
     """Return (start, end) of what is left of a text of some length between cuts, without what is empty."""
     bounds = zip([0, *ends], [*starts, length])
     return [(start, end) for start, end in bounds if start < end]
+
+
+def in_cuts(cuts: np.ndarray, documents: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return which spans of documents overlap a cut, bool [spans]. cuts: CUT, sorted."""
+    if not len(cuts):
+        return np.zeros(len(documents), bool)
+    keys = cuts["document"].astype(np.uint64) << np.uint64(32) | cuts["start"].astype(np.uint64)
+    wanted = documents.astype(np.uint64) << np.uint64(32) | ends.astype(np.uint64)
+    last = np.maximum(np.searchsorted(keys, wanted) - 1, 0)  # the last cut that begins before the span ends
+    before = keys[last] < wanted
+    return before & (cuts["document"][last] == documents) & (cuts["end"][last] > starts)
 
 
 def _merged(documents: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray, least: int) -> np.ndarray:

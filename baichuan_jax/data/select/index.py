@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -21,7 +22,8 @@ from baichuan_jax.data.select.rows import Row
 from baichuan_jax.data.select.tokens import place, runs
 
 RUN = 6  # tokens in a run that makes a place a candidate
-COMMON = 32  # parts of rows that a run may stand in; in more it is a phrase of examiners
+COMMON = 32  # places of a run that are kept: one that stands in more is a phrase of examiners
+PHRASE = 10  # rows that may begin with the same question; one that more do is a phrase too (Brown et al. 2020)
 TABLE = 27  # bits of a hash that are looked up first: 16 MB, one bit each
 ROWS = 2048  # looked at together
 NAMED, BEGINNING = 5, 300  # rows named for being too short; characters of a row that are kept
@@ -29,9 +31,9 @@ NAMED, BEGINNING = 5, 300  # rows named for being too short; characters of a row
 CORE, CONTEXT, EXTRA = range(3)
 
 # row: number over all sets. first, size: where the tokens of the part stand. stem: how many of them, from the first
-# on, are of the question and not of its choices.
-PART = np.dtype([("row", "<i4"), ("kind", "u1"), ("first", "<i8"), ("size", "<i4"), ("stem", "<i4")])
-ARRAYS = ("parts", "tokens", "hashes", "starts", "postings", "sets", "least")
+# on, are of the question and not of its choices. alone: whether the stem without the choices tells the question.
+PART = np.dtype([("row", "<i4"), ("kind", "u1"), ("first", "<i8"), ("size", "<i4"), ("stem", "<i4"), ("alone", "?")])
+ARRAYS = ("parts", "tokens", "hashes", "starts", "postings", "sets")
 TEXTS = "rows.jsonl"
 
 
@@ -41,7 +43,7 @@ class EvaluationIndex:
 
     parts: PART [parts]. tokens: uint32, of all parts. hashes: uint64 [runs], sorted, no two equal. postings: int64,
     where among the tokens they stand, those of run r from starts[r] to starts[r + 1]. sets: int16 [rows], the number of
-    the set of each row. least: tokens that a row must have to be looked for.
+    the set of each row.
     """
 
     parts: np.ndarray
@@ -50,7 +52,6 @@ class EvaluationIndex:
     starts: np.ndarray
     postings: np.ndarray
     sets: np.ndarray
-    least: int
 
     def look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (index in `hashes`, where among the tokens that run stands), int64 [pairs] each, in order."""
@@ -81,18 +82,22 @@ class EvaluationIndex:
         return cls(*(np.load(directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
 
 
-def index_sets(patterns: Iterable[str], least: int, directory: Path) -> list[dict[str, Any]]:
+def index_sets(
+    patterns: Iterable[str], least: int, directory: Path, convert: Callable[[str], str] | None = None
+) -> list[dict[str, Any]]:
     """Save the index of the sets at these paths in a directory, with the beginning of each row.
 
-    least: tokens that a row must have to be looked for. Return of each set {"strings", "rows", "searched",
-    "too_short", "short": [{"source", "text"} of a few of those]}. Raise UserError if a set cannot be read.
+    least: tokens that a row must have to be looked for. convert: what the documents were converted by
+    (`rules.chinese`). Return of each set {"strings", "rows", "searched", "too_short", "short": [{"source", "text"} of
+    a few of those]}. Raise UserError if a set cannot be read.
     """
+    prepare = normalize if convert is None else lambda text: convert(normalize(text))
     parts, tokens, sets, counts, lines = [np.empty(0, PART)], [np.empty(0, np.uint32)], [], [], []
     for number, pattern in enumerate(patterns):
         count: dict[str, Any] = {"strings": 0, "rows": 0, "searched": 0, "too_short": 0, "short": []}
         rows = iter(set_rows(pattern))
         while batch := list(islice(rows, ROWS)):
-            found, hashes = _parts([row for _, row in batch], least)
+            found, hashes = _parts([row for _, row in batch], least, prepare)
             searched = np.zeros(len(batch), bool)
             searched[found["row"]] = True
             named = [{"source": source, "text": _beginning(row)} for source, row in batch]
@@ -110,7 +115,7 @@ def index_sets(patterns: Iterable[str], least: int, directory: Path) -> list[dic
             lines += [json.dumps(row, ensure_ascii=False) + "\n" for row in named]
         counts.append(count)
     write_text(directory / TEXTS, "".join(lines))
-    _index(np.concatenate(parts), np.concatenate(tokens), np.array(sets, np.int16), least).save(directory)
+    _index(np.concatenate(parts), np.concatenate(tokens), np.array(sets, np.int16)).save(directory)
     return counts
 
 
@@ -128,11 +133,11 @@ def sets_of(directory: Path, rows: np.ndarray) -> np.ndarray:
     return np.load(directory / "sets.npy", mmap_mode="r")[rows]
 
 
-def _parts(rows: Sequence[Row], least: int) -> tuple[np.ndarray, np.ndarray]:
+def _parts(rows: Sequence[Row], least: int, prepare: Callable[[str], str]) -> tuple[np.ndarray, np.ndarray]:
     """Return (PART [parts], `row` an index and `first` a place in these tokens; uint32 [tokens]) of rows."""
     segments = [segment for row in rows for segment in (row.context, row.stem, row.choices)]
-    texts = [normalize("\n".join(segment)) for segment in segments]
-    extras = [(number, normalize(text)) for number, row in enumerate(rows) for text in row.extras]
+    texts = [prepare("\n".join(segment)) for segment in segments]
+    extras = [(number, prepare(text)) for number, row in enumerate(rows) for text in row.extras]
     placed = place([*texts, *(text for _, text in extras)])
     counts = placed.counts
     starts, sizes = np.cumsum(counts) - counts, counts[: 3 * len(rows)].reshape(-1, 3)
@@ -146,21 +151,24 @@ def _parts(rows: Sequence[Row], least: int) -> tuple[np.ndarray, np.ndarray]:
             continue
         first = int(starts[3 * number])
         if labelled - printed[3 * number] < least:
-            found.append((number, CORE, first, context + stem + choices, context + stem))
+            found.append((number, CORE, first, context + stem + choices, context + stem, context + stem >= least))
             continue
-        found.append((number, CORE, first + context, stem + choices, stem))
+        found.append((number, CORE, first + context, stem + choices, stem, stem >= least))
         if context >= least:
-            found.append((number, CONTEXT, first, context, context))
+            found.append((number, CONTEXT, first, context, context, True))
     searched = {part[0] for part in found}
     for (number, _), first, size in zip(extras, starts[3 * len(rows) :].tolist(), counts[3 * len(rows) :].tolist()):
         if number in searched and size >= least:
-            found.append((number, EXTRA, first, size, size))
+            found.append((number, EXTRA, first, size, size, True))
     return np.array(found, PART), placed.hashes
 
 
-def _index(parts: np.ndarray, tokens: np.ndarray, sets: np.ndarray, least: int) -> EvaluationIndex:
-    """Return the index of parts; runs that stand in more than COMMON parts are left out."""
+def _index(parts: np.ndarray, tokens: np.ndarray, sets: np.ndarray) -> EvaluationIndex:
+    """Return the index of parts, up to COMMON places of each run."""
     parts = parts[np.argsort(parts["first"], kind="stable")]
+    stems = [tokens[first : first + stem].tobytes() for first, stem in parts[["first", "stem"]].tolist()]
+    number = Counter(stems)
+    parts["alone"] &= np.fromiter((number[stem] <= PHRASE for stem in stems), bool, len(stems))
     numbers = np.maximum(parts["size"] - RUN + 1, 0).astype(np.int64)
     places = ranges(parts["first"], numbers)
     hashes = runs(tokens, RUN)[places]
@@ -168,10 +176,9 @@ def _index(parts: np.ndarray, tokens: np.ndarray, sets: np.ndarray, least: int) 
     hashes, places = hashes[order], places[order]
     first = run_starts(hashes)
     sizes = np.diff(first, append=len(hashes))
-    rare = sizes <= COMMON
-    kept = np.repeat(rare, sizes)
-    starts = np.append(0, np.cumsum(sizes[rare]))
-    return EvaluationIndex(parts, tokens, hashes[first[rare]], starts, places[kept], sets, least)
+    kept = np.arange(len(hashes)) - np.repeat(first, sizes) < COMMON
+    starts = np.append(0, np.cumsum(np.minimum(sizes, COMMON)))
+    return EvaluationIndex(parts, tokens, hashes[first], starts, places[kept], sets)
 
 
 def _beginning(row: Row) -> str:

@@ -146,7 +146,7 @@ def _row(value: dict[str, Any], context: tuple[str, ...]) -> Row:
 
 def _sort(name: str, part: Any, outer: Role | None, found: dict[Role | None, list[str]]) -> None:
     """Put the strings of a field where its name, or that of the field around it, says."""
-    role = outer or role_of(name)
+    role = outer if outer in ("choices", "extras") else role_of(name) or outer
     if role == "ignored":
         return
     if isinstance(part, dict):
@@ -165,9 +165,10 @@ def _holds_rows(name: str, part: Any) -> bool:
     """Return whether a field holds rows of its own, as the "example" of {"keywords": ..., "example": [{...}]}."""
     if not isinstance(part, (list, dict)) or role_of(name) in ("choices", "extras", "ignored"):
         return False
-    if isinstance(part, list):
-        return any(isinstance(value, dict) and _asks(value) for value in part)
-    return _asks(part)
+    if isinstance(part, dict) and role_of(name) != "stem":
+        return _asks(part)
+    values = part.values() if isinstance(part, dict) else part
+    return any(isinstance(value, dict) and _asks(value) for value in values)
 
 
 def _asks(value: dict[str, Any]) -> bool:

@@ -92,3 +92,12 @@ def test_order_and_workers_change_nothing(run):
     _, two = run("shuffled", random.Random(1).sample(texts, len(texts)), workers=2)
     values = [sorted((document["id"], document["text"]) for document in documents) for documents in (one, two)]
     assert values[0] == values[1]
+
+
+def test_a_sentence_that_goes_with_a_question_stays_elsewhere(run):
+    text = planted(100)
+    beside = text[: text.index(QUESTION)].rstrip("\n").split("。")[-2] + "。"
+    other = page(200, 20) + beside + page(201, 20)
+    _, documents = run("beside", [*(page(seed) for seed in range(5)), text, other])
+    assert sum(beside in document["text"] for document in documents) == 1
+    assert other in [document["text"] for document in documents]

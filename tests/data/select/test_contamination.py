@@ -196,6 +196,16 @@ def test_rows_are_named(directory):
     assert questions(directory, []) == {}
 
 
+def test_rows_are_converted_as_the_documents_are(tmp_path):
+    row = {"question": "哪一座橋是去年修的", "options": ["東橋", "西橋", "鐵索橋"]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    table = str.maketrans("橋東鐵", "桥东铁")
+    index_sets([str(tmp_path / "a.jsonl")], 13, tmp_path, lambda text: text.translate(table))
+    text = row["question"] + "".join(row["options"])
+    assert found(EvaluationIndex.load(tmp_path), text.translate(table)) == {0}
+    assert not found(EvaluationIndex.load(tmp_path), text)
+
+
 def test_no_sets_find_nothing(tmp_path):
     assert index_sets([], 13, tmp_path) == []
     assert len(find(EvaluationIndex.load(tmp_path), [ZH["question"]])) == 0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.select.contamination import MATCH
-from baichuan_jax.data.select.cuts import LEFT, PIECE, WINDOW, cuts, pieces
+from baichuan_jax.data.select.cuts import CUT, LEFT, PIECE, WINDOW, cuts, in_cuts, pieces
 
 FIRST, LAST = "院子里的枣树又结了果。", "The old house by the river stood empty all winter. "
 PARTS = st.lists(
@@ -40,10 +40,11 @@ def test_cuts_hold_the_matches_and_end_where_sentences_do(parts, data):
         assert all(end - start >= PIECE for start, end in left) or not len(mine)
         assert not left or sum(end - start for start, end in left) >= LEFT * len(text)
         bounds = {0, *np.cumsum(list(map(len, sentences(text)))).tolist()}
-        for start, end in left:
-            for place, low in ((start, start - WINDOW), (end, end)):
-                inside = [bound for bound in bounds if low <= bound <= low + WINDOW]
-                assert place in bounds or not inside
+        for first, last in mine[["start", "end"]].tolist():
+            held = [span for span in spans if span[0] == number and first <= span[1] < last]
+            low, high = min(span[1] for span in held), max(span[2] for span in held)
+            assert first in bounds or not any(low - WINDOW <= bound <= low for bound in bounds)
+            assert last in bounds or not any(high <= bound <= high + WINDOW for bound in bounds)
 
 
 @pytest.mark.parametrize("place", ["start", "middle", "end"])
@@ -68,6 +69,24 @@ def test_a_document_goes_whole_only_if_little_is_left():
     spread = matches(*((0, start, start + 30, 1) for start in range(900, len(many), 1500)))
     found = cuts([many], spread)
     assert len(found) == len(spread)
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 6)), max_size=6)
+
+
+@given(SPANS, SPANS)
+def test_what_overlaps_a_cut(cut_spans, spans):
+    apart, end = [], (0, 0)
+    for document, start, size in sorted(cut_spans):
+        if (document, start) >= end:
+            apart.append((document, start, start + size, 0))
+            end = (document, start + size)
+    documents, starts, sizes = (np.array(column, np.int64) for column in (zip(*spans) if spans else ([], [], [])))
+    found = in_cuts(np.array(apart, CUT), documents, starts, starts + sizes)
+    assert found.tolist() == [
+        any(other == document and first < start + size and start < last for other, first, last, _ in apart)
+        for document, start, size in spans
+    ]
 
 
 def test_order_of_the_texts_changes_nothing():
