@@ -17,12 +17,25 @@ KINDS = 12
 BATCH = 1 << 18  # characters looked at together: many for each call, few for the processor's cache
 TABLE = 0x33480  # characters above the last assigned block of ideographs count as SYMBOL
 
+# Marks that end a sentence or a clause in other scripts: Greek, Armenian, Hebrew, Arabic, Syriac, N'Ko, Devanagari,
+# Sinhala, Thai, Tibetan, Burmese, Georgian, Ethiopic, Canadian, Philippine, Khmer, Mongolian, Limbu, Tai, Balinese,
+# Lepcha, Ol Chiki, Coptic, Lisu, Vai, Bamum, Phags-pa, Saurashtra, Javanese, Cham, Meetei.
+STOPS = (
+    "\u0387\u0589\u055c\u055e\u05c3\u060c\u061b\u061d\u061e\u061f\u06d4\u0700\u0701\u0702\u0703\u0704\u07f8\u07f9\u0964\u0965"
+    "\u0df4\u0e2f\u0e5a\u0e5b\u0f0d\u0f0e\u0f0f\u0f10\u0f11\u0f12\u104a\u104b\u10fb\u1361\u1362\u1363\u1364\u1365\u1366\u1367\u1368"
+    "\u166e\u1735\u1736\u17d4\u17d5\u17d6\u17da\u1802\u1803\u1804\u1805\u1808\u1809\u1944\u1945\u1aa8\u1aa9\u1aaa\u1aab\u1b5a\u1b5b\u1b5e\u1b5f"
+    "\u1c3b\u1c3c\u1c7e\u1c7f\u2cf9\u2cfa\u2cfb\u2cfe\ua4fe\ua4ff\ua60e\ua60f\ua6f3\ua6f4\ua6f7\ua876\ua877\ua8ce\ua8cf\ua9c8\ua9c9\uaa5d\uaa5e\uaa5f\uabeb"
+)
+JOINERS = "\u034f\u180b\u180c\u180d\u180e\u180f\u200c\u200d"  # parts of words and of emoji
 _BY_CHARACTER = {
     "\t": SPACE,
     "\n": NEWLINE,
     "\ufffd": BROKEN,
     "〇": HAN,
     **dict.fromkeys(".!?:。！？…：；．｡", STOP),
+    **dict.fromkeys(STOPS, STOP),
+    **dict.fromkeys(JOINERS, LETTER),
+    "\u200b": SPACE,
     **dict.fromkeys("()[]{};", BRACKET),
 }
 # Blocks whose letters are ideographs, and those with kana.
@@ -61,6 +74,11 @@ def text_ends(texts: Sequence[str]) -> np.ndarray:
 def kinds(characters: np.ndarray) -> np.ndarray:
     """Returns the kind of each character, uint8."""
     return _table().take(characters, mode="clip")
+
+
+def count_kinds(text: str) -> np.ndarray:
+    """Return how many characters of each kind a text has, int64 [KINDS]."""
+    return np.bincount(kinds(points(text)), minlength=KINDS)
 
 
 @cache

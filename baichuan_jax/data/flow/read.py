@@ -100,6 +100,7 @@ def _clean(
     """Puts what the rules leave of a batch into the shard; returns (key, bytes, reason) of what they removed."""
     removed, read = [], 0
     for document, cleaned in zip(batch, cleaner([document.text for document in batch])):
+        funnel.replaced += cleaned.repaired
         for reason, pieces in cleaned.pruned.items():
             for piece in pieces:
                 funnel.prune(reason, piece, document.source)

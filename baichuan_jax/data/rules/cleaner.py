@@ -18,7 +18,7 @@ class Cleaned(NamedTuple):
     """What the rules made of a text.
 
     normal: normalised, and converted. text: less the sentences that went, which `pruned` has by reason. reason: of the
-    rule that removes it, or None.
+    rule that removes it, or None. repaired: control characters that stood for others (`controls`).
     """
 
     normal: str
@@ -26,6 +26,7 @@ class Cleaned(NamedTuple):
     language: Language
     reason: str | None
     pruned: dict[str, list[str]]
+    repaired: int = 0
 
 
 class Cleaner:
@@ -38,7 +39,8 @@ class Cleaner:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
         """Yields what becomes of each text; `characters.BATCH` characters at once are quickest."""
-        before = self._facts(normalize_many(texts))
+        repaired: dict[int, int] = {}
+        before = self._facts(normalize_many(texts, repaired))
         gone: dict[int, dict[str, list[str]]] = {}
         left = list(before.texts)
         for number, hints in before.hints.items():
@@ -52,7 +54,7 @@ class Cleaner:
             for number, reason, language in zip(gone, self._rules.broken(after, sizes), after.languages):
                 reasons[number], languages[number] = reason, language
         for number, cleaned in enumerate(zip(before.texts, left, languages, reasons)):
-            yield Cleaned(*cleaned, gone.get(number, {}))
+            yield Cleaned(*cleaned, gone.get(number, {}), repaired.get(number, 0))
 
     def _facts(self, texts: Sequence[str]) -> Facts:
         """Returns the facts of normalised texts, the Chinese ones converted."""

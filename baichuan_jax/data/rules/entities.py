@@ -9,6 +9,8 @@ from baichuan_jax.data.language import is_code
 
 NAMES = "nbsp|amp|lt|gt|quot|apos|[lr][sd]quo|[mn]dash|hellip|middot|bull|copy|reg"
 ENTITY = re.compile(f"&(?:{NAMES}|#[0-9]{{2,5}}|#x[0-9a-fA-F]{{2,4}});")
+# An ampersand that was escaped again and again: one pass would take one "amp;" of it, and there may be thousands.
+CHAIN = re.compile("&(?:(?:amp|#0{0,3}38|#[xX]0{0,2}26);){2,}+")
 FEW = 3
 # Text about markup: tags, plain or escaped; the names of such languages; entities in quotes or backticks.
 MARKUP = re.compile(
@@ -29,5 +31,9 @@ def has_leftovers(text: str) -> bool:
 
 
 def unescape(text: str) -> str:
-    """Returns a text with the characters that its entities stand for; `&copy=1` in an address is none."""
+    """Returns a text with the characters that its entities stand for; `&copy=1` in an address is none.
+
+    Of an ampersand that is escaped several times one escape is left.
+    """
+    text = CHAIN.sub("&amp;", text)
     return ENTITY.sub(lambda entity: html.unescape(entity[0]), text)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
 from baichuan_jax.data.characters import (
+    BRACKET,
     HAN,
     KANA,
     KINDS,
     LATIN,
     LETTER,
     NEWLINE,
+    PUNCTUATION,
     SPACE,
     STOP,
     TABLE,
@@ -81,6 +83,19 @@ def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
         hints=_by_text(hints(joined, characters, lines.starts, rare), starts) if hinted else {},
         odd=set(np.searchsorted(ends, np.flatnonzero(codes >= IS_ODD), side="right").tolist()),
     )
+
+
+def recounted(found: Facts, numbers: Sequence[int], change: Callable[[str, int, Language], str]) -> Facts:
+    """Return the facts of some of the texts after a change, that takes neither language nor punctuation from them.
+
+    change: of a text, its letters and its language.
+    """
+    languages = [found.languages[number] for number in numbers]
+    letters = found.letters[numbers].tolist()
+    changed = facts([change(found.texts[n], k, m) for n, k, m in zip(numbers, letters, languages)], hinted=False)
+    for kind in (STOP, BRACKET, PUNCTUATION):
+        np.maximum(changed.kinds[kind], found.kinds[kind, numbers], out=changed.kinds[kind])
+    return changed._replace(languages=languages)
 
 
 def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:

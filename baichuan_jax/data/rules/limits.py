@@ -29,41 +29,51 @@ class Limits:
     """Shares are of the characters that are not white space, but those of bullets, ellipses and loose lines of lines.
 
     min_word, max_word: mean characters between white space. max_sentence: mean characters for each sentence or line;
-    min_punctuation: of texts with PROSE letters or more. max_line: characters in the longest line. max_loose_share:
-    short lines that no mark ends. max_repeated_share: characters of lines that stand there already;
-    max_repeated_runs: characters in runs that do (`repetition`). max_pruned_share: characters that `prune` takes out.
+    min_punctuation: of texts with PROSE letters or more. min_verse, max_verse: mean characters of lines that need none.
+    max_line: characters in the longest line. max_loose_share: short lines that no mark ends. max_repeated_share:
+    characters of lines that stand there already, where little is left without them; max_refrain_share: whatever is
+    left; max_repeated_runs: characters in runs that do (`repetition`). max_pruned_share: characters that `prune` takes
+    out.
     """
 
     min_letters: int
+    ideograph: int = 4  # letters that an ideograph counts as among letters; measured: a word has five, or two of these
     max_characters: int = 2_000_000  # Gopher stops at 100,000 words; a long book is about 2M characters
     max_broken_share: float = 0.01  # measured: below it a text with U+FFFD still reads well
+    max_few_broken_share: float = 0.05  # measured: of one or two such characters, in short reviews
     min_letter_share: float = 0.5  # measured: tables of numbers and rows of "!!!!!!" fall below it
     max_digit_share: float = 0.35  # measured: tables of share prices lie above it, news full of dates below
     max_symbol_share: float = 0.25  # measured: friendly reviews end in "~~~~"; Gopher's 0.1 per word removes them
     min_punctuation: float = 0.0
+    min_verse: float = ANY
+    max_verse: float = 0.0
     min_word: float = 0.0
     max_word: float = ANY
     max_sentence: float = ANY
     max_line: int = 1_000_000
     max_bullet_share: float = 0.9  # Gopher
     max_ellipsis_share: float = 0.3  # Gopher
+    max_few_ellipses_share: float = 0.7  # measured: of a few lines; choices of questions and news end so too
     max_loose_share: float = 0.98  # measured: FineWeb's 0.67 of short lines removes tables of contents and poems
     max_repeated_share: float = 0.4  # measured: Gopher's 0.2 and even 0.3 remove reference pages of good manuals
+    max_refrain_share: float = 0.65  # measured: songs with a refrain stay below it, as references with notes do
     max_repeated_runs: float = 0.65  # measured: prose stays below 0.3, all but a few manuals below 0.6
     max_placeholders: float = 0.001  # measured: "lorem ipsum" for each character; C4 allows none, and manuals quote it
     max_pruned_share: float = 0.5  # measured: pages that are links and notices with a heading
 
 
-# min_letters: Gopher wants 50 words; measured: from 8 ideographs on, a review says something.
+# min_letters: Gopher wants 50 words; measured: from 8 ideographs on, a review says something, and from 40 letters on an
+# English question does; shims of two imports have up to 50.
 # min_word, max_word: Gopher, whose 10 removes reference pages with long names.
 # max_sentence: measured: prose stays below 120 characters in Chinese, 260 in English; lists of key words have no end.
 # min_punctuation: measured: prose stays above 0.02 in Chinese and 0.01 in English, reviews by those who write spaces
 # instead near 0.003.
+# min_verse, max_verse: measured: songs and poems; lines of menus are shorter, lists of headlines longer.
 # Code, measured: short statements such as "else:" repeat (the standard library reaches 0.42), and manuals with examples
 # have paragraphs of 4,000 characters in a line; StarCoder, whose lines end at 1,000: at least 25 % letters and digits.
 LIMITS: dict[Language, Limits] = {
-    "zh": Limits(min_letters=8, max_sentence=400, min_punctuation=0.002),
-    "en": Limits(min_letters=50, max_sentence=1000, min_punctuation=0.002, min_word=3.0, max_word=12.0),
+    "zh": Limits(min_letters=8, ideograph=1, max_sentence=400, min_punctuation=0.002, min_verse=5.0, max_verse=13.0),
+    "en": Limits(min_letters=40, max_sentence=1000, min_punctuation=0.002, min_word=3.0, max_word=12.0),
     "code": Limits(
         min_letters=50,
         min_letter_share=0.25,

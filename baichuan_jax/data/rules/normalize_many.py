@@ -9,40 +9,72 @@ from functools import cache
 import numpy as np
 
 from baichuan_jax.data.characters import join, points, text_ends
-from baichuan_jax.data.rules.normalize import NUMBER_MARKS, TABLE, normalize, without_leftovers
+from baichuan_jax.data.rules.controls import count_repaired
+from baichuan_jax.data.rules.list_marks import narrow, without_permalinks
+from baichuan_jax.data.rules.normalize import CONTEXTUAL, NUMBER_MARKS, SCRIPTS, TABLE, normalize, without_leftovers
 
-# Sorts of characters: what becomes another, or goes; marks of numbers; "\r"; and what sends a text to
-# `normalize`, as it becomes several characters or may be composed with others.
-CHANGES, MARK, RETURN, RARE = range(1, 5)
+# Sorts of characters: what becomes another, or goes; marks of numbers; "\r"; what sends a text to `normalize`, as it
+# becomes several characters, may be composed with others or depends on what is around it; what does so in some scripts
+# alone; those of `controls.ODD`; and links at the ends of headings.
+CHANGES, MARK, RETURN, RARE, SCRIPTED, IS_ODD, LINK = range(1, 8)
 BEYOND = 0x2F800  # from here on all are rare
 DROPPED = 0xFFFF_FFFF  # instead of a character
 NEWLINE = ord("\n")
-WIDE = 0xFEE0  # between a full-width form and its half-width one
+HASH = ord("#")  # a link at the end of a heading, unless it is one of these before it
+NO_HEADING = [ord(mark) for mark in "\n\t #*-=/!"]
 
 
-def normalize_many(texts: Sequence[str]) -> list[str]:
-    """Returns the normal form of each text, as `normalize` does; `characters.batches` are as many as is good."""
+def normalize_many(texts: Sequence[str], repaired: dict[int, int] | None = None) -> list[str]:
+    """Return the normal form of each text, as `normalize` does; `characters.batches` are as many as is good.
+
+    repaired: is told by number how many control characters of a text were found to be others (`controls.repair`).
+    """
     characters = points(join(texts))
     sorts, replacements = _tables()
     found = sorts.take(characters, mode="clip")
     places = np.flatnonzero(found != 0)  # of bool it is several times as fast
     found = found[places]
     ends = text_ends(texts)
+    odd = _owners(ends, _that_matter(characters, sorts, places[found == IS_ODD]))
     characters = characters.copy()
-    changed = places[found == CHANGES]
+    changed = places[(found == CHANGES) | (found == SCRIPTED)]
     characters[changed] = replacements[characters[changed]]
     _unite_line_ends(characters, places[found == RETURN])
-    rare, marks = np.searchsorted(ends, places[found == RARE], side="right"), places[found == MARK]
-    keep = _kept(characters, ends - 1)
+    rare = odd | _owners(ends, places[found == RARE])
+    rare |= {number for number in _owners(ends, places[found == SCRIPTED]) if SCRIPTS.search(texts[number])}
+    keep, linked = _kept(characters, ends - 1)
+    linked = _owners(ends, linked) | _owners(ends, places[found == LINK])
     gone = np.flatnonzero(~keep)
     characters = characters[keep]
     ends -= np.searchsorted(gone, ends)
-    _narrow_number_marks(characters, marks - np.searchsorted(gone, marks))
+    marks = places[found == MARK]
+    marked = _owners(ends, _between_digits(characters, marks - np.searchsorted(gone, marks)))
     joined = characters.tobytes().decode("utf-32-le")
     normal = [joined[start:end].strip("\n") for start, end in zip([0, *ends.tolist()], ends.tolist())]
-    for number in set(rare.tolist()):
-        normal[number] = normalize(texts[number])
+    for number in marked - rare:
+        normal[number] = narrow(normal[number])
+    for number in linked - rare:
+        normal[number] = without_permalinks(normal[number])
+    for number in rare:
+        normal[number] = normalize(texts[number], number in odd)
+        if repaired is not None and number in odd and (count := count_repaired(texts[number])):
+            repaired[number] = count
     return list(map(without_leftovers, normal))
+
+
+def _that_matter(characters: np.ndarray, sorts: np.ndarray, odd: np.ndarray) -> np.ndarray:
+    """Return the places of characters of ODD but those of private use and U+FFFD that letters go before.
+
+    characters: before any of them is changed.
+    """
+    found, before = characters[odd], characters[odd - 1]
+    inside = (before > ord(" ")) & np.isin(sorts.take(before, mode="clip"), (0, IS_ODD))
+    return odd[~inside | (found < 0xE000) | (found >= 0xF000) & (found < 0xF900) | (found == 0xE5E5)]
+
+
+def _owners(ends: np.ndarray, places: np.ndarray) -> set[int]:
+    """Return the numbers of the texts in which places stand."""
+    return set(np.searchsorted(ends, places, side="right").tolist())
 
 
 def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
@@ -52,10 +84,11 @@ def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
     characters[returns] = np.where(characters[after] == NEWLINE, DROPPED, NEWLINE)
 
 
-def _kept(characters: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Returns which characters stay, bool: not those dropped, spaces before a line end, and the fourth line end on.
+def _kept(characters: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (which characters stay, bool; the places of "#" at the ends of what may be headings, int64).
 
-    last: int64 [texts], the line end after each text.
+    What goes are those dropped, spaces before a line end, and the fourth line end on. last: int64 [texts], the line end
+    after each text.
     """
     keep = characters != DROPPED
     ends = np.flatnonzero(characters == NEWLINE)
@@ -67,17 +100,18 @@ def _kept(characters: np.ndarray, last: np.ndarray) -> np.ndarray:
     follows = np.append(False, before[1:] == ends[:-1])  # the line end before it
     keep[ends[3:][follows[3:] & follows[2:-1] & follows[1:-2]]] = False
     keep[last] = True
-    return keep
+    hashes = before[characters[before] == HASH]
+    return keep, hashes[~np.isin(characters[hashes - 1], NO_HEADING)]
 
 
 def _is_blank(characters: np.ndarray) -> np.ndarray:
     return (characters == ord(" ")) | (characters == ord("\t")) | (characters == DROPPED)
 
 
-def _narrow_number_marks(characters: np.ndarray, marks: np.ndarray) -> None:
-    before, after = characters[marks - 1], characters[marks + 1]  # a text ends with a line end
-    in_number = (before >= ord("0")) & (before <= ord("9")) & (after >= ord("0")) & (after <= ord("9"))
-    characters[marks[in_number]] -= WIDE
+def _between_digits(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return those of the places before and after which a digit stands; a text ends with a line end."""
+    before, after = characters[places - 1], characters[places + 1]
+    return places[(before >= ord("0")) & (before <= ord("9")) & (after >= ord("0")) & (after <= ord("9"))]
 
 
 @cache
@@ -96,5 +130,8 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
     for point, new in TABLE.items():
         simple = len(new) < 2 and not (new and sorts[ord(new)])
         sorts[point], replacements[point] = CHANGES if simple else RARE, ord(new) if new and simple else DROPPED
+    sorts[0x80:0xA0] = sorts[0xE000:0xF900] = sorts[0xFFFD] = IS_ODD  # controls, private use, signs of damage
     sorts[[ord(mark) for mark in NUMBER_MARKS]], sorts[ord("\r")] = MARK, RETURN
+    sorts[[ord(character) for character in CONTEXTUAL]] = SCRIPTED
+    sorts[[ord("¶"), ord("🔗")]] = LINK
     return sorts, replacements

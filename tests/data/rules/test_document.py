@@ -37,6 +37,34 @@ POEM = (
 )
 
 
+TABLE = (
+    "┌────────┬────────┐\n│ 春天   │ 花开   │\n├────────┼────────┤\n│ 夏天   │ 荷花   │\n├────────┼────────┤\n"
+    "│ 秋天   │ 落叶   │\n└────────┴────────┘"
+)
+PARTS = "天气 水质 空气 交通 饭菜 房间 服务 价格".split()
+RANDOM = random.Random(0)
+
+
+def sentences(words: str, number: int, stop: str) -> str:
+    return " ".join(" ".join(RANDOM.choices(words.split(), k=9)) + stop for _ in range(number))
+
+
+HINDI = sentences("पानी कला भाषा बाजार शहर देश नदी संगीत गाँव किसान बच्चे लोग समय जीवन घर पेड़", 70, "।")
+URDU = sentences("پانی فن زبان بازار شہر ملک دریا گھر لوگ بچے وقت زندگی کتاب درخت رات دن", 70, "۔")
+THAI = sentences("ทะเล ภูเขา ตลาด วัด สวน หนัง เมือง บ้าน เพื่อน ตอนเย็น กลับ ไป ดู กิน นอน", 90, "")
+LYRICS = "\n".join(
+    "春天的风吹过小巷 你说过的话还记得 灯火一盏盏地亮起 我们走过那座旧桥 谁在远方轻轻唱歌 雨落在窗台的花上 "
+    "妈妈的信还在抽屉 火车开往北方的雪 孩子们追着风筝跑 海浪拍着黑色礁石 月亮照着无人的路 等你回来再喝一杯 "
+    "时间像沙从指间流 老树下的石凳空着 钟声响了又静下来 我把名字写在墙上 天亮以前别说再见 山那边有人在等我 "
+    "船票压在书的底下 风停了以后会想起 没有寄出去的照片 秋天的麦田是金色 谁把门轻轻关上了 我学会一个人看海 "
+    "街角的店换了招牌 梦里听见有人敲门 鸽子飞过教堂屋顶 炉火边的猫睡着了".split()
+)
+SUBTITLES = "\n\n".join(
+    f"{number}\n00:00:{number:02},000 --> 00:00:{number + 1:02},500\n我们说说这里的{line}吧"
+    for number, line in enumerate(PARTS * 2, 10)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "language"),
     [
@@ -111,6 +139,22 @@ def test_every_rule_is_tested():
         JA,
         POEM,
         "好小巧玲珑呢~精致~没有噪音~",
+        TABLE,
+        "+----------+--------+\n| 水果名称 | 箱数   |\n+----------+--------+\n"
+        "| 大红苹果 | 十二   |\n+----------+--------+",
+        "| 月份 | 产量 |\n|------|------|\n| 一月 | 310 |\n| 二月 | 285 |\n\n上面的表给出了这家工厂两个月的产量。",
+        "\n".join(f"• {line}，这一点大家都同意，后来也没有人反对过。" for line in LYRICS.split()[:8]),
+        "\n".join(f"- {part}, and so we stayed for another week in that town." for part in EN.split(","))
+        + "\n- Yes.\n- No!",
+        ZH[:30] + "\ue123" + ZH[30:],
+        EN[:60] + "\ufffd" + EN[60:],
+        HINDI,
+        URDU,
+        THAI,
+        LYRICS,
+        SUBTITLES,
+        "在这一点上……\n我没有话说。\n他也是……\n谁知道呢？\n后来的事大家都知道……\n就这样过去了。",
+        "收到了~~~~包装很好~~~~发货也快~~~~卖家的态度好~~~~下次还来这家店~~~~~~~~",
         "Vista 还是不习惯，而且2G的内存还是让我觉得拖沓...",
         "*房间小，床不舒服，椅子是烂的；",
         "The phrase lorem ipsum is what printers write. " + inspect.cleandoc(random.__doc__) + EN * 3,

@@ -55,6 +55,13 @@ GONE_LINES = {
         点击加载全文
     """,
     "copyright": """
+        未经授权禁止转载
+        未经本网书面授权，不得转载、摘编或以其他方式使用上述作品。
+        版权所有，未经许可不得转载
+        版权所有，翻印必究
+        Copyright 2019 The Example Company. All rights reserved.
+        (c) 2010 Example Media Ltd.
+        (c) 1990-1997 by Anna Example
         版权所有：某某网 2019
         未经许可，不得转载
         Copyright © 2019 Example Inc.
@@ -62,6 +69,9 @@ GONE_LINES = {
         (c) 1999 Me
     """,
     "sharing": """
+        扫码关注公众号
+        欢迎关注本刊微信公众号：某某杂志
+        Sign up for our newsletter
         分享到：微信 微博 QQ空间
         微信扫一扫 关注该公众号
         欢迎关注我们的公众号
@@ -101,15 +111,22 @@ GONE_LINES = {
         浙公网安备 33010002000092号
     """,
     "rights": """
+        Example.  All rights reserved.
+        # Copyright 2004-2005 Example, Inc. All Rights Reserved.
         The Example Group. All rights reserved.
         ALL RIGHTS RESERVED
     """,
     "cookies": """
+        This site uses cookies to improve your experience. Learn more.
+        本站使用 Cookie 来提升您的浏览体验
         We use cookies to give you the best experience on our site.
         By continuing you accept cookies on this website.
         本网站使用cookies，继续浏览即表示您同意。
     """,
     "javascript": """
+        You need to enable JavaScript to run this app.
+        Your browser does not support JavaScript!
+        This site requires JavaScript.
         Please enable JavaScript to view the comments.
         JavaScript is disabled in your browser.
     """,
@@ -213,6 +230,68 @@ KEPT_LINES = """
     Follow the path to the sea.
     He cried: no, no......
     The news, the blog and the help desk
+    未经许可不得擅自改变土地用途，这是土地管理法的规定。
+    版权所有制度起源于十八世纪的英国，它把印刷的特权从书商手中转交给了作者。
+    When JavaScript is disabled in the browser, the form falls back to an ordinary POST request.
+    The tenth goes on: what is not delegated is kept, with all rights reserved to the people who made it.
+    未经许可不得转载他人的文章，这是著作权法对媒体的基本要求。
+    版权所有，这四个字印在每本书的最后一页，却很少有人去想它的意思。
+    版权声明是每个开源项目的第一个文件，它说明谁可以使用这些代码。
+    未经作者同意，出版社不得修改作品的内容。
+    Copyright 1976 was a watershed: the act of that year gave authors a second term.
+    Copyright (C) is the mark that printers use in plain text.
+    The phrase "All rights reserved" was once required by the Buenos Aires Convention.
+    All rights reserved is a phrase that lost its meaning when the convention ended.
+    (c) 2000 hours of service in any year, whichever is less;
+    (C)1999
+    (C) 1945
+    In Django, we use cookies to keep the session of a visitor.
+    We use cookies to store the session id, and the server looks the user up by it.
+    在这个例子里，我们使用 cookie 来保存登录状态。
+    我们使用cookies保存购物车，服务器每次都能读到它。
+    This site uses cookies as a teaching example: each page sets one and the next reads it.
+    Please enable JavaScript strict mode at the top of every file, as the next chapter explains.
+    JavaScript is required reading for anyone who builds pages.
+    JavaScript must be enabled for the test suite, so the driver starts a full browser.
+    How to write a Privacy Policy for your shop
+    Privacy Policy in Europe: a short history
+    The Terms of Service were changed twice last year
+    Subscribe rates for the newsletter fell by a third in spring
+    Sign up forms for a newsletter should ask for as little as possible.
+    分享到朋友圈的照片越来越多
+    分享到的快乐是双倍的
+    扫一扫二维码就能骑走一辆单车
+    关注微信公众号的营销价值
+    登录后查看日志的方法如下：
+    还没有账号的用户可以先注册
+    文明上网是每个公民的责任
+    显示更多信息
+    显示更多信息。
+    Read the full sentence aloud and underline the verbs.
+    Continue reading until you find the word that does not fit.
+    Posted in the spring of 1916 to the western front, he wrote
+    ICP备案流程
+    什么是ICP证
+    责任编辑：负责稿件的三审三校
+    Please read the Terms of Service at
+    All rights reserved to the publisher means that nobody else may print it.
+    Share this knowledge with your students
+    Cookie policy design is a neglected art
+    加载更多数据时调用这个函数
+    阅读全文后回答下列问题
+    查看更多选项请按 F1
+    点击这里的按钮后，程序会弹出一个对话框
+    编辑：把文字改成你想要的样子
+    We use cookies and milk as a running example in this chapter
+    Accept all cookies that the server sends, and store them in the jar.
+    The browser will accept all cookies by default.
+    © 2001 is the date on the title page
+    Copyright law protects the expression of an idea.
+    版权所有者应当在首页注明年份。
+    版权所有 制度的历史
+    Newsletter writing is hard.
+    Home is where I want to be
+    News about the blog
     All rights are reserved to the people by the text.
 """
 KEPT = [line.strip() for line in KEPT_LINES.strip().split("\n")]

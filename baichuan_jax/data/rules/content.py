@@ -1,0 +1,86 @@
+"""What a text holds beside prose: formulas, the choices of a question, tables, and marks written many times.
+
+The rules count letters, and take a text with few of them for noise. A text that they would remove is looked at again
+with its formulas and choices written in letters and without the frames of its tables.
+"""
+
+from __future__ import annotations
+
+import re
+
+from baichuan_jax.data.formulas import split, substitute
+from baichuan_jax.data.rules.normalize import UNSPACED
+
+# A choice, with the lines of its formula: "A. 3/4", "(B) 1945", "C、$x^2$".
+CHOICE = re.compile(
+    r"(?<![^\n])[ \t]*+[(（\[【]?([A-HＡ-Ｈ])(?:[)）\]】][.．、]?|[.．、:：])[ \t]*+[^\n]++(?:\n(?=[$\\&}])[^\n]++)*+"
+)
+BOTH = {"A", "B"}  # no lines are choices without these
+# Of tables: what is drawn; rulers; rows, by bars or tabs; and the dots before a page number.
+DRAWN = re.compile("[\u2500-\u259f]++")
+RULER = re.compile(r"(?<![^\n])[ \t]*+[-=_+|:][-=_+|: \t]*+(?=\n|\Z)")
+ROW = re.compile(
+    r"(?<![^\n])(?:[ \t]*+\|[^\n$\\]*\|[ \t]*|[^\n|$\\]*+[ \t]\|[ \t][^\n|$\\]*+[ \t]\|[ \t][^\n$\\]*+"
+    r"|[^\n\t]++\t[^\n\t]*+\t[^\n]*+)(?=\n|\Z)"
+)
+# Times of subtitles and of lines of a song; and the bullet of a line that is prose.
+TIMES = re.compile(
+    r"(?<![^\n])(?:(?:\d++[ \t]*+\n)?[ \t]*+[\d:.,]++[ \t]*+-->[ \t]*+[\d:.,]++[^\n]*+|(?:\[\d++:\d++(?:\.\d++)?\])++)"
+)
+PROSE_BULLET = re.compile(
+    r"(?<![^\n])[ \t]*+[-*•●·◆■▲][ \t]*+(?=[^\n]{100}|[^\n]{20,99}(?<=[.!?。！？；;…])[”’」』）\"')]*+(?=\n|\Z))"
+)
+# A space that ends a clause, in scripts that part no words by spaces and seldom have full stops.
+CLAUSE = re.compile(f"(?<=[{UNSPACED}])[ \u200b]+(?=[{UNSPACED}])")
+LEADER = re.compile(r"(?:[.·…] ?){4,}+(?=[ \t]*\d++(?:\n|\Z))")
+LETTERS = re.compile(r"[^\W\d_]")
+SPACES = re.compile(r"\s+")
+LONG_WORD = re.compile(r"[!-~]{20,}+")  # addresses, and names that a markup language marks
+JOINTS = re.compile(r"(?<=[A-Za-z0-9])[^\w\s]{1,3}(?=[A-Za-z0-9])")
+AGAIN = re.compile(r"(?P<mark>[^\w\s.。…-])(?P=mark)++")  # no ellipses, no arrows
+PER_CHARACTER, PER_WORD = 2, 5  # letters: what a formula says is long in words
+
+
+def in_letters(text: str) -> str:
+    """Return a text without frames of tables, its formulas and choices in words of letters."""
+    text = without_frames(text)
+    if _has_choices(text):
+        text = CHOICE.sub(lambda choice: _in_letters(choice[0]), text)
+    text = CLAUSE.sub(". ", PROSE_BULLET.sub("", substitute(text, _in_letters)))
+    return LONG_WORD.sub(lambda word: JOINTS.sub(" ", word[0]), text)
+
+
+def prose(text: str) -> str:
+    """Return a text without frames of tables, formulas and choices."""
+    text = without_frames(text)
+    return split(CHOICE.sub("", text) if _has_choices(text) else text)[0]
+
+
+def without_frames(text: str) -> str:
+    """Return a text without the frames of its tables, and without the rows that hold more figures than words."""
+    return LEADER.sub(" ", RULER.sub("", ROW.sub(_row, DRAWN.sub(" | ", TIMES.sub("", text)))))
+
+
+def without_repeated_lines(text: str) -> str:
+    """Return a text without the lines that stand in it already."""
+    return "\n".join(dict.fromkeys(text.split("\n")))
+
+
+def without_repeated_marks(text: str) -> str:
+    """Return a text in which no mark follows itself."""
+    return AGAIN.sub(r"\g<mark>", text)
+
+
+def _row(row: re.Match) -> str:
+    cells = row[0].replace("|", " ")
+    return cells if 2 * len(LETTERS.findall(cells)) >= len(SPACES.sub("", cells)) else ""
+
+
+def _has_choices(text: str) -> bool:
+    return {choice[1] for choice in CHOICE.finditer(text)} >= BOTH
+
+
+def _in_letters(content: str) -> str:
+    """Return words of PER_WORD letters, PER_CHARACTER for each character that is no white space."""
+    words, rest = divmod(PER_CHARACTER * len(SPACES.sub("", content)), PER_WORD)
+    return f" {'x' * PER_WORD} " * words + "x" * rest + " "
