@@ -62,8 +62,7 @@ class Limits:
     max_pruned_share: float = 0.5  # measured: pages that are links and notices with a heading
 
 
-# min_letters: Gopher wants 50 words; measured: from 8 ideographs on, a review says something, and from 40 letters on an
-# English question does; shims of two imports have up to 50.
+# min_letters: Gopher wants 50 words; measured: from 8 ideographs on, a review says something.
 # min_word, max_word: Gopher, whose 10 removes reference pages with long names.
 # max_sentence: measured: prose stays below 120 characters in Chinese, 260 in English; lists of key words have no end.
 # min_punctuation: measured: prose stays above 0.02 in Chinese and 0.01 in English, reviews by those who write spaces
@@ -73,7 +72,7 @@ class Limits:
 # have paragraphs of 4,000 characters in a line; StarCoder, whose lines end at 1,000: at least 25 % letters and digits.
 LIMITS: dict[Language, Limits] = {
     "zh": Limits(min_letters=8, ideograph=1, max_sentence=400, min_punctuation=0.002, min_verse=5.0, max_verse=13.0),
-    "en": Limits(min_letters=40, max_sentence=1000, min_punctuation=0.002, min_word=3.0, max_word=12.0),
+    "en": Limits(min_letters=50, max_sentence=1000, min_punctuation=0.002, min_word=3.0, max_word=12.0),
     "code": Limits(
         min_letters=50,
         min_letter_share=0.25,

@@ -62,9 +62,9 @@ def normalize(text: str, is_odd: bool | None = None) -> str:
     Unicode NFC; full-width letters, digits and symbols to half-width; radicals to ideographs; every kind of space and
     line end to one; control and invisible characters dropped, but those that a script needs; what windows-1252 has
     instead of control characters, and no lone private-use characters (`controls`); no spaces at line ends, at most two
-    blank lines together, none at the ends; no permalinks (`list_marks`); and the characters that HTML entities stand for,
-    where they are left over (`entities`). Indentation, Chinese punctuation, superscripts, fractions and circled numbers
-    stay.
+    blank lines together, none at the ends; no permalinks (`list_marks`); and the characters that HTML entities stand
+    for, where they are left over (`entities`). Indentation, Chinese punctuation, superscripts, fractions and circled
+    numbers stay. is_odd: whether the text has any of ODD, if that is known.
     """
     if is_odd is None:
         is_odd = ODD.search(text) is not None
