@@ -36,6 +36,7 @@ setup(
     packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
     install_requires=[
         "array_record>=0.8",
+        "chardetng-py>=0.3.5",
         "datatrove>=0.10,<0.11",
         "flax>=0.12.8,<0.14",
         "fsspec>=2024.6",
@@ -57,6 +58,7 @@ setup(
         "tensorboardX>=2.6",
         "tensorflow-datasets>=4.9.10",
         "tensorstore>=0.1.74",
+        "webencodings>=0.6",
         "zstandard>=0.23",
     ],
     extras_require={

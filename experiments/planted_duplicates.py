@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.engine.config import RunnerConfig
@@ -78,7 +78,7 @@ def whole_texts(language: str, corpora: Sequence[Path]) -> list[str]:
     """Returns the normalised texts of a language."""
     texts = [document.text for document in read_demo(LANGUAGES[language], "skip")]
     for path in _files(corpora, language):
-        texts += [document.text for document in read_file(path, "text", "stop")]
+        texts += [document.text for document in read_file(path, Reading(damaged="stop"))]
     return [normalize(text) for text in texts]
 
 
@@ -255,7 +255,7 @@ def aligned(corpora: Sequence[Path], scratch: Path) -> tuple[int, int]:
     for path in _files(corpora, "zh"):
         other = path.with_name(path.name.replace(".zh.", ".en."))
         for side in (path, other) if other.exists() else ():
-            texts += [document.text for document in islice(read_file(side, "text", "stop"), 300)]
+            texts += [document.text for document in islice(read_file(side, Reading(damaged="stop")), 300)]
     plain = run(texts, scratch / "plain", DedupConfig(documents=0, sentences=0))
     kept = run(texts, scratch / "kept", DedupConfig(sentences=0))
     gone = [texts[at] for at in plain.keys() - kept.keys()]

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from baichuan_jax.data.config import Reading
 from baichuan_jax.data.dedup.exact import text_hash
 from baichuan_jax.data.quality.calibrate import auc, reliability
 from baichuan_jax.data.quality.config import QualityConfig
@@ -78,7 +79,7 @@ def read(language: str, directory: Path | None, bad_names: Sequence[str]) -> tup
         good, bad = {"speeches": _demo("en_speeches")}, {}
     for path in sorted(directory.glob(f"*.{language}.jsonl.gz")) if directory else ():
         name = path.name.split(".")[0]
-        texts = [document.text for document in read_file(path, "text", "stop")]
+        texts = [document.text for document in read_file(path, Reading(damaged="stop"))]
         (bad if name in bad_names else good)[name] = texts
     good, bad = ({name: _passages(texts) for name, texts in group.items()} for group in (good, bad))
     made = {corrupt.__name__: [] for corrupt in CORRUPTIONS}

@@ -19,7 +19,7 @@ from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage, finished_in
 from baichuan_jax.core.together import ALONE, Processes
 from baichuan_jax.data.select.records import set_files
-from baichuan_jax.data.sources.source import source_files
+from baichuan_jax.data.sources.source import all_source_files
 
 CONFIG, LOCK = "config.gin", ".lock"
 
@@ -126,7 +126,7 @@ class Pipeline:
             raise
 
     def _source_files(self) -> tuple[Path | str, ...]:
-        sources = (path for spec in self.config.data.sources.values() for path in source_files(spec))
+        sources = (path for files in all_source_files(self.config.data.sources).values() for path in files)
         sets = (path for pattern in self.config.select.evaluation_sets.values() for path in set_files(pattern))
         return tuple(dict.fromkeys((*sources, *sets)))
 

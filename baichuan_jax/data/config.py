@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.data.encodings.codec import known
+from baichuan_jax.data.encodings.detect import AUTO
 
 DOMAIN = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the files of a domain are read: `DataConfig` for one of them. encoding: a name of `codec.known`, or AUTO."""
+
+    text_field: str = "text"
+    encoding: str = AUTO
+    damaged: Literal["skip", "stop"] = "skip"
 
 
 @dataclass(frozen=True)
@@ -20,9 +31,14 @@ class DataConfig:
     [demo]), or "tfds:NAME[/CONFIG][:VERSION][@SPLIT]" (a prepared tensorflow-datasets dataset; the split defaults to
     train).
     licences: domain name -> its licence, for the data card; those of other domains are not used.
-    text_field: the field of JSON lines, Parquet columns and tensorflow-datasets examples that holds the text.
-    damaged: what becomes of input that cannot be read (a file cut short, a line that is not JSON, bytes that are not
-    UTF-8). "skip" leaves it out, or puts U+FFFD for such bytes, and counts it; "stop" makes it an error.
+    text_field: the field of JSON, columns of CSV and Parquet and tensorflow-datasets examples that holds the text;
+    "meta.text" is the field "text" of the object in "meta".
+    text_fields: domain name -> its own text field, if it is another.
+    encodings: domain name -> the encoding of its files, by a name that browsers know ("gbk", "big5", "shift_jis"). Of
+    other domains each file is in UTF-8, if it is valid, in what its byte order mark or web page says, or in what
+    it looks like.
+    damaged: what becomes of input that cannot be read (a file cut short, a line that is not JSON, bytes that are in no
+    encoding). "skip" leaves it out, or puts U+FFFD for such bytes, and counts it; "stop" makes it an error.
     max_bytes: raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it. 0: no limit.
     task_bytes: size of the files that one task reads, unless a single one is larger. It shapes the shards of the
     dataset, so it does not follow the number of workers.
@@ -31,6 +47,8 @@ class DataConfig:
     sources: dict[str, str] = field(default_factory=dict)
     licences: dict[str, str] = field(default_factory=dict)
     text_field: str = "text"
+    text_fields: dict[str, str] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
     damaged: Literal["skip", "stop"] = "skip"
     max_bytes: int = 0
     task_bytes: int = 64_000_000
@@ -40,7 +58,26 @@ class DataConfig:
             named = bool(DOMAIN.fullmatch(domain))
             require(named, "DataConfig.sources", domain, "domain names like 'zh_news' ([a-z][a-z0-9_]*)")
             require(bool(spec.strip()), f"DataConfig.sources[{domain!r}]", spec, "a path, a glob, demo:... or tfds:...")
-        require(bool(self.text_field), "DataConfig.text_field", self.text_field, "the name of a field")
+        for name, value in {"text_field": self.text_field, **_by_name("text_fields", self.text_fields)}.items():
+            require(bool(value), f"DataConfig.{name}", value, "the name of a field")
+        for name, label in _by_name("encodings", self.encodings).items():
+            expected = "an encoding that browsers know, as 'gbk', 'big5', 'shift_jis', 'windows-1251', 'utf-16le'"
+            require(known(label) is not None, f"DataConfig.{name}", label, expected, hint="leave it out to detect it")
+        for name in ("text_fields", "encodings"):
+            strange = sorted(getattr(self, name).keys() - self.sources.keys())
+            expected = f"domains of DataConfig.sources ({', '.join(self.sources)})"
+            require(not strange, f"DataConfig.{name}", ", ".join(strange), expected)
         require(self.damaged in ("skip", "stop"), "DataConfig.damaged", self.damaged, "'skip' or 'stop'")
         require(self.max_bytes >= 0, "DataConfig.max_bytes", self.max_bytes, "bytes, or 0 for no limit")
         require(self.task_bytes > 0, "DataConfig.task_bytes", self.task_bytes, "bytes, 1 at least")
+
+
+def reading(cfg: DataConfig, domain: str) -> Reading:
+    """Return how a domain is read."""
+    label = cfg.encodings.get(domain)
+    encoding = AUTO if label is None else known(label) or AUTO
+    return Reading(cfg.text_fields.get(domain, cfg.text_field), encoding, cfg.damaged)
+
+
+def _by_name(name: str, values: dict[str, str]) -> dict[str, str]:
+    return {f"{name}[{domain!r}]": value for domain, value in values.items()}

@@ -2,56 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.data.encodings.codec import UTF8, decode, python_codec
 
 OnDamage = Literal["skip", "stop"]
 
 
 class Document(NamedTuple):
-    """One text. source: where it stands ("reviews.jsonl:17"). replaced: U+FFFD put in for bytes that are not UTF-8."""
+    """One text.
+
+    source: where it stands ("reviews.jsonl:17"). replaced: U+FFFD put in for bytes that its encoding does not know.
+    encoding: what its bytes were in.
+    """
 
     text: str
     source: str
     replaced: int = 0
+    encoding: str = UTF8
 
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
     """Something that could not be read.
 
-    reason: for the funnel: "truncated_file", "unreadable_file", "file_too_long", "line_too_long", "not_json" or
-    "no_text_field". message: what was wrong, where, and what to do. text: the beginning of what was there.
+    reason: for the funnel: "truncated_file", "unreadable_file", "file_too_long", "line_too_long", "not_json",
+    "not_csv", "no_text_field", "hostile_page" or "no_main_text". message: what was wrong, where, and what to do. text:
+    the beginning of what was there. fields: of a record without the text field: name -> characters in it.
     """
 
     source: str
     reason: str
     message: str
     text: str = ""
+    fields: dict[str, int] = field(default_factory=dict)
 
 
-def decoded(raw: bytes, source: str, damaged: OnDamage) -> Document:
-    """Returns the document that bytes hold. Raises UserError as `decode` does."""
-    text, replaced = decode(raw, source, damaged)
-    return Document(text, source, replaced)
-
-
-def decode(raw: bytes, source: str, damaged: OnDamage) -> tuple[str, int]:
-    """Returns (text, number of U+FFFD put in). Raises UserError on bytes that are not UTF-8 if damage is to stop.
+def decoded(raw: bytes, source: str, damaged: OnDamage, encoding: str = UTF8) -> Document:
+    """Returns the document that bytes hold. Raises UserError on bytes that an encoding does not know if damage stops.
 
     source: where `raw` stands, for the message; the line is added if `raw` has several.
     """
+    text, replaced = decode(raw, encoding)
+    if replaced and damaged == "stop":
+        raise UserError(_undecodable(raw, source, encoding))
+    return Document(text, source, replaced, encoding)
+
+
+def _undecodable(raw: bytes, source: str, encoding: str) -> str:
     try:
-        return raw.decode(), 0
+        raw.decode(python_codec(encoding))
+        start = 0  # never: something was replaced
     except UnicodeDecodeError as error:
-        if damaged == "stop":
-            line = raw.count(b"\n", 0, error.start) + 1
-            place = f"{source}:{line}" if b"\n" in raw[:-1] else source
-            raise UserError(
-                f"{place}: byte {error.start} ({raw[error.start]:#04x}) is not UTF-8; convert the file, or put U+FFFD "
-                "for such bytes: DataConfig.damaged = 'skip'"
-            ) from None
-    text = raw.decode(errors="replace")
-    return text, text.count("\ufffd") - raw.count(b"\xef\xbf\xbd")
+        start = error.start
+    place = f"{source}:{raw.count(bytes([10]), 0, start) + 1}" if b"\n" in raw[:-1] else source
+    return (
+        f"{place}: byte {start} ({raw[start]:#04x}) is not {encoding.upper()}; convert the file, name its encoding "
+        "(DataConfig.encodings), or put U+FFFD for such bytes: DataConfig.damaged = 'skip'"
+    )

@@ -45,7 +45,8 @@ class Funnel:
     """The counts of one domain.
 
     read: raw documents. kept: those of the dataset. removed: documents by reason. pruned: sentences by reason, of
-    documents that may have stayed. replaced: U+FFFD put in for bytes that are not UTF-8.
+    documents that may have stayed. replaced: U+FFFD put in for bytes that the encoding does not know. encodings:
+    documents in each encoding but UTF-8. fields: of records without the text field: name -> characters in it.
     """
 
     read: Count = field(default_factory=Count)
@@ -53,6 +54,8 @@ class Funnel:
     removed: dict[str, Removed] = field(default_factory=dict)
     pruned: dict[str, Removed] = field(default_factory=dict)
     replaced: int = 0
+    encodings: dict[str, int] = field(default_factory=dict)
+    fields: dict[str, int] = field(default_factory=dict)
 
     def remove(self, reason: str, size: int, text: str, source: str) -> None:
         """Counts a removed document of `size` bytes."""
@@ -85,6 +88,9 @@ class Funnel:
         self.read.add(other.read.bytes, other.read.documents)
         self.kept.add(other.kept.bytes, other.kept.documents)
         self.replaced += other.replaced
+        for mine, theirs in ((self.encodings, other.encodings), (self.fields, other.fields)):
+            for name, number in theirs.items():
+                mine[name] = mine.get(name, 0) + number
         for mine, theirs in ((self.removed, other.removed), (self.pruned, other.pruned)):
             for reason, entry in theirs.items():
                 total = mine.setdefault(reason, Removed())
@@ -104,7 +110,8 @@ class Funnel:
     def from_json(cls, value: dict) -> Funnel:
         """Returns the funnel that `as_json` gave."""
         removed, pruned = ({reason: Removed(**entry) for reason, entry in value[key].items()} for key in PARTS)
-        return cls(Count(**value["read"]), Count(**value["kept"]), removed, pruned, value["replaced"])
+        rest = {key: value[key] for key in ("replaced", "encodings", "fields")}
+        return cls(Count(**value["read"]), Count(**value["kept"]), removed, pruned, **rest)
 
 
 PARTS = ("removed", "pruned")

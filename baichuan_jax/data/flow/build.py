@@ -39,11 +39,11 @@ def build(cfg: CorpusConfig, runner: RunnerConfig, directory: Path, progress: Pr
     """
     require(bool(cfg.data.sources), "DataConfig.sources", cfg.data.sources, "a domain, like {'web': 'web/*.jsonl'}")
     start = time.monotonic()
-    units = [(domain, unit) for domain, spec in cfg.data.sources.items() for unit in source_units(spec, cfg.data)]
+    units = tuple(source_units(cfg.data))
     shutil.rmtree(directory / DONE, ignore_errors=True)
-    work = Work(directory / WORK, tuple(domain for domain, _ in units))
+    work = Work(directory / WORK, tuple(unit.domain for unit in units))
     phases = (
-        (read.NAME, read.Read(cfg, work, tuple(unit for _, unit in units)), work.shards),
+        (read.NAME, read.Read(cfg, work, units), work.shards),
         (unite.NAME, unite.Unite(cfg, work), 1),
         (sets.NAME, sets.ReadSets(cfg, work), 1),
         (sign.NAME, sign.Sign(cfg, work), work.shards),

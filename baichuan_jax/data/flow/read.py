@@ -12,6 +12,7 @@ from isal.isal_zlib import crc32
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
+from baichuan_jax.data.encodings.codec import UTF8
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
@@ -77,8 +78,12 @@ def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[D
             size = len(document.text.encode())
             funnel.read.add(size)
             funnel.remove(document.reason, size, document.text, document.message)
+            for name, characters in document.fields.items():
+                funnel.fields[name] = funnel.fields.get(name, 0) + characters
             continue
         funnel.replaced += document.replaced
+        if document.encoding != UTF8:
+            funnel.encodings[document.encoding] = funnel.encodings.get(document.encoding, 0) + 1
         yield document
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.document import Damaged, Document, OnDamage, decode, decoded
+from baichuan_jax.data.document import Damaged, Document, OnDamage, decoded
 from baichuan_jax.data.sources.lines import lines
 from baichuan_jax.data.sources.peoples_daily import articles
 
@@ -89,8 +89,9 @@ def _read_reviews(path: Path, label: str, damaged: OnDamage) -> Iterator[Documen
 
 def _read_news(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
     """Yields articles of the People's Daily."""
-    text, replaced = decode(path.read_bytes(), label, damaged)
-    for number, article in articles(text.splitlines()):
+    whole = decoded(path.read_bytes(), label, damaged)
+    replaced = whole.replaced
+    for number, article in articles(whole.text.splitlines()):
         yield Document(article, f"{label}:{number}", replaced)
         replaced = 0  # counted once, with the first article
 

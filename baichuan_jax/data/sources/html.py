@@ -10,24 +10,47 @@ from functools import cache
 from baichuan_jax.core.errors import UserError
 
 BEGINNING = 2000  # characters in which a page says that it is one
-PAGE = re.compile(
-    r"(?:<!--.*?-->|<\?xml[^>]*>|[\s\ufeff])*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
-)
+BEFORE = re.compile(r"[\s\ufeff]+")
+START = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+# lxml refuses text that says which bytes it once was, and stops at a NUL.
+DECLARATION = re.compile(r"\s*<\?xml\b[^>]*>", re.IGNORECASE)
+MANY_TAGS = 1500
+CONTROLS = dict.fromkeys([*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F])
+# What may stand before it, and how it ends.
+SKIPPED = {"<!--": "-->", "<?xml": ">"}
 
 
 def looks_like_html(text: str) -> bool:
     """Returns whether a text is a page of HTML; one that only speaks about HTML, or has a few tags, is none."""
-    return PAGE.match(text[:BEGINNING]) is not None
+    place = _skipped(text)
+    return place < BEGINNING and START.match(text, place) is not None
 
 
-def extract(html: str) -> str:
+def _skipped(text: str) -> int:
+    """Return where a text begins after white space, comments and the declaration of XML; BEGINNING or more if late."""
+    place = 0
+    while place < BEGINNING:
+        space = BEFORE.match(text, place)
+        place = space.end() if space else place
+        end = next((end for start, end in SKIPPED.items() if text[place : place + 5].lower().startswith(start)), None)
+        if end is None:
+            return place
+        found = text.find(end, place)
+        place = found + len(end) if found >= 0 else len(text) + BEGINNING
+    return place
+
+
+def extract(html: str, tags: int = 0) -> str:
     """Returns the main text of a page, a paragraph a line, without navigation, comments of readers and footers.
 
+    tags: how many it has. Of a page with many the second opinions that trafilatura asks for are left out: justext takes
+    time in the square of its paragraphs.
     "" if there is none, or the page is too broken to tell. Raises UserError if trafilatura is absent.
     """
     extracted = _extractor()
     try:
-        return extracted(html, include_comments=False) or ""
+        page = html[declaration.end() :] if (declaration := DECLARATION.match(html)) else html
+        return extracted(page.translate(CONTROLS), include_comments=False, fast=tags > MANY_TAGS) or ""
     except Exception:  # whatever a parser says of a broken page, the page has no text
         return ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.config import DataConfig, reading
 from baichuan_jax.data.document import Damaged, Document
 from baichuan_jax.data.sources.demo import demo_files, read_demo_files
 from baichuan_jax.data.sources.files import find_files, read_file
@@ -19,34 +19,60 @@ Kind = Literal["path", "demo", "tfds"]
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task reads. name: of the demo corpus or dataset, "" of files."""
+    """What one task reads. domain: that it belongs to. name: of the demo corpus or dataset, "" of files."""
 
+    domain: str
     kind: Kind
     name: str
     files: tuple[File, ...]
 
 
 def source_files(spec: str) -> tuple[File, ...]:
-    """Returns every file that a specification reads, for fingerprints. Raises UserError if there is none."""
+    """Returns every file that a specification reads. Raises UserError, naming all that is wrong, if one cannot be."""
     kind, rest = _kind(spec)
     if kind == "demo":
         return demo_files(rest)
     if kind == "tfds":
         return tfds_files(rest)
-    patterns = [pattern.strip() for pattern in spec.split(";") if pattern.strip()]
-    return tuple(dict.fromkeys(file for pattern in patterns for file in find_files(pattern)))
+    found, wrong = [], []
+    for pattern in filter(None, map(str.strip, spec.split(";"))):
+        try:
+            found += find_files(pattern)
+        except UserError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UserError("; ".join(wrong))
+    return tuple(dict.fromkeys(found))
 
 
-def source_units(spec: str, cfg: DataConfig) -> list[Unit]:
-    """Returns the units of a specification, in order: files up to DataConfig.task_bytes together.
+def all_source_files(sources: dict[str, str]) -> dict[str, tuple[File, ...]]:
+    """Return the files of every domain. Raise UserError, naming all that is wrong, if a source cannot be read."""
+    found, wrong = {}, []
+    for domain, spec in sources.items():
+        try:
+            found[domain] = source_files(spec)
+        except UserError as error:
+            wrong.append(f"DataConfig.sources[{domain!r}]: {error}")
+    if wrong:
+        raise UserError("\n".join(wrong))
+    return found
 
-    There is one only where reading has to go on from file to file: of a tensorflow-datasets dataset, and with
-    DataConfig.max_bytes.
+
+def source_units(cfg: DataConfig) -> list[Unit]:
+    """Returns the units of all domains, in order: files up to DataConfig.task_bytes together.
+
+    There is one of a domain only where reading has to go on from file to file: of a tensorflow-datasets dataset, and
+    with DataConfig.max_bytes. Raises UserError as `all_source_files` does.
     """
+    files = all_source_files(cfg.sources)
+    return [unit for domain, spec in cfg.sources.items() for unit in _units(domain, spec, files[domain], cfg)]
+
+
+def _units(domain: str, spec: str, files: tuple[File, ...], cfg: DataConfig) -> list[Unit]:
     kind, rest = _kind(spec)
-    files = source_files(spec)
+    name = "" if kind == "path" else rest
     if kind == "tfds" or cfg.max_bytes:
-        return [Unit(kind, rest, files)]
+        return [Unit(domain, kind, name, files)]
     groups: list[list[File]] = [[]]
     total = 0
     for file in files:
@@ -56,7 +82,7 @@ def source_units(spec: str, cfg: DataConfig) -> list[Unit]:
             total = 0
         groups[-1].append(file)
         total += size
-    return [Unit(kind, rest if kind == "demo" else "", tuple(group)) for group in groups]
+    return [Unit(domain, kind, name, tuple(group)) for group in groups]
 
 
 def read_unit(unit: Unit, cfg: DataConfig) -> Iterator[Document | Damaged]:
@@ -76,11 +102,12 @@ def read_unit(unit: Unit, cfg: DataConfig) -> Iterator[Document | Damaged]:
 
 
 def _documents(unit: Unit, cfg: DataConfig) -> Iterable[Document | Damaged]:
+    how = reading(cfg, unit.domain)
     if unit.kind == "demo":
         return read_demo_files(unit.name, unit.files, cfg.damaged)
     if unit.kind == "tfds":
-        return read_tfds(unit.name, cfg.text_field, cfg.damaged)
-    return (found for file in unit.files for found in read_file(file, cfg.text_field, cfg.damaged))
+        return read_tfds(unit.name, how.text_field, cfg.damaged)
+    return (found for file in unit.files for found in read_file(file, how))
 
 
 def _kind(spec: str) -> tuple[Kind, str]:

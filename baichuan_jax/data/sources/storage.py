@@ -6,6 +6,8 @@ A file is named by its `Path` here and by its URL elsewhere.
 from __future__ import annotations
 
 import glob
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,11 +24,29 @@ def find_paths(pattern: str) -> tuple[File, ...]:
     path = Path(pattern).expanduser()
     if path.is_dir():
         raise UserError(f"{pattern} is a directory: name its files, for example {path / '**/*.jsonl'}")
-    found = (path,) if path.is_file() else tuple(sorted(map(Path, glob.glob(str(path), recursive=True))))
-    files = tuple(file for file in found if file.is_file() or not file.exists())  # a link to nothing is damage
+    found = (path,) if _is_file(path) else tuple(sorted(map(Path, glob.glob(str(path), recursive=True))))
+    files = _once(file for file in found if _is_file(file))
     if not files:
         raise UserError(f"no file matches {pattern!r}{_near(path)}")
     return files
+
+
+def _is_file(path: Path) -> bool:
+    """Return whether a path is not a directory: a link to nothing, and what nobody may look at, is damage."""
+    try:
+        return not path.is_dir() and (path.is_symlink() or path.exists())
+    except OSError:  # a directory that may not be entered
+        return True
+
+
+def _once(files: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files without those that a link to a directory leads to again: of their paths the shortest stays."""
+    found: dict[str, Path] = {}
+    for file in files:
+        real = os.path.realpath(file)
+        if real not in found or len(str(file)) < len(str(found[real])):
+            found[real] = file
+    return tuple(sorted(found.values()))
 
 
 def open_file(file: File) -> IO[bytes]:

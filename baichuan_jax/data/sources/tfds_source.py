@@ -26,7 +26,7 @@ def read_tfds(spec: str, text_field: str, damaged: OnDamage) -> Iterator[Documen
     examples = _data_source(builder, split, spec)
     if text_field not in builder.info.features:
         fields = ", ".join(sorted(builder.info.features))
-        raise UserError(f"tfds:{spec}: no field {text_field!r}; it has {fields}; choose with DataConfig.text_field")
+        raise UserError(f"tfds:{spec}: no field {text_field!r}; it has {fields}; choose with DataConfig.text_fields")
     for index, example in enumerate(examples):
         source = f"{name}@{split}:{index}"
         if not isinstance(example[text_field], bytes):

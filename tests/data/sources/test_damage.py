@@ -11,7 +11,7 @@ import zstandard
 from pyarrow import parquet
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.document import Damaged
 from baichuan_jax.data.sources import files, lines
 from baichuan_jax.data.sources.source import read_unit, source_units
@@ -62,8 +62,8 @@ def test_neighbours_are_read_whole(tmp_path, name):
     for neighbour in ("a.jsonl", "z.jsonl"):
         (tmp_path / neighbour).write_text(NEIGHBOUR)
     (tmp_path / name).write_bytes(data)
-    cfg = DataConfig()
-    found = [found for unit in source_units(f"{tmp_path}/*", cfg) for found in read_unit(unit, cfg)]
+    cfg = DataConfig({"a": f"{tmp_path}/*"})
+    found = [found for unit in source_units(cfg) for found in read_unit(unit, cfg)]
     mine = [entry for entry in found if name in entry.source]
     assert len(found) - len(mine) == 6
     damaged = [entry for entry in mine if isinstance(entry, Damaged)]
@@ -76,8 +76,8 @@ def test_neighbours_are_read_whole(tmp_path, name):
 @pytest.mark.parametrize("name", [name for name, (_, reasons, _) in CASES.items() if reasons])
 def test_or_the_first_damage_is_an_error(tmp_path, name):
     (tmp_path / name).write_bytes(CASES[name][0])
-    cfg = DataConfig(damaged="stop")
-    (unit,) = source_units(str(tmp_path / name), cfg)
+    cfg = DataConfig({"a": str(tmp_path / name)}, damaged="stop")
+    (unit,) = source_units(cfg)
     with pytest.raises(UserError, match=name.replace(".", r"\.")):
         list(read_unit(unit, cfg))
 
@@ -85,8 +85,8 @@ def test_or_the_first_damage_is_an_error(tmp_path, name):
 def test_a_file_that_cannot_be_opened(tmp_path):
     (tmp_path / "a.jsonl").write_text(NEIGHBOUR)
     (tmp_path / "b.txt").write_text("gone")
-    cfg = DataConfig()
-    (unit,) = source_units(f"{tmp_path}/*", cfg)
+    cfg = DataConfig({"a": f"{tmp_path}/*"})
+    (unit,) = source_units(cfg)
     (tmp_path / "b.txt").unlink()
     *neighbours, damaged = read_unit(unit, cfg)
     assert len(neighbours) == 3
@@ -98,25 +98,26 @@ def test_a_file_that_cannot_be_opened(tmp_path):
 def test_a_line_beyond_all_measure_is_left_out(tmp_path, monkeypatch, name, pack):
     monkeypatch.setattr(lines, "MOST", 1000)
     (tmp_path / name).write_bytes(pack(rows("a", "x" * 5000, "b", "y" * 900, "z" * 2000)))
-    found = list(files.read_file(tmp_path / name, "text", "skip"))
+    found = list(files.read_file(tmp_path / name, Reading()))
     assert [getattr(entry, "reason", "") for entry in found] == ["", "line_too_long", "", "", "line_too_long"]
     assert [entry.source.rsplit(":")[-1] for entry in found] == list("12345")
     assert found[1].text.startswith('{"text": "xxx')
 
 
 def test_a_text_file_beyond_all_measure(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MOST", 1000)
+    monkeypatch.setattr(lines, "MOST", 1000)
     (tmp_path / "a.txt").write_text("x" * 2000)
-    (found,) = files.read_file(tmp_path / "a.txt", "text", "skip")
+    (found,) = files.read_file(tmp_path / "a.txt", Reading())
     assert found.reason == "file_too_long"
 
 
 CODE = """
 import resource, sys
 from pathlib import Path
+from baichuan_jax.data.config import Reading
 from baichuan_jax.data.sources.files import read_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-found = [getattr(entry, "reason", entry.source) for entry in read_file(Path(sys.argv[1]), "text", "skip")]
+found = [getattr(entry, "reason", entry.source) for entry in read_file(Path(sys.argv[1]), Reading())]
 print([entry.rsplit(":")[-1] for entry in found], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 """
 
@@ -139,8 +140,8 @@ def test_a_page_names_its_encoding(tmp_path):
     paragraph = "这是一个关于天气的长篇新闻报道，今天北京的天气很好，阳光明媚，适合出门散步和运动。" * 3
     page = f"<html><head><meta charset=gb2312></head><body><article><p>{paragraph}</p></article></body></html>"
     (tmp_path / "a.html").write_bytes(page.encode("gb18030"))
-    (document,) = files.read_file(tmp_path / "a.html", "text", "skip")
+    (document,) = files.read_file(tmp_path / "a.html", Reading())
     assert paragraph in document.text
     (tmp_path / "b.jsonl").write_bytes(rows(page))
-    (document,) = files.read_file(tmp_path / "b.jsonl", "text", "skip")
+    (document,) = files.read_file(tmp_path / "b.jsonl", Reading())
     assert paragraph in document.text

@@ -9,6 +9,7 @@ import zstandard
 from pyarrow import parquet
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.data.config import Reading
 from baichuan_jax.data.sources.files import find_files, read_file
 
 TEXTS = ["第一篇", "second\nwith a line", "третий 🙂"]
@@ -17,7 +18,7 @@ MANY = b"".join(b'{"text": "document %d of %d"}\n' % (n, n * n) for n in range(2
 
 
 def read(path, field="text", damaged="stop"):
-    return list(read_file(path, field, damaged))
+    return list(read_file(path, Reading(field, damaged=damaged)))
 
 
 def write(path, data):
@@ -69,7 +70,7 @@ def test_a_truncated_file_says_how_far_it_could_be_read(tmp_path, name, pack, sh
     path = write(tmp_path / name, data[: int(len(data) * share) - 1])
     documents = []
     with pytest.raises(UserError, match=rf"{name}: truncated or corrupt: [\d,]+ documents could be read") as error:
-        documents.extend(read_file(path, "text", "stop"))
+        documents.extend(read_file(path, Reading(damaged="stop")))
     assert f"{len(documents):,} documents could be read" in str(error.value) or not documents
 
 
@@ -107,7 +108,7 @@ def test_invalid_utf8_is_replaced_and_counted(tmp_path):
 def test_damaged_parquet(tmp_path):
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"text": TEXTS * 100, "n": list(range(300))}), path)
-    with pytest.raises(UserError, match="no column 'body'; its fields are text, n"):
+    with pytest.raises(UserError, match="no column 'body'; its columns are text, n"):
         read(path, "body")
     with pytest.raises(UserError, match="column 'n' holds int64, not strings"):
         read(path, "n")
@@ -140,6 +141,15 @@ def test_files_that_are_not_there(tmp_path):
 
 
 def test_unknown_endings_are_refused_before_anything_is_read(tmp_path):
-    write(tmp_path / "a.pdf", b"")
-    with pytest.raises(UserError, match=r"a\.pdf: cannot read this kind of file; supported endings: .txt, .html, "):
+    for name in ("a.pdf", "b.PDF", "c.xyz", "d.tar.gz", "e.txt", "none", "f.parquet.gz"):
+        write(tmp_path / name, b"")
+    with pytest.raises(UserError) as error:
         find_files(f"{tmp_path}/*")
+    said = str(error.value)
+    assert f"{tmp_path}/a.pdf, {tmp_path}/b.PDF: not text; convert with pdftotext" in said
+    assert "c.xyz: cannot read this kind of file" in said
+    assert "d.tar.gz: not text; convert with tar -xf" in said
+    assert "none: cannot read a file without an ending" in said
+    assert "f.parquet.gz: cannot read" in said
+    assert "the other 1 can be read" in said
+    assert "endings that are read: .txt, .md, .html" in said

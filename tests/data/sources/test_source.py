@@ -9,8 +9,9 @@ from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.sources.source import read_unit, source_files, source_units
 
 
-def read_source(spec, cfg):
-    return [found for unit in source_units(spec, cfg) for found in read_unit(unit, cfg)]
+def read_source(spec, **settings):
+    cfg = DataConfig({"a": spec}, **settings)
+    return [found for unit in source_units(cfg) for found in read_unit(unit, cfg)]
 
 
 @pytest.fixture
@@ -27,12 +28,12 @@ def test_several_patterns_in_the_order_given_each_file_once(texts):
 
 @pytest.mark.parametrize(("limit", "documents"), [(0, 3), (1, 1), (100, 1), (101, 2), (10_000, 3)])
 def test_max_bytes_stops_with_the_document_that_reaches_it(texts, limit, documents):
-    assert len(read_source(f"{texts}/*.txt", DataConfig(max_bytes=limit))) == documents
+    assert len(read_source(f"{texts}/*.txt", max_bytes=limit)) == documents
 
 
 def test_the_text_field_is_used(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"body": "x"}')
-    (document,) = read_source(f"{tmp_path}/a.jsonl", DataConfig(text_field="body"))
+    (document,) = read_source(f"{tmp_path}/a.jsonl", text_field="body")
     assert document.text == "x"
 
 
@@ -46,23 +47,22 @@ def test_the_text_field_is_used(tmp_path):
     ],
 )
 def test_bad_specifications(spec, message):
-    for use in (source_files, lambda spec: read_source(spec, DataConfig())):
+    for use in (source_files, lambda spec: read_source(spec)):
         with pytest.raises(UserError, match=message):
             use(spec)
 
 
 @pytest.mark.parametrize(("size", "groups"), [(99, ["a", "b", "c"]), (200, ["ab", "c"]), (10_000, ["abc"])])
 def test_a_unit_is_consecutive_files_up_to_a_size(texts, size, groups):
-    units = source_units(f"{texts}/*.txt", DataConfig(task_bytes=size))
+    units = source_units(DataConfig({"a": f"{texts}/*.txt"}, task_bytes=size))
     assert ["".join(path.stem for path in unit.files) for unit in units] == groups
-    assert len(source_units(f"{texts}/*.txt", DataConfig(task_bytes=size, max_bytes=10))) == 1
+    assert len(source_units(DataConfig({"a": f"{texts}/*.txt"}, task_bytes=size, max_bytes=10))) == 1
 
 
 def test_units_of_a_demo_corpus_hold_all_of_it():
-    whole = read_source("demo:en_speeches", DataConfig())
-    cfg = DataConfig(task_bytes=1_000_000)
-    assert len(source_units("demo:en_speeches", cfg)) > 5
-    assert read_source("demo:en_speeches", cfg) == whole
+    whole = read_source("demo:en_speeches")
+    assert len(source_units(DataConfig({"a": "demo:en_speeches"}, task_bytes=1_000_000))) > 5
+    assert read_source("demo:en_speeches", task_bytes=1_000_000) == whole
 
 
 def test_other_storage_through_fsspec():
@@ -70,7 +70,7 @@ def test_other_storage_through_fsspec():
     for name, text in {"b.jsonl": '{"text": "二"}\n', "a.jsonl": '{"text": "一"}\n', "c.txt": "三"}.items():
         storage.pipe(f"/bucket/{name}", text.encode())
     spec = "memory://bucket/*.jsonl; memory://bucket/c.txt"
-    found = read_source(spec, DataConfig())
+    found = read_source(spec)
     assert [(document.text, document.source) for document in found] == [
         ("一", "memory:///bucket/a.jsonl:1"),
         ("二", "memory:///bucket/b.jsonl:1"),

@@ -16,9 +16,9 @@ from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.sources.source import read_unit, source_files, source_units
 
 def attempt(spec, **settings):
-    cfg = DataConfig(**settings)
+    cfg = DataConfig({'a': spec}, **settings)
     try:
-        return [[doc.text, doc.source] for unit in source_units(spec, cfg) for doc in read_unit(unit, cfg)]
+        return [[doc.text, doc.source] for unit in source_units(cfg) for doc in read_unit(unit, cfg)]
     except UserError as error:
         return str(error)
 

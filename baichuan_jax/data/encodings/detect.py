@@ -1,0 +1,119 @@
+"""Which encoding bytes are in that do not say it: UTF-8, damaged perhaps, UTF-16, or what chardetng takes them for.
+
+chardetng is the detector of Firefox. Of samples of 20 to 5,000 characters in nine languages it knew the encoding more
+often than charset-normalizer, chardet 7 and uchardet, and it is the fastest (experiments/LOG.md, 2026-11-29).
+"""
+
+from __future__ import annotations
+
+import re
+
+from baichuan_jax.data.encodings.codec import MARKS, UTF8, decode, known, marked, python_codec
+from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
+
+AUTO = "auto"
+UTF16 = ("utf-16le", "utf-16be")
+WINDOW = 1 << 18  # bytes that are looked at, from the first that is not ASCII
+NOT_ASCII = re.compile(rb"[\x80-\xff]")
+SURELY = 4  # bytes of whole UTF-8 characters for each that is none: no text in another encoding has so many
+FEW = 0.02  # characters that may be damaged in a double-byte encoding, of those that are not ASCII
+# Of the units of UTF-16: those with a usual high byte; those with a NUL there, if the text is in Latin script.
+USUAL, LATIN = 0.98, 0.2
+# High bytes of UTF-16 that text in Chinese, Japanese or a European language is made of.
+UTF16_HIGH = frozenset((*range(0x05), 0x20, 0x30, *range(0x4E, 0xA0), *range(0xD8, 0xE0), 0xFF))
+
+
+def settle(raw: bytes, encoding: str) -> tuple[bytes, str]:
+    """Return the bytes without a byte order mark, and their encoding: that of the mark, the given one, the detected.
+
+    encoding: a name, or AUTO.
+    """
+    raw, said = marked(raw)
+    return raw, said or (detect(raw) if encoding == AUTO else encoding)
+
+
+def detect(raw: bytes) -> str:
+    """Return the encoding of bytes that say none, as `codec.known` names it."""
+    if wide := utf16(raw[:WINDOW]):
+        return wide
+    try:
+        raw.decode()
+        return UTF8
+    except UnicodeDecodeError:
+        pass
+    window = _window(raw)
+    whole = len(window.decode(UTF8, "ignore").encode()) - _ascii(window)
+    broken = len(window) - _ascii(window) - whole
+    if whole >= SURELY * broken:
+        return UTF8
+    guess = _guess(window)
+    if guess in DOUBLE_BYTE and not decode(window, guess)[1]:
+        return guess
+    if whole >= broken:
+        return UTF8
+    return _damaged(window) or guess
+
+
+def _damaged(window: bytes) -> str | None:
+    """Return the double-byte encoding that bytes are in but for a few; None if it is none.
+
+    chardetng rules an encoding out at the first error. Shown the text again without what an encoding cannot decode, it
+    names that encoding if it is the right one.
+    """
+    errors = {encoding: decode(window, encoding)[1] for encoding in DOUBLE_BYTE}
+    return next((encoding for encoding in sorted(errors, key=errors.get) if consistent(window, encoding)), None)
+
+
+def consistent(raw: bytes, encoding: str) -> bool:
+    """Return whether bytes, but for a few, are text of a double-byte encoding."""
+    window = _window(raw)
+    text, errors = decode(window, encoding)
+    clean = text.replace("\ufffd", "").encode(python_codec(encoding), "ignore")
+    return errors <= max(2, FEW * (len(window) - _ascii(window)) / 2) and _guess(clean) == encoding
+
+
+def _window(raw: bytes) -> bytes:
+    """Return the part of the bytes that is looked at; it cuts no character of an encoding that holds ASCII."""
+    first = NOT_ASCII.search(raw)
+    start = max(0, first.start() - 100) if first else 0
+    window = raw[start : start + WINDOW]
+    if start + WINDOW < len(raw):
+        ends = [window.rfind(bytes([mark])) for mark in b'\n <"']
+        window = window[: max(ends) + 1] or window
+    return window
+
+
+def _ascii(raw: bytes) -> int:
+    return len(raw) - len(raw.translate(None, bytes(range(0x80))))
+
+
+def _guess(raw: bytes) -> str:
+    """Return what chardetng takes bytes for."""
+    from chardetng_py import EncodingDetector
+
+    detector = EncodingDetector()
+    detector.feed(raw, last=True)
+    return known(detector.guess(tld=None, allow_utf8=True)) or UTF8
+
+
+def is_utf16(encoding: str) -> bool:
+    """Return whether the bytes of ASCII characters mean something else in an encoding."""
+    return encoding in UTF16
+
+
+def utf16(raw: bytes) -> str | None:
+    """Return the kind of UTF-16 that bytes begin in, if they do.
+
+    Without a byte order mark it is told by its ASCII characters, which hold a NUL each, and by the other high bytes.
+    """
+    for mark, encoding in MARKS.items():
+        if raw.startswith(mark):
+            return encoding if encoding in UTF16 else None
+    if len(raw) % 2:
+        return None
+    for encoding, high, low in zip(UTF16, (raw[1::2], raw[::2]), (raw[::2], raw[1::2])):
+        nuls = high.count(0)
+        usual = nuls > 4 * low.count(0) and sum(map(high.count, UTF16_HIGH)) >= USUAL * len(high)
+        if usual and (nuls >= LATIN * len(high) or not low.isascii()):
+            return encoding
+    return None

@@ -1,0 +1,82 @@
+"""Files that are web pages: their encoding, as a browser finds it and better, and the document of one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from baichuan_jax.data.config import Reading
+from baichuan_jax.data.document import Damaged, Document, decoded
+from baichuan_jax.data.encodings.codec import UTF8, decode, known, marked
+from baichuan_jax.data.encodings.detect import AUTO, consistent, detect, is_utf16
+from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
+from baichuan_jax.data.sources.hostile import markup
+from baichuan_jax.data.sources.html import extract
+from baichuan_jax.data.sources.lines import HEAD, read_bytes
+from baichuan_jax.data.sources.storage import File
+
+NO_TEXT = "no_main_text"  # of a page that is whole but holds no text, as an index does
+PRESCAN = 4096  # bytes in which a page says how it is encoded; browsers look at 1,024
+COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+CHARSET = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.IGNORECASE)
+XML = re.compile(rb"\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([^\"'>]+)", re.IGNORECASE)
+TELLING = 60  # bytes that are not ASCII, from which detection is surer than what a page says of itself
+WRONG = 0.1  # of the characters that are not ASCII: with more that cannot be decoded a page has named the wrong one
+
+
+def read_page(file: File, reading: Reading) -> Iterator[Document | Damaged]:
+    """Yields the main text of a web page."""
+    raw = read_bytes(file, "no page is so large")
+    if isinstance(raw, Damaged):
+        yield raw
+        return
+    raw, encoding = page_encoding(raw, reading.encoding)
+    yield page_document(decoded(raw, str(file), reading.damaged, encoding))
+
+
+def page_document(page: Document) -> Document | Damaged:
+    """Return the document of a page's main text. page: with the HTML as its text."""
+    tags, said = markup(page.text)
+    if said:
+        return Damaged(page.source, "hostile_page", f"{page.source}: {said}", page.text[:HEAD])
+    text = extract(page.text, tags)
+    if not text:
+        said = "a web page in which no main text was found"
+        return Damaged(page.source, NO_TEXT, f"{page.source}: {said}", page.text[:HEAD])
+    return page._replace(text=text)
+
+
+def page_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
+    """Return the bytes of a page without a byte order mark, and their encoding. encoding: a given one, or AUTO.
+
+    What a page says of itself holds, as in browsers, unless its bytes are in UTF-8, or long enough to show that they
+    are in another encoding.
+    """
+    raw, mark = marked(raw)
+    if mark or encoding != AUTO:
+        return raw, mark or encoding
+    found, said = detect(raw), _said(raw)
+    if said in (None, UTF8, found) or found == UTF8 or is_utf16(found):
+        return raw, found
+    return raw, said if _believed(raw, said, found) else found
+
+
+def _believed(raw: bytes, said: str, found: str) -> bool:
+    """Return whether a page is in the encoding that it says and not in the one that it looks like."""
+    high = len(raw.translate(None, bytes(range(0x80))))
+    if found in DOUBLE_BYTE:
+        return high < TELLING or (said in DOUBLE_BYTE and consistent(raw, said))
+    return said not in DOUBLE_BYTE or decode(raw, said)[1] <= max(1, WRONG * high / 2)
+
+
+def _said(raw: bytes) -> str | None:
+    """Return the encoding that a page says it is in."""
+    head = COMMENT.sub(b"", raw[:PRESCAN])
+    for pattern in (XML, CHARSET):
+        found = pattern.match(head) if pattern is XML else pattern.search(head)
+        label = found[1].decode("latin-1") if found else ""
+        if label.lower() == "x-user-defined":
+            return "windows-1252"
+        if name := known(label):
+            return UTF8 if is_utf16(name) else name  # it could be read, so it is not in UTF-16
+    return None
