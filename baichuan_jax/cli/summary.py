@@ -7,6 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
+from baichuan_jax.data.quality.model import unscored
 from baichuan_jax.lab.numbers import percent
 from baichuan_jax.lab.tasks import HEAD, cells, title
 
@@ -40,7 +41,15 @@ def _data(result: dict) -> str:
     said = f"; {sentences:,} sentences taken out of documents" if sentences else ""
     left_out = [name for name, domain in result["domains"].items() if not domain["documents"]]
     said += f"; too little is left of {', '.join(left_out)}, which the dataset is without" if left_out else ""
+    said += _unscored(result)
     return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains) - len(left_out)} domains{said}"
+
+
+def _unscored(result: dict) -> str:
+    """Returns which languages have no quality model, if any was to be trained."""
+    languages = sorted({language for domain in result["domains"].values() for language in domain["language"]})
+    without = unscored(result["quality"], languages) if result["quality"] else {}
+    return "; no quality score: " + ", ".join(f"{name} ({why})" for name, why in without.items()) if without else ""
 
 
 def _tokenizer(result: dict) -> str:

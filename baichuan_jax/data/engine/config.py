@@ -10,7 +10,7 @@ from baichuan_jax.core.errors import require
 
 @dataclass(frozen=True)
 class RunnerConfig:
-    """Where the tasks of the data step run.
+    """Where the tasks of the data step run, and when it stops.
 
     kind: "local" (processes of this machine), "slurm" (job arrays) or "ray" (a Ray cluster, the extra [scale]). The
     workdir must lie on storage that all machines share.
@@ -19,6 +19,8 @@ class RunnerConfig:
     this package importable (by default the directory of the Python in use comes first on PATH).
     memory: gigabytes that a Slurm or Ray task may use.
     address: of the Ray cluster; "" starts one on this machine.
+    vanished: what becomes of a domain of which fewer than two documents are left. "stop" makes it an error, which says
+    why, as soon as it is known; "skip" makes the dataset without it. The same command goes on with either.
     """
 
     kind: Literal["local", "slurm", "ray"] = "local"
@@ -28,10 +30,12 @@ class RunnerConfig:
     setup: str = ""
     memory: int = 4
     address: str = ""
+    vanished: Literal["stop", "skip"] = "stop"
 
     def __post_init__(self) -> None:
         kinds = ("local", "slurm", "ray")
         require(self.kind in kinds, "RunnerConfig.kind", self.kind, ", ".join(map(repr, kinds)))
+        require(self.vanished in ("stop", "skip"), "RunnerConfig.vanished", self.vanished, "'stop' or 'skip'")
         require(self.workers >= 1, "RunnerConfig.workers", self.workers, "a number of tasks, 1 at least")
         require(self.memory >= 1, "RunnerConfig.memory", self.memory, "gigabytes, 1 at least")
         named = self.kind != "slurm" or bool(self.partition)

@@ -22,6 +22,7 @@ from baichuan_jax.data.flow import decide, documents, read, repeats, sentences, 
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.finish import finish
 from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.vanished import refuse_after_reading
 from baichuan_jax.data.sources.source import source_units
 
 WORK, DONE = "work", "work.done"  # gone when the step ends
@@ -56,7 +57,9 @@ def build(cfg: CorpusConfig, runner: RunnerConfig, directory: Path, progress: Pr
     with Runner(runner, work.root / "engine") as tasks:
         for name, task, count in phases:
             tasks.run(name, task, count, None if progress is None else _named(progress, name))
-    result = finish(cfg, work, directory)
+            if name == read.NAME and runner.vanished == "stop":
+                refuse_after_reading(cfg.data, work)
+    result = finish(cfg, work, directory, runner.vanished)
     os.replace(work.root, directory / DONE)  # at once: half of it would look like phases that have ended
     shutil.rmtree(directory / DONE)
     size = sum(funnel["read"]["bytes"] for funnel in result["funnel"].values())

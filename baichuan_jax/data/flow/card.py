@@ -13,6 +13,7 @@ from pathlib import Path
 from baichuan_jax.core.files import write_text
 from baichuan_jax.data.dataset import NAME, NUMBERS, STRINGS
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.quality.model import unscored
 from baichuan_jax.data.split import SPLITS
 
 CARD = "DATA_CARD.md"
@@ -28,7 +29,7 @@ def write_card(cfg: CorpusConfig, result: dict, directory: Path) -> None:
     sections = {
         "Domains": _domains(cfg, result["domains"]),
         "What was removed": _funnel(result["funnel"]),
-        "Quality model": _quality(cfg, result["quality"]),
+        "Quality model": _quality(cfg, result),
         "Evaluation sets": _evaluation_sets(cfg, result),
         "Settings": _settings(cfg),
         "Samples of what was removed": _samples(result["funnel"]),
@@ -89,7 +90,10 @@ def _funnel(funnels: dict) -> str:
             rows = [[plain(name), *_numbers(entry)] for name, entry in _ordered(funnel["pruned"])]
             parts += ["Taken out of documents:", table(("sentences", "number", "bytes"), rows)]
         if funnel["replaced"]:
-            parts.append(f"Bytes that were not UTF-8: {funnel['replaced']:,} became U+FFFD.")
+            parts.append(f"Bytes that are nothing in their encoding: {funnel['replaced']:,} became U+FFFD.")
+        if funnel["encodings"]:
+            read_as = ", ".join(f"{name} {number:,}" for name, number in sorted(funnel["encodings"].items()))
+            parts.append(f"Documents in other encodings than UTF-8: {read_as}.")
     return "\n\n".join(parts)
 
 
@@ -101,10 +105,15 @@ def _numbers(entry: dict) -> list[str]:
     return [f"{entry['documents']:,}", f"{entry['bytes']:,}"]
 
 
-def _quality(cfg: CorpusConfig, report: dict) -> str:
+def _quality(cfg: CorpusConfig, result: dict) -> str:
+    report = result["quality"]
     trained = {language: entry for language, entry in report.items() if "auc" in entry}
     if not trained:
-        return "No document was scored: no language has examples of good and of bad text."
+        return "No document was scored: no language has enough examples of good and of bad text."
+    languages = sorted({language for domain in result["domains"].values() for language in domain["language"]})
+    without = "".join(
+        f"\n\nText in {plain(language)} has no score: {why}." for language, why in unscored(report, languages).items()
+    )
     names = ("auc", "auc_of_length", "auc_equal_length")
     rows = [[language, *(f"{entry[name]:.3f}" for name in names)] for language, entry in trained.items()]
     good, bad = (plain(", ".join(part)) for part in (cfg.quality.good, cfg.quality.bad))
@@ -112,6 +121,7 @@ def _quality(cfg: CorpusConfig, report: dict) -> str:
         f"A linear model over hashed n-grams for each language. Good examples: {good}. Bad examples: {bad}. AUC is of "
         "documents held out; then that of their length alone; then that of pairs of equal length. The calibration is "
         f"drawn in [quality.png](quality.png).\n\n{table(('language', 'AUC', 'of length', 'at equal length'), rows)}"
+        f"{without}"
     )
 
 

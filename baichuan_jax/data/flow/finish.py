@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dataset import finish_domain
-from baichuan_jax.data.flow import read, sets, unite, write
+from baichuan_jax.data.flow import sets, unite, write
 from baichuan_jax.data.flow.card import write_card
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.pairs import write_pairs
 from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.read import read_funnel
+from baichuan_jax.data.flow.vanished import FEWEST, refuse
 from baichuan_jax.data.funnel import Funnel, merged
 from baichuan_jax.data.quality.plot import plot
 from baichuan_jax.data.split import SPLITS
@@ -20,10 +21,13 @@ from baichuan_jax.data.split import SPLITS
 FUNNEL, QUALITY, CALIBRATION = "funnel.json", "quality.json", "quality.png"
 
 
-def finish(cfg: CorpusConfig, work: Work, directory: Path) -> dict:
-    """Makes the dataset in `directory` and returns what `build.build` does. Can be called again after a failure."""
+def finish(cfg: CorpusConfig, work: Work, directory: Path, vanished: str) -> dict:
+    """Makes the dataset in `directory` and returns what `build.build` does. Can be called again after a failure.
+
+    vanished: as `RunnerConfig.vanished`.
+    """
     funnels = {domain: _funnel(work, domain) for domain in cfg.data.sources}
-    _leave_out_small(cfg, funnels)
+    _leave_out_small(cfg, funnels, vanished)
     domains = {domain: _finish_domain(work, directory, domain, funnels[domain]) for domain in funnels}
     result = {
         "domains": domains,
@@ -59,7 +63,7 @@ def _funnel(work: Work, domain: str) -> Funnel:
     """Returns the funnel of all phases."""
     parts, copies = [], work.load(unite.NAME, unite.COPIES)
     for number in _numbers(work, domain):
-        parts.append(Funnel.from_json(read_json(work.task(read.NAME, number) / read.FUNNEL)))
+        parts.append(read_funnel(work, number))
         mine = copies[copies[:, 0] == number]
         for index, reason in enumerate(list(parts[-1].removed)):
             sizes = mine[mine[:, 1] == index, 2]
@@ -95,20 +99,14 @@ def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> 
     }
 
 
-def _leave_out_small(cfg: CorpusConfig, funnels: dict[str, Funnel]) -> None:
+def _leave_out_small(cfg: CorpusConfig, funnels: dict[str, Funnel], vanished: str) -> None:
     """Takes a domain out that has not a document to train on and one to validate on.
 
-    Not an error, since it is known only at the end: a domain may hold nothing that better ones do not hold too. Raises
-    UserError if no domain is left, or there was nothing to read in one.
+    Raises UserError if that is to stop, if no domain is left, or if there was nothing to read in one.
     """
-    small = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < 2}
-    empty = {domain: funnel for domain, funnel in small.items() if not funnel.read.documents}
-    if empty or len(small) == len(funnels):
-        domain, funnel = next(iter((empty or small).items()))
-        raise UserError(
-            f"DataConfig.sources[{domain!r}] = {cfg.data.sources[domain]!r}: {funnel.kept.documents} of "
-            f"{funnel.read.documents:,} documents left, expected at least 2, to train and to validate on; "
-            f"removed: {funnel.reasons() or 'none'} (a .txt file is one document: split it, or write JSON lines)"
-        )
+    small = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < FEWEST}
+    empty = any(not funnel.read.documents for funnel in small.values())
+    if empty or len(small) == len(funnels) or vanished == "stop":
+        refuse(cfg.data, small)
     for funnel in small.values():
         funnel.remove_lone()

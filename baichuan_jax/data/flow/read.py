@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from isal.isal_zlib import crc32
 
-from baichuan_jax.core.files import write_json
+from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
 from baichuan_jax.data.encodings.codec import UTF8
@@ -51,6 +51,11 @@ class Read:
             rows = [(key, size, reasons.index(reason)) for key, size, reason in removed]
             np.save(directory / f"{REMOVED}.npy", np.array(rows, REMOVED_ROW))
             write_json(directory / FUNNEL, funnel.as_json())
+
+
+def read_funnel(work: Work, number: int) -> Funnel:
+    """Return the funnel that a task has left."""
+    return Funnel.from_json(read_json(work.task(NAME, number) / FUNNEL))
 
 
 class Smallest:

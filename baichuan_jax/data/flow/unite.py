@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.runs import run_starts
 from baichuan_jax.data.engine.output import task_directory
@@ -17,7 +18,8 @@ from baichuan_jax.data.flow.read import REJECTED, REMOVED
 from baichuan_jax.data.flow.shard import Shard, Shards
 from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality import config as quality
-from baichuan_jax.data.quality.model import fit
+from baichuan_jax.data.quality.config import QualityConfig
+from baichuan_jax.data.quality.model import fit, unscored
 
 NAME, FIRST, ORIGINALS, COPIES = "unite", "first", "originals", "copies"
 MODEL, REPORT = "quality.npz", "quality.json"
@@ -47,6 +49,7 @@ class Unite:
             cfg = self.cfg.quality
             good, bad = (self._examples(shards, first, names) for names in (cfg.good, cfg.bad))
             model, report = fit(good, bad, cfg)
+            _refuse_cut(cfg, report, {LANGUAGES[code] for code in np.unique(shards.rows["language"][first]).tolist()})
             model.save(directory / MODEL)
             write_json(directory / REPORT, report)
 
@@ -82,6 +85,20 @@ class Unite:
             for number in range(self.work.shards):
                 shard = Shard(self.work.task("read", number) / REJECTED)
                 yield shard, np.arange(len(shard.rows))
+
+
+def _refuse_cut(cfg: QualityConfig, report: dict, languages: set[Language]) -> None:
+    """Raise UserError if a cut would let text of a language pass that no model scores."""
+    without = {name: why for name, why in unscored(report, sorted(languages)).items() if name not in cfg.unscored}
+    named = next((name for name in ("cut", "sentence_cut") if getattr(cfg, name)), None)
+    if named and without:
+        said = ", ".join(f"{language!r} ({why})" for language, why in without.items())
+        allowed = tuple(sorted({*cfg.unscored, *without}))
+        raise UserError(
+            f"QualityConfig.{named} = {getattr(cfg, named)}: there is text without a quality model, in {said}: name "
+            "domains of good and of bad text in these languages (QualityConfig.good, .bad), some 150 short documents "
+            f'of each or 30 long ones, or let it pass unscored: --set "QualityConfig.unscored={allowed!r}"'
+        )
 
 
 def first_of_equal(shards: Shards) -> np.ndarray:

@@ -116,14 +116,18 @@ def fit(
     good, bad: example texts by language, cfg.examples of each used at most. A language without both, or with too few
     (some 150 short documents of each, or 30 long ones), gets no model. The classes are made equal: a prior of 1/2.
 
-    The report has for each language with examples of both: "good", "bad" (documents), "pairs" {part: pairs of windows}
-    and, if it has a model, of the documents held out: "auc", "auc_of_length" (of the number of characters alone),
-    "auc_equal_length" and "calibration" (of windows in pairs of equal length, as in `reliability`), and "half", the
-    tokens of a text whose log odds are half of what those of an endless text like it would be.
+    If there is any good text, the report has for each language with examples: "good", "bad" (documents), with both
+    also "pairs" {part: pairs of windows} and, if it has a model, of the documents held out: "auc", "auc_of_length" (of
+    the number of characters alone), "auc_equal_length" and "calibration" (of windows in pairs of equal length, as in
+    `reliability`), and "half", the tokens of a text whose log odds are half of what those of an endless text like it
+    would be.
     """
     models, report = {}, {}
     for language in LANGUAGES:
-        if good.get(language) and bad.get(language):
+        examples = {"good": len(good.get(language, ())), "bad": len(bad.get(language, ()))}
+        if good and any(examples.values()) and not all(examples.values()):
+            report[language] = examples
+        elif all(examples.values()):
             classes = tuple(Examples(texts[language], cfg.examples) for texts in (good, bad))
             parts = {part: pairs(*classes, part) for part in PARTS}
             numbers = {part: len(windows.counts) // 2 for part, windows in parts.items()}
@@ -132,6 +136,17 @@ def fit(
                 models[language] = _fit_language(parts["train"], parts["calibrate"], cfg.features)
                 report[language] |= _evaluate(models[language], parts["test"], classes)
     return QualityModel(models), report
+
+
+def unscored(report: Mapping[str, dict], languages: Iterable[str]) -> dict[str, str]:
+    """Return {language: why it has no model} of the languages of a corpus. report: as `fit` returns it."""
+    without = (language for language in languages if "auc" not in report.get(language, {}))
+    return {language: _why(report.get(language, {})) for language in without}
+
+
+def _why(entry: dict) -> str:
+    missing = [kind for kind in ("good", "bad") if not entry.get(kind)]
+    return f"no examples of {' or '.join(missing)} text" if missing else "too few examples"
 
 
 def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearModel:

@@ -1,0 +1,79 @@
+"""Domains of which nothing is left: told as soon as it is known, with why, and with the option that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.read import read_funnel
+from baichuan_jax.data.funnel import Count, Funnel, merged
+
+FEWEST = 2  # documents of a domain: one to train and one to validate on
+SPLIT = "a .txt file is one document: split it, or write JSON lines"
+# Reasons of input that could not be read: a sample of them says where and why.
+UNREAD = (
+    "no_text_field",
+    "not_json",
+    "not_csv",
+    "no_main_text",
+    "hostile_page",
+    "unreadable_file",
+    "truncated_file",
+    "file_too_long",
+    "line_too_long",
+)
+
+
+def refuse_after_reading(cfg: DataConfig, work: Work) -> None:
+    """Raise UserError if a domain has vanished in the first phase, before hours go into the others."""
+    parts: dict[str, list[Funnel]] = {domain: [] for domain in cfg.sources}
+    for number, domain in enumerate(work.domains):
+        parts[domain].append(read_funnel(work, number))
+    funnels = {domain: merged(found) for domain, found in parts.items()}
+    for funnel in funnels.values():
+        funnel.kept = Count(funnel.read.documents - sum(entry.documents for entry in funnel.removed.values()))
+    refuse(cfg, funnels)
+
+
+def refuse(cfg: DataConfig, funnels: Mapping[str, Funnel]) -> None:
+    """Raise UserError if fewer than FEWEST documents of a domain are kept, naming all such domains and what to do."""
+    vanished = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < FEWEST}
+    if vanished:
+        said = [_said(cfg, domain, funnel) for domain, funnel in vanished.items()]
+        raise UserError("\n".join([*said, _way_on(cfg, vanished)]))
+
+
+def _said(cfg: DataConfig, domain: str, funnel: Funnel) -> str:
+    """Return what became of the documents of a domain."""
+    parts = [
+        f"DataConfig.sources[{domain!r}] = {cfg.sources[domain]!r}: {funnel.kept.documents} of "
+        f"{funnel.read.documents:,} documents left, expected at least {FEWEST}, to train and to validate on; "
+        f"removed: {funnel.reasons() or 'none'}"
+    ]
+    if "no_text_field" in funnel.removed and funnel.fields:
+        longest = sorted(funnel.fields, key=lambda name: -funnel.fields[name])
+        parts.append(f"the fields are {', '.join(longest):.200}, and the most text is in {longest[0]!r}")
+    unread = [reason for reason in UNREAD if reason in funnel.removed]
+    parts += [f"{reason}: {funnel.removed[reason].samples[0]['source']}" for reason in unread]
+    if funnel.replaced and domain in cfg.encodings:
+        named = f"DataConfig.encodings says {cfg.encodings[domain]!r}"
+        parts.append(f"{funnel.replaced:,} characters are not what {named}; without it the encoding is detected")
+    if "too_short" in funnel.removed or (funnel.read.documents == funnel.kept.documents == 1):
+        parts.append(SPLIT)
+    return "; ".join(parts)
+
+
+def _way_on(cfg: DataConfig, vanished: Mapping[str, Funnel]) -> str:
+    """Return the option that mends it, or that leaves the domains out."""
+    fields = {
+        domain: max(funnel.fields, key=lambda name: funnel.fields[name])
+        for domain, funnel in vanished.items()
+        if "no_text_field" in funnel.removed and any(funnel.fields.values())
+    }
+    skip = "to leave such domains out: --set RunnerConfig.vanished=skip"
+    if not fields:
+        return skip[0].upper() + skip[1:]
+    named = {**cfg.text_fields, **fields}
+    return f'Give the same command with --set "DataConfig.text_fields={named!r}"; or, {skip}'
