@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from baichuan_jax.data.dedup.shingles import BATCH
 from baichuan_jax.data.quality.calibrate import auc
 from baichuan_jax.data.quality.config import QualityConfig
-from baichuan_jax.data.quality.model import NO_SCORE, QualityModel, fit
+from baichuan_jax.data.quality.model import NO_SCORE, QualityModel, fit, unscored
 from baichuan_jax.data.sources.demo import read_demo
 
 CFG = QualityConfig(good=("good",), features=14, examples=2000)
@@ -50,8 +50,11 @@ def model(fitted):
 
 def test_report(fitted, examples):
     _, report = fitted
-    assert set(report) == {"zh", "en"}  # no bad examples of other languages
-    for language, entry in report.items():
+    trained = {language: entry for language, entry in report.items() if "auc" in entry}
+    assert set(trained) == {"zh", "en"}
+    assert report["other"]["bad"] == 0
+    assert unscored(report, ("zh", "other")) == {"other": "no examples of bad text"}
+    for language, entry in trained.items():
         assert entry["good"] == min(len(set(examples[0][language])), CFG.examples)
         assert entry["pairs"]["train"] > entry["pairs"]["test"] > entry["pairs"]["calibrate"] > 0
         assert sum(entry["pairs"].values()) <= CFG.examples
@@ -131,7 +134,8 @@ def test_too_few_examples():
     assert max(report["zh"]["pairs"].values()) <= 2
     assert model.score(["好"], ["zh"]) == NO_SCORE
     model, report = fit({"zh": [], "en": ["a b c d e"]}, {"zh": ["坏" * 40]}, CFG)
-    assert report == {}
+    assert report == {"en": {"good": 1, "bad": 0}, "zh": {"good": 0, "bad": 1}}
+    assert fit({}, {"zh": ["坏" * 40]}, CFG)[1] == {}  # nobody asked for a model
 
 
 def test_saved_and_loaded(model, tmp_path):
