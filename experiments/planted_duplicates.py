@@ -5,7 +5,8 @@ Command: python -m experiments.planted_duplicates [--corpora DIR ...] [--documen
 Documents: of N passages of news, speeches and whatever texts each DIR holds (NAME.zh.jsonl.gz, NAME.en.jsonl.gz), two
 thirds get a copy: wrapped elsewhere, or with 5, 10, 20 or 40 % of its words (of Chinese, characters) replaced, dropped
 or put in, one by one or all in one place. Sentences: every fourth sentence of such text gets a copy, the same or with
-words replaced, in another document, and five notices stand in one document of ten. All goes through the data step.
+words replaced, in another document, and five notices stand in one document of ten; once as they are, and once with the
+lines of each document wrapped at some column. All goes through the data step.
 
 recall: of the planted pairs with a Jaccard similarity of 0.85 at least, those of which one text went. precision: of the
 texts that went, those that are alike (0.75) to one that stays. Similarity is counted here, from sets of words, and not
@@ -36,6 +37,7 @@ from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.data.sources.files import read_file
 from baichuan_jax.data.split import SPLITS
+from experiments.sentence_removal import COLUMNS, wrapped
 
 LANGUAGES = {"zh": "zh_news", "en": "en_speeches"}
 SHARES = (0.05, 0.1, 0.2, 0.4)
@@ -227,26 +229,36 @@ def plant_sentences(
     return [joint.join(document) for document in documents], whole, pairs, notices
 
 
-def score_sentences(language: str, corpora: Sequence[Path], number: int, scratch: Path) -> tuple[Score, float]:
-    """Returns (figures, mean number of documents in which a notice stays)."""
+def score_sentences(
+    language: str, corpora: Sequence[Path], number: int, scratch: Path, wrap: bool = False
+) -> tuple[Score, float]:
+    """Return (figures, mean number of documents in which a notice stays). wrap: each document at some column."""
     documents, whole, pairs, notices = plant_sentences(language, corpora, number)
+    if wrap:
+        documents = [wrapped(text, COLUMNS[at % len(COLUMNS)]) for at, text in enumerate(documents)]
     plain = run(documents, scratch / "plain", DedupConfig(documents=0, sentences=0))
     kept = run(documents, scratch / "kept", DedupConfig(documents=0))
-    before, after = ("\n".join(texts.values()) for texts in (plain, kept))
-    went = lambda part: after.count(part) < before.count(part)
-    parts = [part for part in dict.fromkeys(whole) if part in before]
-    stay = [part for part in parts if part in after]
+    before, after = ("\n".join(map(_squashed, texts.values())) for texts in (plain, kept))
+    counts = {part: (before.count(_squashed(part)), after.count(_squashed(part))) for part in (*whole, *sum(pairs, ()))}
+    went = lambda part: counts[part][1] < counts[part][0]
+    parts = [part for part in dict.fromkeys(whole) if counts[part][0]]
+    stay = [part for part in parts if counts[part][1]]
     twins = best_twin(gone := [part for part in parts if went(part)], stay, SENTENCE_SHINGLE)
     similar = [
-        (first, second)
-        for first, second in pairs
-        if first in before
-        and second in before
-        and jaccard(*(shingles(part, SENTENCE_SHINGLE) for part in (first, second))) >= ALIKE
+        pair
+        for pair in pairs
+        if all(counts[part][0] for part in pair)
+        and jaccard(*(shingles(part, SENTENCE_SHINGLE) for part in pair)) >= ALIKE
     ]
     recall = _mean([went(first) or went(second) for first, second in similar])
     precision = _mean([twin >= TWIN for twin in twins])
-    return Score(recall, precision, len(similar), len(gone)), _mean([after.count(notice) for notice in notices])
+    stays = _mean([after.count(_squashed(notice)) for notice in notices])
+    return Score(recall, precision, len(similar), len(gone)), stays
+
+
+def _squashed(text: str) -> str:
+    """Return a text without white space: the same wherever its lines end."""
+    return "".join(text.split())
 
 
 def aligned(corpora: Sequence[Path], scratch: Path) -> tuple[int, int]:
@@ -281,9 +293,12 @@ def main() -> None:
             print(f"precision {score.precision:.4f} of {score.gone}; same whatever order and workers: {same}")
             for kind, (count, alike, found) in table.items():
                 print(f"    {kind:18} {count:5} pairs, mean similarity {alike:.2f}, found {found:.1%}")
-            score, notices = score_sentences(language, args.corpora, args.documents, place / "sentences")
-            print(f"{language} sentences: recall {score.recall:.4f} of {score.pairs}, ", end="")
-            print(f"precision {score.precision:.4f} of {score.gone}; a notice stays in {notices:.1f} documents")
+            for wrap in (False, True):
+                score, notices = score_sentences(
+                    language, args.corpora, args.documents, place / f"wrapped {wrap}", wrap
+                )
+                print(f"{language} sentences{', wrapped' * wrap}: recall {score.recall:.4f} of {score.pairs}, ", end="")
+                print(f"precision {score.precision:.4f} of {score.gone}; a notice stays in {notices:.1f} documents")
     if args.corpora:
         with tempfile.TemporaryDirectory() as scratch:
             documents, wrong = aligned(args.corpora, Path(scratch))

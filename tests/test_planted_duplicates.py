@@ -16,9 +16,10 @@ def test_documents(language, tmp_path):
     assert same
 
 
+@pytest.mark.parametrize("wrap", [False, True])
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_sentences(language, tmp_path):
-    score, notices = score_sentences(language, (), 600, tmp_path)
+def test_sentences(language, wrap, tmp_path):
+    score, notices = score_sentences(language, (), 600, tmp_path, wrap)
     assert score.pairs > 200
     assert score.recall >= 0.97
     assert score.precision >= 0.99

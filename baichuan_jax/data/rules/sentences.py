@@ -32,6 +32,8 @@ from baichuan_jax.data.rules.marks import (
 
 # Full stops after these, and after a capital letter ("J. F. Kennedy"), end no sentence.
 TITLES = ("Mr", "Dr", "St", "No", "vs", "Mrs", "Gen", "Sen", "Rep", "etc")
+# A sentence that ends so leads to the lines below it, as one with a colon does.
+ANNOUNCING = ("如下。", "如下所示。", "following.", "follows.", "below.")
 HEADING, RAGGED = 40, 60  # columns of a heading, and of lines that are broken on purpose, at most
 
 
@@ -108,15 +110,12 @@ def _whole(
     contents = np.maximum(before(kinds, ends, SPACE), starts + 1)
     closed = np.maximum(before(kinds, contents, CLOSING | STOP_CLOSING), starts + 1)
     full = (traits.take(characters[closed - 1], mode="clip") & FULL) > 0
+    full &= ~_ends_with(characters, closed, ("..", *ANNOUNCING))
     first = traits.take(characters[starts], mode="clip")
     begins = np.append(True, texts[1:] != texts[:-1])
     line = np.searchsorted(lines.ends, starts)
     line_after = np.searchsorted(lines.ends, contents - 1)
-    # Above, beyond a blank line, may stand a heading.
-    above = np.maximum(line - 2, 0)
-    final = traits.take(characters[np.maximum(lines.stops[above] - 1, 0)], mode="clip")
-    headed = (starts == lines.starts[line]) & lines.blank[line - 1] & ~lines.blank[above]
-    headed &= (lines.columns[above] <= HEADING) & ((final & (LEAD | OPEN)) == 0)
+    headed = _headed(characters, lines, line, starts) & ~_next_is_heading(lines, line, line_after)
     follows = np.append(False, full[:-1])
     starts_well = (begins | follows | headed) & ((first & INNER) == 0)
     next_well = np.append(((first & INNER) == 0)[1:] | begins[1:], True)
@@ -126,6 +125,33 @@ def _whole(
     ragged = _counts(lines.goes_on & ~lines.forced & (lines.columns <= RAGGED))
     running = (fixed[line_after + 1] == fixed[line]) & (ragged[line_after] == ragged[line])
     return starts_well & full & next_well & running & ~speech
+
+
+def _headed(characters: np.ndarray, lines: Lines, line: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return which sentences begin below a heading: a short line, no option of a command, and a blank one."""
+    above = np.maximum(line - 2, 0)
+    final = marks.traits().take(characters[np.maximum(lines.stops[above] - 1, 0)], mode="clip")
+    heading = ~lines.blank[above] & (lines.columns[above] <= HEADING) & ((final & (LEAD | OPEN)) == 0)
+    option = characters[lines.starts[above]] == ord("-")
+    return (starts == lines.starts[line]) & lines.blank[line - 1] & heading & ~option
+
+
+def _next_is_heading(lines: Lines, line: np.ndarray, line_after: np.ndarray) -> np.ndarray:
+    """Return which sentences end a paragraph before another heading, so that the one above had nothing below it."""
+    following = np.append(line[1:], len(lines.ends) - 1)
+    heading = ~lines.full & (lines.columns <= HEADING) & ~lines.goes_on & ~lines.blank
+    return (following > line_after) & heading[following]
+
+
+def _ends_with(characters: np.ndarray, ends: np.ndarray, words: Sequence[str]) -> np.ndarray:
+    """Return which places have one of some words in front, bool [places]."""
+    found = np.zeros(len(ends), bool)
+    for word in words:
+        same = ends >= len(word)
+        for distance, letter in enumerate(reversed(word), 1):
+            same &= characters[np.maximum(ends - distance, 0)] == ord(letter)
+        found |= same
+    return found
 
 
 def _counts(values: np.ndarray) -> np.ndarray:
