@@ -142,10 +142,11 @@ def _chinese_verse(characters: np.ndarray, lines: Lines, first: np.ndarray, fina
     even = (other == 0) & (longest == shortest) & (clauses >= 4) & (longest >= EVEN[0]) & (longest <= EVEN[1])
     found[rows] = short
     visible = np.flatnonzero(~lines.blank)
-    here = found[visible]
-    pair = here[1:] & here[:-1] & ~lines.head[visible[1:]]
-    found[:] = False
-    found[visible[1:]] |= pair
-    found[visible[:-1]] |= pair
+    starts = run_starts(np.cumsum(lines.head)[visible] * 2 + found[visible])
+    runs = np.diff(starts, append=len(visible))
+    begins = visible[starts]
+    # Lines of wrapped prose may end with marks by chance, but the first of them goes on with a line before.
+    verse = found[begins] & (runs >= 2) & ~np.append(False, lines.goes_on)[begins]
+    found[visible] = np.repeat(verse, runs)
     found[rows] |= even
     return found

@@ -135,4 +135,4 @@ def test_time_is_linear(unit):
 
     once = seconds(100_000)
     assert once <= 1
-    assert seconds(200_000) <= max(2.5 * once, 0.1)
+    assert seconds(200_000) <= max(2.5 * once, 0.4)  # below that, other work of the machine is measured
