@@ -20,6 +20,7 @@ CHANGES, MARK, RETURN, RARE, SCRIPTED, IS_ODD, LINK = range(1, 8)
 BEYOND = 0x2F800  # from here on all are rare
 DROPPED = 0xFFFF_FFFF  # instead of a character
 NEWLINE = ord("\n")
+STEPS = 24  # that are made one by one: most runs of blanks and of dropped characters are shorter
 HASH = ord("#")  # a link at the end of a heading, unless it is one of these before it
 NO_HEADING = [ord(mark) for mark in "\n\t #*-=/!"]
 
@@ -79,8 +80,14 @@ def _owners(ends: np.ndarray, places: np.ndarray) -> set[int]:
 
 def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
     after = returns + 1  # the next character that stays; a text ends with a line end
-    while (moving := np.flatnonzero(characters[after] == DROPPED)).size:
+    moving = np.arange(len(after))
+    for _ in range(STEPS):
+        if not (moving := moving[characters[after[moving]] == DROPPED]).size:
+            break
         after[moving] += 1
+    if moving.size:
+        others = np.flatnonzero(characters != DROPPED)
+        after[moving] = others[np.searchsorted(others, after[moving])]
     characters[returns] = np.where(characters[after] == NEWLINE, DROPPED, NEWLINE)
 
 
@@ -94,9 +101,17 @@ def _kept(characters: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndar
     ends = np.flatnonzero(characters == NEWLINE)
     before = ends - 1  # what stays before each line end; before the first of all stands the last, which is one too
     moving = np.arange(len(ends))
-    while (moving := moving[_is_blank(characters[before[moving]])]).size:
+    for _ in range(STEPS):
+        if not (moving := moving[_is_blank(characters[before[moving]])]).size:
+            break
         keep[before[moving]] = False
         before[moving] -= 1
+    if moving.size:
+        others = np.append(-1, np.flatnonzero(~_is_blank(characters)))
+        starts = others[np.searchsorted(others, before[moving], side="right") - 1]
+        for start, end in zip(starts.tolist(), before[moving].tolist()):
+            keep[start + 1 : end + 1] = False
+        before[moving] = starts
     follows = np.append(False, before[1:] == ends[:-1])  # the line end before it
     keep[ends[3:][follows[3:] & follows[2:-1] & follows[1:-2]]] = False
     keep[last] = True

@@ -1,5 +1,6 @@
 """Normalisation: what changes, what stays, and that doing it twice changes nothing."""
 
+import time
 import unicodedata
 
 import pytest
@@ -117,6 +118,29 @@ COMMON = ["\n", "\n\n", " ", "\t", "\u3000", "\u200b", "\x0c", "：", "．", "�
 @given(st.lists(st.lists(st.sampled_from(COMMON), max_size=20).map("".join), max_size=8))
 def test_many_texts_without_anything_rare(texts):
     assert normalize_many(texts) == [normalize(text) for text in texts]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(" \t\u200b\ufeff\r\na中ก#¶🔗\ufffd\uf0b7\ue000\x92\x85\u202fᠠ"), st.integers(1, 40)),
+        max_size=8,
+    )
+)
+def test_long_runs_among_many(runs):
+    text = "".join(character * number for character, number in runs)
+    assert normalize_many(["a", text, text + "b"]) == [normalize(one) for one in ("a", text, text + "b")]
+    assert normalize(normalize(text)) == normalize(text)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\ufeff", "\u200b", " \u200b", "\r\ufeff", "&amp;", "amp;", "1．2", "\n1．3", "a¶", "#\n", "\ufffd "]
+)
+def test_time_is_linear(piece):
+    text = "&" + piece * (100_000 // len(piece))
+    start = time.process_time()
+    normalize_many([text, f"{text}\n"])
+    assert time.process_time() - start < 1
 
 
 def test_every_character_among_many():
