@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from rich.console import Console
@@ -36,9 +37,12 @@ def show_tasks(result: dict) -> None:
 def _data(result: dict) -> str:
     domains = result["domains"].values()
     documents, size = (sum(domain[key] for domain in domains) for key in ("documents", "bytes"))
-    pruned = (entry for funnel in result["funnel"].values() for entry in funnel["pruned"].values())
-    sentences = sum(entry["documents"] for entry in pruned)
-    said = f"; {sentences:,} sentences taken out of documents" if sentences else ""
+    pruned = Counter()
+    for funnel in result["funnel"].values():
+        pruned.update({reason: entry["documents"] for reason, entry in funnel["pruned"].items()})
+    places = pruned.pop("contaminated", 0)
+    said = f"; {pruned.total():,} sentences taken out of documents" if pruned.total() else ""
+    said += f"; test questions cut out in {places:,} places" if places else ""
     left_out = [name for name, domain in result["domains"].items() if not domain["documents"]]
     said += f"; too little is left of {', '.join(left_out)}, which the dataset is without" if left_out else ""
     said += _unscored(result)
