@@ -12,6 +12,7 @@ from collections import Counter
 
 DEPTH = 200  # elements inside each other; libxml2 drops what is deeper than 256
 TAGS, DENSE_TAGS, DENSE = 100_000, 10_000, 20  # of a page; of a page with fewer characters than DENSE for each tag
+IN_A_ROW = 5_000  # inline elements with no block between them: libxml2 takes the square of their number
 ATTRIBUTES, LONG = 500, 1000  # of a tag; characters of a tag whose attributes are counted
 TAG = re.compile(r"<(?:(/?)([a-z][a-z0-9:-]*)|!--|[!?])")
 VALUE = re.compile(r"\"[^\"]*\"|'[^']*'")
@@ -20,6 +21,10 @@ FLAT = frozenset(
     "area base br col embed frame hr img input link meta param source track wbr "
     "body dd dt head html li option p rp rt tbody td tfoot th thead tr".split()
 )
+INLINE = frozenset(
+    "a abbr b bdi bdo big br button cite code data del dfn em font i img input ins kbd label mark q s samp small span "
+    "strike strong sub sup time tt u var wbr".split()
+)
 RAW = ("script", "style", "textarea", "title", "noscript")  # elements in which "<" begins no tag
 
 
@@ -27,7 +32,7 @@ def markup(page: str) -> tuple[int, str]:
     """Return (tags, what is beyond all measure in a page of HTML, "" if nothing is): one scan, linear in its length."""
     lowered = page.lower()
     open_elements: Counter[str] = Counter()
-    place = tags = depth = 0
+    place = tags = depth = row = 0
     while match := TAG.search(lowered, place):
         closing, name = match[1], match[2]
         place = lowered.find("-->" if match[0] == "<!--" else ">", match.end()) + 1
@@ -35,6 +40,9 @@ def markup(page: str) -> tuple[int, str]:
             break
         if not name:
             continue
+        row = row + (not closing) if name in INLINE else 0
+        if row > IN_A_ROW:
+            return tags, f"more than {IN_A_ROW:,} inline elements in a row"
         if closing:
             depth -= open_elements[name] > 0
             open_elements[name] -= open_elements[name] > 0
