@@ -34,13 +34,13 @@ def show_domain(console: Console, name: str, result: dict, kept: Sequence[dict],
                 console.print(Text(f"{reason}: {entry['documents']:,} {unit}, for example{beside}", "bold"))
             for sample in entry["samples"]:
                 if "twin" in sample:
-                    console.print(Padding(_side_by_side(sample, sample["twin"]), (0, 0, 1, 2)))
+                    console.print(Padding(_side_by_side(sample, sample["twin"], None), (0, 0, 1, 2)))
                 else:
                     _print_text(console, sample["source"], sample["text"])
     if pairs:
         console.print(Text(f"near-duplicates: {BESIDE}", "bold"))
     for pair in pairs:
-        console.print(Padding(_side_by_side(pair["gone"], pair["kept"]), (0, 0, 1, 2)))
+        console.print(Padding(_side_by_side(pair["gone"], pair["kept"], AROUND), (0, 0, 1, 2)))
     if kept:
         console.print(Text("kept, for example", "bold"))
     for document in kept:
@@ -76,12 +76,12 @@ def _print_text(console: Console, source: str, text: str) -> None:
     console.print(Padding(Text(visible(shown)), (0, 0, 1, 4), expand=False))
 
 
-def _side_by_side(gone: dict, kept: dict) -> Table:
-    """Returns two columns with the parts that differ marked, and most of what is equal left out."""
+def _side_by_side(gone: dict, kept: dict, around: int | None) -> Table:
+    """Return two columns with the parts that differ marked, and equal parts cut to `around` (`difference`)."""
     grid = Table.grid(padding=(0, 2), expand=True)
     for _ in range(2):
         grid.add_column(ratio=1, overflow="fold")
-    sides = difference(gone["text"], kept["text"], AROUND)
+    sides = difference(gone["text"], kept["text"], around)
     grid.add_row(*(_marked(side["source"], pieces) for side, pieces in zip((gone, kept), sides)))
     return grid
 
