@@ -19,6 +19,7 @@ from baichuan_jax.data.select.tokens import Placed, place, runs
 
 SHARED = 3  # tokens in a run that counts as shared, once a question is laid over a place
 ENOUGH = 8  # one in so many tokens of a part must begin a run that it shares with a place, to be compared
+REPEATED = 100  # times that a run of a row is looked at in a chunk of one text: bounds the work on "1 1 1 1 ..."
 CHUNK = 1 << 18  # tokens of documents looked up together
 WORK = 1 << 20  # tokens of places that questions are laid over together
 
@@ -107,6 +108,11 @@ def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarr
     text = np.searchsorted(ends, at, side="right")
     whole = at + RUN <= ends[text]
     at, postings, text = at[whole], postings[whole], text[whole]
+    pairs = text * len(index.tokens) + postings
+    order = np.argsort(pairs, kind="stable")
+    first = run_starts(pairs[order])
+    few = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order))) < REPEATED
+    at, postings, text = (column[order[few]] for column in (at, postings, text))
     places = np.ones(len(at), PLACE)
     part = np.searchsorted(index.parts["first"], postings, side="right") - 1
     places["text"], places["part"] = text, part
