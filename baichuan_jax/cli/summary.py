@@ -10,7 +10,6 @@ from rich.table import Table
 
 from baichuan_jax.data.quality.model import unscored
 from baichuan_jax.lab.numbers import percent
-from baichuan_jax.lab.tasks import HEAD, cells, title
 
 console = Console(highlight=False)
 
@@ -27,6 +26,8 @@ def show(name: str, result: dict, skipped: bool) -> None:
 
 def show_tasks(result: dict) -> None:
     """Prints what was reached in a task: in all, and by category."""
+    from baichuan_jax.lab.tasks import HEAD, cells, title  # brings matplotlib in
+
     rows = [row for row in result["rows"] if row["kind"] != "subject"] if len(result["rows"]) > 9 else result["rows"]
     table = Table(*HEAD, title=title(result), title_justify="left")
     for row in rows:

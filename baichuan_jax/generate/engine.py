@@ -218,14 +218,18 @@ class Engine:
         return WarmUp(compiled, len(calls), time.monotonic() - begun)
 
     def _programs(self) -> Iterator[Callable[[], None]]:
-        """Yield a call of every program that a request may need; texts of each bucket after those of shorter ones."""
+        """Yield a call of every program that a request may need; texts of each bucket after those of shorter ones.
+
+        First what a request needs that is alone.
+        """
         buckets = self._buckets()
         for length, following in zip(buckets, [*buckets[1:], 0]):
             for count in self._counts:
                 yield partial(self._call_prefill, count, length)
-                for padded in buckets[: buckets.index(length) + 1]:
+                for padded in reversed(buckets[: buckets.index(length) + 1]):
                     yield partial(self._call_insert, count, padded, length)
-            yield partial(self._call_decode, length)
+                    if count == self._counts[0] and padded == length:
+                        yield partial(self._call_decode, length)
             if following:
                 yield partial(self._call_grow, length, following)
 
