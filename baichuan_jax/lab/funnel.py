@@ -8,7 +8,7 @@ from baichuan_jax.lab.difference import Pieces, difference
 from baichuan_jax.lab.markup import Html, details, prose, table, tag
 from baichuan_jax.lab.numbers import percent, short
 
-BESIDE = "on the left what went, on the right what it went for"
+BESIDE = "what went, beside what it went for"
 
 
 def kept(result: dict) -> Html:
