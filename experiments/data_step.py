@@ -2,7 +2,7 @@
 
 Reads JSON from standard input: {"sources", "evaluation_sets", "good", "bad"} and, to have the texts, "texts": a file.
 Prints {"package", "megabytes", "documents", "kept", "seconds": {phase: of processor time}, "whole"}; the file gets
-{"kept": {domain: {source: text}}, "removed": {domain: {source: reason}}, "pruned": {domain: {reason: documents}}}.
+{"kept": {domain: {source: text}}, "removed": {domain: {source: reason}}}.
 """
 
 from __future__ import annotations
@@ -73,11 +73,7 @@ def _texts(result: dict, directory: Path) -> dict:
         domain: {sample["source"]: why for why, entry in counts["removed"].items() for sample in entry["samples"]}
         for domain, counts in result["funnel"].items()
     }
-    pruned = {
-        domain: {why: entry["documents"] for why, entry in counts["pruned"].items()}
-        for domain, counts in result["funnel"].items()
-    }
-    return {"kept": kept, "removed": removed, "pruned": pruned}
+    return {"kept": kept, "removed": removed}
 
 
 if __name__ == "__main__":

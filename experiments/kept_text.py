@@ -2,7 +2,7 @@
 
 Command: python -m experiments.kept_text --corpora DIR [--eval DIR] --baseline REV   Cost: two runs of the data step.
 
-Sources are the demo corpora and the files NAME.LANGUAGE.jsonl.gz of each DIR. --eval: files and folders of evaluation
+Sources are the demo corpora and the files NAME.LANGUAGE.jsonl.gz of DIR. --eval: files and folders of evaluation
 sets, which are searched for as contamination. Of each source from which more than 1 % of the characters or documents
 went, the documents that went newly are listed with their reasons, then those that lost most, with what they lost.
 """
@@ -13,34 +13,42 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from experiments.revisions import ROOT, checked_out, run_in
+from experiments.tokenizer_corpus import sources
 
-DEMO = ("zh_reviews", "zh_news", "en_speeches", "code")
 SETS = ("*.jsonl", "*.jsonl.gz", "*.json", "*.csv", "*.zip")
 DROP = 0.01
+NO_REASON = "no reason on record"  # only so many samples of a reason are kept
 LISTED, SHOWN = 12, 160  # documents of a source; characters of a passage
 
 
-def kept_of(tree: Path, sources: dict[str, str], sets: dict[str, str]) -> dict:
-    """Return what the data step of a tree keeps and removes, as `data_step` writes it."""
+@dataclass(frozen=True)
+class Kept:
+    """What a data step made of each source. texts: {source: {document: text}}. removed: {document: reason}."""
+
+    texts: dict[str, dict[str, str]]
+    removed: dict[str, str]
+
+
+def kept_of(tree: Path, found: dict[str, str], sets: dict[str, str]) -> Kept:
+    """Return what the data step of a tree makes of {domain: source}."""
     with tempfile.TemporaryDirectory() as directory:
         texts = Path(directory) / "texts.json"
-        run_in(
-            tree, ROOT / "experiments/data_step.py", {"sources": sources, "evaluation_sets": sets, "texts": str(texts)}
-        )
-        return json.loads(texts.read_text(encoding="utf-8"))
+        what = {"sources": found, "evaluation_sets": sets, "texts": str(texts)}
+        run_in(tree, ROOT / "experiments/data_step.py", what)
+        return by_source(json.loads(texts.read_text(encoding="utf-8")))
 
 
-def find_sources(corpora: Sequence[Path]) -> dict[str, str]:
-    """Return {domain: source}."""
-    found = {name: f"demo:{name}" for name in DEMO}
-    for path in (path for directory in corpora for path in sorted(directory.resolve().glob("*.*.jsonl.gz"))):
-        found[path.name.removesuffix(".jsonl.gz").replace("-", "_").replace(".", "_").lower()] = str(path)
-    return found
+def by_source(made: dict) -> Kept:
+    """Return what `data_step` writes of domains by source: a domain of demo text, or a file."""
+    texts: dict[str, dict[str, str]] = {}
+    for domain, documents in made["kept"].items():
+        for place, text in documents.items():
+            texts.setdefault(domain if domain in DEMO else Path(place.rpartition(":")[0]).name, {})[place] = text
+    return Kept(texts, {place: why for entries in made["removed"].values() for place, why in entries.items()})
 
 
 def find_sets(directory: Path | None) -> dict[str, str]:
@@ -52,36 +60,32 @@ def find_sets(directory: Path | None) -> dict[str, str]:
     return found | {path.stem: str(path) for kind in SETS for path in sorted(directory.resolve().glob(kind))}
 
 
-def show(before: dict, now: dict) -> None:
+def show(before: Kept, now: Kept) -> None:
     """Print the table, and what went newly where much did."""
-    domains = sorted(before["kept"].keys() | now["kept"].keys())
     print("| source | documents | now | characters | now | change |\n|---|---|---|---|---|---|")
     dropped = []
-    for domain in domains:
-        old, new = before["kept"].get(domain, {}), now["kept"].get(domain, {})
+    for source in sorted(before.texts.keys() | now.texts.keys()):
+        old, new = before.texts.get(source, {}), now.texts.get(source, {})
         sizes = [sum(map(len, texts.values())) for texts in (old, new)]
-        change = sizes[1] / sizes[0] - 1 if sizes[0] else float("inf")
-        print(f"| {domain} | {len(old):,} | {len(new):,} | {sizes[0]:,} | {sizes[1]:,} | {change:+.2%} |")
-        if change < -DROP or len(new) < (1 - DROP) * len(old):
-            dropped.append(domain)
-    for domain in dropped:
-        _show_dropped(domain, before, now)
+        change = f"{sizes[1] / sizes[0] - 1:+.2%}" if sizes[0] else "new"
+        print(f"| {source} | {len(old):,} | {len(new):,} | {sizes[0]:,} | {sizes[1]:,} | {change} |")
+        if sizes[1] < (1 - DROP) * sizes[0] or len(new) < (1 - DROP) * len(old):
+            dropped.append(source)
+    for source in dropped:
+        _show_dropped(source, before.texts[source], now.texts.get(source, {}), now.removed)
 
 
-def _show_dropped(domain: str, before: dict, now: dict) -> None:
-    old, new = before["kept"].get(domain, {}), now["kept"].get(domain, {})
-    reasons = now["removed"].get(domain, {})
-    gone = [source for source in old if source not in new]
-    counts = Counter(reasons.get(source, "?") for source in gone)
-    print(f"\n{domain}: {len(gone)} documents went newly: {dict(counts)}; {len(new.keys() - old.keys())} came newly")
-    print(f"    sentences taken out: {before['pruned'].get(domain)} before, {now['pruned'].get(domain)} now")
-    for source in sorted(gone, key=lambda source: -len(old[source]))[:LISTED]:
-        print(f"    went: {Path(source).name} ({reasons.get(source, '?')}): {_shown(old[source])}")
-    losses = {source: len(old[source]) - len(new[source]) for source in old.keys() & new.keys()}
-    for source in sorted(losses, key=lambda source: -losses[source])[:LISTED]:
-        if losses[source] > 0:
-            print(f"    lost {losses[source]:,} of {len(old[source]):,}: {Path(source).name}")
-            for line in _lines_lost(old[source], new[source])[:3]:
+def _show_dropped(source: str, old: dict[str, str], new: dict[str, str], removed: dict[str, str]) -> None:
+    gone = [place for place in old if place not in new]
+    counts = dict(Counter(removed.get(place, NO_REASON) for place in gone))
+    print(f"\n{source}: {len(gone)} documents went newly: {counts}; {len(new.keys() - old.keys())} came newly")
+    for place in sorted(gone, key=lambda place: -len(old[place]))[:LISTED]:
+        print(f"    went: {Path(place).name} ({removed.get(place, NO_REASON)}): {_shown(old[place])}")
+    losses = {place: len(old[place]) - len(new[place]) for place in old.keys() & new.keys()}
+    for place in sorted(losses, key=lambda place: -losses[place])[:LISTED]:
+        if losses[place] > 0:
+            print(f"    lost {losses[place]:,} of {len(old[place]):,}: {Path(place).name}")
+            for line in _lines_lost(old[place], new[place])[:3]:
                 print(f"        {_shown(line)}")
 
 
@@ -97,17 +101,17 @@ def _shown(text: str) -> str:
 def main() -> None:
     """Compare two revisions."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of texts")
+    arguments.add_argument("--corpora", type=Path, required=True, help="a directory of texts")
     arguments.add_argument("--eval", type=Path, help="a directory of evaluation sets")
     arguments.add_argument("--baseline", required=True, metavar="REV", help="the commit to compare with")
     args = arguments.parse_args()
-    sources, sets = find_sources(args.corpora), find_sets(args.eval)
+    found, sets = sources(args.corpora.resolve()), find_sets(args.eval)
     try:
         with checked_out(args.baseline) as tree:
-            before = kept_of(tree, sources, sets)
+            before = kept_of(tree, found, sets)
     except UserError as error:
         arguments.error(str(error))
-    show(before, kept_of(ROOT, sources, sets))
+    show(before, kept_of(ROOT, found, sets))
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ KINDS: dict[str, Callable[[int], str]] = {
     "page of comments": _led("", "<!-- a -->\n", "text"),
     "page of spaces": _led("<html>", " ", "</html>"),
     "escaped ampersand": _led("&", "amp;", "lt;"),
-    "escaped ampersands apart": _led("a &amp; b &amp; c &amp; &", "amp;", "lt; d"),
+    "chains of escaped ampersands": lambda size: " a ".join(4 * ["&" + "amp;" * (size // 20) + "lt;"]),
     "one cell": _led('"', "a\n", '"'),
     "open cell": _led('a,"', "b,c\n", ""),
 }
