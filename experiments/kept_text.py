@@ -13,11 +13,12 @@ import argparse
 import json
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from experiments.revisions import ROOT, checked_out, run_in
-from experiments.tokenizer_corpus import sources
+from experiments.tokenizer_corpus import DEMO, sources
 
 SETS = ("*.jsonl", "*.jsonl.gz", "*.json", "*.csv", "*.zip")
 DROP = 0.01
