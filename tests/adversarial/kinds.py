@@ -18,6 +18,8 @@ RUNS = {
     "family": "👨\u200d👩\u200d👧\u200d",
     "combining marks": "\u0301",
     "marks under letters": "a\u0301\u0323",
+    "marks out of order": "\u0301\u0323",
+    "tibetan vowels of two marks": "\u0f73",
     "hangul vowels": "\u1161",
     "devanagari": "क्षि",
     "letters": "a",

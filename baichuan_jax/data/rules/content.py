@@ -32,7 +32,8 @@ PROSE_BULLET = re.compile(
 )
 # A space that ends a clause, in scripts that part no words by spaces and seldom have full stops.
 CLAUSE = re.compile(f"(?<=[{UNSPACED}])[ \u200b]+(?=[{UNSPACED}])")
-LEADER = re.compile(r"(?:[.·…] ?){4,}+(?=[ \t]*\d++(?:\n|\Z))")
+# Begun only where a run begins: from within one, all its rest would be read again for each mark.
+LEADER = re.compile(r"(?<![.·…])(?<![.·…] )(?:[.·…] ?){4,}+(?=[ \t]*\d++(?:\n|\Z))")
 LETTERS = re.compile(r"[^\W\d_]")
 SPACES = re.compile(r"\s+")
 LONG_WORD = re.compile(r"[!-~]{20,}+")  # addresses, and names that a markup language marks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from baichuan_jax.data.rules.combining import order_marks
 from baichuan_jax.data.rules.controls import C1, ODD, repair, without_lone_signs
 from baichuan_jax.data.rules.entities import has_leftovers, unescape
 from baichuan_jax.data.rules.list_marks import narrow, without_permalinks
@@ -90,7 +91,7 @@ def _characters(text: str, is_odd: bool) -> str:
     text = CHANGED.sub(lambda match: match[0].translate(TABLE), text)
     if any(separator in text for separator in CONTEXTUAL):
         text = SEPARATORS.sub(_separator, text)
-    return unicodedata.normalize("NFC", without_lone_signs(text) if is_odd else text)
+    return unicodedata.normalize("NFC", order_marks(without_lone_signs(text) if is_odd else text))
 
 
 def _separator(found: re.Match) -> str:

@@ -22,9 +22,9 @@ def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
     kept: list[str] = []
     pruned: dict[str, list[str]] = {}
     for hint in hints:
-        start = text.rfind("\n", 0, hint) + 1
         if hint < end:
             continue  # a second hint in the same line
+        start = text.rfind("\n", 0, hint) + 1
         kept.append(text[end:start])
         end = text.find("\n", start) % (len(text) + 1)  # -1 is the end
         left = _prune_line(text[start:end], pruned)
