@@ -85,7 +85,7 @@ def readers(folder: Path) -> dict[str, Target]:
             path.write_text(write(text), encoding="utf-8", errors="replace", newline="")
             cfg = DataConfig({"one": str(path)})
             with suppress(UserError):  # it may be refused, quickly
-                for unit in source_units(str(path), cfg):
+                for unit in source_units(cfg):
                     deque(read_unit(unit, cfg), maxlen=0)
 
         return read

@@ -53,14 +53,12 @@ def test_every_pattern_is_seen():
     assert len(patterns()) > 20
 
 
-@pytest.mark.slow
 def test_some_texts_of_grammars(all_targets):
     texts = random.Random(0).sample(grammar_texts(), QUICK)
     quick = {name: all_targets[name] for name in ("rules", "normalize", "a page's beginning")}
     assert not slow_ones(quick, texts, SMALL)
 
 
-@pytest.mark.slow
 def test_some_kinds_of_text(all_targets):
     texts = random.Random(0).sample(list(KINDS.items()), 12)
     assert not slow_ones(all_targets, texts, SMALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from baichuan_jax.data.rules.combining import order_marks
+from baichuan_jax.data.combining import order_marks
 from baichuan_jax.data.rules.controls import C1, ODD, repair, without_lone_signs
 from baichuan_jax.data.rules.entities import has_leftovers, unescape
 from baichuan_jax.data.rules.list_marks import narrow, without_permalinks

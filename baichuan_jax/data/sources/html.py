@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.data.combining import order_marks
 
 BEGINNING = 2000  # characters in which a page says that it is one
 BEFORE = re.compile(r"[\s\ufeff]+")
@@ -50,7 +51,8 @@ def extract(html: str, tags: int = 0) -> str:
     extracted = _extractor()
     try:
         page = html[declaration.end() :] if (declaration := DECLARATION.match(html)) else html
-        return extracted(page.translate(CONTROLS), include_comments=False, fast=tags > MANY_TAGS) or ""
+        page = order_marks(page.translate(CONTROLS))
+        return extracted(page, include_comments=False, fast=tags > MANY_TAGS) or ""
     except Exception:  # whatever a parser says of a broken page, the page has no text
         return ""
 

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.rules.combining import LONG, order_marks
+from baichuan_jax.data.combining import LONG, order_marks
 
 MARKS = "\u0301\u0323\u0344\u0f71\u0f72\u0f73\u0f81\u05b0\u3099\u302a\u0316\u0345"
 
