@@ -11,11 +11,10 @@ from pathlib import Path
 from types import ModuleType
 
 import baichuan_jax.data
-import baichuan_jax.generate
 import baichuan_jax.tokenizer
 
-PACKAGES = (baichuan_jax.data, baichuan_jax.tokenizer, baichuan_jax.generate)
-OPTIONAL = ("ray_cluster",)  # modules that need packages which may be absent
+PACKAGES = (baichuan_jax.data, baichuan_jax.tokenizer)
+OPTIONAL = ("ray_cluster", "plot")  # modules that read no text, and need packages that may be absent or are large
 FUNCTIONS = {"compile", "sub", "subn", "match", "search", "split", "findall", "finditer", "fullmatch"}
 
 
