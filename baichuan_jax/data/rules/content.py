@@ -20,7 +20,7 @@ BOTH = {"A", "B"}  # no lines are choices without these
 DRAWN = re.compile("[\u2500-\u259f]++")
 RULER = re.compile(r"(?<![^\n])[ \t]*+[-=_+|:][-=_+|: \t]*+(?=\n|\Z)")
 ROW = re.compile(
-    r"(?<![^\n])(?:[ \t]*+\|[^\n$\\]*\|[ \t]*|[^\n|$\\]*+[ \t]\|[ \t][^\n|$\\]*+[ \t]\|[ \t][^\n$\\]*+"
+    r"(?<![^\n])(?:[ \t]*+\|[^\n$\\]*\|[ \t]*|[^\n|$\\]*[ \t]\|[ \t][^\n|$\\]*[ \t]\|[ \t][^\n$\\]*+"
     r"|[^\n\t]++\t[^\n\t]*+\t[^\n]*+)(?=\n|\Z)"
 )
 # Times of subtitles and of lines of a song; and the bullet of a line that is prose.
