@@ -90,10 +90,11 @@ def test_invalid_utf8_is_rejected_with_its_line_or_replaced_and_counted(capsys, 
 
 
 def test_invalid_utf8_in_a_text_file_names_the_line(capsys, config, tmp_path):
-    (tmp_path / "bad.txt").write_bytes(b"one\ntwo \xff\nthree\n")
+    lines = "第一行说天气很好，大家都出门去了。\n第二行说饭菜也好".encode()
+    (tmp_path / "bad.txt").write_bytes(lines + b"\xff\n" + lines)
     sources = f"DataConfig.sources={ {'zh': str(tmp_path / 'bad.txt')} }"
     error = mistake(capsys, "data", config, "--set", sources, "--set", "DataConfig.damaged=stop")
-    assert "bad.txt:2: byte 8 (0xff)" in error
+    assert f"bad.txt:2: byte {len(lines)} (0xff)" in error
 
 
 def test_an_empty_corpus(capsys, config, tmp_path):
@@ -152,12 +153,15 @@ def test_a_prompt_before_training(capsys, config, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_domain_of_which_nothing_could_be_read_is_left_out_and_told_of(capsys, config, tmp_path):
+def test_a_domain_of_which_nothing_could_be_read_is_left_out_only_if_asked(capsys, config, tmp_path):
     (tmp_path / "gone").mkdir()
     (tmp_path / "gone" / "a.jsonl").symlink_to(tmp_path / "nowhere")
     sources = {"zh": str(tmp_path / "gone" / "*.jsonl"), "en": str(tmp_path / "en.jsonl")}
     chosen = f"--set=DataConfig.sources={sources}"
-    assert main(["data", str(config), chosen]) == 0
+    error = mistake(capsys, "data", config, chosen)
+    assert "unreadable_file" in error
+    assert "--set RunnerConfig.vanished=skip" in error
+    assert main(["data", str(config), chosen, "--set=RunnerConfig.vanished=skip"]) == 0
     assert "too little is left of zh" in capsys.readouterr().out.replace("\n", " ")
     assert main(["data", "inspect", str(config), chosen]) == 0
     assert "unreadable_file" in capsys.readouterr().out
