@@ -44,7 +44,7 @@ def run_data_step(what: dict) -> dict:
         last = now
 
     with tempfile.TemporaryDirectory() as directory:
-        result = build(cfg, RunnerConfig(), Path(directory), progress)
+        result = build(cfg, _runner(), Path(directory), progress)
         whole = time.process_time() - start
         if "texts" in what:
             Path(what["texts"]).write_text(json.dumps(_texts(result, Path(directory))), encoding="utf-8")
@@ -57,6 +57,12 @@ def run_data_step(what: dict) -> dict:
         "seconds": seconds,
         "whole": whole,
     }
+
+
+def _runner() -> RunnerConfig:
+    """Return how the step is run: domains of a single document are left out, where a revision can do so."""
+    can_skip = "vanished" in RunnerConfig.__dataclass_fields__
+    return RunnerConfig(vanished="skip") if can_skip else RunnerConfig()
 
 
 def _texts(result: dict, directory: Path) -> dict:

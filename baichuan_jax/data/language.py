@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ SAMPLE = 8000  # characters looked at, from the middle: code often begins with p
 FEW = 800  # characters that show most English texts to be English
 CODE_MARKS = 0.01  # of the characters; of the standard library, three files in a thousand have fewer, all of them prose
 FEWEST_HAN = 40  # letters of A-Z for each ideograph, beyond which formulas are not what makes a text English
+FEWEST_LINES = 4  # of code
 SHORT = 2000  # characters: short texts of equations look like code that assigns
 # Possessive: where a line ends is looked at once, and not from every place in it. The line end before a line is part of
 # the patterns: for a plain character the engine looks many times faster than for "^". Chinese in code stands in strings
@@ -95,9 +97,12 @@ def is_code(text: str) -> bool:
 
 
 def _has(sample: str, statement: re.Pattern) -> bool:
+    """Return whether a sample has four lines or more, and a quarter of them are statements; no more are looked for."""
     lines = sample.rstrip().split("\n")
     full = len(lines) - lines.count("")  # in a normalised text no line is only spaces
-    return full >= 4 and 4 * len(statement.findall("\n" + sample)) >= full
+    if full < FEWEST_LINES:
+        return False
+    return next(islice(statement.finditer("\n" + sample), (full - 1) // 4, None), None) is not None
 
 
 def _without_formulas(text: str) -> str:
