@@ -93,6 +93,10 @@ def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarr
     """
     batch = shingles.BATCH - 1
     starts, ends = found.starts[candidates], found.ends[candidates]
+    if candidates.size and len(found.characters) <= 2 * batch and len(candidates) == len(found.starts):
+        # No token goes beyond a sentence, so all of them can be hashed where they stand.
+        yield np.arange(len(candidates)), *tokens_of(found.characters, ends)
+        return
     parts = -(-(ends - starts) // batch)
     owners = np.repeat(np.arange(len(candidates)), parts)
     starts = np.repeat(starts, parts) + batch * ranges(np.zeros_like(parts), parts)

@@ -9,6 +9,7 @@ from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.repeats import CONTAINED
 from baichuan_jax.data.flow.repeats import NAME as REPEATS
+from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.flow.unite import NAME as UNITE
 from baichuan_jax.data.flow.unite import ORIGINALS
 from baichuan_jax.data.rules.sentences import sentences
@@ -22,6 +23,7 @@ class Twins:
     def __init__(self, work: Work):
         self._work = work
         self._starts = work.starts()
+        self._shards: dict[int, Shard] = {}  # those that were looked at: to open one costs more than to read from it
 
     def of_document(self, reason: str, number: int, text: str) -> dict[str, str] | None:
         """Return the document for which another went as `reason`, or None if it went by itself.
@@ -44,7 +46,9 @@ class Twins:
 
     def _document(self, number: int) -> dict[str, str]:
         part = int(np.searchsorted(self._starts, number, side="right")) - 1
-        shard, row = self._work.shard(part), np.array([number - self._starts[part]])
+        if part not in self._shards:
+            self._shards[part] = self._work.shard(part)
+        shard, row = self._shards[part], np.array([number - self._starts[part]])
         return {"source": shard.sources(row)[0], "text": shard.texts(row)[0]}
 
 

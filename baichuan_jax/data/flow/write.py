@@ -51,8 +51,8 @@ class Write:
         fates = self.work.load(DECIDE, FATE)[here]
         scores = self.work.load(DOCUMENTS, SCORE)[here]
         drops = self.work.load(REPEATS, DROPS)
-        drops = drops[slice(*np.searchsorted(drops["document"], [here.start, here.stop]))]
-        cuts = self.work.load(SIGN, CUTS, number)
+        drops = np.array(drops[slice(*np.searchsorted(drops["document"], [here.start, here.stop]))])
+        cuts = np.array(self.work.load(SIGN, CUTS, number))
         cuts = cuts[np.isin(fates[cuts["document"] - here.start], [*range(len(SPLITS)), fate("contaminated")])]
         asked = questions(self.work.task(SETS), cuts["row"])
         leaked = {document: asked[row] for document, _, _, row in cuts[::-1].tolist()}

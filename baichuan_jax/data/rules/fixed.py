@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from baichuan_jax.data.dedup.runs import ranges, run_starts
 from baichuan_jax.data.rules import marks
-from baichuan_jax.data.rules.lines import Lines, below, block_starts, last_true, list_marks
+from baichuan_jax.data.rules.lines import Lines, below, block_starts, last_true
 from baichuan_jax.data.rules.marks import CLAUSE, LEAD, LETTER, LOWER, QUOTE, WIDE
 
 TERM = 40  # columns of a term or heading at most
@@ -20,7 +22,7 @@ def fixed_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
     """Return which lines belong to verse, an entry of a list or of definitions, a table or code, bool [lines]."""
     first, second, final = (_at(characters, places) for places in (lines.starts, lines.starts + 1, lines.stops - 1))
     joined = np.append(False, lines.goes_on[:-1])[: len(first)]
-    entries = list_marks(characters, lines) & ~joined
+    entries = lines.marked & ~joined
     leads = _leads(lines)
     terms = leads & (below(lines.indents) > lines.indents)
     announces = ~lines.blank & ~lines.goes_on & ((final & LEAD) > 0)
@@ -80,19 +82,33 @@ def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
         characters[np.clip(places, 0, end)]
         for places in (lines.starts, lines.starts + 1, lines.starts + 2, lines.stops - 1)
     )
-    fence = ~lines.blank & np.isin(first, FENCES) & (first == second) & (second == third)
+    fence = ~lines.blank & ((first == FENCES[0]) | (first == FENCES[1])) & (first == second) & (second == third)
     number = np.cumsum(fence)
     inside = (number - (number - fence)[last_true(lines.head)]) % 2 > 0
-    pairs = first.astype(np.uint64) << np.uint64(32) | second
-    looks = ~lines.blank & (np.isin(final, CODE_ENDS) | np.isin(pairs, PROMPTS))
+    looks = ~lines.blank & (_code_ends().take(final, mode="clip") | _prompts(first, second))
     starts = block_starts(lines)
     share = np.bincount(starts, looks, len(starts)) * 3 >= np.bincount(starts, ~lines.blank, len(starts))
     return fence | inside | (share & (np.bincount(starts, looks, len(starts)) > 0))[starts]
 
 
-FENCES = np.array([ord("`"), ord("~")], np.uint32)
-CODE_ENDS = np.array([ord(mark) for mark in "{};\\"], np.uint32)
-PROMPTS = np.array([ord(a) << 32 | ord(b) for a, b in ("$ ", ">>", "//", "/*", "#!", "# ", "#i", "#d")], np.uint64)
+FENCES = (ord("`"), ord("~"))
+CODE_ENDS = "{};\\"
+PROMPTS = {"$": " ", ">": ">", "/": "/*", "#": "! id"}  # the first two characters of lines of code
+
+
+def _prompts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return whether two characters are of PROMPTS, bool [lines]. Most lines begin with none of them."""
+    found = np.zeros(len(first), bool)
+    for prompt, follows in PROMPTS.items():
+        rows = np.flatnonzero(first == ord(prompt))
+        found[rows] = np.isin(second[rows], [ord(mark) for mark in follows])
+    return found
+
+
+@cache
+def _code_ends() -> np.ndarray:
+    """Return which characters are of CODE_ENDS, bool [0x80 + 1]; those beyond are as the last."""
+    return np.isin(np.arange(0x81), [ord(mark) for mark in CODE_ENDS])
 
 
 def _rows(characters: np.ndarray, lines: Lines) -> np.ndarray:

@@ -36,8 +36,9 @@ class Lines(NamedTuple):
     begins, ends: int64, from behind the line end before to the line end. starts, stops: int64, of the content: without
     quotation marks of mail, indentation and trailing spaces; equal on a blank line. indents, columns: int64, of the
     indentation, and where the content ends; an ideograph has two. head: bool, the first of a text. blank: bool. full:
-    bool, with a mark at the end that ends a sentence. quoted: int64, depth in mail. goes_on: bool, whether the sentence
-    goes on in the next line. forced: bool, whether the next line's first word had found no room.
+    bool, with a mark at the end that ends a sentence. quoted: int64, depth in mail. marked: bool, with the mark of an
+    entry of a list (`list_marks`). goes_on: bool, whether the sentence goes on in the next line. forced: bool, whether
+    the next line's first word had found no room.
     """
 
     begins: np.ndarray
@@ -50,6 +51,7 @@ class Lines(NamedTuple):
     blank: np.ndarray
     full: np.ndarray
     quoted: np.ndarray
+    marked: np.ndarray
     goes_on: np.ndarray
     forced: np.ndarray
 
@@ -62,7 +64,7 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
     comma. Headings, list entries, rows of tables and rules stand alone.
     """
     traits = marks.traits()
-    ends = np.flatnonzero(kinds & LINE_END)
+    ends = np.flatnonzero((kinds & LINE_END) != 0)
     begins = np.append(0, ends[:-1] + 1)[: len(ends)]
     head = np.zeros(len(ends), bool)
     head[np.append(0, np.searchsorted(ends, last) + 1)[: len(last)]] = True
@@ -70,14 +72,16 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
     starts = after(kinds, unquoted, BLANK)
     blank = starts == ends
     stops = np.where(blank, starts, before(kinds, ends, BLANK))
-    wide = np.zeros(len(kinds) + 1, np.int64)
+    wide = np.zeros(len(kinds) + 1, np.int32)
     np.cumsum((kinds & WIDE) > 0, out=wide[1:])
     columns = np.where(blank, 0, stops - unquoted + wide[stops] - wide[unquoted])
     closed = np.maximum(before(kinds, stops, CLOSING | STOP_CLOSING), starts + ~blank)
     full = ~blank & ((traits.take(characters[closed - 1], mode="clip") & FULL) > 0)
     words = until(kinds, starts, SPACE | WIDE) - starts
     raw = np.where(blank, 0, stops - unquoted)
-    found = Lines(begins, ends, starts, stops, starts - unquoted, columns, head, blank, full, quoted, blank, blank)
+    marked = list_marks(characters, starts, blank)
+    shape = (begins, ends, starts, stops, starts - unquoted, columns)
+    found = Lines(*shape, head, blank, full, quoted, marked, blank, blank)
     follows = below(~blank & ~head) & ~blank
     words += KEPT_TOGETHER * ((kinds[starts] & WIDE) > 0)
     by_columns, by_characters = _is_forced(columns, words, head), _is_forced(raw, words, head)
@@ -121,7 +125,7 @@ def _goes_on(characters: np.ndarray, lines: Lines, forced: np.ndarray) -> np.nda
     traits = marks.traits()
     first = traits.take(characters[lines.starts], mode="clip")
     final = traits.take(characters[np.maximum(lines.stops - 1, 0)], mode="clip")
-    marked, alone = list_marks(characters, lines), _stands_alone(characters, lines)
+    marked, alone = lines.marked, _stands_alone(characters, lines)
     deeper = below(lines.indents) > lines.indents
     listed = below(marked) & (~forced | lines.full | ((final & LEAD) > 0) | marked[block_starts(lines)])
     evidence = forced | ((below(first) & LOWER) > 0) | ((final & OPEN) > 0)
@@ -139,17 +143,20 @@ def last_true(values: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(np.where(values, np.arange(len(values)), -1))
 
 
-def list_marks(characters: np.ndarray, lines: Lines) -> np.ndarray:
-    """Return whether each line begins with the mark of an entry of a list, bool [lines]: - * • 1. (2) a) 三、 ① ."""
+def list_marks(characters: np.ndarray, starts: np.ndarray, blank: np.ndarray) -> np.ndarray:
+    """Return whether each line begins with the mark of an entry of a list, bool [lines]: - * • 1. (2) a) 三、 ① .
+
+    starts, blank: of `Lines`.
+    """
     table, final = _list_table(), len(characters) - 1
 
     def at(places: np.ndarray) -> np.ndarray:
         return table.take(characters[np.minimum(places, final)], mode="clip")
 
-    first = at(lines.starts)
-    bullet = ((first & WIDE_BULLET) > 0) | ((first & BULLET) > 0) & ((at(lines.starts + 1) & GAP) > 0)
+    first = at(starts)
+    bullet = ((first & WIDE_BULLET) > 0) | ((first & BULLET) > 0) & ((at(starts + 1) & GAP) > 0)
     bracket = (first & BRACKET) > 0
-    begin = lines.starts + bracket
+    begin = starts + bracket
     ends = begin.copy()
     for _ in range(DIGITS):
         ends += (at(ends) & NUMBER) > 0
@@ -158,7 +165,7 @@ def list_marks(characters: np.ndarray, lines: Lines) -> np.ndarray:
     # "3.14" is no entry; "1、" needs no space behind it.
     closed = ((mark & WIDE_MARK) > 0) | ((mark & MARK) > 0) & ((at(ends + 1) & GAP) > 0)
     closed = np.where(bracket, (mark & BRACKET_END) > 0, closed)
-    return ~lines.blank & (bullet | (ends > begin) & closed)
+    return ~blank & (bullet | (ends > begin) & closed)
 
 
 DIGITS = 3  # in the number of an entry at most: a year is none

@@ -76,16 +76,8 @@ def after(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
 
 def until(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
     """Return the next place from each that is of a kind, int64 [places]. There must be one."""
-    places, moving = _begin(places, (found[places] & kind) == 0)
-    for _ in range(STEPS):
-        if not moving.size:
-            break
-        places[moving] += 1
-        moving = moving[(found[places[moving]] & kind) == 0]
-    if moving.size:
-        others = np.flatnonzero(found & kind)
-        places[moving] = others[np.searchsorted(others, places[moving])]
-    return places
+    others = np.flatnonzero((found & kind) != 0)
+    return others[np.searchsorted(others, places)]
 
 
 def before(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
