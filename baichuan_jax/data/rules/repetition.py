@@ -17,8 +17,10 @@ SAMPLE = 1 << 14  # characters looked at, from the middle
 # Whether there is something to count is tried at a few places: whether half a run there stands not far before, too.
 PLACES, BEFORE = 10, 4000  # places tried; characters before one
 GOLDEN = 0.618034  # successive multiples of it, modulo 1, are spread evenly and have no period that a text might have
+SHARES = [place * GOLDEN % 1 for place in range(1, PLACES + 1)]  # of the text before each place
 SHORT = 320  # characters; a shorter text that repeats itself ends so
 SUSPICIOUS = 3  # one place in so many repeats
+ENOUGH_MISSES = PLACES - PLACES // SUSPICIOUS  # places at which nothing repeats, after which it is no such text
 BASE = np.array([0x9E3779B97F4A7C15], np.uint64)  # odd, so invertible; an array, whose powers may overflow
 PLACE = np.uint64(SAMPLE - 1)  # the bits of a place in the sample
 
@@ -38,12 +40,13 @@ def repeated_share(text: str, language: Language) -> float:
 def _is_suspicious(text: str, width: int) -> bool:
     if len(text) < SHORT:
         return width < len(text) and text.find(text[-width:], 0, -1) >= 0
-    hits = 0
-    for place in range(1, PLACES + 1):
-        at = int(place * GOLDEN % 1 * (len(text) - width))
-        hits += text.find(text[at : at + width], max(0, at - BEFORE), at + width - 1) >= 0
-        if SUSPICIOUS * (hits + PLACES - place) <= PLACES:
-            return False  # whatever the places left show
+    misses, room = 0, len(text) - width
+    for share in SHARES:
+        at = int(share * room)
+        if text.find(text[at : at + width], at - BEFORE if at > BEFORE else 0, at + width - 1) < 0:
+            misses += 1
+            if misses == ENOUGH_MISSES:
+                return False  # whatever the places left show
     return True
 
 
