@@ -101,4 +101,6 @@ def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
 def check_file(path: Path) -> None:
     """Raises UserError unless there is a tokenizer file."""
     if not path.is_file():
-        raise UserError(f"no tokenizer at {path}; train one first: baichuan-jax tokenizer CONFIG")
+        raise UserError(
+            f"no tokenizer at {path}: name one, TokenizerConfig.file, or train it: baichuan-jax tokenizer CONFIG"
+        )

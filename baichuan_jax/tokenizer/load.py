@@ -8,7 +8,7 @@ from pathlib import Path
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.adapters import HuggingFaceTokenizer, TiktokenTokenizer
 from baichuan_jax.tokenizer.beside import STEM
-from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.model_file import is_model
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 
@@ -28,6 +28,7 @@ def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
     tokenizer, it is broken, of another kind, or of a package that is absent, or has no id that begins a text.
     """
     path = tokenizer_file(path)
+    check_file(path)
     if path.suffix not in KINDS:
         raise UserError(f"{path}: no kind of tokenizer; endings: {', '.join(KINDS)}")
     tokenizer = KINDS[path.suffix](path)

@@ -59,6 +59,28 @@ def test_an_import_generates_at_once(folder, capsys):
     assert capsys.readouterr().out.startswith("中国")
 
 
+def test_json_is_a_line_of_ascii_for_each_prompt(folder, capsys):
+    config, prompts = folder / "ours" / "config.gin", ["中国\u2028\n人民", "The people"]
+    given = [part for prompt in prompts for part in ("--prompt", prompt)]
+    assert main(["generate", str(config), *given, "--json", "--set", "SampleConfig.max_tokens=8"]) == 0
+    out = capsys.readouterr().out
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert out.isascii()
+    assert [line["prompt"] for line in lines] == prompts
+    assert all(set(line) == {"prompt", "text", "finish_reason"} for line in lines)
+    assert {line["finish_reason"] for line in lines} <= {"end", "length"}
+
+
+def test_an_import_without_a_tokenizer_says_so_at_once(tmp_path, capsys):
+    write_published(tmp_path / "theirs", MODEL, "baichuan")
+    assert main(["convert", "import", str(tmp_path / "theirs"), str(tmp_path / "ours")]) == 0
+    assert f"there is no tokenizer in {tmp_path / 'theirs'}" in capsys.readouterr().out
+    arguments = ["generate", str(tmp_path / "ours" / "config.gin"), "--prompt", "中国"]
+    assert main(arguments) == 2
+    missing = tmp_path / "ours" / "tokenizer.model"
+    assert f"no tokenizer at {missing}: name one, TokenizerConfig.file" in capsys.readouterr().err
+
+
 def test_a_text_ends_at_any_id_that_the_checkpoint_names(folder, capsys):
     said = folder / "ours" / "generation_config.json"
     said.write_text(json.dumps({"eos_token_id": list(range(MODEL.vocab))}))

@@ -39,9 +39,9 @@ def make_layout(config: RunConfig) -> Layout:
 
 
 def tokenizer_place(config: RunConfig, workdir: Path) -> Path:
-    """Returns where the run's tokenizer is: a file, or the directory of its own, or of its copy of a lost file."""
-    file = Path(config.tokenizer.file)
-    return file if config.tokenizer.file and file.exists() else workdir / "tokenizer"
+    """Return where the run's tokenizer is: a file, or the directory of its own, or of its copy of a lost file."""
+    file, own = Path(config.tokenizer.file), workdir / "tokenizer"
+    return file if config.tokenizer.file and (file.exists() or not own.is_dir()) else own
 
 
 def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
