@@ -1,11 +1,12 @@
-"""Marks after numbers, told apart: of lists ("1．3的倍数") and of decimals "
-"("3．14"); and permalinks after headings."""
+"""Marks after numbers, told apart: of lists ("1．3的倍数") and of decimals ("3．14"); and permalinks after headings."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from functools import cache
+
+from baichuan_jax.data.rules.controls import ODD
 
 NUMBER = re.compile("([0-9]++)([．：])([0-9]++(?:[．：][0-9]++)*+)")
 HALF_WIDTH = str.maketrans("．：", ".:")
@@ -86,5 +87,7 @@ def _ends_heading(text: str, place: int, mark: str) -> bool:
     start = text.rfind("\n", 0, place) + 1
     heading = text[start:place].removesuffix(" " if mark == "🔗" else "")
     if not 1 < len(heading) <= LONGEST or heading[-1].isspace() or heading[-1] in LINKS:
+        return False
+    if ODD.match(heading[-1]):  # without the mark it would stand alone at the end of its line, and go
         return False
     return mark not in heading and not any(other in heading for other in NOT_IN_HEADINGS)

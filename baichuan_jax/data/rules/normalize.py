@@ -111,10 +111,9 @@ def _layout(text: str) -> str:
     # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if any(mark in text for mark in NUMBER_MARKS):
-        text = narrow(text)
     if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     if "\n\n\n\n" in text:
         text = BLANK_LINES.sub("\n\n\n", text)
-    return without_permalinks(text.strip("\n"))
+    text = without_permalinks(text.strip("\n"))  # first: what follows a number tells whether it is of a list
+    return narrow(text) if any(mark in text for mark in NUMBER_MARKS) else text

@@ -52,10 +52,10 @@ def normalize_many(texts: Sequence[str], repaired: dict[int, int] | None = None)
     marked = _owners(ends, _between_digits(characters, marks - np.searchsorted(gone, marks)))
     joined = characters.tobytes().decode("utf-32-le")
     normal = [joined[start:end].strip("\n") for start, end in zip([0, *ends.tolist()], ends.tolist())]
-    for number in marked - rare:
-        normal[number] = narrow(normal[number])
     for number in linked - rare:
         normal[number] = without_permalinks(normal[number])
+    for number in marked - rare:
+        normal[number] = narrow(normal[number])
     for number in rare:
         normal[number] = normalize(texts[number], number in odd)
         if repaired is not None and number in odd and (count := count_repaired(texts[number])):

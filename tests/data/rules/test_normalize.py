@@ -123,7 +123,9 @@ def test_many_texts_without_anything_rare(texts):
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(" \t\u200b\ufeff\r\na中ก#¶🔗\ufffd\uf0b7\ue000\x92\x85\u202fᠠ"), st.integers(1, 40)),
+        st.tuples(
+            st.sampled_from(" \t\u200b\ufeff\r\na中ก#¶🔗\ufffd\uf0b7\ue000\x92\x85\u202fᠠ1．"), st.integers(1, 40)
+        ),
         max_size=8,
     )
 )
