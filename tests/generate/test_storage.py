@@ -49,7 +49,8 @@ def test_weights_are_rounded_once_and_computed_with_exactly(params, storage, lea
     rounded = {"blocks": jax.tree.map(lambda *x: jnp.stack(x), *layers), "ends": jax.tree.map(whole, held["ends"])}
     errors = jax.tree.map(lambda a, b: float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(a))), params, rounded)
     assert least < max(jax.tree.leaves(errors)) < most
-    assert distance(logits(held, "compute")[0], apply(MODEL, rounded, TOKENS)) < 1e-5
+    # Scales are multiplied after the product here and before it there: 1.4e-5 apart in float32 on some processors.
+    assert distance(logits(held, "compute")[0], apply(MODEL, rounded, TOKENS)) < 3e-5
 
 
 @pytest.mark.parametrize(("storage", "most"), [("compute", 1e-6), ("bfloat16", 0.005), ("int8", 0.015)])
