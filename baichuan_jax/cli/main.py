@@ -19,6 +19,7 @@ from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.core.together import ProcessLost
 
+NAMES = (*VERBS, "convert import", "experiment")
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "data inspect": inspect.add_arguments,
@@ -109,22 +110,22 @@ def _print_whatever_the_terminal_can() -> None:
 
 def _is_verb(arguments: Sequence[str]) -> bool:
     """Return whether these begin with a verb, or an option that stands before one; argparse explains the others."""
-    return not arguments or arguments[0].startswith("-") or arguments[0] in (*VERBS, "convert import", "experiment")
+    return not arguments or arguments[0].startswith("-") or arguments[0] in NAMES
 
 
 def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
     """Say which verbs there are where there is none of this name. Return the exit code."""
-    word, names = arguments[0], (*VERBS, "convert import", "experiment")
-    longer = [name for name in names if name.split()[0] == word]
+    word = arguments[0]
+    longer = [name for name in NAMES if name.split()[0] == word]
     if longer and not set(arguments[1:]).isdisjoint(("-h", "--help")):
         [verbs] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
         for name in longer:
             print(verbs.choices[name].format_help())
         return 0
-    hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), names)
+    hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), NAMES)
     if not longer and not hint:
-        hint = did_you_mean(word, names)
-    known = "" if hint else f"; the verbs are {', '.join(names)}"
+        hint = did_you_mean(word, NAMES)
+    known = "" if hint else f"; the verbs are {', '.join(NAMES)}"
     print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
     return 2
 
