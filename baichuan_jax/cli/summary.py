@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from baichuan_jax.data.quality.model import unscored
+from baichuan_jax.data.quality.model import unscored_of
 from baichuan_jax.lab.numbers import percent
 
 console = Console(highlight=False)
@@ -52,8 +52,7 @@ def _data(result: dict) -> str:
 
 def _unscored(result: dict) -> str:
     """Returns which languages have no quality model, if any was to be trained."""
-    languages = sorted({language for domain in result["domains"].values() for language in domain["language"]})
-    without = unscored(result["quality"], languages) if result["quality"] else {}
+    without = unscored_of(result) if result["quality"] else {}
     return "; no quality score: " + ", ".join(f"{name} ({why})" for name, why in without.items()) if without else ""
 
 

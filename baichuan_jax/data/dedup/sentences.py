@@ -21,6 +21,7 @@ from baichuan_jax.data.rules.sentences import Sentences
 # document: index of its document. start: where it begins in the document's text. key: hash of the sequence of its
 # tokens. characters: of the sentence, with what follows it up to the next. whole: whether the text reads on without it.
 OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4"), ("whole", "?")])
+PLACE = ["document", "start", "characters"]  # the fields that say where a sentence stands
 
 # Tokens from which a sentence counts. People say the shorter ones again without copying ("服务态度很好，下次还会来。",
 # "Thank you very much indeed."), and novels open their dialogues with them. A line of code repeats for a reason.

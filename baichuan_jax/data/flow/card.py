@@ -13,7 +13,7 @@ from pathlib import Path
 from baichuan_jax.core.files import write_text
 from baichuan_jax.data.dataset import NAME, NUMBERS, STRINGS
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.quality.model import unscored
+from baichuan_jax.data.quality.model import unscored_of
 from baichuan_jax.data.split import SPLITS
 
 CARD = "DATA_CARD.md"
@@ -110,9 +110,8 @@ def _quality(cfg: CorpusConfig, result: dict) -> str:
     trained = {language: entry for language, entry in report.items() if "auc" in entry}
     if not trained:
         return "No document was scored: no language has enough examples of good and of bad text."
-    languages = sorted({language for domain in result["domains"].values() for language in domain["language"]})
     without = "".join(
-        f"\n\nText in {plain(language)} has no score: {why}." for language, why in unscored(report, languages).items()
+        f"\n\nText in {plain(language)} has no score: {why}." for language, why in unscored_of(result).items()
     )
     names = ("auc", "auc_of_length", "auc_equal_length")
     rows = [[language, *(f"{entry[name]:.3f}" for name in names)] for language, entry in trained.items()]

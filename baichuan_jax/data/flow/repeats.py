@@ -17,7 +17,7 @@ from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 from baichuan_jax.data.dedup.runs import distinct, run_starts
-from baichuan_jax.data.dedup.sentences import BANDS, WIDTH
+from baichuan_jax.data.dedup.sentences import BANDS, PLACE, WIDTH
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
@@ -31,7 +31,6 @@ from baichuan_jax.data.flow.shard import Shards
 NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
 REASONS = ("repeated", "low_quality")
 # A sentence that goes, and where the one stands for which it goes as repeated.
-PLACE = ("document", "start", "characters")
 DROP = np.dtype([*((f"{kept}{name}", "<u4") for kept in ("", "kept_") for name in PLACE), ("reason", "u1")])
 OCCURRENCE_BYTES = 120  # memory for each sentence of the partition at work, all temporary arrays counted
 
@@ -182,7 +181,7 @@ class _Texts:
         rows = self.rows[indices]
         documents = distinct(rows["document"])
         texts = dict(zip(documents.tolist(), self.shards.texts(documents)))
-        places = rows[["document", "start", "characters"]].tolist()
+        places = rows[PLACE].tolist()
         return [texts[document][start : start + size] for document, start, size in places]
 
 

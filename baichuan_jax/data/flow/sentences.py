@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from baichuan_jax.data.dedup.passages import PASSAGE
-from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, occurrences, places
+from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, PLACE, occurrences, places
 from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import FATE
@@ -73,8 +73,7 @@ class Sentences:
         if not self.cfg.quality.sentence_cut:
             return np.empty(0, OCCURRENCE)
         rows = places(found, np.arange(len(found.texts)))
-        places_of = rows[["document", "start", "characters"]].tolist()
-        pieces = [texts[d][start : start + size] for d, start, size in places_of]
+        pieces = [texts[d][start : start + size] for d, start, size in rows[PLACE].tolist()]
         scores = model.score(pieces, [languages[d] for d in found.texts])
         return rows[(scores >= 0) & (scores < self.cfg.quality.sentence_cut) & found.whole]
 

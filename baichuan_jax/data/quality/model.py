@@ -144,6 +144,12 @@ def unscored(report: Mapping[str, dict], languages: Iterable[str]) -> dict[str, 
     return {language: _why(report.get(language, {})) for language in without}
 
 
+def unscored_of(result: dict) -> dict[str, str]:
+    """Return what `unscored` does, of the text that a data step has kept. result: as `build.build` returns it."""
+    languages = {language for domain in result["domains"].values() for language in domain["language"]}
+    return unscored(result["quality"], sorted(languages))
+
+
 def _why(entry: dict) -> str:
     missing = [kind for kind in ("good", "bad") if not entry.get(kind)]
     return f"no examples of {' or '.join(missing)} text" if missing else "too few examples"
