@@ -40,10 +40,9 @@ def decode(raw: bytes, encoding: str) -> tuple[str, int]:
         return raw.decode(codec), 0
     except UnicodeDecodeError:
         pass
-    if encoding in DOUBLE_BYTE:
-        return realigned(raw, encoding, codec)
     text = raw.decode(codec, "replace")
-    return text, text.count("\ufffd") - raw.decode(codec, "ignore").count("\ufffd")
+    errors = text.count("\ufffd") - raw.decode(codec, "ignore").count("\ufffd")
+    return realigned(raw, encoding, codec, text, errors) if encoding in DOUBLE_BYTE else (text, errors)
 
 
 def python_codec(encoding: str) -> str:

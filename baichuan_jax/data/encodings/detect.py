@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from baichuan_jax.data.encodings.codec import MARKS, UTF8, decode, known, marked, python_codec
+from baichuan_jax.data.encodings.codec import UTF8, decode, known, marked, python_codec
 from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
 
 AUTO = "auto"
@@ -106,9 +106,8 @@ def utf16(raw: bytes) -> str | None:
 
     Without a byte order mark it is told by its ASCII characters, which hold a NUL each, and by the other high bytes.
     """
-    for mark, encoding in MARKS.items():
-        if raw.startswith(mark):
-            return encoding if encoding in UTF16 else None
+    if said := marked(raw)[1]:
+        return said if is_utf16(said) else None
     if len(raw) % 2:
         return None
     for encoding, high, low in zip(UTF16, (raw[1::2], raw[::2]), (raw[::2], raw[1::2])):

@@ -27,10 +27,11 @@ MOST = 1 << 20  # bytes of damaged clauses: two seconds
 DAMAGED = 0.1  # of the characters; with more of them wrong the text is not damaged but something else
 
 
-def realigned(raw: bytes, encoding: str, codec: str) -> tuple[str, int]:
-    """Return (text, number of U+FFFD put in). encoding: of DOUBLE_BYTE; codec: Python's."""
-    plain = raw.decode(codec, "replace")
-    errors = plain.count("\ufffd") - raw.decode(codec, "ignore").count("\ufffd")
+def realigned(raw: bytes, encoding: str, codec: str, plain: str, errors: int) -> tuple[str, int]:
+    """Return (text, number of U+FFFD put in). encoding: of DOUBLE_BYTE; codec: Python's.
+
+    plain: what the codec makes of the bytes, with so many errors; it is returned if they are too many to be damage.
+    """
     if errors > max(2, DAMAGED * len(plain)):
         return plain, errors
     parts, replaced, looked_at = [], 0, 0
