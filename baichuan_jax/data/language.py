@@ -63,9 +63,8 @@ def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
 
     Formulas are of no language: where they may decide, the text is judged without them.
     """
-    han, kana, latin, letter = kinds[[HAN, KANA, LATIN, LETTER]]
-    other = (2 * kana > han) | (2 * letter > latin + 3 * han) | (han + latin == 0)
-    chinese = 4 * han >= latin  # it may name many foreign products; their names are longer than its words
+    han, latin = kinds[[HAN, LATIN]]
+    other, chinese = _scripts(kinds)
     found: list[Language] = np.select([other, chinese], ["other", "zh"], "en").tolist()
     marked = (kinds[NEWLINE] >= 3) & (kinds[BRACKET] + kinds[SYMBOL] >= CODE_MARKS * kinds.sum(axis=0))
     mixed = (other | ~chinese) & (han > 0) & (latin > 0) & (FEWEST_HAN * han >= latin)
@@ -78,6 +77,13 @@ def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
         elif found[number] == "en" and not _is_english(text):
             found[number] = _by_prose(text) if _may_have_formulas(text) else "other"
     return found
+
+
+def _scripts(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return whether texts are in neither Chinese nor Latin script; whether, if they are, they are Chinese."""
+    han, kana, latin, letter = kinds[[HAN, KANA, LATIN, LETTER]]
+    other = (2 * kana > han) | (2 * letter > latin + 3 * han) | (han + latin == 0)
+    return other, 4 * han >= latin  # it may name many foreign products; their names are longer than its words
 
 
 def is_code(text: str) -> bool:
@@ -117,10 +123,10 @@ def _may_have_formulas(text: str) -> bool:
 def _by_prose(text: str) -> Language:
     """Return the language of a text that is no code by what is beside its formulas."""
     prose = _without_formulas(text)
-    han, kana, latin, letter = count_kinds(prose)[[HAN, KANA, LATIN, LETTER]]
-    if 2 * kana > han or 2 * letter > latin + 3 * han or han + latin == 0:
+    other, chinese = _scripts(count_kinds(prose))
+    if other:
         return "other"
-    if 4 * han >= latin:
+    if chinese:
         return "zh"
     return "en" if _is_english(prose) else "other"
 

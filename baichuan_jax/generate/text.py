@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Sequence
 
-from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.interface import AnyTokenizer, bytes_of
 
 
 class TextStream:
@@ -29,7 +29,7 @@ class TextStream:
         for id in ids:
             if self.stopped:
                 break
-            text += self._decoder.decode(self._bytes(id))
+            text += self._decoder.decode(bytes_of(self._tokenizer, id))
             self.taken += 1
             found = [place for place in map(text.find, self._stops) if place >= 0]
             if found:
@@ -40,10 +40,6 @@ class TextStream:
         sure = len(text) if last else len(text) - self._beginning(text)
         self._held = text[sure:]
         return text[:sure]
-
-    def _bytes(self, id: int) -> bytes:
-        """Return what an id adds to a text; nothing, if the model has more rows than the tokenizer has ids."""
-        return self._tokenizer.token_bytes(id) if id < self._tokenizer.vocab else b""
 
     def _beginning(self, text: str) -> int:
         """Returns how many characters at the end of a text may begin a stop string."""

@@ -88,6 +88,11 @@ class AnyTokenizer(ABC):
         return list(pairwise(ends))
 
 
+def bytes_of(tokenizer: AnyTokenizer, id: int) -> bytes:
+    """Return what an id adds to a text; nothing, if the model has more rows than the tokenizer has ids."""
+    return tokenizer.token_bytes(id) if id < tokenizer.vocab else b""
+
+
 def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
     """Raise UserError, naming the id, unless each has one of so many rows of a token table."""
     outside = [id for id in (int(np.max(ids, initial=0)), int(np.min(ids, initial=0))) if not 0 <= id < rows]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from baichuan_jax.generate.engine import Scores
-from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.interface import AnyTokenizer, bytes_of
 
 
 class Spelling:
@@ -19,7 +19,7 @@ class Spelling:
 
     def token(self, id: int) -> str:
         """Return the text of an id, "bytes:\\xe4\\xb8" where it is none by itself, the written form of a special id."""
-        data = self._bytes(id)
+        data = bytes_of(self._tokenizer, id)
         try:
             return data.decode() if data else self._forms.get(id, "")
         except UnicodeDecodeError:
@@ -27,18 +27,15 @@ class Spelling:
 
     def text(self, ids: Sequence[int]) -> str:
         """Return the text of ids; bytes that are not UTF-8 are U+FFFD each, and special ids nothing."""
-        return b"".join(map(self._bytes, ids)).decode(errors="replace")
+        return b"".join(bytes_of(self._tokenizer, id) for id in ids).decode(errors="replace")
 
     def offsets(self, ids: Sequence[int]) -> list[int]:
         """Return how many characters are whole before each id."""
         decoder, found, at = codecs.getincrementaldecoder("utf-8")("replace"), [], 0
         for id in ids:
             found.append(at)
-            at += len(decoder.decode(self._bytes(id)))
+            at += len(decoder.decode(bytes_of(self._tokenizer, id)))
         return found
-
-    def _bytes(self, id: int) -> bytes:
-        return self._tokenizer.token_bytes(id) if id < self._tokenizer.vocab else b""
 
 
 def logprobs(
