@@ -16,6 +16,9 @@ VERSE, VERSE_LINES = 64, 4  # columns of a line in letters at most; lines from w
 CLAUSE_LENGTH, COUPLETS, EVEN = 11, 300, (4, 7)  # of Chinese verse: characters, columns, characters if all are equal
 LEVELS = (0, 1, 5, 9)  # indentations at which entries are told apart, so that entries may hold entries
 FAR = 1 << 20  # columns: beyond every indentation
+FENCES = (ord("`"), ord("~"))
+CODE_ENDS = "{};\\"
+PROMPTS = {"$": " ", ">": ">", "/": "/*", "#": "! id"}  # the first two characters of lines of code
 
 
 def fixed_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
@@ -89,11 +92,6 @@ def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
     starts = block_starts(lines)
     share = np.bincount(starts, looks, len(starts)) * 3 >= np.bincount(starts, ~lines.blank, len(starts))
     return fence | inside | (share & (np.bincount(starts, looks, len(starts)) > 0))[starts]
-
-
-FENCES = (ord("`"), ord("~"))
-CODE_ENDS = "{};\\"
-PROMPTS = {"$": " ", ">": ">", "/": "/*", "#": "! id"}  # the first two characters of lines of code
 
 
 def _prompts(first: np.ndarray, second: np.ndarray) -> np.ndarray:

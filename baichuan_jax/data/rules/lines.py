@@ -28,6 +28,8 @@ from baichuan_jax.data.rules.marks import (
 NARROW = 16  # columns: text is not wrapped to less
 KEPT_TOGETHER = 4  # columns that marks behind an ideograph may have, which no line begins with
 QUOTED = 8  # deepest quotation of mail ("> > ") that is looked for
+DIGITS = 3  # in the number of an entry at most: a year is none
+BULLET, WIDE_BULLET, NUMBER, ALPHABET, MARK, WIDE_MARK, BRACKET, BRACKET_END, GAP = (1 << bit for bit in range(9))
 
 
 class Lines(NamedTuple):
@@ -166,10 +168,6 @@ def list_marks(characters: np.ndarray, starts: np.ndarray, blank: np.ndarray) ->
     closed = ((mark & WIDE_MARK) > 0) | ((mark & MARK) > 0) & ((at(ends + 1) & GAP) > 0)
     closed = np.where(bracket, (mark & BRACKET_END) > 0, closed)
     return ~blank & (bullet | (ends > begin) & closed)
-
-
-DIGITS = 3  # in the number of an entry at most: a year is none
-BULLET, WIDE_BULLET, NUMBER, ALPHABET, MARK, WIDE_MARK, BRACKET, BRACKET_END, GAP = (1 << bit for bit in range(9))
 
 
 @cache
