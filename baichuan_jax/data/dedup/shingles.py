@@ -54,10 +54,9 @@ def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.
     """Returns (hashes uint32 [shingles], number int64 [texts] of them that each text has) of a batch of texts.
 
     A token is an ideograph, or a run of other letters, with the marks on them, and digits, lower-cased; all else only
-    separates. So a shingle
-    says about as much in Chinese as in English, and mixed text needs no choice between characters and words that one
-    edit could tip. A text of fewer than `width` tokens is one shingle; one without letters and digits has none.
-    The texts have 2 * BATCH characters in all at most, one more counted for each text.
+    separates. So a shingle says about as much in Chinese as in English, and mixed text needs no choice between
+    characters and words that one edit could tip. A text of fewer than `width` tokens is one shingle; one without
+    letters and digits has none. The texts have 2 * BATCH characters in all at most, one more counted for each text.
     """
     return shingles_of(*tokens(texts), width)
 
