@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.engine.config import RunnerConfig
@@ -228,7 +228,7 @@ def clean(directory: Path, corpora: Sequence[Path], scratch: Path, shown: int) -
     index = EvaluationIndex.load(scratch)
     total = Counter()
     print("\n| clean text | documents | touched | characters | lost |\n|---|---|---|---|---|")
-    for name, texts in _texts(corpora):
+    for name, texts in clean_texts(corpora):
         texts = normalize_many(texts)
         found = cuts(texts, find(index, texts))
         touched = np.unique(found["document"])
@@ -246,9 +246,13 @@ def clean(directory: Path, corpora: Sequence[Path], scratch: Path, shown: int) -
     return share <= 0.001
 
 
-def _texts(corpora: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
+def clean_texts(corpora: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
+    """Yield (name, texts) of the files of directories and of the demo corpora."""
     for path in (path for directory in corpora for path in sorted(directory.glob("*.jsonl.gz"))):
-        yield path.name.removesuffix(".jsonl.gz"), [document.text for document in read_file(path, "text", "stop")]
+        yield (
+            path.name.removesuffix(".jsonl.gz"),
+            [document.text for document in read_file(path, Reading(damaged="stop"))],
+        )
     for name in ("zh_news", "zh_reviews", "en_speeches"):
         yield name, [document.text for document in read_demo(name, "skip")]
 
