@@ -9,7 +9,7 @@ quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # All hostile texts, of which the default tests try some: whether anything takes more time than its length explains.
 test-time: .venv/installed-dev

@@ -70,7 +70,8 @@ def command(*arguments: object) -> list[str]:
 
 
 def environment(devices: int = 1) -> dict[str, str]:
-    return {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "PYTHONUNBUFFERED": "1"}
+    flags = f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0"
+    return {**os.environ, "XLA_FLAGS": flags, "PYTHONUNBUFFERED": "1"}
 
 
 def run(*arguments: object, code: int = 0, devices: int = 1, timeout: float = 300) -> subprocess.CompletedProcess:
