@@ -7,8 +7,9 @@ import signal
 import tempfile
 
 # Most of the time of the tests is compilation, and LLVM's optimisations are two fifths of that.
-FLAGS = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0 "
-os.environ["XLA_FLAGS"] = FLAGS + os.environ.get("XLA_FLAGS", "")
+os.environ["XLA_FLAGS"] = " ".join(
+    ("--xla_force_host_platform_device_count=8", "--xla_backend_optimization_level=0", os.environ.get("XLA_FLAGS", ""))
+)
 os.environ["JAX_PLATFORMS"] = os.environ.get("TEST_PLATFORMS", "cpu")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["NO_GCE_CHECK"] = "true"  # tensorflow-datasets would ask the network where it runs
@@ -29,7 +30,7 @@ from hypothesis import settings
 settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("shared")
 
-# Files that take longest. They come first, so that no process is left with one of them while the other has nothing to do.
+# Files that take longest come first, or one process has one of them to do when the other has nothing left.
 LONGEST = ("tests/test_shipped.py", "tests/cli/test_run.py", "tests/cli/test_convert.py", "tests/train/test_step.py")
 
 
