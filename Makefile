@@ -23,28 +23,28 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 
 bench: bench-train
-	$(BIN)/python -m experiments.bench_input
+	$(BIN)/python -m experiments.benchmarks.bench_input
 
 # PEER=PYTHON: one with torch and transformers, to compare with.
 bench-train: .venv/installed
-	$(BIN)/python -m experiments.bench_train $(if $(PEER),--peer $(PEER))
-	$(BIN)/python -m experiments.bench_train_gpu $(if $(PEER),--peer $(PEER))
+	$(BIN)/python -m experiments.benchmarks.bench_train $(if $(PEER),--peer $(PEER))
+	$(BIN)/python -m experiments.benchmarks.bench_train_gpu $(if $(PEER),--peer $(PEER))
 
 # CORPORA=DIR adds texts: NAME.zh.jsonl.gz and NAME.en.jsonl.gz. BASELINE=REV: a commit to compare the speed with.
 bench-data: .venv/installed
-	$(BIN)/python -m experiments.bench_data $(addprefix --corpora ,$(CORPORA)) $(addprefix --baseline ,$(BASELINE))
-	$(BIN)/python -m experiments.planted_duplicates $(addprefix --corpora ,$(CORPORA))
+	$(BIN)/python -m experiments.benchmarks.bench_data $(addprefix --corpora ,$(CORPORA)) $(addprefix --baseline ,$(BASELINE))
+	$(BIN)/python -m experiments.benchmarks.planted_duplicates $(addprefix --corpora ,$(CORPORA))
 
 bench-tokenizer: .venv/installed-dev
-	$(BIN)/python -m experiments.bench_tokenizer
+	$(BIN)/python -m experiments.benchmarks.bench_tokenizer
 
 # PEER=PYTHON: one with torch and transformers, to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
 bench-generate: .venv/installed
-	$(BIN)/python -m experiments.bench_generate $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+	$(BIN)/python -m experiments.benchmarks.bench_generate $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 # DATA=DIR: the folder with mmlu.zip. PEER=PYTHON: one with lm-eval, torch, transformers and accelerate.
 bench-evaluate: .venv/installed-dev
-	$(BIN)/python -m experiments.bench_evaluate --data-dir $(DATA) $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
+	$(BIN)/python -m experiments.benchmarks.bench_evaluate --data-dir $(DATA) $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -100,8 +100,8 @@ def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outc
     table = context_table(contexts)
     furthest = {row[0]: row[len(RATIOS)] for row in table.rows if row[len(RATIOS)] is not None}
     best = min(furthest, key=furthest.get)
-    lead = f"At {REACH} times the training window, {best!r} has the lowest perplexity, {furthest[best]:.1f}."
-    return Outcome(lead, [table, comparison(results, BASELINE)], plots)
+    summary = f"At {REACH} times the training window, {best!r} has the lowest perplexity, {furthest[best]:.1f}."
+    return Outcome(summary, [table, comparison(results, BASELINE)], plots)
 
 
 def measure(trial: Trial, model: DecoderConfig, params: Params) -> dict:

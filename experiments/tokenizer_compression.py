@@ -159,7 +159,7 @@ def tell(cfg: TokenizerCompression, results: Results, texts: Texts) -> Outcome:
     ours = name_of(max(cfg.vocabs))
     notes = [] if texts["unseen"] else ["No text of sources that are no domain was found: see `unseen`."]
     return Outcome(
-        lead(results, ours),
+        conclusion(results, ours),
         [summary(results), cost(results), by_domain(results), every_count(results)],
         plots(results, ours),
         notes,
@@ -171,7 +171,7 @@ def rates(result: dict, kind: str) -> dict[str, float]:
     return {domain: counts.per_character for domain, counts in result[kind].items()}
 
 
-def lead(results: Results, ours: str) -> str:
+def conclusion(results: Results, ours: str) -> str:
     """Returns the answer in words."""
     found = {kind: macro(rates(results[ours], "held out"), kind) for kind in ("zh", "en")}
     said = f"{ours} needs {found['zh']:.3f} tokens per character of Chinese and {found['en']:.3f} of English held out"

@@ -12,12 +12,12 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.sources.source import source_files
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.lab.sweep import Point, Progress, unit
 from baichuan_jax.tokenizer.sample import Documents
 

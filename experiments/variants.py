@@ -18,10 +18,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import Pipeline
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.evaluate.bits import BitsPerByte
@@ -32,6 +31,7 @@ from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import OptimConfig, TrainConfig

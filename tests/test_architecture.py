@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.cli.literal import parts
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.literal import parts
+from baichuan_jax.recipe.run_config import RunConfig
 
 PACKAGE = Path(__file__).parents[1] / "baichuan_jax"
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.main import parser
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.parallel.processes import Start
+from baichuan_jax.recipe.run_config import RunConfig
 
 ROOT = Path(__file__).parents[1]
 SLURM = ROOT / "configs/cluster/slurm.sh"

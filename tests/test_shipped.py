@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.lab.experiment import class_name, find_experiments
+from baichuan_jax.recipe.run_config import RunConfig
 from tests.cli.small import run
 from tests.generate.serving import serving
 

@@ -9,16 +9,16 @@ from typing import Any
 
 from rich.console import Console
 
-from baichuan_jax.cli.config import Loaded
-from baichuan_jax.cli.literal import literal, parts, settings
 from baichuan_jax.cli.progress import bytes_progress, status
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.literal import literal, parts, settings
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.files import read_json, write_json, write_text
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer import published
 from baichuan_jax.tokenizer.beside import STEM
 from baichuan_jax.tokenizer.load import tokenizer_file
@@ -58,10 +58,10 @@ def import_weights(args: argparse.Namespace) -> None:
 
     Raises UserError if the checkpoint is damaged, or not of an architecture that we compute exactly.
     """
-    from baichuan_jax.model.convert.check import check
-    from baichuan_jax.model.convert.hf_config import read_config
-    from baichuan_jax.model.convert.load import load
-    from baichuan_jax.model.convert.source import Source
+    from baichuan_jax.convert.check import check
+    from baichuan_jax.convert.hf_config import read_config
+    from baichuan_jax.convert.load import load
+    from baichuan_jax.convert.source import Source
     from baichuan_jax.train.checkpoint import newest_params
 
     source = Source(args.source)
@@ -138,9 +138,9 @@ def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
     import numpy as np
 
     from baichuan_jax.cli.stages.trained import checkpoints_of
-    from baichuan_jax.model.convert.publish import publish, write_config
-    from baichuan_jax.model.convert.safetensors import BFLOAT16
-    from baichuan_jax.model.convert.save import save
+    from baichuan_jax.convert.publish import publish, write_config
+    from baichuan_jax.convert.safetensors import BFLOAT16
+    from baichuan_jax.convert.save import save
     from baichuan_jax.train.checkpoint import newest_params
 
     require(args.file_gb > 0, "--file-gb", args.file_gb, "a size above 0")
@@ -194,7 +194,7 @@ def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
 
 
 def _verify(source: Path, params: Path, model: DecoderConfig) -> None:
-    from baichuan_jax.model.convert.verify import verify
+    from baichuan_jax.convert.verify import verify
 
     with status("comparing logits"):
         difference = verify(source, params, model)

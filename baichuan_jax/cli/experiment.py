@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as View
 
-from baichuan_jax.cli.config import REPOSITORY, load
 from baichuan_jax.cli.progress import units_progress
+from baichuan_jax.config.load import REPOSITORY, load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
@@ -77,7 +77,7 @@ def _print(console: Console, outcome) -> None:
         _wide(view).print(view)
         if each.note:
             console.print(each.note)
-    console.print(outcome.lead)
+    console.print(outcome.summary)
 
 
 def _wide(view: View) -> Console:

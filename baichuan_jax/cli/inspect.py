@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.inspect_view import show_domain
 from baichuan_jax.cli.pipeline import Pipeline
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.data.dataset import read_documents

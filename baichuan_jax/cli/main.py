@@ -10,14 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.verbs import VERBS
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.core.suggest import did_you_mean
-from baichuan_jax.core.together import ProcessLost
+from baichuan_jax.recipe.run_config import RunConfig
 
 NAMES = (*VERBS, "convert import", "experiment")
 # What verbs take beside a config and --set.
@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
         _add_overrides(verb)
         if name in OPTIONS:
             OPTIONS[name](verb)
-        if name in RECIPES and RECIPES[name].together:
+        if name in RECIPES and RECIPES[name].multi_process:
             processes.add_arguments(verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"
     convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from baichuan_jax.cli.config import Loaded
-from baichuan_jax.cli.literal import parts, settings
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.literal import parts, settings
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import Stage, finished_in
-from baichuan_jax.core.together import ALONE, Processes
 from baichuan_jax.data.select.records import set_files
 from baichuan_jax.data.sources.source import all_source_files
+from baichuan_jax.recipe.run_config import RunConfig
 
 CONFIG, LOCK = "config.gin", ".lock"
 
@@ -28,16 +28,16 @@ CONFIG, LOCK = "config.gin", ".lock"
 class Recipe:
     """What a stage is made from: sections of the config, and other stages.
 
-    Mesh, axis rules, profile, runner and engine do not shape results. together: whether several processes may build it.
-    looks: whether it only looks at a model, which any version may have made.
-    changes: what became of the output when it changed; their number is the version of the stage. Add a phrase whenever
-    the stage writes something else for the same config and inputs, so that nobody gets what older code has made.
+    Mesh, axis rules, profile, runner and engine do not shape results. multi_process: whether several processes may
+    build it. looks: whether it only looks at a model, which any version may have made. changes: what became of the
+    output when it changed; their number is the version of the stage. Add a phrase whenever the stage writes something
+    else for the same config and inputs, so that nobody gets what older code has made.
     """
 
     sections: tuple[str, ...]
     needs: tuple[str, ...]
     unfinished: Literal["redo", "resume", "keep"] = "redo"
-    together: bool = False
+    multi_process: bool = False
     looks: bool = False
     changes: tuple[str, ...] = ()
 
@@ -61,10 +61,10 @@ RECIPES = {
         ("model", "mix", "train", "optim"),
         ("tokens",),
         unfinished="keep",
-        together=True,
+        multi_process=True,
         changes=("the cosine of the learning rate ends at the last step",),
     ),
-    "evaluate": Recipe(("evaluate",), ("train",), together=True, looks=True),
+    "evaluate": Recipe(("evaluate",), ("train",), multi_process=True, looks=True),
     "generate": Recipe(("sample",), ("train",), looks=True),
     "report": Recipe((), ("evaluate", "generate"), looks=True),
 }
@@ -177,13 +177,13 @@ class Pipeline:
         return finished_in(self.workdir / name) and not (self.workdir / need).exists()
 
     @contextmanager
-    def open(self, processes: Processes = ALONE) -> Iterator[None]:
+    def open(self, processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
         """Makes the workdir this run's own while the block runs, and saves the config there.
 
         Raises UserError if it cannot be written, or another run is at work there.
         """
         with ExitStack() as stack:
-            processes.lead(lambda: stack.enter_context(self._own()))
+            processes.on_primary(lambda: stack.enter_context(self._own()))
             yield
 
     @contextmanager
@@ -196,7 +196,7 @@ class Pipeline:
             write_text(self.workdir / CONFIG, self._text)
             yield
 
-    def run(self, name: str, processes: Processes = ALONE) -> tuple[dict, bool]:
+    def run(self, name: str, processes: ProcessGroup = SINGLE_PROCESS) -> tuple[dict, bool]:
         """Builds a stage unless it is complete; returns (result, whether it was skipped)."""
         build = _module(name).build
         return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory), processes)

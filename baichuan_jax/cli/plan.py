@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from baichuan_jax.cli.config import Loaded
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 
 if TYPE_CHECKING:
     from baichuan_jax.parallel.targets import Target
-    from baichuan_jax.train.plan import Plan
+    from baichuan_jax.plan.train_plan import Plan
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -41,8 +41,8 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
     """Compiles the train step for the target and prints what it will take."""
     os.environ["JAX_PLATFORMS"] = "cpu"  # nothing is run
     from baichuan_jax.parallel import targets
-    from baichuan_jax.train.plan import Settings, search
-    from baichuan_jax.train.plan import plan as make_plan
+    from baichuan_jax.plan.train_plan import Settings, search
+    from baichuan_jax.plan.train_plan import plan as make_plan
 
     for name in ("rows", "tokens"):
         require(getattr(args, name) > 0, f"--{name}", getattr(args, name), "a positive number")
@@ -81,7 +81,7 @@ def _bill(plan: Plan, target: Target, tokens: float) -> dict[str, float | None]:
 
 
 def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
-    from baichuan_jax.train.plan import ASSUMPTIONS
+    from baichuan_jax.plan.train_plan import ASSUMPTIONS
 
     gib = lambda size: f"{size / 2**30:.2f} GiB"
     mesh = " x ".join(f"{axis} {size}" for axis, size in plan.mesh.items())

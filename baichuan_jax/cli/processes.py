@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.progress import status
-from baichuan_jax.core.together import ALONE, Processes
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -23,11 +23,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def together(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline) -> Iterator[Processes]:
+def process_group(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline) -> Iterator[ProcessGroup]:
     """Yields the processes that build these stages; there is one where a stage is not for several, or all are done."""
-    several = all(RECIPES[name].together for name in names)
+    several = all(RECIPES[name].multi_process for name in names)
     if not several or all(pipeline.stage(name).complete() for name in names):
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     from baichuan_jax.parallel.processes import Start, joined  # brings jax in
 

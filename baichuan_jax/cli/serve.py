@@ -8,9 +8,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.pipeline import Pipeline
 from baichuan_jax.cli.progress import console, status
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
 from baichuan_jax.generate.serve.config import ServeConfig

@@ -7,18 +7,18 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from baichuan_jax.cli.config import Loaded
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
-from baichuan_jax.cli.explain import print_explain
 from baichuan_jax.cli.generate import check as check_prompts
 from baichuan_jax.cli.generate import prompts_of
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
 from baichuan_jax.cli.plan import plan
-from baichuan_jax.cli.processes import together
+from baichuan_jax.cli.processes import process_group
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import show, show_tasks
+from baichuan_jax.config.explain import print_explain
+from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
@@ -29,12 +29,12 @@ def stages(*names: str) -> Verb:
 
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         pipeline = Pipeline(loaded)
-        with together(args, names, pipeline) as processes:
+        with process_group(args, names, pipeline) as processes:
             pipeline.check(names)
             with pipeline.open(processes):
                 for name in names:
                     result, skipped = pipeline.run(name, processes)
-                    if processes.first:
+                    if processes.is_primary:
                         show(name, result, skipped)
 
     return verb

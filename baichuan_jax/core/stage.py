@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
-from baichuan_jax.core.together import ALONE, Processes
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 
 PACKAGES = ("baichuan-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "sentencepiece", "numpy")
 
@@ -120,18 +120,18 @@ class Stage:
         files = known_files or {} if self.files is None else fingerprint(self.files, known_files)
         return {"version": self.version, "settings": list(self.settings), "inputs": self.inputs, "files": files}
 
-    def run(self, build: Callable[[Path], dict], processes: Processes = ALONE) -> tuple[dict, bool]:
+    def run(self, build: Callable[[Path], dict], processes: ProcessGroup = SINGLE_PROCESS) -> tuple[dict, bool]:
         """Calls `build(directory)` unless already complete; returns (result, whether it was skipped).
 
         Every one of the processes builds; the result is that of the first.
         """
         if self.complete():
             return self.result(), True
-        processes.lead(self._begin)
+        processes.on_primary(self._begin)
         start = time.monotonic()
         result = build(self.directory)
         result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
-        processes.lead(lambda: self._finish(result))
+        processes.on_primary(lambda: self._finish(result))
         return result, False
 
     def _begin(self) -> None:

@@ -51,7 +51,7 @@ class BitsPerByte:
         dtype: jnp.dtype,
     ):
         self._domains, self._byte_lengths, self._layout = domains, byte_lengths, layout
-        self._batch = math.ceil(batch / layout.batch_ways) * layout.batch_ways
+        self._batch = math.ceil(batch / layout.batch_shards) * layout.batch_shards
 
         def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> jax.Array:
             nll_BT = token_nll(apply(model, params, tokens[:, :-1], dtype=dtype, layout=layout), tokens[:, 1:])

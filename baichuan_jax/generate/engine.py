@@ -77,14 +77,14 @@ class Engine:
         dtype: jnp.dtype = jnp.float32,
     ):
         """params: as training has them. ends: the ids of which any ends a text. dtype: of the computation."""
-        ways = layout.batch_ways
-        self.slots = -(-cfg.slots // ways) * ways
+        num_shards = layout.batch_shards
+        self.slots = -(-cfg.slots // num_shards) * num_shards
         self.context, self.vocab = model.context, model.vocab
         self._ends = ends
         self._params = for_decoding(model, params, cfg.weights, dtype)
         self._empty = partial(empty_state, model, layout, storage=cfg.cache, dtype=dtype)
         self._run = programs(model, layout, self.slots, ends, cfg.burst, cfg.cache, dtype)
-        self._counts = [n for n in (ways * 4**power for power in range(16)) if n < self.slots] + [self.slots]
+        self._counts = [n for n in (num_shards * 4**power for power in range(16)) if n < self.slots] + [self.slots]
         self._waiting: deque[Request] = deque()
         self._active: dict[int, Request] = {}
         self._length, self._state = 0, None

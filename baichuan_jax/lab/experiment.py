@@ -46,9 +46,9 @@ class Table:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment found. lead: in one or two sentences. plots, tables: in the order of the page."""
+    """What an experiment found. summary: in one or two sentences. plots, tables: in the order of the page."""
 
-    lead: str
+    summary: str
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
     notes: Sequence[str] = field(default=())
@@ -88,13 +88,13 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
         write_json(directory / "tables" / f"{each.name}.json", rows)
     canvas = Canvas(directory / "plots")
     sections = [("Results", join(_results(outcome, canvas), "\n")), ("Record", _record(config, seconds))]
-    write_text(directory / PAGE, page(name, escape(outcome.lead), sections))
+    write_text(directory / PAGE, page(name, escape(outcome.summary), sections))
     record = {
         "experiment": name,
         "settings": config.splitlines(),
         "versions": versions(),
         "seconds": round(seconds, 2),
-        "lead": outcome.lead,
+        "summary": outcome.summary,
         "tables": [each.name for each in outcome.tables],
         "plots": [path.name for path in canvas.files],
     }

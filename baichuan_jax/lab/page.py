@@ -20,7 +20,7 @@ body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; background: 
   font: 1rem/1.55 system-ui, sans-serif; -webkit-text-size-adjust: 100% }
 h1 { margin: 0; font-size: 1.7rem; line-height: 1.2; overflow-wrap: anywhere }
 h2 { margin: 3rem 0 .75rem; padding-top: .5rem; border-top: 1px solid var(--line); font-size: 1.25rem }
-.lead { max-width: 44rem; font-size: 1.1rem }
+.summary { max-width: 44rem; font-size: 1.1rem }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-size: .9rem }
 nav a { padding: .2rem 0; color: var(--link) }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1.5rem 2rem;
@@ -69,7 +69,7 @@ class Canvas:
         return tag("figure", svg, tag("figcaption", note) if note else "")
 
 
-def page(title: str, lead: Html, sections: Sequence[tuple[str, Html]]) -> str:
+def page(title: str, summary: Html, sections: Sequence[tuple[str, Html]]) -> str:
     """Returns a whole document. sections: (heading, content)."""
     links = tag("nav", *(tag("a", heading, href=f"#{anchor(heading)}") for heading, _ in sections))
     head = join(
@@ -79,7 +79,7 @@ def page(title: str, lead: Html, sections: Sequence[tuple[str, Html]]) -> str:
             tag("style", Html(CSS)),
         )
     )
-    header = tag("header", tag("h1", title), tag("p", lead, class_="lead"), links)
+    header = tag("header", tag("h1", title), tag("p", summary, class_="summary"), links)
     parts = (tag("section", tag("h2", heading), content, id=anchor(heading)) for heading, content in sections)
     return f'<!doctype html>\n<html lang="en"><head>{head}</head><body>{header}{tag("main", *parts)}</body></html>\n'
 

@@ -24,11 +24,11 @@ def write_report(workdir: Path, directory: Path) -> dict:
         for heading, (stage, write) in SECTIONS.items()
         if stage is None or stage in run.results
     ]
-    write_text(directory / PAGE, page(run.name, lead(run), sections))
+    write_text(directory / PAGE, page(run.name, summary(run), sections))
     return {"page": str(directory / PAGE), "plots": [str(path) for path in canvas.files]}
 
 
-def lead(run: Run) -> Html:
+def summary(run: Run) -> Html:
     """Returns the run in one sentence."""
     seconds = sum(result["seconds"] for result in run.results.values())
     facts = [f"{duration(seconds)} for all stages"]

@@ -29,7 +29,7 @@ def product(*sweeps: Sweep) -> Sweep:
     return [_united(points) for points in cartesian(*sweeps)]
 
 
-def together(*sweeps: Sweep) -> Sweep:
+def in_step(*sweeps: Sweep) -> Sweep:
     """Returns the first points of all sweeps as one, then the second ones, and so on."""
     return [_united(points) for points in zip(*sweeps, strict=True)]
 

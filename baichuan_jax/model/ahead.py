@@ -23,7 +23,7 @@ QUERY, HEAD = ("embed", "heads", "head_dim"), ("embed", "vocab")
 def comes_in_parts(cfg: DecoderConfig, layout: Layout) -> bool:
     """Whether the head is a parameter of its own, and its vocabulary can be cut into as many parts as layers."""
     plain = not cfg.head.tied and not cfg.head.normalised
-    return plain and cfg.vocab % cfg.layers == 0 and layout.ways("vocab") == 1
+    return plain and cfg.vocab % cfg.layers == 0 and layout.num_shards("vocab") == 1
 
 
 def through(

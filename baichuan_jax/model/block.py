@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 from flax import nnx
 
-from baichuan_jax.model.attention import Attention
-from baichuan_jax.model.common import Context
+from baichuan_jax.model.attention.attention import Attention
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.feedforward import FeedForward
+from baichuan_jax.model.layers import Context
 from baichuan_jax.model.norms import NORMS
 
 

@@ -20,9 +20,9 @@ from flax import nnx
 from baichuan_jax.core.errors import require
 from baichuan_jax.model import ahead
 from baichuan_jax.model.block import Block
-from baichuan_jax.model.common import Context
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.ends import Ends
+from baichuan_jax.model.layers import Context
 from baichuan_jax.model.loss import Objective, cross_entropy
 from baichuan_jax.model.spread import Sending
 from baichuan_jax.model.storage import Storage, store_block, store_ends

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import PartitionSpec
 
-from baichuan_jax.model.common import Context, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.layers import Context, weight
 from baichuan_jax.model.loss import capped
 from baichuan_jax.model.norms import NORMS
 from baichuan_jax.model.positions import POSITIONS
@@ -60,10 +60,10 @@ def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) ->
     whole on a device, nor sent: left to the compiler, every device would hold and reduce that of the whole table.
     """
     sizes = {"batch": tokens_BT.shape[0], "length": tokens_BT.shape[1], "table_embed": table_VD.shape[1]}
-    if layout is None or any(size % layout.ways(axis) for axis, size in sizes.items()):
+    if layout is None or any(size % layout.num_shards(axis) for axis, size in sizes.items()):
         # A decoding step may have fewer rows than devices, and its parameters need not be split.
         return _rows(table_VD, tokens_BT, table_VD.shape[0])
-    split = layout.shared_axes("table_embed")
+    split = layout.fsdp_axes("table_embed")
 
     def local(table_VD: jax.Array, tokens_BT: jax.Array) -> jax.Array:
         if not split:
@@ -73,7 +73,7 @@ def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) ->
         return jax.lax.all_to_all(parts_NBTD, split, 0, 3, tiled=True)[0]
 
     spec = layout.spec(("batch", "length"))
-    own = layout.own_axes("table_embed")
+    own = layout.tensor_axes("table_embed")
     return jax.shard_map(
         local,
         mesh=layout.mesh,

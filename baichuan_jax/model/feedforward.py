@@ -13,8 +13,8 @@ from typing import NamedTuple
 import jax
 from flax import nnx
 
-from baichuan_jax.model.common import Context, product, weight
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.layers import Context, product, weight
 from baichuan_jax.model.token_chunks import Kernels, Split, in_chunks
 
 
@@ -60,8 +60,10 @@ class FeedForward(nnx.Module):
         if context.inner_bytes:
             kernels = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
             layout, inner = context.layout, self.down.shape[0]
-            ways = 1 if layout is None else math.prod(layout.mesh.shape[axis] for axis in layout.own_axes("mlp"))
-            tokens = max(1, context.inner_bytes // (x_BTD.dtype.itemsize * inner // ways))
+            num_shards = (
+                1 if layout is None else math.prod(layout.mesh.shape[axis] for axis in layout.tensor_axes("mlp"))
+            )
+            tokens = max(1, context.inner_bytes // (x_BTD.dtype.itemsize * inner // num_shards))
             axes = tuple((name, getattr(self, name).get_metadata("axes")) for name in self.names)
             y_BTD = in_chunks(COMPUTE[self.kind], x_BTD, kernels, Split(tokens, axes, layout))
         else:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from baichuan_jax.model.attention.implementations import dense_band
+from baichuan_jax.model.attention.patterns import pairs
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import parameter_count
-from baichuan_jax.model.kernels import dense_band
-from baichuan_jax.model.patterns import pairs
 
 
 def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:

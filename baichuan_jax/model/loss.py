@@ -53,11 +53,11 @@ class Objective(NamedTuple):
     layout: Layout | None
 
     @property
-    def vocab_ways(self) -> int:
+    def vocab_shards(self) -> int:
         """Number of pieces that the logits of a token are cut into."""
         if self.layout is None:
             return 1
-        return math.prod(self.layout.mesh.shape[axis] for axis in self.layout.own_axes("vocab"))
+        return math.prod(self.layout.mesh.shape[axis] for axis in self.layout.tensor_axes("vocab"))
 
 
 def cross_entropy(
@@ -101,7 +101,7 @@ def _over_devices(
     layout = objective.layout
     if layout is None or not layout.splits_tokens:
         return _over_chunks(x_BTD, kernel_DV, targets_BT, objective, grads)
-    axes, rows = layout.token_axes, layout.shared_axes("embed")  # rows: of the head
+    axes, rows = layout.token_axes, layout.fsdp_axes("embed")  # rows: of the head
     tokens, whole = layout.spec(("batch", "length")), PartitionSpec()
     copied = kernel_DV.ndim == 3
 
@@ -129,7 +129,7 @@ def _over_chunks(
 ) -> tuple:
     """Returns ((minimised, nll), (dx, dkernel) or None) of these tokens; one chunk if their logits fit into it."""
     tokens, (hidden, vocab) = targets_BT.size, kernel_DV.shape
-    chunk = max(1, objective.chunk_bytes // (4 * (vocab // objective.vocab_ways)))
+    chunk = max(1, objective.chunk_bytes // (4 * (vocab // objective.vocab_shards)))
     if tokens <= chunk:
         sums, parts = _chunk(x_BTD.reshape(-1, hidden), kernel_DV, targets_BT.reshape(-1), objective, grads)
         return sums, (parts[0].reshape(x_BTD.shape), parts[1]) if grads else None

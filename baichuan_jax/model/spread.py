@@ -44,7 +44,7 @@ class Spread(NamedTuple):
     @property
     def split(self) -> tuple[str, ...]:
         """The mesh axes that split it and the tokens, the outermost first."""
-        return tuple(axis for axis in self.layout.shared_axes("embed") if self.layout.mesh.shape[axis] > 1)
+        return tuple(axis for axis in self.layout.fsdp_axes("embed") if self.layout.mesh.shape[axis] > 1)
 
     def of_tokens(self, axes: tuple[str, ...]) -> PartitionSpec:
         """Returns the partition of [batch, length, ...] by some of the mesh axes."""

@@ -35,7 +35,7 @@ class Split(NamedTuple):
 
     def parts(self, name: str) -> list[tuple[str, ...]]:
         """Returns, for each dimension of a kernel, the mesh axes that split it and the tokens as well."""
-        return [self.layout.shared_axes(axis) for axis in dict(self.axes)[name]]
+        return [self.layout.fsdp_axes(axis) for axis in dict(self.axes)[name]]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 3))

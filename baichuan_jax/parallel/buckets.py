@@ -19,9 +19,9 @@ class Link(NamedTuple):
     hop: float
     rate: float
 
-    def seconds(self, size: float, ways: int) -> float:
+    def seconds(self, size: float, shards: int) -> float:
         """Returns the time of one collective over arrays of `size` bytes in all."""
-        return self.launch + self.hop * (ways - 1) + size / self.rate * (ways - 1) / ways
+        return self.launch + self.hop * (shards - 1) + size / self.rate * (shards - 1) / shards
 
 
 class Buckets(NamedTuple):
@@ -48,7 +48,7 @@ def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
     return buckets
 
 
-def finished(buckets: Iterable[Sequence[int]], compute: float, ways: int, link: Link) -> float:
+def finished(buckets: Iterable[Sequence[int]], compute: float, shards: int, link: Link) -> float:
     """Returns when the last message is through, in seconds from the start of the layer's backward pass.
 
     compute: seconds of that pass; a gradient takes its share of it by size.
@@ -56,20 +56,20 @@ def finished(buckets: Iterable[Sequence[int]], compute: float, ways: int, link: 
     buckets = list(buckets)
     done, now = list(accumulate(sum(bucket) for bucket in buckets)), 0.0
     for bucket, so_far in zip(buckets, done):
-        now = max(now, compute * so_far / done[-1]) + link.seconds(sum(bucket), ways)
+        now = max(now, compute * so_far / done[-1]) + link.seconds(sum(bucket), shards)
     return now
 
 
-def plan_buckets(sizes: Sequence[int], compute: float, ways: int, link: Link) -> Buckets:
+def plan_buckets(sizes: Sequence[int], compute: float, shards: int, link: Link) -> Buckets:
     """Returns the best threshold for gradients of these bytes, in the order in which they become ready."""
     runs = {sum(sizes[start:stop]) for stop in range(1, len(sizes) + 1) for start in range(stop)}
-    times = {run: finished(combine(sizes, run), compute, ways, link) for run in sorted(runs)}
+    times = {run: finished(combine(sizes, run), compute, shards, link) for run in sorted(runs)}
     best = min(times, key=times.__getitem__)
     messages = len(combine(sizes, best))
-    start = link.launch + link.hop * (ways - 1)
+    start = link.launch + link.hop * (shards - 1)
     reason = (
-        f"{len(sizes)} gradients in {messages} messages a layer: over {ways} devices each costs {start * 1e6:.0f} us "
-        f"to start, all bytes {sum(sizes) / link.rate * (ways - 1) / ways * 1e6:.0f} us, the products of the layer "
+        f"{len(sizes)} gradients in {messages} messages a layer: over {shards} devices each costs {start * 1e6:.0f} us "
+        f"to start, all bytes {sum(sizes) / link.rate * (shards - 1) / shards * 1e6:.0f} us, the products of the layer "
         f"{compute * 1e6:.0f} us"
     )
     return Buckets(best, messages, times[best] - compute, reason)

@@ -1,8 +1,8 @@
 """What the compiler is asked for beyond its defaults, as options of one compile: nothing of the process changes.
 
-Each flag changes what `python -m experiments.flags` compiles for 7 billion parameters, but for `_NO_WINDOWS`, which
-changes what `plan` does for parameters split over several axes (docs/scale.md). Flags that changed nothing
-there, or nothing for the better, are in experiments/LOG.md.
+Each flag changes what `python -m experiments.benchmarks.flags` compiles for 7 billion parameters, but for
+`_NO_WINDOWS`, which changes what `plan` does for parameters split over several axes (docs/scale.md). Flags that changed
+nothing there, or nothing for the better, are in experiments/LOG.md.
 """
 
 from __future__ import annotations

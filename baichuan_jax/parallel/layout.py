@@ -38,10 +38,10 @@ class Layout:
         """Returns the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
         spec = self.spec(axes)
         for axis, size, mesh_axis in zip(axes, shape or (), spec):
-            ways = self.ways(axis)
-            if size % ways:
+            num_shards = self.num_shards(axis)
+            if size % num_shards:
                 raise UserError(
-                    f"logical axis {axis!r} of size {size} does not divide over mesh axis {mesh_axis!r} ({ways} "
+                    f"logical axis {axis!r} of size {size} does not divide over mesh axis {mesh_axis!r} ({num_shards} "
                     f"devices); change MeshConfig, or set AxisRules.{axis} = None to replicate it"
                 )
         return NamedSharding(self.mesh, spec)
@@ -60,7 +60,7 @@ class Layout:
         """The sharding of a value that every device holds whole."""
         return NamedSharding(self.mesh, PartitionSpec())
 
-    def ways(self, axis: str) -> int:
+    def num_shards(self, axis: str) -> int:
         """Number of pieces a logical axis is cut into."""
         return math.prod(self.mesh.shape[name] for name in mesh_axes(getattr(self.rules, axis)))
 
@@ -84,11 +84,11 @@ class Layout:
         """
         return any(self.mesh.shape[axis] > 1 for axis in self.token_axes)
 
-    def own_axes(self, axis: str) -> tuple[str, ...]:
+    def tensor_axes(self, axis: str) -> tuple[str, ...]:
         """The mesh axes that split a logical axis and no tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
 
-    def shared_axes(self, axis: str) -> tuple[str, ...]:
+    def fsdp_axes(self, axis: str) -> tuple[str, ...]:
         """The mesh axes that split a logical axis and tokens as well, the outermost first."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name in self.token_axes)
 
@@ -98,11 +98,11 @@ class Layout:
         return replace(self, rules=replace(self.rules, batch=self.token_axes, length=None))
 
     def by_heads(self, heads: str) -> PartitionSpec:
-        """Returns the partition of [batch, length, heads, ...] with whole sequences: their ways split heads instead."""
+        """Returns the partition of [batch, length, heads, ...] with whole sequences, the context axis on heads."""
         rules = self.rules
         return PartitionSpec(rules.batch, None, mesh_axes(getattr(rules, heads)) + mesh_axes(rules.length))
 
     @property
-    def batch_ways(self) -> int:
+    def batch_shards(self) -> int:
         """Number of pieces the batch dimension is cut into."""
-        return self.ways("batch")
+        return self.num_shards("batch")

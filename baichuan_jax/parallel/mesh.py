@@ -62,21 +62,21 @@ def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tup
     inner, name = context * tensor, "context * tensor" if context > 1 else "tensor"
     joined = f"the {inside} devices that fast links join in each of {len(islands)} islands"
     require(inside % inner == 0, f"MeshConfig.{name}", inner, f"a divisor of {joined}")
-    together = fsdp * inner
+    replica = fsdp * inner
     require(
-        inside % together == 0 or together % inside == 0,
+        inside % replica == 0 or replica % inside == 0,
         f"MeshConfig.fsdp * {name}",
-        together,
+        replica,
         f"a divisor or a multiple of {joined}",
         f"fsdp = {inside // inner} fills one, and data takes the others",
     )
-    crossed = max(1, together // inside)
+    crossed = max(1, replica // inside)
     return (len(islands) // crossed, crossed, 1, 1)
 
 
 def arrange(sizes: tuple[int, ...], across: tuple[int, ...], devices: Sequence[jax.Device]) -> np.ndarray:
     """Returns the devices of several islands as an array of `sizes`, of which `across` lie between islands."""
-    inside = tuple(size // ways for size, ways in zip(sizes, across))
+    inside = tuple(size // num_islands for size, num_islands in zip(sizes, across))
     by_process = devices[0].platform == "cpu"
     return mesh_utils.create_hybrid_device_mesh(
         inside, across, devices, process_is_granule=by_process, allow_split_physical_axes=True

@@ -1,8 +1,9 @@
 """Gathers and sums over one axis of the mesh, made of permutes: for inside of `shard_map`.
 
 A chip without a core for collectives runs a gather or a reduce-scatter beside a matrix product or not at all, one at a
-time. A permute is a copy, which any work may run beside. Both take log2(ways) of them (recursive doubling and halving,
-Thakur, Rabenseifner, Gropp 2005) and send what a ring sends; the largest messages go to the nearest neighbours.
+time. A permute is a copy, which any work may run beside. Both take log2(axis_size) of them (recursive doubling and
+halving, Thakur, Rabenseifner, Gropp 2005) and send what a ring sends; the largest messages go to the nearest
+neighbours.
 """
 
 from __future__ import annotations
@@ -11,18 +12,18 @@ import jax
 import jax.numpy as jnp
 
 
-def is_possible(ways: int) -> bool:
+def is_possible(axis_size: int) -> bool:
     """Whether as many devices can do this: a power of 2."""
-    return ways & (ways - 1) == 0
+    return axis_size & (axis_size - 1) == 0
 
 
 def gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:
     """Returns what `lax.all_gather(x, axis, axis=dimension, tiled=True)` does."""
-    ways, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
+    axis_size, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
     x = jnp.expand_dims(x, dimension)  # blocks, then what is in them
-    step = ways // 2
+    step = axis_size // 2
     while step:
-        other = jax.lax.ppermute(x, axis, _pairs(ways, step))
+        other = jax.lax.ppermute(x, axis, _pairs(axis_size, step))
         is_first = (own & step) == 0
         both = jnp.where(is_first, x, other), jnp.where(is_first, other, x)
         x = jnp.stack(both, dimension + 1)
@@ -34,23 +35,23 @@ def gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:
 def scatter_sum(x: jax.Array, axis: str, dimension: int) -> jax.Array:
     """Returns what `lax.psum_scatter(x, axis, scatter_dimension=dimension, tiled=True)` does.
 
-    A sum is rounded log2(ways) times, where a ring rounds it ways - 1 times.
+    A sum is rounded log2(axis_size) times, where a ring rounds it axis_size - 1 times.
     """
-    ways, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
-    x = _cut(x, dimension, ways)
+    axis_size, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
+    x = _cut(x, dimension, axis_size)
     step = 1
-    while step < ways:
+    while step < axis_size:
         pairs = _cut(x, dimension, x.shape[dimension] // 2)  # by the bit of `step` of the device that they are for
         take = lambda bit, pairs=pairs: jax.lax.dynamic_index_in_dim(pairs, bit, dimension + 1, keepdims=False)
         bit = (own // step) % 2
-        other = jax.lax.ppermute(take(1 - bit), axis, _pairs(ways, step))
+        other = jax.lax.ppermute(take(1 - bit), axis, _pairs(axis_size, step))
         x = take(bit) + other
         step *= 2
     return _merged(x, dimension)
 
 
-def _pairs(ways: int, step: int) -> list[tuple[int, int]]:
-    return [(device, device ^ step) for device in range(ways)]
+def _pairs(axis_size: int, step: int) -> list[tuple[int, int]]:
+    return [(device, device ^ step) for device in range(axis_size)]
 
 
 def _cut(x: jax.Array, dimension: int, parts: int) -> jax.Array:

@@ -13,7 +13,7 @@ from jax.experimental import multihost_utils
 
 from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.interrupt import Interrupted
-from baichuan_jax.core.together import ALONE, Processes, ProcessLost
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, ProcessLost
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Start:
         require(known, "--process", self.process, f"the number of this process, 0 to {self.processes - 1}")
 
 
-class Joined(Processes):
-    """Processes that JAX has brought together."""
+class Joined(ProcessGroup):
+    """ProcessGroup that JAX has brought together."""
 
-    def lead(self, act: Callable[[], None]) -> None:
+    def on_primary(self, act: Callable[[], None]) -> None:
         """The first process acts when all have come here; the others wait for it, and fail if it fails."""
         multihost_utils.sync_global_devices("before the first process acts")
         failure = None
-        if self.first:
+        if self.is_primary:
             try:
                 act()
             except Exception as error:
@@ -80,14 +80,14 @@ def cluster_at_hand(environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def joined(start: Start) -> Iterator[Processes]:
+def joined(start: Start) -> Iterator[ProcessGroup]:
     """Yields the processes of this run; must come before any computation.
 
     Raises UserError where processes that should be there are not, and ProcessLost if one goes away.
     """
     alone = start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ))
     if alone or not _initialize(start):
-        yield ALONE
+        yield SINGLE_PROCESS
         return
     processes = Joined(jax.process_index(), jax.process_count())
     try:

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.data.dataset import domains, read_documents, split_size
-from baichuan_jax.data.engine.config import RunnerConfig
-from baichuan_jax.data.engine.runner import Runner
 from baichuan_jax.data.split import SPLITS, Split
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.jobs.runner import Runner
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.load import load_tokenizer
 from baichuan_jax.tokenizer.shards import describe_shard, shard_path, token_dtype, write_index, write_shard

@@ -12,7 +12,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json
 from baichuan_jax.core.stage import finished_in
 from baichuan_jax.data.dataset import domains, read_documents
-from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer.beside import STEM
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.encode import encode_corpus

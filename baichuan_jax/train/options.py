@@ -8,10 +8,10 @@ from collections import Counter
 import jax
 import jax.numpy as jnp
 
+from baichuan_jax.model.attention.implementations import choose
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.flops import executed_flops_per_token
-from baichuan_jax.model.kernels import choose
 from baichuan_jax.model.spread import Sending
 from baichuan_jax.parallel.buckets import Buckets, Link, plan_buckets
 from baichuan_jax.parallel.config import mesh_axes
@@ -32,7 +32,7 @@ def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp
         return platform
     return platform | {  # XLA counts what comes out of a collective
         "xla_gpu_all_gather_combine_threshold_bytes": planned.threshold,
-        "xla_gpu_reduce_scatter_combine_threshold_bytes": planned.threshold // layout.ways("embed"),
+        "xla_gpu_reduce_scatter_combine_threshold_bytes": planned.threshold // layout.num_shards("embed"),
     }
 
 
@@ -44,8 +44,8 @@ def sending(model: DecoderConfig, layout: Layout) -> Sending:
     summed over as well, the compiler lets less wait.
     """
     shared = [axis for axis in layout.token_axes if layout.mesh.shape[axis] > 1]
-    ways = [layout.mesh.shape[axis] for axis in shared]
-    possible = all(map(is_possible, ways)) and model.hidden % math.prod(ways) == 0
+    num_shards = [layout.mesh.shape[axis] for axis in shared]
+    possible = all(map(is_possible, num_shards)) and model.hidden % math.prod(num_shards) == 0
     is_split = len(shared) > 1 and set(shared) <= set(mesh_axes(layout.rules.embed))
     if layout.platform != "tpu" or not possible or not is_split:
         return "compiler"
@@ -57,14 +57,14 @@ def buckets(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp
 
     None where XLA takes no thresholds, where no card is known whose links to plan for, or where nothing is sent.
     """
-    devices, ways = layout.mesh.devices.flatten(), layout.ways("embed")
+    devices, num_shards = layout.mesh.devices.flatten(), layout.num_shards("embed")
     chip = known_card(devices[0])
-    if layout.platform != "gpu" or chip is None or ways == 1:
+    if layout.platform != "gpu" or chip is None or num_shards == 1:
         return None
     blocks = [leaf for leaf in jax.tree.leaves(param_shapes(model)["blocks"]) if leaf.ndim > 2]
     sizes = [leaf.size // model.layers * dtype.itemsize for leaf in reversed(blocks)]
     backward = products(model, train, layout, chip)[1] / model.layers / train.accumulate / 2  # two passes of four
-    return plan_buckets(sizes, backward, ways, link(chip, ways, cards_of_a_host(devices)))
+    return plan_buckets(sizes, backward, num_shards, link(chip, num_shards, cards_of_a_host(devices)))
 
 
 def cards_of_a_host(devices: list[jax.Device]) -> int:
@@ -73,9 +73,9 @@ def cards_of_a_host(devices: list[jax.Device]) -> int:
     return max(max(Counter(device.process_index for device in devices).values()), 1 + max(numbers))
 
 
-def link(chip: Chip, ways: int, per_host: int) -> Link:
+def link(chip: Chip, num_shards: int, per_host: int) -> Link:
     """Returns the link that so many neighbours of a mesh axis share. per_host: devices that the fast links join."""
-    inside = ways <= per_host or not chip.network
+    inside = num_shards <= per_host or not chip.network
     return Link(LAUNCH, HOP if inside else NETWORK_HOP, chip.link if inside else chip.network)
 
 

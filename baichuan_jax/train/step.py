@@ -29,12 +29,17 @@ def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
 def check_split(cfg: TrainConfig, model: DecoderConfig, layout: Layout) -> None:
     """Raises UserError unless every device gets as many rows of each microbatch, tokens of a row, and heads."""
     rows = cfg.batch // cfg.accumulate
-    expected = f"a multiple of the {layout.batch_ways} devices that split the batch"
-    require(rows % layout.batch_ways == 0, "TrainConfig.batch / accumulate", rows, expected)
-    ways, heads = layout.ways("length"), layout.ways("length") * layout.ways("kv_heads")
-    require(cfg.length % ways == 0, "TrainConfig.length", cfg.length, f"a multiple of the {ways} devices that split it")
+    expected = f"a multiple of the {layout.batch_shards} devices that split the batch"
+    require(rows % layout.batch_shards == 0, "TrainConfig.batch / accumulate", rows, expected)
+    num_shards, heads = layout.num_shards("length"), layout.num_shards("length") * layout.num_shards("kv_heads")
     require(
-        ways == 1 or model.kv_heads % heads == 0,
+        cfg.length % num_shards == 0,
+        "TrainConfig.length",
+        cfg.length,
+        f"a multiple of the {num_shards} devices that split it",
+    )
+    require(
+        num_shards == 1 or model.kv_heads % heads == 0,
         "MeshConfig.context * tensor",
         heads,
         f"a divisor of the {model.kv_heads} heads of keys and values, which attention is split by",

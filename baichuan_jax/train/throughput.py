@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import jax
 import jax.numpy as jnp
 
+from baichuan_jax.model.attention.implementations import choose
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
-from baichuan_jax.model.kernels import choose
 from baichuan_jax.parallel.flags import KINDS
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.targets import CHIPS

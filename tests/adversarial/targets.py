@@ -15,7 +15,6 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.minhash import signatures
 from baichuan_jax.data.dedup.sentences import occurrences
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.quality.model import LinearModel
@@ -32,6 +31,7 @@ from baichuan_jax.data.sources.html import looks_like_html
 from baichuan_jax.data.sources.peoples_daily import articles
 from baichuan_jax.data.sources.source import read_unit, source_units
 from baichuan_jax.generate.text import TextStream
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.load import load_tokenizer
 from baichuan_jax.tokenizer.measure import Meter

@@ -18,7 +18,7 @@ from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from baichuan_jax.tokenizer.train import train
 from tests.cli.small import command, environment, run, write_texts
-from tests.model.convert.making import SMALL, write_published
+from tests.convert.making import SMALL, write_published
 
 MODEL = replace(SMALL, vocab=512, context=128)
 RUN = """

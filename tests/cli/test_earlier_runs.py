@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from baichuan_jax.cli.config import load
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_tokenizer
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.stages import stage_bos

@@ -5,15 +5,15 @@ import re
 
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.inspect_view import visible
 from baichuan_jax.cli.main import main
 from baichuan_jax.cli.pipeline import Pipeline
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.core.files import write_json, write_text
 from baichuan_jax.data.dataset import SplitWriter, finish_domain
 from baichuan_jax.data.funnel import Count, Funnel, Removed
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.recipe.run_config import RunConfig
 from tests.cli.small import write_config
 
 HOSTILE = "[bold]a[/] \x1b[31mred\x9b1m\u202e :smile:"

@@ -15,7 +15,7 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
-from baichuan_jax.core.together import ProcessLost
+from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.parallel import processes
 from baichuan_jax.parallel.processes import Start, cluster_at_hand, joined
 from tests.cli.small import command, environment, run, write_config

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.pipeline import RECIPES
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.core.metrics import read_metrics
-from experiments.bench_train_gpu import Timing, whole
+from baichuan_jax.recipe.run_config import RunConfig
+from experiments.benchmarks.bench_train_gpu import Timing, whole
 from tests.cli.small import command, environment, run, write_config
 
 ROOT = Path(__file__).parents[2]
@@ -111,13 +111,13 @@ def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):
 )
 def test_benchmarks_run_and_print_a_rate(finished, benchmark):
     name, *options = benchmark
-    module = [sys.executable, "-m", f"experiments.{name}", str(finished[0]), *options]
+    module = [sys.executable, "-m", f"experiments.benchmarks.{name}", str(finished[0]), *options]
     done = subprocess.run(module, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert re.search(r"[\d.]+ (M )?tokens/s", done.stdout)
 
 
 def test_the_benchmark_for_a_gpu_says_that_there_is_none():
-    command = [sys.executable, "-m", "experiments.bench_train_gpu"]
+    command = [sys.executable, "-m", "experiments.benchmarks.bench_train_gpu"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert done.stdout == "no GPU here but a cpu: not run\n"
 
@@ -128,7 +128,14 @@ def test_what_a_step_of_all_layers_takes_is_on_the_line_through_two():
 
 
 def test_the_benchmark_of_generation_runs():
-    command = [sys.executable, "-m", "experiments.bench_generate", "configs/model/debug.gin", "--rounds", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.benchmarks.bench_generate",
+        "configs/model/debug.gin",
+        "--rounds",
+        "1",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert len(re.findall(r"debug .*prompts: [\d,]+ tokens/s", done.stdout)) == 2
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.generate import load_engine
+from baichuan_jax.config.load import load
 from baichuan_jax.generate.text import TextStream
-from tests.model.convert.making import SMALL, write_published
+from baichuan_jax.recipe.run_config import RunConfig
+from tests.convert.making import SMALL, write_published
 from tests.tokenizer.making import write_json_tokenizer
 
 NAMES, WORD = ["<|end|>", "<|user|>"], "比特币"

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.main import main
 from baichuan_jax.cli.pipeline import RECIPES, Pipeline
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
+from baichuan_jax.recipe.run_config import RunConfig
 from tests.cli.small import write_config
 
 CORPUS = ("data", "tokenizer", "tokens")  # what changed since

@@ -12,7 +12,8 @@ from baichuan_jax.cli.main import main
 from baichuan_jax.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = sorted(path for path in (ROOT / "experiments").glob("*.py") if "__main__" in path.read_text("utf-8"))
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
+COMMANDS = [path for path in EXPERIMENTS if "__main__" in path.read_text("utf-8")]
 TEXT = "a\u00e9\u4e2d\u56fd\U0001f98a\u2500"
 
 
@@ -76,9 +77,10 @@ def test_experiments_read_their_options(file):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*.py")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
 def test_help_of_an_experiment_does_no_work(tmp_path, file):
-    command = [sys.executable, "-m", f"experiments.{file.stem}", "--help"]
+    module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    command = [sys.executable, "-m", module, "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.data.engine import slurm
+from baichuan_jax.jobs import slurm
 
 STUB = Path(__file__).parent / "engine" / "slurm_stub"
 

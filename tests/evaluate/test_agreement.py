@@ -12,10 +12,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from baichuan_jax.cli.config import load
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_params, load_tokenizer
+from baichuan_jax.config.load import load
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import EngineConfig
@@ -24,10 +23,11 @@ from baichuan_jax.model.config import AttentionConfig, DecoderConfig, PositionCo
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.published import end_ids, give
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from experiments.bench_evaluate import with_tokenizer
-from experiments.bench_generate import export_random
+from experiments.benchmarks.bench_evaluate import with_tokenizer
+from experiments.benchmarks.bench_generate import export_random
 
 pytest.importorskip("torch")
 pytest.importorskip("accelerate")

@@ -9,7 +9,7 @@ import pytest
 
 from baichuan_jax.evaluate.harness.categories import TABLES, categories
 from baichuan_jax.evaluate.harness.humaneval import pass_at_k
-from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, together, wilson
+from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, pooled, wilson
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_standard_error_and_means():
     one, two = Figure((1.0, 0.0, 1.0, 1.0), (0.25,) * 4), Figure((0.0,), (0.5,))
     assert one.summary()["stderr"] == pytest.approx(0.25)  # sqrt(.75 * .25 * 4 / 3 / 4)
     assert two.summary()["stderr"] == 0
-    assert together([one, two]).summary()["mean"] == pytest.approx(0.6)
+    assert pooled([one, two]).summary()["mean"] == pytest.approx(0.6)
     assert over_subjects([one, two])["mean"] == pytest.approx(0.375)
     assert over_subjects([one, two])["stderr"] == pytest.approx(0.125)
     assert over_subjects([one, two])["chance"] == pytest.approx(0.375)

@@ -42,10 +42,10 @@ def test_sharing_spares_at_least_as_much_as_one_group_of_all(made):
     rows = rows_of(whole(made), 200)
     groups = groups_of(rows)
     saved = sum(group.shared * (len(group.rows) - 1) for group in groups)
-    ways = (min(one.unread, other.unread) for one, other in pairwise(rows))
+    unread = (min(one.unread, other.unread) for one, other in pairwise(rows))
     same = lambda one, other: next((n for n, (a, b) in enumerate(zip(one, other)) if a != b), len(one))
     shared = min((same(one.ids, other.ids) for one, other in pairwise(rows)), default=0)
-    shared = min(shared, *ways) if len(rows) > 1 else 0
+    shared = min(shared, *unread) if len(rows) > 1 else 0
     assert saved >= (shared * (len(rows) - 1) if shared >= SHORTEST else 0)
     assert all(group.shared >= SHORTEST for group in groups if len(group.rows) > 1 and group.shared)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.evaluate.sandbox import Limits, Verdict, run_program
+from baichuan_jax.evaluate.sandbox.parent import Limits, Verdict, run_program
 from tests.evaluate.hostile import CHEATS, RIGHT, RIGHT_FOR_TESTS, TESTS, WRONG
 
 LIMITS = Limits(seconds=20, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
@@ -109,14 +109,14 @@ def test_data_goes_both_ways_as_it_is():
 
 
 def left_behind() -> list[str]:
-    """Processes of sandboxes that this one started, or that came of them: they have its command line."""
+    """ProcessGroup of sandboxes that this one started, or that came of them: they have its command line."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"contained" in b"".join(words) and str(os.getpid()).encode() in words:
+        if b"sandbox" in b"".join(words) and str(os.getpid()).encode() in words:
             found.append(path.parent.name)
     return found
 
@@ -168,7 +168,7 @@ def test_the_output_is_what_was_written_until_the_end():
 
 
 CALL = (
-    "from baichuan_jax.evaluate.sandbox import Limits, run_program\n"
+    "from baichuan_jax.evaluate.sandbox.parent import Limits, run_program\n"
     "print([run_program(p, Limits()).reason for p in ('assert 1', 'assert 0', 'import os; os.getpid() == 2 or 1 / 0')])"
 )
 
@@ -183,7 +183,8 @@ def test_an_ordinary_user_has_the_same():
 def test_where_it_cannot_be_contained_nothing_runs(tmp_path):
     """The filter of the sandbox itself makes such a machine."""
     deny = (
-        "from baichuan_jax.evaluate.contained import seccomp\nfrom baichuan_jax.evaluate.contained.libc import call\n"
+        "from baichuan_jax.evaluate.sandbox.child import seccomp\n"
+        "from baichuan_jax.evaluate.sandbox.child.libc import call\n"
         "call('prctl', 38, 1, 0, 0, 0)\nseccomp.deny()\n"
     )
     done = subprocess.run([sys.executable, "-c", deny + CALL], cwd=ROOT, capture_output=True, text=True, check=False)

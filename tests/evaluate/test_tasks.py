@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.cli.main import main
-from experiments.bench_evaluate import with_tokenizer
+from experiments.benchmarks.bench_evaluate import with_tokenizer
 
 pytest.importorskip("lm_eval")
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"

@@ -12,9 +12,9 @@ from qwix import QArray, dequantize
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import EngineConfig
 from baichuan_jax.generate.engine import Engine
-from baichuan_jax.model.common import product
 from baichuan_jax.model.config import HeadConfig
 from baichuan_jax.model.decoder import apply, apply_cached, for_decoding, init_params
+from baichuan_jax.model.layers import product
 from baichuan_jax.model.storage import empty, store_block
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout

@@ -7,12 +7,12 @@ from pathlib import Path
 import jax
 import pytest
 
-from baichuan_jax.cli.config import load
-from baichuan_jax.cli.literal import parts
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.literal import parts
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 from baichuan_jax.model.decoder import apply, init_params, parameter_count
+from baichuan_jax.recipe.run_config import RunConfig
 from tests.model.variants import decoder, distinct_tokens
 
 MODELS = Path(__file__).parents[2] / "configs/model"

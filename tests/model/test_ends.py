@@ -5,9 +5,9 @@ import pytest
 
 from baichuan_jax.model.ends import look_up
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.hlo import collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.plan.hlo import collectives
 
 
 @pytest.mark.parametrize("mesh", [MeshConfig(data=2, fsdp=4), MeshConfig(data=2, fsdp=2, tensor=2)])

@@ -10,9 +10,9 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 from baichuan_jax.model.decoder import init_params, loss, param_axes, param_shapes
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.hlo import collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.plan.hlo import collectives
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.step import check_split
 
@@ -69,7 +69,7 @@ def test_what_is_sent():
     sent = lambda kind: sum(each.times * each.size for each in found if each.kind == kind)
     part = BATCH // 2 * LENGTH // 4 * SMALL.hidden * 4  # bytes that a device has of each
     assert sent("all-to-all") == (SMALL.layers * 8 + 2) * part
-    assert {each.ways for each in found if each.kind == "all-to-all"} == {4, 8}
+    assert {each.group_size for each in found if each.kind == "all-to-all"} == {4, 8}
     shapes = param_shapes(SMALL)
     matrices = sum(4 * leaf.size for leaf in jax.tree.leaves(shapes["blocks"]) if leaf.ndim > 2)
     head, tokens = 4 * SMALL.vocab * SMALL.hidden, 4 * BATCH * LENGTH

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from baichuan_jax.model.attention.implementations import KERNELS, choose
+from baichuan_jax.model.attention.scores import Scores
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import init_params, loss
-from baichuan_jax.model.kernels import KERNELS, choose
-from baichuan_jax.model.scores import Scores
-from tests.model.test_kernels import both_ways, drawn
+from tests.model.test_attention import both_ways, drawn
 
 pytestmark = [
     pytest.mark.gpu,

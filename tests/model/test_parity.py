@@ -13,7 +13,7 @@ import pytest
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply, apply_cached, init_cache, param_shapes, probe
 from baichuan_jax.model.loss import token_nll
-from tests.model.convert.making import imported, restored, write
+from tests.convert.making import imported, restored, write
 
 CHECKPOINTS = Path(__file__).parents[3] / "shared/data/checkpoints"
 LAYOUTS = {"tiny-baichuan": "baichuan", "stories260K": "llama"}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baichuan_jax.model.attention.patterns import PATTERNS, pairs
+from baichuan_jax.model.attention.scores import Scores, attend
 from baichuan_jax.model.config import AttentionConfig
-from baichuan_jax.model.patterns import PATTERNS, pairs
-from baichuan_jax.model.scores import Scores, attend
 from tests.model.variants import decoder, sees
 
 SPARSE = [name for name in PATTERNS if name != "full"]

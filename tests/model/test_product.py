@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baichuan_jax.model.common import product
+from baichuan_jax.model.layers import product
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from baichuan_jax.model.decoder import init_params, loss, param_axes
 from baichuan_jax.model.feedforward import COMPUTE, FEED_FORWARDS
 from baichuan_jax.model.token_chunks import Split, in_chunks
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
-from baichuan_jax.parallel.hlo import collectives
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.plan.hlo import collectives
 
 MODEL = DecoderConfig(vocab=64, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=64)
 AXES = {"gate": ("embed", "mlp"), "up": ("embed", "mlp"), "down": ("mlp", "embed")}

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from baichuan_jax.model.attention.patterns import PATTERNS
 from baichuan_jax.model.decoder import (
     apply,
     apply_cached,
@@ -22,7 +23,6 @@ from baichuan_jax.model.feedforward import FEED_FORWARDS
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.model.loss import token_nll
 from baichuan_jax.model.norms import NORMS
-from baichuan_jax.model.patterns import PATTERNS
 from baichuan_jax.model.positions import POSITIONS
 from baichuan_jax.model.rope import SCALINGS
 from baichuan_jax.parallel.config import AxisRules, MeshConfig

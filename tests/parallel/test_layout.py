@@ -43,7 +43,7 @@ def test_one_mesh_axis_for_two_dimensions_is_refused():
 def test_spec_and_divisibility():
     layout = Layout(make_mesh(MeshConfig(data=2, fsdp=2, tensor=2)), AxisRules())
     assert layout.spec(("batch", "length", "heads", "head_dim")) == P(("data", "fsdp"), "context", "tensor", None)
-    assert layout.batch_ways == 4
+    assert layout.batch_shards == 4
     with pytest.raises(UserError, match=r"'heads' of size 3 does not divide.*AxisRules.heads = None"):
         layout.sharding(("heads",), (3,))
 

@@ -9,29 +9,29 @@ from jax.sharding import Mesh, PartitionSpec
 from baichuan_jax.parallel.permutes import gather, is_possible, scatter_sum
 
 
-def over_devices(function, ways: int, x):
+def over_devices(function, axis_size: int, x):
     """Runs function on x[device] on so many devices; returns the results, stacked."""
-    mesh = Mesh(np.array(jax.devices()[:ways]), ("a",))
+    mesh = Mesh(np.array(jax.devices()[:axis_size]), ("a",))
     spec = PartitionSpec("a")
     split = jax.shard_map(lambda x: function(x[0])[None], mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)
     return jax.jit(split)(x)
 
 
-@pytest.mark.parametrize("ways", [1, 2, 4, 8])
+@pytest.mark.parametrize("axis_size", [1, 2, 4, 8])
 @pytest.mark.parametrize("dimension", [0, 1, 2])
-def test_gather_is_that_of_jax(ways, dimension):
-    x = np.random.default_rng(ways).normal(size=(ways, 3, 5, 2)).astype(np.float32)
-    expected = over_devices(partial(jax.lax.all_gather, axis_name="a", axis=dimension, tiled=True), ways, x)
-    np.testing.assert_array_equal(over_devices(partial(gather, axis="a", dimension=dimension), ways, x), expected)
+def test_gather_is_that_of_jax(axis_size, dimension):
+    x = np.random.default_rng(axis_size).normal(size=(axis_size, 3, 5, 2)).astype(np.float32)
+    expected = over_devices(partial(jax.lax.all_gather, axis_name="a", axis=dimension, tiled=True), axis_size, x)
+    np.testing.assert_array_equal(over_devices(partial(gather, axis="a", dimension=dimension), axis_size, x), expected)
 
 
-@pytest.mark.parametrize("ways", [1, 2, 4, 8])
+@pytest.mark.parametrize("axis_size", [1, 2, 4, 8])
 @pytest.mark.parametrize("dimension", [0, 1, 2])
-def test_scatter_sum_is_that_of_jax(ways, dimension):
-    x = np.random.default_rng(ways).normal(size=(ways, 8, 16, 24)).astype(np.float32)
+def test_scatter_sum_is_that_of_jax(axis_size, dimension):
+    x = np.random.default_rng(axis_size).normal(size=(axis_size, 8, 16, 24)).astype(np.float32)
     plain = partial(jax.lax.psum_scatter, axis_name="a", scatter_dimension=dimension, tiled=True)
-    found = over_devices(partial(scatter_sum, axis="a", dimension=dimension), ways, x)
-    np.testing.assert_allclose(found, over_devices(plain, ways, x), rtol=1e-5, atol=1e-5)
+    found = over_devices(partial(scatter_sum, axis="a", dimension=dimension), axis_size, x)
+    np.testing.assert_allclose(found, over_devices(plain, axis_size, x), rtol=1e-5, atol=1e-5)
 
 
 def test_sums_of_bfloat16_are_rounded_less_often_than_in_a_chain():
@@ -45,4 +45,4 @@ def test_sums_of_bfloat16_are_rounded_less_often_than_in_a_chain():
 
 
 def test_which_sizes_are_possible():
-    assert [ways for ways in range(1, 20) if is_possible(ways)] == [1, 2, 4, 8, 16]
+    assert [axis_size for axis_size in range(1, 20) if is_possible(axis_size)] == [1, 2, 4, 8, 16]

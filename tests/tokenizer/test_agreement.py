@@ -7,7 +7,7 @@ import pytest
 from baichuan_jax.tokenizer.export import JSON, export_huggingface
 from baichuan_jax.tokenizer.model_file import UNUSED, parse
 from baichuan_jax.tokenizer.symbols import TAGS
-from experiments.tokenizer_agreement import by_export, by_sentencepiece, differing, make_texts
+from experiments.benchmarks.tokenizer_agreement import by_export, by_sentencepiece, differing, make_texts
 
 pytest.importorskip("tokenizers")
 

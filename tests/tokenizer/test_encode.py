@@ -13,7 +13,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dataset import SplitWriter, finish_domain, read_documents
-from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer import encode
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.encode import cut, encode_corpus
@@ -99,7 +99,7 @@ def test_a_part_of_a_split_can_be_read(corpus):
 KILL = """
 import sys
 from pathlib import Path
-from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer import encode
 write = encode.write_shard
 def slow(path, *rest):

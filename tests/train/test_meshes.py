@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baichuan_jax.cli.config import load
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.config.load import load
 from baichuan_jax.parallel.config import MeshConfig
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.config import TrainConfig
 from tests.train import small
 from tests.train.small import layout, setup, windows

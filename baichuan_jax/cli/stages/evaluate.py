@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from baichuan_jax.cli.progress import status
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_params, load_tokenizer, make_layout
 from baichuan_jax.evaluate.stage import evaluate
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.step import compute_dtype
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.markup import escape
 
 from baichuan_jax.cli.progress import console, status
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import Trained, load_trained
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.generate import Piece, generate, stream
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 

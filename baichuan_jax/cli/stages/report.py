@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.lab.report import write_report
+from baichuan_jax.recipe.run_config import RunConfig
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:

@@ -10,16 +10,16 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from baichuan_jax.cli.literal import parts, settings
 from baichuan_jax.cli.progress import console, status, units_progress
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.generate import make_engine
 from baichuan_jax.cli.stages.trained import checkpoints_of, load_trained, tokenizer_place
+from baichuan_jax.config.literal import parts, settings
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.lab.tasks import write_tables
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.load import tokenizer_file
 from baichuan_jax.train.checkpoint import newest_params
 

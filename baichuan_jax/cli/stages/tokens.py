@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from baichuan_jax.cli.progress import units_progress
-from baichuan_jax.cli.run_config import RunConfig
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.stages import build_tokens
 
 

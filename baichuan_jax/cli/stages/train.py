@@ -7,10 +7,10 @@ from pathlib import Path
 import jax
 
 from baichuan_jax.cli.progress import train_progress
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.evaluate.heldout import held_out
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.input import Batches, local_rows
 from baichuan_jax.train.loop import train, untrained

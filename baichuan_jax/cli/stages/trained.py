@@ -8,11 +8,11 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from baichuan_jax.cli.progress import status
-from baichuan_jax.cli.run_config import RunConfig
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer import load
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.published import end_ids

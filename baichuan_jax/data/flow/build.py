@@ -16,14 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
-from baichuan_jax.data.engine.config import RunnerConfig
-from baichuan_jax.data.engine.runner import Runner
 from baichuan_jax.data.flow import decide, documents, read, repeats, sentences, sets, sign, unite, write
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.finish import finish
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.vanished import refuse_after_reading
 from baichuan_jax.data.sources.source import source_units
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.jobs.runner import Runner
 
 WORK, DONE = "work", "work.done"  # gone when the step ends
 Progress = Callable[[str, int, int], None]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import FATE, SCORE
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
@@ -21,6 +20,7 @@ from baichuan_jax.data.language import LANGUAGES
 from baichuan_jax.data.rules.limits import LIMITS
 from baichuan_jax.data.select.choose import within_cap
 from baichuan_jax.data.split import held_out
+from baichuan_jax.jobs.output import task_directory
 
 NAME = "decide"
 

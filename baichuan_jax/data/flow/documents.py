@@ -9,7 +9,6 @@ import numpy as np
 
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.fates import HERE, fate
 from baichuan_jax.data.flow.ondisk import OnDisk
@@ -20,6 +19,7 @@ from baichuan_jax.data.flow.sign import NAME as SIGN
 from baichuan_jax.data.flow.unite import FIRST
 from baichuan_jax.data.flow.unite import NAME as UNITE
 from baichuan_jax.data.select.choose import quality_order
+from baichuan_jax.jobs.output import task_directory
 
 NAME, FATE, RANK, KEPT = "documents", "fate", "rank", "kept"
 

@@ -13,13 +13,13 @@ from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
 from baichuan_jax.data.encodings.codec import UTF8
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.shard import ShardWriter
 from baichuan_jax.data.funnel import Funnel
 from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.sources.source import Unit, read_unit
+from baichuan_jax.jobs.output import task_directory
 
 NAME, FUNNEL, REJECTED, REMOVED = "read", "funnel.json", "rejected", "removed"
 # Of a document that a rule removed. reason: index in the order of the funnel's reasons. size: bytes as it was read.

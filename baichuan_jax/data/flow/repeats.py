@@ -18,7 +18,6 @@ from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 from baichuan_jax.data.dedup.runs import distinct, run_starts
 from baichuan_jax.data.dedup.sentences import BANDS, PLACE, WIDTH
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
 from baichuan_jax.data.flow.documents import RANK
@@ -27,6 +26,7 @@ from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, PASSAGES, SIGNATURES
 from baichuan_jax.data.flow.sentences import NAME as SENTENCES
 from baichuan_jax.data.flow.shard import Shards
+from baichuan_jax.jobs.output import task_directory
 
 NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
 REASONS = ("repeated", "low_quality")

@@ -8,7 +8,6 @@ import numpy as np
 
 from baichuan_jax.data.dedup.passages import PASSAGE
 from baichuan_jax.data.dedup.sentences import OCCURRENCE, PERMUTATIONS, PLACE, occurrences, places
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.documents import FATE
 from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
@@ -23,6 +22,7 @@ from baichuan_jax.data.quality.model import QualityModel
 from baichuan_jax.data.rules.sentences import Sentences as Found
 from baichuan_jax.data.rules.sentences import cut
 from baichuan_jax.data.select.cuts import in_cuts
+from baichuan_jax.jobs.output import task_directory
 
 NAME, OCCURRENCES, SIGNATURES, PASSAGES, LOW = "sentences", "occurrences", "signatures", "passages", "low"
 BATCH_CHARACTERS, BATCH = 1 << 17, 512

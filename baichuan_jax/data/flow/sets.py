@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.files import write_json
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.select.index import index_sets
+from baichuan_jax.jobs.output import task_directory
 
 NAME, COUNTS = "sets", "counts.json"
 

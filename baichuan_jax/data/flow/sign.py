@@ -8,7 +8,6 @@ import numpy as np
 
 from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures_of
 from baichuan_jax.data.dedup.shingles import tokenized
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.sets import NAME as SETS
@@ -18,6 +17,7 @@ from baichuan_jax.data.quality.model import QualityModel
 from baichuan_jax.data.select.contamination import find
 from baichuan_jax.data.select.cuts import CUT, cuts
 from baichuan_jax.data.select.index import EvaluationIndex
+from baichuan_jax.jobs.output import task_directory
 
 NAME, SCORE, CUTS, SIGNATURES = "sign", "score", "cuts", "signatures"
 BATCH_CHARACTERS, BATCH = 1 << 19, 512  # of documents that are looked at together

@@ -10,7 +10,6 @@ import numpy as np
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.runs import run_starts
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.paths import Work
 from baichuan_jax.data.flow.read import NAME as READ
@@ -20,6 +19,7 @@ from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality import config as quality
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.quality.model import fit, unscored
+from baichuan_jax.jobs.output import task_directory
 
 NAME, FIRST, ORIGINALS, COPIES = "unite", "first", "originals", "copies"
 MODEL, REPORT = "quality.npz", "quality.json"

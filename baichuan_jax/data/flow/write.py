@@ -11,7 +11,6 @@ import numpy as np
 
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dataset import SplitWriter
-from baichuan_jax.data.engine.output import task_directory
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.decide import NAME as DECIDE
 from baichuan_jax.data.flow.documents import FATE, SCORE
@@ -30,6 +29,7 @@ from baichuan_jax.data.funnel import SAMPLES, Count, Funnel, Removed
 from baichuan_jax.data.select.cuts import pieces
 from baichuan_jax.data.select.index import questions, sets_of
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.jobs.output import task_directory
 
 NAME, COUNTS = "write", "counts.json"
 BATCH_CHARACTERS, BATCH = 1 << 17, 512  # of documents that are read together

@@ -64,9 +64,9 @@ def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
     core = parts["kind"] == CORE
     of_stem, of_choices = laid["stem"] / np.maximum(stem, 1), laid["choices"] / np.maximum(choices, 1)
     whole = (stem >= SHARED) & (of_stem >= WHOLE) & (laid["gap"] <= 1)
-    together = laid["stem"] + laid["choices"]
-    both = (of_stem >= STEM) & (of_choices >= CHOICES) & (together >= QUESTION * parts["size"])
-    both |= together == parts["size"]
+    total = laid["stem"] + laid["choices"]
+    both = (of_stem >= STEM) & (of_choices >= CHOICES) & (total >= QUESTION * parts["size"])
+    both |= total == parts["size"]
     plain = (choices == 0) & (of_stem >= QUESTION)
     asked = core & (plain | both | whole & (parts["alone"] | (laid["loose"] >= LOOSE * choices)))
     alone = ~core & (of_stem >= PASSAGE) & (stem >= PASSAGE_TOKENS)

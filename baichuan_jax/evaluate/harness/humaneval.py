@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from baichuan_jax.core.errors import require
-from baichuan_jax.evaluate.sandbox import Limits, run_program
+from baichuan_jax.evaluate.sandbox.parent import Limits, run_program
 
 STOPS = ["\nclass", "\ndef", "\n#", "\nif", "\nprint"]  # as its authors cut a function off (arXiv 2107.03374)
 AT = (1, 10, 100)

@@ -11,7 +11,7 @@ from lm_eval.evaluator import evaluate
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.categories import categories
-from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, together
+from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, pooled
 
 
 def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, list[dict]]:
@@ -36,20 +36,20 @@ def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, 
         "limit": limit,
         "seconds": round(time.monotonic() - start, 2),
         "rows": rows_of(name, metrics[first], loaded.get("group_map", {})),
-        "other_metrics": {_written(metric): together(list(of.values())).summary() for metric, of in metrics.items()},
+        "other_metrics": {_written(metric): pooled(list(of.values())).summary() for metric, of in metrics.items()},
     }
     return result, [_answer(subject, sample) for subject, samples in found.items() for sample in samples]
 
 
 def rows_of(name: str, figures: Mapping[str, Figure], members: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """Returns the rows of a table: all questions, all subjects alike, the categories of a task, and each subject."""
-    rows = [{"name": name, "kind": "questions", **together(list(figures.values())).summary()}]
+    rows = [{"name": name, "kind": "questions", **pooled(list(figures.values())).summary()}]
     if len(figures) == 1:
         return rows
     rows.append({"name": name, "kind": "subjects", **over_subjects(list(figures.values()))})
     for category, subjects in categories(name, list(figures), members).items():
         parts = [figures[subject] for subject in subjects]
-        rows.append({"name": category, "kind": "category", **together(parts).summary()})
+        rows.append({"name": category, "kind": "category", **pooled(parts).summary()})
         rows.append({"name": category, "kind": "category of subjects", **over_subjects(parts)})
     return rows + [{"name": subject, "kind": "subject", **figure.summary()} for subject, figure in figures.items()]
 

@@ -59,7 +59,7 @@ def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
     }
 
 
-def together(figures: Sequence[Figure]) -> Figure:
+def pooled(figures: Sequence[Figure]) -> Figure:
     """Returns the figure of all questions, each of the same weight."""
     return Figure(*(tuple(x for part in figures for x in getattr(part, name)) for name in ("values", "chance")))
 

@@ -42,7 +42,7 @@ class Scorer:
     def __init__(
         self, model: DecoderConfig, params: Params, layout: Layout, dtype: jnp.dtype = jnp.float32, tokens: int = 2048
     ):
-        self._model, self._params, self._tokens, self._ways = model, params, tokens, layout.batch_ways
+        self._model, self._params, self._tokens, self._ways = model, params, tokens, layout.batch_shards
         self._counts = [self._ways * 4**power for power in range(8)]
         self._begin, self._score = programs(model, layout, dtype)
         self.programs: set[tuple[int, ...]] = set()

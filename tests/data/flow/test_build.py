@@ -15,13 +15,13 @@ from baichuan_jax.core.files import read_json
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.jobs.config import RunnerConfig
 
 CHARACTERS = "第位客人说这家饭店的房间很干净服务也周到早餐一般入住后发觉设施较新相比同等价格酒店而言性高"
 GOOD = ["".join(random.Random(n).choices(CHARACTERS, k=30)) + "。" for n in range(60)]
@@ -183,7 +183,7 @@ import sys, time
 from pathlib import Path
 from baichuan_jax.data.flow import build as flow, config, read, repeats, write
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.engine.config import RunnerConfig
+from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.select.config import SelectConfig
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ import pytest
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.jobs.config import RunnerConfig
 
 HAN = [chr(point) for point in range(0x4E00, 0x5A00)]
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -8,11 +8,11 @@ import pytest
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.engine.config import RunnerConfig
 from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.jobs.config import RunnerConfig
 
 QUESTION, CHOICES = "山脚下那座石桥是由谁出钱修起来的", ("村里的老木匠", "路过的盐商", "县城的学堂", "没有人知道")
 ROW = {"question": QUESTION, "options": list(CHOICES), "answer": "B"}

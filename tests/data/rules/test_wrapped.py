@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data.rules.sentences import cut, sentences
-from experiments.sentence_removal import wrapped
+from experiments.benchmarks.sentence_removal import wrapped
 
 ENGLISH_WORDS = ("river", "the", "of", "stone", "quietly", "Mr. Hale", "e.g.", "3.14", "(again)", "well-known", "a")
 HAN = "山水天地人来去大小上下左右风雨日月明暗"

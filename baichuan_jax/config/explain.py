@@ -1,0 +1,65 @@
+"""Shows every value of a config, where it came from, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from baichuan_jax.config.literal import literal, parts, values
+from baichuan_jax.config.load import Loaded
+
+WIDEST_COLUMN = 40  # longer values push their own row only
+
+
+def explain_text(loaded: Loaded) -> str:
+    """Returns the table as plain text, one line per field."""
+    return "".join(f"{line.plain}\n" for line in _lines(loaded))
+
+
+def print_explain(loaded: Loaded, console: Console) -> None:
+    """Prints the table: styled on a terminal, plain when piped, never truncated."""
+    for line in _lines(loaded):
+        console.print(line, soft_wrap=True)
+
+
+def meanings(section: type) -> dict[str, str]:
+    """Returns {field: meaning} from the sentences "field: meaning." and "field, field: meaning." of a docstring."""
+    names = "|".join(section.__dataclass_fields__)
+    doc = " ".join((section.__doc__ or "").split())
+    pieces = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", doc)
+    pairs = zip(pieces[1::2], pieces[2::2])
+    return {name: meaning.strip() for names, meaning in pairs for name in names.split(", ")}
+
+
+def _lines(loaded: Loaded) -> Iterable[Text]:
+    """Yields a heading per section and a row per field: name, value, origin, meaning."""
+    sections = [part for part in parts(loaded.config) if values(part)]
+    rows = {type(part).__name__: _rows(part, loaded.origins) for part in sections}
+    widths = [max(len(row[i]) for table in rows.values() for row in table) for i in range(3)]
+    for name, table in rows.items():
+        yield Text(name, style="bold")
+        for row in table:
+            yield _line(row, widths)
+
+
+def _rows(section: Any, origins: dict[str, str]) -> list[tuple[str, str, str, str]]:
+    name, meaning = type(section).__name__, meanings(type(section))
+    return [
+        (field, literal(value), origins[f"{name}.{field}"], meaning.get(field, ""))
+        for field, value in values(section).items()
+    ]
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> Text:
+    field, value, origin, meaning = row
+    line = Text("  ")
+    line.append(field.ljust(widths[0]) + "  ", "cyan")
+    line.append(value.ljust(min(widths[1], WIDEST_COLUMN)) + "  ")
+    line.append(origin.ljust(min(widths[2], WIDEST_COLUMN)) + "  ", "dim" if origin == "default" else "green")
+    line.append(meaning, "dim italic")
+    line.rstrip()
+    return line

@@ -1,0 +1,171 @@
+"""config.json of a published checkpoint to DecoderConfig. What we do not compute exactly is refused, by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from baichuan_jax.convert.layouts import LayoutName
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
+
+# Both names of Baichuan's are its own: the 7B, and all later ones.
+ARCHITECTURES: dict[str, LayoutName] = {
+    "LlamaForCausalLM": "llama",
+    "BaiChuanForCausalLM": "baichuan",
+    "BaichuanForCausalLM": "baichuan",
+}
+BAICHUAN_2_VOCAB = 125_696
+# What these may be, other than absent or null.
+ONLY = {
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "partial_rotary_factor": 1.0,
+    "quantization_config": None,
+    "sliding_window": None,
+}
+ONLY_YARN = {"truncate": True, "mscale": None, "mscale_all_dim": None}
+
+
+class Fields:
+    """The fields of a JSON object, each read with the type it must have. Raises UserError by the field's name."""
+
+    def __init__(self, values: dict[str, Any], where: str):
+        self._values, self.where = values, where
+
+    def number(self, name: str, default: float | None = None, kind: type = float) -> Any:
+        """Returns a number above 0; where it is absent or null the default, which is needed unless given."""
+        value = self._values.get(name)
+        value = default if value is None else value
+        if value is None:
+            raise UserError(f"{self.where} has no {name!r}, without which the model's shape is not known")
+        fits = not isinstance(value, bool) and isinstance(value, int if kind is int else int | float) and value > 0
+        if not fits:
+            raise UserError(f"{self.where}: {name} = {value!r}: expected {_KINDS[kind]}")
+        return kind(value)
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """Returns a whole number above 0."""
+        return self.number(name, default, int)
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Returns true or false."""
+        value = self._values.get(name, default)
+        if not isinstance(value, bool):
+            raise UserError(f"{self.where}: {name} = {value!r}: expected true or false")
+        return value
+
+    def only(self, allowed: dict[str, Any]) -> None:
+        """Raises UserError if one of these fields has another value than the one we compute."""
+        for name, value in allowed.items():
+            found = self._values.get(name)
+            if found is not None and found != value:
+                known = "nothing else" if value is None else f"only {value!r}"
+                raise UserError(f"{self.where}: {name} = {found!r} is not supported, {known}")
+
+    def __contains__(self, name: str) -> bool:
+        return self._values.get(name) is not None
+
+
+_KINDS = {int: "a positive whole number", float: "a positive number"}
+
+
+def read_config(config: dict[str, Any], path: Path) -> tuple[LayoutName, DecoderConfig]:
+    """Returns the layout of the tensors, and the decoder, that the contents of config.json describe.
+
+    path: of the file, for messages. Raises UserError on another architecture, a field that is missing or of the wrong
+    type, and a feature that we would not compute exactly.
+    """
+    layout, fields = _layout(config, path), Fields(config, str(path))
+    fields.only(ONLY)
+    heads, hidden = fields.integer("num_attention_heads"), fields.integer("hidden_size")
+    head_dim = fields.integer("head_dim", hidden // heads)
+    if "head_dim" not in fields and hidden % heads:
+        raise UserError(f"{path}: hidden_size = {hidden} does not divide by num_attention_heads = {heads}")
+    kv_heads = fields.integer("num_key_value_heads", heads)
+    shape = {
+        "vocab": fields.integer("vocab_size"),
+        "layers": fields.integer("num_hidden_layers"),
+        "hidden": hidden,
+        "heads": heads,
+        "head_dim": head_dim,
+        "inner": fields.integer("intermediate_size"),
+        "norm_eps": fields.number("rms_norm_eps", 1e-6),
+        "init_std": fields.number("initializer_range", 0.02),
+        "attention": AttentionConfig(kv_heads=0 if kv_heads == heads else kv_heads),
+    }
+    return layout, (_llama if layout == "llama" else _baichuan)(config, fields, shape)
+
+
+def _layout(config: dict[str, Any], path: Path) -> LayoutName:
+    named = config.get("architectures")
+    if not named and config.get("model_type") in ("llama", "baichuan"):
+        return config["model_type"]
+    name = named[0] if isinstance(named, list) and named else named
+    if name not in ARCHITECTURES:
+        raise UserError(f"{path}: architectures = {named!r}; known are {', '.join(ARCHITECTURES)}")
+    return ARCHITECTURES[name]
+
+
+def _llama(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> DecoderConfig:
+    context = fields.integer("max_position_embeddings", 2048)
+    head = HeadConfig(tied=fields.flag("tie_word_embeddings", False))
+    return DecoderConfig(**shape, context=context, positions=_rope(config, fields, context), head=head)
+
+
+def _baichuan(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> DecoderConfig:
+    """The 7B have RoPE and state max_position_embeddings; the 13B have ALiBi and do not. From 2 on: NormHead."""
+    if shape["attention"].kv_heads:
+        raise UserError(f"{fields.where}: num_key_value_heads: W_pack holds as many of keys as of queries")
+    rotary = "max_position_embeddings" in fields or "BaiChuanForCausalLM" in (config.get("architectures") or ())
+    context = fields.integer("max_position_embeddings", fields.integer("model_max_length", 4096))
+    positions = _rope(config, fields, context) if rotary else PositionConfig(kind="alibi")
+    normalised = "z_loss_weight" in config or shape["vocab"] == BAICHUAN_2_VOCAB
+    head = HeadConfig(tied=fields.flag("tie_word_embeddings", False), normalised=normalised)
+    return DecoderConfig(**shape, context=context, positions=positions, head=head)
+
+
+def _rope(config: dict[str, Any], fields: Fields, context: int) -> PositionConfig:
+    """Reads rope_theta and rope_scaling, or rope_parameters, which holds both since transformers 5."""
+    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if not isinstance(scaling, dict):
+        raise UserError(f"{fields.where}: rope_scaling = {scaling!r}: expected an object")
+    inner = Fields(scaling, f"{fields.where}: rope_scaling")
+    base = inner.number("rope_theta", fields.number("rope_theta", 10_000.0))
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    if kind not in SCALINGS:
+        known = ", ".join(SCALINGS)
+        raise UserError(f"{fields.where}: rope type {kind!r} is not supported, only {known}")
+    inner.only({"partial_rotary_factor": 1.0})
+    return PositionConfig(rope_base=base, **SCALINGS[kind](inner, context))
+
+
+def _yarn(fields: Fields, context: int) -> dict[str, Any]:
+    fields.only(ONLY_YARN)
+    return {
+        "scaling": "yarn",
+        "factor": fields.number("factor"),
+        "original_context": fields.integer("original_max_position_embeddings", context),
+        "fast": fields.number("beta_fast", 32.0),
+        "slow": fields.number("beta_slow", 1.0),
+        "attention_factor": fields.number("attention_factor") if "attention_factor" in fields else 0.0,
+    }
+
+
+def _llama3(fields: Fields, context: int) -> dict[str, Any]:
+    return {
+        "scaling": "llama3",
+        "factor": fields.number("factor"),
+        "original_context": fields.integer("original_max_position_embeddings", context),
+        "fast": fields.number("high_freq_factor"),
+        "slow": fields.number("low_freq_factor"),
+    }
+
+
+SCALINGS = {
+    "default": lambda fields, context: {},
+    "linear": lambda fields, context: {"scaling": "linear", "factor": fields.number("factor")},
+    "yarn": _yarn,
+    "llama3": _llama3,
+}

@@ -1,0 +1,85 @@
+"""A Hugging Face checkpoint on disk: config.json, and the tensors of one file or of the files an index names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from baichuan_jax.convert import pytorch, safetensors
+from baichuan_jax.convert.pytorch import PickledTensor
+from baichuan_jax.convert.safetensors import Tensor
+from baichuan_jax.core.errors import UserError
+
+CONFIG = "config.json"
+SINGLE = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+INDEX = tuple(f"{name}.index.json" for name in SINGLE)
+READERS = {".safetensors": safetensors.read_header, ".bin": pytorch.read_names}
+
+
+class Source:
+    """The config and the tensors of a checkpoint. Opening it reads every header and no tensor.
+
+    config: config.json. files: those that hold tensors. tensors: what is in them, by name.
+    """
+
+    def __init__(self, directory: Path):
+        if not directory.is_dir():
+            raise UserError(f"{directory} is no directory; name one with {CONFIG} and {SINGLE[0]}")
+        self.directory = directory
+        self.config: dict[str, Any] = read_object(directory / CONFIG)
+        self.files, listed = _files(directory)
+        self.tensors: dict[str, Tensor | PickledTensor] = {}
+        for file in self.files:
+            for name, tensor in READERS[file.suffix](file).items():
+                if name in self.tensors:
+                    raise UserError(f"tensor {name!r} is both in {self.tensors[name].file} and in {file}")
+                self.tensors[name] = tensor
+        for name, file in listed.items():
+            if name not in self.tensors or self.tensors[name].file.name != file:
+                raise UserError(f"{directory}: the index says that tensor {name!r} is in {file}, and it is not there")
+
+    def rows(self, name: str, first: int, last: int) -> np.ndarray:
+        """Returns rows first..last of a tensor: an array of its own."""
+        tensor = self.tensors[name]
+        read = safetensors.read_rows if isinstance(tensor, Tensor) else pytorch.read_rows
+        return read(tensor, first, last)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Reads a JSON file that must be there and hold an object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no JSON object")
+    return value
+
+
+def _files(directory: Path) -> tuple[list[Path], dict[str, str]]:
+    """Returns the files with tensors and, where there is an index, {tensor: file name}."""
+    for single, index in zip(SINGLE, INDEX):
+        if (directory / single).is_file():
+            return [directory / single], {}
+        if (directory / index).is_file():
+            return _indexed(directory, directory / index)
+    raise UserError(f"{directory} has none of {', '.join(SINGLE + INDEX)}")
+
+
+def _indexed(directory: Path, index: Path) -> tuple[list[Path], dict[str, str]]:
+    listed = read_object(index).get("weight_map")
+    if not isinstance(listed, dict) or not all(isinstance(file, str) for file in listed.values()):
+        raise UserError(f"{index} has no weight_map of tensors to files")
+    for name, file in listed.items():
+        if Path(file).name != file or Path(file).suffix not in READERS:
+            raise UserError(
+                f"{index}: tensor {name!r} is said to be in {file!r}, which is no file of weights beside it"
+            )
+        if not (directory / file).is_file():
+            raise UserError(f"{directory / file} is missing; {index.name} says that it holds {name!r}")
+    return [directory / file for file in sorted(set(listed.values()))], listed

@@ -1,0 +1,97 @@
+"""Whether two checkpoints, one published and one of ours, are the same function: logits on a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.convert import arrays
+from baichuan_jax.convert.hf_config import read_config
+from baichuan_jax.convert.layouts import LayoutName, matrices, parameter_shapes
+from baichuan_jax.convert.publish import publish
+from baichuan_jax.convert.reference import reference_logits
+from baichuan_jax.convert.save import bakes, normalised, open_parameters
+from baichuan_jax.convert.source import CONFIG, Source
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.decoder import Params, probe
+
+PROBE = (2, 16)  # sequences, tokens
+TOLERANCE = 1e-4  # of the largest logit
+
+
+def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
+    """Returns the largest difference of logits between a published checkpoint and ours, relative to the largest logit.
+
+    params: the directory of our parameters. Either side is read a layer at a time and computed in float32, the
+    published one by its own config.json, ours from parameters in the dtypes of the published tensors: what an export
+    has rounded is compared with the same numbers. Raises UserError if they are not the same function.
+    """
+    source = Source(published)
+    layout, theirs = read_config(source.config, published / CONFIG)
+    shape = (PROBE[0], min(PROBE[1], cfg.context))
+    tokens_BT = np.random.default_rng(0).integers(0, cfg.vocab, shape, np.int32)
+    expected_BTV = reference_logits(source, theirs, layout, tokens_BT)
+    todo = list(matrices(publish(cfg, layout), layout))
+    dtypes = {(matrix.name, matrix.layer): source.tensors[matrix.tensor].dtype for matrix in todo}
+    stored = open_parameters(params, cfg, todo)
+    if any(stored[name].dtype.numpy_dtype != dtype for (name, _), dtype in dtypes.items()):
+        ours_BTV = _rounded_logits(stored, dtypes, cfg, layout, tokens_BT)
+    else:
+        ours_BTV = our_logits(params, cfg, tokens_BT)
+    relative = float(np.abs(ours_BTV - expected_BTV).max() / np.abs(expected_BTV).max())
+    if not relative <= TOLERANCE:
+        raise UserError(
+            f"{published} and {params} are not the same function: logits differ by {relative:.1e} of the largest, "
+            f"{TOLERANCE:.0e} is allowed"
+        )
+    return relative
+
+
+def our_logits(params: Path, cfg: DecoderConfig, tokens_BT: np.ndarray) -> np.ndarray:
+    """Returns logits_BTV of the parameters in a directory, a layer in memory at a time."""
+    stored = {name: arrays.open_array(params, name, shape) for name, shape in parameter_shapes(cfg).items()}
+    return _logits(cfg, lambda name, layer: _read(stored[name], layer), tokens_BT)
+
+
+def _rounded_logits(
+    stored: dict[str, Any],
+    dtypes: dict[tuple[str, int | None], np.dtype],
+    cfg: DecoderConfig,
+    layout: LayoutName,
+    tokens_BT: np.ndarray,
+) -> np.ndarray:
+    """Return logits_BTV of parameters as the layout has them, each rounded to the dtype of its tensor."""
+
+    def value(name: str, layer: int | None) -> np.ndarray:
+        array = _read(stored[name], layer)
+        if name == "ends.head" and bakes(cfg, layout):
+            array = normalised(array)
+        return array.astype(dtypes[name, layer])
+
+    return _logits(publish(cfg, layout), value, tokens_BT)
+
+
+def _read(array: Any, layer: int | None) -> np.ndarray:
+    return array[... if layer is None else layer].read().result()
+
+
+def _logits(cfg: DecoderConfig, value: Callable[[str, int | None], np.ndarray], tokens_BT: np.ndarray) -> np.ndarray:
+    """Return logits_BTV. value: gives the parameter of a name, in one layer if it has layers."""
+
+    def read(part: str, layer: int | None) -> Params:
+        found: Params = {}
+        for name in (name for name in parameter_shapes(cfg) if name.startswith(f"{part}.")):
+            *path, leaf = name.split(".")[1:]
+            node = found
+            for key in path:
+                node = node.setdefault(key, {})
+            node[leaf] = jnp.asarray(value(name, layer), jnp.float32)
+        return found
+
+    logits_BTV, _ = probe(cfg, read("ends", None), lambda number: read("blocks", number), jnp.asarray(tokens_BT))
+    return np.asarray(logits_BTV)

@@ -1,0 +1,179 @@
+"""The processes around one program: a guard, the first process of the sandbox, the program, and its tests.
+
+The guard is a child of ours and waits. The first process of the new process namespace sets everything up, starts the
+others, and says how they ended; when it ends, the kernel kills whatever is left inside. It alone holds the descriptor
+on which we believe what is said.
+
+That the end was reached is proven by an answer: only there the process asks for a token, which is made for the
+occasion, and repeats it. Exit codes and output prove nothing. With tests, it is their process that proves it, and the
+program has no way to. Alone, a program that knows these lines and finds two descriptors can claim an end it did not
+reach: it runs in the interpreter that makes the claim.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import secrets
+import select
+import signal
+import struct
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from baichuan_jax.evaluate.sandbox.child import calls, namespaces, seccomp
+
+ASK, RAISED = b"?", b"!"
+OPEN = 64  # descriptors of a process
+QUEUED = 64  # signals that wait for all its processes, and timers that may send some
+OURS = sys.path[0]  # where this file was found, before the program comes
+
+
+def main() -> None:
+    """Reads a job from standard input; says "ready" on the descriptor of argv[1] and, in the end, how it ended.
+
+    The job: limits as JSON, the program, its tests; each is preceded by its length. argv[2]: the process id of ours.
+    """
+    given, parent = map(int, sys.argv[1:])
+    report = os.dup(given)  # a low one, of those that are closed before the program comes
+    os.close(given)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    namespaces.die_with_parent()
+    if os.getppid() != parent:
+        return
+    limits = json.loads(_read())
+    try:
+        namespaces.leave()
+        if first := os.fork():
+            os.waitpid(first, 0)
+            return
+        namespaces.build_root(limits["disk"])
+        namespaces.become_nobody()
+        namespaces.die_with_parent()  # of no effect before
+        _limit(limits)
+        namespaces.drop_capabilities()
+        seccomp.deny()
+    except OSError as error:
+        _say(report, {"failed": str(error)})
+        os._exit(1)
+    _say(report, {"ready": True})
+    _say(report, _start(limits["tested"]))
+    os._exit(0)
+
+
+def _read() -> str:
+    """Returns the next part of the job, and reads no byte further: what follows is not for every process."""
+    data = b""
+    (left,) = struct.unpack("=Q", os.read(0, 8))
+    while left > len(data):
+        data += os.read(0, left - len(data))
+    return data.decode()
+
+
+def _say(report: int, what: dict[str, Any]) -> None:
+    os.write(report, f"{json.dumps(what)}\n".encode())
+
+
+def _limit(limits: dict[str, Any]) -> None:
+    """Sets the limits that processes inherit."""
+    for name, value in (
+        ("AS", limits["memory"]),
+        ("CORE", 0),
+        ("CPU", limits["cpu"]),
+        ("FSIZE", limits["disk"]),
+        ("MEMLOCK", 0),
+        ("MSGQUEUE", 0),
+        ("NOFILE", OPEN),
+        ("NPROC", limits["processes"] + 3),  # the guard, the first, the tests
+        ("SIGPENDING", QUEUED),
+    ):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+
+
+def _start(tested: bool) -> dict[str, Any]:
+    """Starts the program, and then what follows of the job: its tests, if it is tested; returns how it ended."""
+    (asked, ask), (told, tell) = os.pipe(), os.pipe()
+    program = _read()
+    if not tested:
+        child = _fork(lambda: _prove(lambda: _define("program", program, {}), ask, told), ask, told)
+    else:
+        (requests, request), (replies, reply) = os.pipe(), os.pipe()
+        serve = lambda: calls.answer(
+            lambda: _define("program", program, {}), os.fdopen(requests, "rb"), os.fdopen(reply, "wb")
+        )
+        _fork(serve, requests, reply)
+        os.close(reply)  # so that tests hear of its end
+        tests = _read()
+        test = lambda: _define("tests", tests, calls.names_of(os.fdopen(request, "wb"), os.fdopen(replies, "rb")))
+        child = _fork(lambda: _prove(test, ask, told), ask, told, request, replies)
+    os.close(ask)
+    return _watch(child, asked, tell)
+
+
+def _fork(run: Callable[[], Any], *kept: int) -> int:
+    """Returns the id of a child that does this and ends, with no descriptor but these and those of its output."""
+    child = os.fork()
+    if child:
+        return child
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for descriptor in set(range(3, OPEN)) - set(kept):
+        with suppress(OSError):
+            os.close(descriptor)
+    try:
+        run()
+    except SystemExit as stop:
+        os._exit(stop.code if isinstance(stop.code, int) else bool(stop.code))
+    except BaseException as error:
+        place = error.__traceback__
+        while place and place.tb_frame.f_code.co_filename not in ("program", "tests"):
+            place = place.tb_next  # ours says nothing
+        traceback.print_exception(error.with_traceback(place))
+    os._exit(1)
+
+
+def _define(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Runs source with these names as the main module of this process; returns its names."""
+    os.environ.clear()
+    os.environ.update(HOME=namespaces.SCRATCH, TMPDIR=namespaces.SCRATCH, LANG="C.UTF-8")
+    sys.path = [path for path in sys.path if path != OURS]
+    sys.argv = [name]
+    sys.modules["__main__"] = module = types.ModuleType("__main__")
+    vars(module).update(names)
+    exec(compile(source, name, "exec"), vars(module))
+    return vars(module)
+
+
+def _prove(run: Callable[[], Any], ask: int, told: int) -> None:
+    """Runs something, and then says that it came to its end, or what it raised."""
+    try:
+        run()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        text = traceback.format_exception_only(error)[-1].strip()[:200]
+        os.write(ask, RAISED + text.encode(errors="replace"))
+        raise
+    os.write(ask, ASK)
+    os.write(ask, os.read(told, 64))
+
+
+def _watch(child: int, asked: int, tell: int) -> dict[str, Any]:
+    """Returns {"passed": True} if the child proves it, {"raised": text} if it says so, or {"status": of waitpid}."""
+    token, ended, heard = secrets.token_hex(16).encode(), os.pidfd_open(child), b""
+    while select.select([asked, ended], [], [])[0] != [ended]:
+        if not (part := os.read(asked, 4096)) or len(heard) > 4096:  # longer than anything that is said there
+            break
+        heard += part
+        if heard == ASK:
+            os.write(tell, token)
+        elif heard == ASK + token:
+            return {"passed": True}
+        elif heard.startswith(RAISED) and len(heard) > 1:
+            os.waitpid(child, 0)  # its traceback is still to come
+            return {"raised": heard[1:].decode(errors="replace")}
+    return {"status": os.waitpid(child, 0)[1]}

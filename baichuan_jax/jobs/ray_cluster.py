@@ -1,0 +1,65 @@
+"""Tasks on a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.jobs.outcome import Completed, Death, Failure, outcome, run_all
+from baichuan_jax.jobs.phase import Phase
+
+
+class RayCluster:
+    """Runs phases on Ray; the slots of `run_all`.
+
+    Not by datatrove's executor for Ray: it runs tasks in a pool of forked processes inside an actor, which waits for
+    ever once one of them is killed, as it is when memory runs out.
+    """
+
+    def __init__(self, cfg: RunnerConfig, _directory: Path):
+        try:
+            import ray
+        except ImportError:
+            raise UserError(
+                "RunnerConfig.kind = 'ray' needs Ray, which is not installed: pip install -e '.[scale]'"
+            ) from None
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        local = {"address": "local", "num_cpus": cfg.workers, "include_dashboard": False}
+        cluster = {"address": cfg.address} if cfg.address else local
+        ray.init(**cluster, log_to_driver=False, logging_level=logging.ERROR)
+        self.size = cfg.workers
+        self._ray, self._cfg = ray, cfg
+        self._sent: tuple[Phase, object] | None = None
+        self._running: dict[object, int] = {}
+
+    def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
+        """Runs tasks; raises as `run_all` does."""
+        run_all(self, phase, numbers, completed)
+
+    def start(self, phase: Phase, number: int) -> None:
+        """Gives a task to Ray."""
+        if self._sent is None or self._sent[0] is not phase:
+            self._sent = phase, self._ray.put(phase)
+        task = self._ray.remote(num_cpus=1, memory=self._cfg.memory << 30, max_retries=0)(outcome)
+        self._running[task.remote(self._sent[1], number)] = number
+
+    def wait(self) -> dict[int, Failure | Death | None]:
+        """Waits until at least one task has ended, and returns how those that have did."""
+        ready, _ = self._ray.wait(list(self._running))
+        return {self._running.pop(task): self._end(task) for task in ready}
+
+    def _end(self, task: object) -> Failure | Death | None:
+        try:
+            return self._ray.get(task)
+        except self._ray.exceptions.RayTaskError as error:  # before the task began
+            return Failure.of(error)
+        except self._ray.exceptions.RayError as error:
+            return Death(f"{type(error).__name__}", "those of Ray")
+
+    def close(self) -> None:
+        """Leaves the cluster, which stops what still runs, or ends it if it was started here."""
+        self._ray.shutdown()

@@ -1,0 +1,58 @@
+"""The runner: phases of tasks, on whatever engine the config names."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.jobs.local import Local
+from baichuan_jax.jobs.phase import Phase, Task
+from baichuan_jax.jobs.ray_cluster import RayCluster
+from baichuan_jax.jobs.slurm import Slurm
+
+ENGINES = {"local": Local, "slurm": Slurm, "ray": RayCluster}
+
+
+class Runner:
+    """Runs phases, and remembers which tasks have completed; a context, for its processes live from phase to phase.
+
+    directory: for logs and marks of completion. Within the context SIGTERM is a KeyboardInterrupt, as Ctrl-C is, and
+    no process outlives it.
+    """
+
+    def __init__(self, cfg: RunnerConfig, directory: Path):
+        self._cfg, self._directory = cfg, directory
+
+    def __enter__(self) -> Runner:
+        self._previous = signal.getsignal(signal.SIGTERM)  # before Ray puts its own
+        self._engine = ENGINES[self._cfg.kind](self._cfg, self._directory)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._engine.close()
+        signal.signal(signal.SIGTERM, self._previous)
+
+    def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
+        """Runs task(0) to task(count - 1), but for those that have completed in an earlier run.
+
+        name: of the phase, a directory of that name keeps its logs. progress: called as progress(tasks done, count).
+
+        Raises what the first task that failed raised, with the trace of its process as the cause; UserError if a task
+        loses its process again and again. After an error other tasks may still run: leave the context.
+        """
+        phase = Phase(name, task, count, self._directory / name)
+        waiting = phase.incomplete()
+        done = count - len(waiting)
+
+        def completed(tasks: int) -> None:
+            nonlocal done
+            done += tasks
+            if progress is not None:
+                progress(done, count)
+
+        completed(0)
+        if waiting:
+            self._engine.run(phase, waiting, completed)

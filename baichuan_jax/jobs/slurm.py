@@ -1,0 +1,154 @@
+"""Tasks as Slurm job arrays, by datatrove's executor: submitted, watched, and submitted again where they got lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shlex
+import shutil
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+from datatrove.executor.slurm import SlurmPipelineExecutor
+from datatrove.utils.stats import PipelineStats
+from loguru import logger
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import atomic_path, digest
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.jobs.outcome import ATTEMPTS, Completed, Failure
+from baichuan_jax.jobs.phase import Phase
+
+POLL = 3.0  # seconds
+FAILURES = "failures"
+
+
+class Slurm:
+    """Runs phases as job arrays of one task each, `cfg.workers` of them at once."""
+
+    def __init__(self, cfg: RunnerConfig, _directory: Path):
+        if shutil.which("sbatch") is None:
+            raise UserError("RunnerConfig.kind = 'slurm': there is no sbatch here; run this where jobs are submitted")
+        self._cfg, self._name = cfg, ""
+
+    def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
+        """Runs tasks. Raises the error of the first that failed, UserError if some get lost ATTEMPTS times."""
+        # The same in every run, so that jobs of a driver that was killed are found.
+        self._name = f"baichuan-{phase.name}-{digest(str(phase.directory.resolve()))}"
+        shutil.rmtree(phase.directory / FAILURES, ignore_errors=True)
+        missing = list(numbers)
+        for _ in range(ATTEMPTS):
+            self.close()
+            while _queued(self._name):  # two jobs with the same task would meet in its files
+                time.sleep(POLL)
+            self._submit(phase)
+            queued = True
+            while missing and queued:
+                time.sleep(POLL)
+                queued = _queued(self._name)  # before: a task that ends in between has completed, not got lost
+                before, missing = missing, phase.incomplete()
+                completed(len(before) - len(missing))
+                _raise_failure(phase)
+            if not missing:
+                return
+        raise UserError(
+            f"{len(missing)} tasks of phase {phase.name!r}, {missing[0]} the first, ended {ATTEMPTS} times without an "
+            "error of their own; raise RunnerConfig.memory or RunnerConfig.time, or mend RunnerConfig.setup, as the "
+            f"newest log of Slurm suggests: {_newest(phase.directory / 'slurm_logs')}"
+        )
+
+    def close(self) -> None:
+        """Cancels the jobs that wait or run."""
+        if self._name:
+            subprocess.run(["scancel", f"--name={self._name}"], capture_output=True)
+
+    def _submit(self, phase: Phase) -> None:
+        cfg = self._cfg
+        executor = _Executor(
+            [_Step(phase)],
+            tasks=phase.count,
+            time=cfg.time,
+            partition=cfg.partition,
+            mem_per_cpu_gb=cfg.memory,
+            workers=cfg.workers,
+            job_name=self._name,
+            qos=None,
+            env_command=cfg.setup or f"export PATH={shlex.quote(sysconfig.get_path('scripts'))}:$PATH",
+            logging_dir=str(phase.directory.resolve()),
+        )
+        try:
+            with _quiet():
+                executor.launch_job()
+        except subprocess.CalledProcessError as error:
+            script = phase.directory / "launch_script.slurm"
+            raise UserError(f"sbatch refused {script} for the reason above (code {error.returncode})") from None
+
+
+class _Step:
+    """A phase as the one step of a datatrove pipeline. No dataclass: datatrove logs those with all they hold."""
+
+    def __init__(self, phase: Phase):
+        self._phase = phase
+
+    def __call__(self, _data: None, rank: int, _world_size: int) -> None:
+        self._phase.task(rank)
+
+    def __repr__(self) -> str:
+        return f"{self._phase.name}: {type(self._phase.task).__name__}"
+
+
+class _Executor(SlurmPipelineExecutor):
+    """datatrove's, that leaves the error of a task for the driver to find."""
+
+    def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
+        try:
+            return super()._run_for_rank(rank, local_rank, node_rank)
+        except Exception as error:
+            _leave(Failure.of(error), Path(self.logging_dir.path) / FAILURES / f"{rank:05}.pickle")
+            raise
+
+    def launch_merge_stats(self) -> None:
+        """Submits nothing: the phases count for themselves."""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps datatrove's messages off standard error."""
+    logger.remove()  # what it puts there when it is imported
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+        try:
+            yield
+        finally:
+            logger.remove()
+
+
+def _leave(failure: Failure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with atomic_path(path) as partial:
+            partial.write_bytes(pickle.dumps(failure))
+    except OSError:
+        path.touch()  # an empty file takes no space, and says that there is none
+
+
+def _raise_failure(phase: Phase) -> None:
+    """Raises what the first task that failed has left."""
+    for path in sorted((phase.directory / FAILURES).glob("*.pickle")):
+        full = Failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "")
+        failure = pickle.loads(path.read_bytes()) if path.stat().st_size else full
+        failure.reraise(phase, int(path.stem))
+
+
+def _queued(name: str) -> bool:
+    """Returns whether jobs wait or run; they may if Slurm gives no answer."""
+    answer = subprocess.run(["squeue", "--noheader", f"--name={name}"], capture_output=True)
+    return answer.returncode != 0 or bool(answer.stdout.strip())
+
+
+def _newest(directory: Path) -> Path:
+    return max(directory.glob("*.out"), key=lambda path: path.stat().st_mtime, default=directory)

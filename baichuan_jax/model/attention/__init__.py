@@ -1,0 +1,1 @@
+"""Attention: the layer, its patterns, and the implementations of full attention."""

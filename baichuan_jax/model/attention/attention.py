@@ -1,0 +1,77 @@
+"""Attention over the past, with grouped heads of keys and values, and its cache.
+
+B batch, T query positions, S key positions, D hidden, N query heads, K key/value heads, G = N/K heads of a group, H
+head size.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from baichuan_jax.model.attention import implementations as kernels
+from baichuan_jax.model.attention.exchange import to_heads, to_tokens
+from baichuan_jax.model.attention.patterns import PATTERNS
+from baichuan_jax.model.attention.scores import Scores, attend
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.layers import Context, weight
+from baichuan_jax.model.rope import rotate
+from baichuan_jax.model.storage import restored, stored
+
+
+class Attention(nnx.Module):
+    """Causal attention without biases; which part of the past a layer sees is its pattern's."""
+
+    def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
+        self.cfg = cfg
+        query = {"embed": cfg.hidden, "heads": cfg.heads, "head_dim": cfg.head_dim}
+        shared = {"embed": cfg.hidden, "kv_heads": cfg.kv_heads, "head_dim": cfg.head_dim}
+        self.query = weight(rngs, cfg.init_std, **query)
+        self.key = weight(rngs, cfg.init_std, **shared)
+        self.value = weight(rngs, cfg.init_std, **shared)
+        self.output = weight(rngs, cfg.init_std, heads=cfg.heads, head_dim=cfg.head_dim, embed=cfg.hidden)
+
+    def __call__(
+        self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
+    ) -> tuple[jax.Array, dict | None]:
+        """Returns the output and the cache with this call's keys and values written in at their positions."""
+
+        def project(kernel: nnx.Param, heads: str) -> jax.Array:
+            y_BTNH = context.product(x_BTD, kernel, late=kernel is self.query)
+            return context.constrain(y_BTNH, "batch", "length", heads, "head_dim")
+
+        q_BTNH = project(self.query, "heads")
+        k_BSKH, v_BSKH = project(self.key, "kv_heads"), project(self.value, "kv_heads")
+        if context.rotations is not None:
+            q_BTNH, k_BSKH = rotate(q_BTNH, context.rotations), rotate(k_BSKH, context.rotations)
+        grouped = (*q_BTNH.shape[:2], k_BSKH.shape[2], -1, q_BTNH.shape[3])  # query head n has key head n // G
+        slopes_N, cap = context.scheme.slopes(), self.cfg.attention.soft_cap
+        scores = Scores(cap, None if slopes_N is None else slopes_N.reshape(k_BSKH.shape[2], -1))
+        if cache is None:
+            q_BTNH = to_heads(q_BTNH, "heads", context.layout)
+            k_BSKH, v_BSKH = (to_heads(x, "kv_heads", context.layout) for x in (k_BSKH, v_BSKH))
+        if cache is None and pattern == "full":
+            y_BTKGH = kernels.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores, context.layout)
+        elif cache is None:
+            y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores)
+        else:
+            cache = write(cache, k_BSKH, v_BSKH, context.positions_BT)
+            k_BSKH, v_BSKH = (jnp.swapaxes(restored(cache[name], x_BTD.dtype), 1, 2) for name in ("key", "value"))
+            q_positions_BT1, k_positions_S = context.positions_BT[:, :, None], jnp.arange(k_BSKH.shape[1])
+            sees_BTS = PATTERNS[pattern].sees(q_positions_BT1, k_positions_S, self.cfg.attention)
+            distance_BTS = q_positions_BT1 - k_positions_S
+            y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
+        y_BTNH = y_BTKGH.reshape(q_BTNH.shape)
+        if cache is None:
+            y_BTNH = to_tokens(y_BTNH, "heads", context.layout)
+        out_BTD = context.product(y_BTNH, self.output, 2)
+        return context.constrain(out_BTD, "batch", "length", "hidden"), cache
+
+
+def write(cache: dict, k_BTKH: jax.Array, v_BTKH: jax.Array, positions_BT: jax.Array) -> dict:
+    """Writes keys and values at their positions into [B, K, S, H]; a position past the end (padding) is dropped."""
+    row = jnp.arange(positions_BT.shape[0])[:, None]
+    put = lambda old, new: old.at[row, :, positions_BT].set(new, mode="drop")
+    new = {"key": k_BTKH, "value": v_BTKH}
+    return {name: jax.tree.map(put, cache[name], stored(new[name], cache[name])) for name in new}

@@ -1,0 +1,36 @@
+"""Attention over sequences whose tokens are split over devices: tokens are exchanged for heads, and back.
+
+Around attention every device holds whole sequences for heads of its own, by an all-to-all on either side (DeepSpeed
+Ulysses, Jacobs et al., arXiv 2309.14509). So every operator, pattern and scheme of positions is what it is on one
+device, and all devices have as much to do, where a causal mask cut by tokens gives the last one most. B batch, T
+positions, N heads, H head size.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+
+from baichuan_jax.parallel.config import mesh_axes
+from baichuan_jax.parallel.layout import Layout
+
+
+def to_heads(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
+    """Splits heads instead of tokens. heads: their logical axis."""
+    return (
+        x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=False)
+    )
+
+
+def to_tokens(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
+    """Splits tokens instead of heads: undoes `to_heads`."""
+    return x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=True)
+
+
+def _exchange(x_BTNH: jax.Array, heads: str, layout: Layout, back: bool) -> jax.Array:
+    by_tokens, by_heads = layout.spec(("batch", "length", heads)), layout.by_heads(heads)
+    source, target, split, join = (by_heads, by_tokens, 1, 2) if back else (by_tokens, by_heads, 2, 1)
+    axes = mesh_axes(layout.rules.length)
+    swap = partial(jax.lax.all_to_all, axis_name=axes, split_axis=split, concat_axis=join, tiled=True)
+    return jax.shard_map(swap, mesh=layout.mesh, in_specs=source, out_specs=target, check_vma=False)(x_BTNH)

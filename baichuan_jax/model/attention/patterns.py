@@ -1,0 +1,115 @@
+"""Which positions of the past a query sees; `PATTERNS` is the table. The sparse ones are computed sparsely.
+
+The last two are those of Sparse Transformers (Child et al., arXiv 1904.10509, section 4.2), each head attending to
+the union of its two parts. B batch, T positions, K key/value heads, G query heads of each, H head size; the sequence is
+cut into n blocks of w = window positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from baichuan_jax.model.attention.blockwise import blocks
+from baichuan_jax.model.attention.scores import Scores, Share, attend, join, share
+from baichuan_jax.model.config import AttentionConfig
+
+
+class Pattern(NamedTuple):
+    """One kind of attention.
+
+    sees(query position, key position, cfg): bool, broadcast. keys(query position, cfg): how many it sees.
+    shares(q_BnwKGH, k_BnwKH, v_BnwKH, cfg, scores): attention over whole blocks, in shares of [B, n, w, ...]; None
+    where nothing is spared.
+    """
+
+    sees: Callable[..., jax.Array]
+    keys: Callable[[np.ndarray, AttentionConfig], np.ndarray]
+    shares: Callable[..., list[Share]] | None
+
+    def attend(
+        self, q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, cfg: AttentionConfig, scores: Scores
+    ) -> jax.Array:
+        """Returns y_BTKGH for whole sequences, positions 0 to T - 1."""
+        length = q_BTKGH.shape[1]
+        if self.shares is None or length <= cfg.window:  # one block sees all of its past in every pattern
+            at = jnp.arange(length)
+            sees_TS = self.sees(at[:, None], at, cfg)
+            return attend(q_BTKGH, k_BTKH, v_BTKH, sees_TS, at[:, None] - at, scores)
+        cut = [blocks(x, cfg.window) for x in (q_BTKGH, k_BTKH, v_BTKH)]
+        y_BnwKGH = join(self.shares(*cut, cfg, scores))
+        return y_BnwKGH.reshape(q_BTKGH.shape[0], -1, *q_BTKGH.shape[2:])[:, :length].astype(v_BTKH.dtype)
+
+
+def _near(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
+    """The last w positions: they lie in the query's block and the one before."""
+    with_previous = lambda x: jnp.concatenate(
+        [jnp.pad(x, [(0, 0), (1, 0)] + [(0, 0)] * (x.ndim - 2))[:, :-1], x], axis=2
+    )
+    n, w = q.shape[1:3]
+    distance = jnp.arange(w)[:, None] + w - jnp.arange(2 * w)
+    exists = (jnp.arange(n) > 0)[:, None, None] | (jnp.arange(2 * w) >= w)  # nothing is before the first block
+    sees = (distance >= 0) & (distance < w) & exists
+    return share(q, with_previous(k), with_previous(v), sees, distance, scores)
+
+
+def _every(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
+    """Every w-th position before: the same place in the blocks before."""
+    by_place = lambda x: jnp.swapaxes(x, 1, 2)
+    block = jnp.arange(q.shape[1])
+    distance = (block[:, None] - block) * q.shape[2]
+    return Share(*map(by_place, share(*map(by_place, (q, k, v)), distance > 0, distance, scores)))
+
+
+def _own(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
+    """The query's own block."""
+    place = jnp.arange(q.shape[2])
+    distance = place[:, None] - place
+    return share(q, k, v, distance >= 0, distance, scores)
+
+
+def _summaries(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
+    """The last positions of the blocks before."""
+    batch, n, w = q.shape[:3]
+    flat = lambda x: x.reshape(batch, -1, *x.shape[3:])
+    at = jnp.arange(n * w)
+    k_at = at.reshape(n, w)[:, -cfg.summary :].reshape(-1)
+    sees = k_at // w < at[:, None] // w
+    last = lambda x: flat(x[:, :, -cfg.summary :])
+    part = share(flat(q), last(k), last(v), sees, at[:, None] - k_at, scores)
+    return Share(*(x.reshape(batch, n, w, *x.shape[2:]) for x in part))
+
+
+PATTERNS = {
+    "full": Pattern(
+        sees=lambda q, k, cfg: q >= k,
+        keys=lambda q, cfg: q + 1,
+        shares=None,
+    ),
+    "local": Pattern(
+        sees=lambda q, k, cfg: (q >= k) & (q - k < cfg.window),
+        keys=lambda q, cfg: np.minimum(q + 1, cfg.window),
+        shares=lambda *args: [_near(*args)],
+    ),
+    "strided": Pattern(
+        sees=lambda q, k, cfg: (q >= k) & ((q - k < cfg.window) | ((q - k) % cfg.window == 0)),
+        keys=lambda q, cfg: np.minimum(q + 1, cfg.window) + q // cfg.window,
+        shares=lambda *args: [_near(*args), _every(*args)],
+    ),
+    "fixed": Pattern(
+        sees=lambda q, k, cfg: (
+            (q >= k) & ((q // cfg.window == k // cfg.window) | (k % cfg.window >= cfg.window - cfg.summary))
+        ),
+        keys=lambda q, cfg: q % cfg.window + 1 + cfg.summary * (q // cfg.window),
+        shares=lambda *args: [_own(*args), _summaries(*args)],
+    ),
+}
+
+
+def pairs(pattern: str, length: int, cfg: AttentionConfig) -> int:
+    """Returns how many (query, key) pairs of a sequence the pattern sees."""
+    return int(PATTERNS[pattern].keys(np.arange(length), cfg).sum())

@@ -1,0 +1,67 @@
+"""The root of all settings: one field per section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from baichuan_jax.core.errors import require
+from baichuan_jax.data.config import DataConfig
+from baichuan_jax.data.dedup.config import DedupConfig
+from baichuan_jax.data.quality.config import REJECTED, QualityConfig
+from baichuan_jax.data.rules.config import FilterConfig
+from baichuan_jax.data.select.config import SelectConfig
+from baichuan_jax.evaluate.config import EvaluateConfig
+from baichuan_jax.generate.config import EngineConfig, SampleConfig
+from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.jobs.config import RunnerConfig
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.parallel.config import AxisRules, MeshConfig
+from baichuan_jax.tokenizer.config import TokenizerConfig
+from baichuan_jax.train.config import MixConfig, OptimConfig, ProfileConfig, TrainConfig
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run depends on. workdir: where every stage writes."""
+
+    workdir: str = "runs/default"
+    data: DataConfig = field(default_factory=DataConfig)
+    filters: FilterConfig = field(default_factory=FilterConfig)
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    select: SelectConfig = field(default_factory=SelectConfig)
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    model: DecoderConfig = field(default_factory=DecoderConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    profile: ProfileConfig = field(default_factory=ProfileConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    rules: AxisRules = field(default_factory=AxisRules)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    sample: SampleConfig = field(default_factory=SampleConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
+
+    def __post_init__(self) -> None:
+        require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")
+        vocab, context = self.model.vocab, self.model.context
+        require(
+            self.tokenizer.vocab <= vocab,
+            "TokenizerConfig.vocab",
+            self.tokenizer.vocab,
+            f"at most DecoderConfig.vocab = {vocab}",
+        )
+        for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
+            require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
+        self.optim.check_steps(self.train.steps)
+        known = ", ".join(self.data.sources)
+        named = {
+            "MixConfig.weights": self.mix.weights,
+            "SelectConfig.max_bytes": self.select.max_bytes,
+            "QualityConfig.good": self.quality.good,
+            "QualityConfig.bad": [domain for domain in self.quality.bad if domain != REJECTED],
+        }
+        for name, value in named.items():
+            require(set(value) <= set(self.data.sources), name, value, f"domains of DataConfig.sources ({known})")

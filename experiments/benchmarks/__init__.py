@@ -1,0 +1,1 @@
+"""Benchmarks and scripts that measure: `python -m experiments.benchmarks.NAME --help`."""

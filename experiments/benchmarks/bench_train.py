@@ -1,0 +1,123 @@
+"""Tokens per second of the train step, beside PyTorch with Hugging Face transformers on the same shape.
+
+Command: make bench-train PEER=PYTHON   (or: python -m experiments.benchmarks.bench_train [CONFIG] [--peer PYTHON]
+[--steps N]). On the processor; bench_train_gpu is the other half. The peer needs torch and transformers, which the
+project does not install. Both run float32 AdamW with clipping on the decoder of a config (the quickstart's) and batches
+of 16 x 256, in turn, step by step, so that a noisy machine is noisy for both. Cost: two minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from baichuan_jax.cli.stages.trained import make_layout
+from baichuan_jax.config.load import load
+from baichuan_jax.core.pages import use_huge_pages
+from baichuan_jax.model.decoder import param_axes, parameter_count
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.train.input import place
+from baichuan_jax.train.optim import make_optimizer
+from baichuan_jax.train.state import init_state
+from baichuan_jax.train.step import make_step
+from baichuan_jax.train.throughput import Meter
+from experiments.benchmarks.peer import Peer, adamw, llama_config
+
+Timed = Callable[[int], float]
+SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
+
+
+def ours(config: RunConfig) -> Timed:
+    """Returns a function that trains on the batch of a seed, waits for it, and returns the seconds."""
+    layout = make_layout(config)
+    optimizer = make_optimizer(config.optim, config.train.steps, param_axes(config.model))
+    state = init_state(config.model, optimizer, layout, config.train.seed)
+    train_step = make_step(config.train, config.model, optimizer, layout)
+    shape = (config.train.batch, config.train.length + 1)
+
+    def run(seed: int) -> float:
+        nonlocal state
+        windows = np.random.default_rng(seed).integers(0, config.model.vocab, shape).astype(np.int32)
+        start = time.perf_counter()
+        state, _ = train_step(state, place(layout, windows))
+        jax.block_until_ready(state)
+        return time.perf_counter() - start
+
+    return run
+
+
+PEER = """
+import json, sys, time
+import numpy as np, torch
+from transformers import LlamaConfig, LlamaForCausalLM
+model_config, optim, shape, threads = json.loads(sys.argv[1])
+torch.set_num_threads(threads)
+torch.manual_seed(0)
+model = LlamaForCausalLM(LlamaConfig(**model_config))
+optimizer = torch.optim.AdamW(model.parameters(), optim[0], optim[1:3], optim[3], optim[4])
+print(sum(p.numel() for p in model.parameters()), flush=True)
+for line in sys.stdin:
+    windows = np.random.default_rng(int(line)).integers(0, model_config["vocab_size"], shape)
+    start = time.perf_counter()
+    tokens = torch.from_numpy(windows)
+    logits = model(tokens[:, :-1]).logits
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), optim[5])
+    optimizer.step()
+    print(time.perf_counter() - start, flush=True)
+"""
+
+
+def peer(config: RunConfig, python: str, threads: int) -> Timed:
+    """Returns the same for transformers' LLaMA, in a process of its own."""
+    shape = [config.train.batch, config.train.length + 1]
+    arguments = json.dumps([llama_config(config.model), adamw(config.optim), shape, threads])
+    other = Peer(python, PEER, arguments, needs="torch and transformers")
+    assert int(other.answer()) == parameter_count(config.model)
+    return lambda seed: float(other.ask(seed))
+
+
+def main() -> None:
+    """Prints the median tokens per second of each, and the median of their ratios, step by step."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    use_huge_pages()
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")
+    arguments.add_argument("--steps", type=int, default=20, help="timed steps of each (default 20)")
+    arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
+    arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
+    args = arguments.parse_args()
+    config = load(args.config, (*SHAPE, *args.overrides), RunConfig).config
+    tokens = config.train.batch * config.train.length
+    meter = Meter(config.model, config.train, make_layout(config))
+    runners = {"baichuan_jax": ours(config)}
+    if args.peer:
+        runners["transformers (PyTorch)"] = peer(config, args.peer, os.cpu_count())
+    seconds = {name: [] for name in runners}
+    for number in range(args.steps + 2):
+        for name, run in runners.items():
+            elapsed = run(number)
+            if number >= 2:  # the first two compile and warm up
+                seconds[name].append(elapsed)
+    print(f"peak {meter.peak / 1e9:.0f} GFLOP/s ({meter.peak_source}); {tokens} tokens a step, {args.steps} steps each")
+    for name, times in seconds.items():
+        rate = tokens / float(np.median(times))
+        share = meter.utilisation(rate)
+        print(f"{name:24}{rate:8.0f} tokens/s  MFU {share['mfu_full']:.1%} full {share['mfu_causal']:.1%} causal")
+    if args.peer:
+        a, b = seconds.values()
+        print(f"ratio of speeds, step by step: median {float(np.median(np.divide(b, a))):.2f}")
+    else:
+        print("no peer to compare with: --peer PYTHON, of an interpreter with torch and transformers")
+
+
+if __name__ == "__main__":
+    main()

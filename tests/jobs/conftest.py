@@ -1,0 +1,12 @@
+"""Worker processes import the tasks of these tests as `tests.jobs.jobs`."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch):
+    root = str(Path(__file__).parents[2])
+    monkeypatch.syspath_prepend(root)
+    monkeypatch.setenv("PYTHONPATH", root)  # for drivers and jobs
