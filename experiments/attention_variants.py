@@ -45,7 +45,7 @@ DEBUG = (*variants.DEBUG, "AttentionVariants.window=4", "AttentionVariants.kinds
 
 
 def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
-    """Returns the attention of every kind."""
+    """Return the attention of every kind."""
     sparse = partial(AttentionConfig, window=cfg.window)
     return {
         "multi-head": AttentionConfig(),
@@ -59,7 +59,7 @@ def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
 
 
 def with_attention(shape: DecoderConfig, attention: AttentionConfig) -> DecoderConfig:
-    """Returns the decoder with this attention and, as nearly as its inner width can, as many parameters."""
+    """Return the decoder with this attention and, as nearly as its inner width can, as many parameters."""
     model = replace(shape, attention=attention)
     saved = 2 * model.hidden * model.head_dim * (model.heads - model.kv_heads)
     return replace(model, inner=inner_size(model) + round(saved / (3 * model.hidden)))

@@ -57,13 +57,13 @@ class PositionExtrapolation:
 
 
 def with_scheme(scheme: str, shape: DecoderConfig) -> DecoderConfig:
-    """Returns the decoder with this scheme; its context is what it is read at, and of learned vectors their number."""
+    """Return the decoder with this scheme; its context is what it is read at, and of learned vectors their number."""
     context = shape.context // REACH if scheme == "learned" else shape.context
     return replace(shape, positions=PositionConfig(scheme), context=context)
 
 
 def readings(model: DecoderConfig) -> dict[str, DecoderConfig]:
-    """Returns how a trained decoder is read: as it was trained, and with RoPE stretched."""
+    """Return how a trained decoder is read: as it was trained, and with RoPE stretched."""
     kind, window = model.positions.kind, model.context // REACH
     if kind != "rope":
         return {kind: model}
@@ -105,7 +105,7 @@ def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outc
 
 
 def measure(trial: Trial, model: DecoderConfig, params: Params) -> dict:
-    """Returns the mean loss in nats, {reading: at each context length} and {reading: at each position}.
+    """Return the mean loss in nats, {reading: at each context length} and {reading: at each position}.
 
     Every context length predicts the same tokens: long windows, cut into shorter ones.
     """
@@ -122,7 +122,7 @@ def measure(trial: Trial, model: DecoderConfig, params: Params) -> dict:
 
 
 def losses_of(cfg: DecoderConfig, params: Params, rows: np.ndarray, context: int) -> np.ndarray:
-    """Returns the loss of every token [windows, context] of rows cut into windows."""
+    """Return the loss of every token [windows, context] of rows cut into windows."""
     pairs = rows[:, :-1].reshape(-1, context), rows[:, 1:].reshape(-1, context)
     at_once = max(1, TOKENS_AT_ONCE // context)
     score = jax.jit(lambda params, tokens, targets: token_nll(apply(cfg, params, tokens), targets))
@@ -131,7 +131,7 @@ def losses_of(cfg: DecoderConfig, params: Params, rows: np.ndarray, context: int
 
 
 def by_reading(results: Mapping[str, list[dict]], measured: str) -> dict[str, list[list[float]]]:
-    """Returns {reading: perplexities of each seed}."""
+    """Return {reading: perplexities of each seed}."""
     found: dict[str, list[list[float]]] = {}
     for seed in (seed for seeds in results.values() for seed in seeds):
         for name, losses in seed[measured].items():
@@ -140,7 +140,7 @@ def by_reading(results: Mapping[str, list[dict]], measured: str) -> dict[str, li
 
 
 def context_table(contexts: Mapping[str, list[list[float]]]) -> Table:
-    """Returns perplexity and its spread by context length."""
+    """Return perplexity and its spread by context length."""
     columns = ["positions", *(f"{ratio}x" for ratio in RATIOS), "sd at 1x", f"sd at {REACH}x"]
     rows = []
     for name, seeds in contexts.items():

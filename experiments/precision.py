@@ -71,7 +71,7 @@ def run(cfg: Precision, directory: Path, progress: Progress) -> Outcome:
 
 
 def gaps(results: Mapping[str, list[dict]], baseline: str) -> Table:
-    """Returns final bits per byte by precision, and the gap to one of them, seed by seed."""
+    """Return final bits per byte by precision, and the gap to one of them, seed by seed."""
     final = {kind: np.array([result["bits"][-1] for result in seeds]) for kind, seeds in results.items()}
     rows = []
     for kind, bits in final.items():

@@ -82,7 +82,7 @@ class TokenizerCompression:
 
 
 def settings(cfg: TokenizerCompression, vocab: int) -> TokenizerConfig:
-    """Returns how a tokenizer is trained. The rarest characters of a small vocabulary are spelled in bytes."""
+    """Return how a tokenizer is trained. The rarest characters of a small vocabulary are spelled in bytes."""
     coverage = 0.995 if vocab < 12_000 else 0.9999
     return replace(
         TokenizerConfig(vocab=vocab, character_coverage=coverage, words=cfg.words),
@@ -104,14 +104,14 @@ def run(cfg: TokenizerCompression, directory: Path, progress: Progress) -> Outco
 
 
 def name_of(vocab: int) -> str:
-    """Returns what a tokenizer trained here is called: ours-64k."""
+    """Return what a tokenizer trained here is called: ours-64k."""
     return f"ours-{vocab / 1000:g}k"
 
 
 def trained(
     cfg: TokenizerCompression, corpus: Path, identity: str, directory: Path, progress: Progress
 ) -> dict[str, Path]:
-    """Trains a tokenizer of every size; returns {name: its file}."""
+    """Trains a tokenizer of every size; return {name: its file}."""
     documents = train_documents(corpus)
     sweep = [{"corpus": identity, **asdict(settings(cfg, vocab))} for vocab in cfg.vocabs]
     paths: dict[str, Path] = {}
@@ -155,7 +155,7 @@ def measure(files: dict[str, Path], texts: Texts, directory: Path, progress: Pro
 
 
 def tell(cfg: TokenizerCompression, results: Results, texts: Texts) -> Outcome:
-    """Returns tables, plots and the sentence that sums them up."""
+    """Return tables, plots and the sentence that sums them up."""
     ours = name_of(max(cfg.vocabs))
     notes = [] if texts["unseen"] else ["No text of sources that are no domain was found: see `unseen`."]
     return Outcome(
@@ -167,12 +167,12 @@ def tell(cfg: TokenizerCompression, results: Results, texts: Texts) -> Outcome:
 
 
 def rates(result: dict, kind: str) -> dict[str, float]:
-    """Returns tokens per character of every domain."""
+    """Return tokens per character of every domain."""
     return {domain: counts.per_character for domain, counts in result[kind].items()}
 
 
 def conclusion(results: Results, ours: str) -> str:
-    """Returns the answer in words."""
+    """Return the answer in words."""
     found = {kind: macro(rates(results[ours], "held out"), kind) for kind in ("zh", "en")}
     said = f"{ours} needs {found['zh']:.3f} tokens per character of Chinese and {found['en']:.3f} of English held out"
     if "baichuan-7b" not in results:
@@ -214,7 +214,7 @@ def summary(results: Results) -> Table:
 
 
 def cost(results: Results) -> Table:
-    """What a token costs, and so a character, in a 7B decoder."""
+    """Return what a token costs, and so a character, in a 7B decoder."""
     rows = []
     for name, result in results.items():
         shape = DecoderConfig(vocab=result["vocab"])

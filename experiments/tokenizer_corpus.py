@@ -29,14 +29,14 @@ VALIDATION = 0.05  # of the documents of each domain
 
 
 def existing(name: str, value: str, default: str) -> Path | None:
-    """Returns a folder, or None if it is the default and absent. Raises UserError if another one is absent."""
+    """Return a folder, or None if it is the default and absent. Raise UserError if another one is absent."""
     folder = Path(value)
     require(folder.is_dir() or value in (default, ""), name, value, "a folder that exists, or ''")
     return folder if value and folder.is_dir() else None
 
 
 def sources(corpora: Path | None) -> dict[str, str]:
-    """Returns the source of every domain: the text that pip brings, and NAME.LANGUAGE.jsonl.gz as NAME_LANGUAGE."""
+    """Return the source of every domain: the text that pip brings, and NAME.LANGUAGE.jsonl.gz as NAME_LANGUAGE."""
     found = {name: f"demo:{name}" for name in DEMO}
     for path in sorted(corpora.glob("*.*.jsonl.gz")) if corpora else ():
         name = path.name.removesuffix(".jsonl.gz").replace("-", "_").replace(".", "_").lower()
@@ -46,12 +46,12 @@ def sources(corpora: Path | None) -> dict[str, str]:
 
 
 def language(domain: str) -> str:
-    """Returns zh, en or code."""
+    """Return zh, en or code."""
     return DEMO.get(domain, domain.rpartition("_")[2])
 
 
 def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress: Progress) -> tuple[Path, str]:
-    """Runs the data step over all domains, once; returns where the corpus is, and what identifies it.
+    """Run the data step over all domains, once; return where the corpus is, and what identifies it.
 
     A document is in one split, and nothing in the other is equal or nearly equal to it.
     """
@@ -74,7 +74,7 @@ def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress:
 
 
 def train_documents(corpus: Path, without: Sequence[str] = ()) -> Documents:
-    """Returns the documents to train on by domain."""
+    """Return the documents to train on by domain."""
     return {
         name: partial(read_documents, corpus, name, "train", fields=("text", "language"))
         for name in domains(corpus)
@@ -83,13 +83,13 @@ def train_documents(corpus: Path, without: Sequence[str] = ()) -> Documents:
 
 
 def held_out(corpus: Path) -> dict[str, list[str]]:
-    """Returns the texts held out of every domain that has some; those with one document have none."""
+    """Return the texts held out of every domain that has some; those with one document have none."""
     texts = {name: [d["text"] for d in read_documents(corpus, name, "validation")] for name in domains(corpus)}
     return {name: found for name, found in texts.items() if found}
 
 
 def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
-    """Returns texts of files that are no domain, {NAME_LANGUAGE: path or glob}; a file that is absent is left out.
+    """Return texts of files that are no domain, {NAME_LANGUAGE: path or glob}; a file that is absent is left out.
 
     Of each, strings with a letter are taken at even steps up to `limit` characters.
     """
@@ -106,12 +106,12 @@ def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
 
 
 def _in_language(text: str, name: str) -> bool:
-    """True for a Chinese text, if Chinese is meant, and for one that is mostly ASCII, if English is."""
+    """Return whether a text is Chinese, if Chinese is meant, or is mostly ASCII, if English is."""
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
     return 3 * chinese >= len(text) if language(name) == "zh" else chinese == 0
 
 
 def macro(rates: dict[str, float], kind: str) -> float | None:
-    """Returns the mean over the domains of a language, every domain with the same weight."""
+    """Return the mean over the domains of a language, every domain with the same weight."""
     found = [rate for domain, rate in rates.items() if language(domain) == kind]
     return mean(found) if found else None

@@ -55,7 +55,7 @@ class TokenizerLeftOut:
 
 
 def family(domain: str) -> str:
-    """Returns what a domain and its translation have in common: debian_handbook of debian_handbook_en."""
+    """Return what a domain and its translation have in common: debian_handbook of debian_handbook_en."""
     return domain if domain in DEMO else re.sub(r"_(zh|en)(_.*)?$", "", domain)
 
 
@@ -102,7 +102,7 @@ def _measured(file: Path, texts: dict, identity: str, directory: Path, progress:
 
 
 def tell(rates: dict[str, dict[str, float]]) -> Outcome:
-    """Returns the table, the bars and the sentence. rates: of "seen", "left out" and perhaps the reference."""
+    """Return the table, the bars and the sentence. rates: of "seen", "left out" and perhaps the reference."""
     rows = []
     for domain in rates["left out"]:
         values = [rates[name][domain] for name in rates]

@@ -100,7 +100,7 @@ class Trial:
         jax.config.update("jax_compilation_cache_dir", str(directory / "programs"))
 
     def shape(self, **changes: Any) -> DecoderConfig:
-        """Returns the decoder that every variant starts from: about as many parameters inside for every kind."""
+        """Return the decoder that every variant starts from: about as many parameters inside for every kind."""
         cfg = self.cfg
         sizes = {"layers": cfg.layers, "hidden": cfg.hidden, "heads": cfg.heads, "head_dim": cfg.hidden // cfg.heads}
         shape = {"vocab": self.store.vocab, "inner": 0, "context": 4 * cfg.length, "remat": "none"}
@@ -113,7 +113,7 @@ class Trial:
         measure: Callable[[DecoderConfig, Params], dict] | None = None,
         training: Callable[[str, Training], Training] = lambda variant, common: common,
     ) -> dict[str, list[dict]]:
-        """Trains every variant on every seed; returns {variant: results of its seeds}.
+        """Trains every variant on every seed; return {variant: results of its seeds}.
 
         training: (variant, the common settings) -> its settings of training.
 
@@ -181,12 +181,12 @@ class Trial:
 
 
 def spread(numbers: Sequence[float]) -> float | None:
-    """Returns the standard deviation of a sample, or None of a single number."""
+    """Return the standard deviation of a sample, or None of a single number."""
     return float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None
 
 
 def comparison(results: Mapping[str, list[dict]], baseline: str) -> Table:
-    """Returns final bits per byte by variant, and their differences from one of them, seed by seed."""
+    """Return final bits per byte by variant, and their differences from one of them, seed by seed."""
     final = {variant: np.array([result["bits"][-1] for result in seeds]) for variant, seeds in results.items()}
     rows = []
     for variant, seeds in results.items():
@@ -208,7 +208,7 @@ def comparison(results: Mapping[str, list[dict]], baseline: str) -> Table:
 
 
 def compared(results: Mapping[str, list[dict]], baseline: str, what: str) -> Outcome:
-    """Returns the table of `comparison`, and curves of the held-out loss of every `what`."""
+    """Return the table of `comparison`, and curves of the held-out loss of every `what`."""
     table = comparison(results, baseline)
     best = min(table.rows, key=lambda row: row[3])
     plots = [

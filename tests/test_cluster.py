@@ -24,7 +24,7 @@ def name(path: Path) -> str:
 
 
 def submitted(directory: Path, code: int, restarts: int = 0) -> tuple[int, list[str]]:
-    """Runs the batch script where srun ends with `code`; returns (its exit code, what it has called)."""
+    """Run the batch script where srun ends with `code`; return (its exit code, what it has called)."""
     (directory / ".venv/bin").mkdir(parents=True)
     (directory / ".venv/bin/activate").touch()
     for tool, ends in (("srun", code), ("scontrol", 0)):

@@ -58,7 +58,7 @@ def name(path: Path) -> str:
 
 
 def commands() -> list[list[str]]:
-    """The `baichuan-jax` commands in the README's code blocks, without comments, continued lines joined."""
+    """Return the `baichuan-jax` commands in the README's code blocks, without comments, continued lines joined."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("baichuan-jax ")]
@@ -107,7 +107,7 @@ def serve(arguments: list[str]) -> None:
 
 
 def settings_for(arguments: list[str]) -> list[str]:
-    """What makes a command of the README small."""
+    """Return what makes a command of the README small."""
     if arguments[0] == "experiment":
         return debug_settings(arguments[1])
     return [] if arguments[:2] == ["convert", "import"] else DEBUG

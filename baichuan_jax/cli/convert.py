@@ -34,14 +34,14 @@ console = Console(highlight=False)
 
 
 def add_import_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what `convert import` takes."""
+    """Add what `convert import` takes."""
     verb.add_argument("source", type=Path, metavar="SOURCE", help="a directory with config.json and the weights")
     verb.add_argument("out", type=Path, metavar="OUT", help="the directory to make; OUT/config.gin is its config")
     _add_verify(verb)
 
 
 def add_export_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what `convert export` takes beside a config."""
+    """Add what `convert export` takes beside a config."""
     verb.add_argument("out", type=Path, metavar="OUT", help="the directory to make")
     verb.add_argument("--layout", choices=LAYOUTS, required=True, help="llama is what stock transformers loads")
     verb.add_argument("--dtype", choices=DTYPES, help="of the tensors (default: as they are stored)")
@@ -54,9 +54,9 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
 
 
 def import_weights(args: argparse.Namespace) -> None:
-    """Turns a published checkpoint into one of ours, with a config that binds its shape.
+    """Turn a published checkpoint into one of ours, with a config that binds its shape.
 
-    Raises UserError if the checkpoint is damaged, or not of an architecture that we compute exactly.
+    Raise UserError if the checkpoint is damaged, or not of an architecture that we compute exactly.
     """
     from baichuan_jax.convert.check import check
     from baichuan_jax.convert.hf_config import read_config
@@ -90,13 +90,13 @@ def import_weights(args: argparse.Namespace) -> None:
 
 
 def _version(file: Path) -> str:
-    """Returns what tells a file from another one: hashing gigabytes would take as long as to convert them."""
+    """Return what tells a file from another one: hashing gigabytes would take as long as to convert them."""
     stat = file.stat()
     return f"{file.name} = {stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
 
 
 def _config(model: DecoderConfig, directory: Path) -> str:
-    """Returns gin text of a run that starts from the import and takes no step, from whatever folder it is started."""
+    """Return gin text of a run that starts from the import and takes no step, from whatever folder it is started."""
     directory = directory.absolute()
     bound = {
         "RunConfig.workdir": str(directory / "run"),
@@ -131,9 +131,9 @@ def _run(stage: Stage, build: Callable[[Path], dict[str, Any]]) -> None:
 
 
 def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Writes the newest parameters of a run, or those it starts from, as a published checkpoint.
+    """Write the newest parameters of a run, or those it starts from, as a published checkpoint.
 
-    Raises UserError if there are none, or if the layout cannot express the decoder.
+    Raise UserError if there are none, or if the layout cannot express the decoder.
     """
     import numpy as np
 
@@ -166,7 +166,7 @@ def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
 
 
 def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
-    """Writes the tokenizer files and the generation config; returns the ids that config.json is to name.
+    """Write the tokenizer files and the generation config; return the ids that config.json is to name.
 
     The files are those that were published with the tokenizer, if it is that of an import, whatever the weights are.
     """

@@ -9,7 +9,7 @@ from baichuan_jax.core.errors import UserError, require
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds the options of evaluation tasks."""
+    """Add the options of evaluation tasks."""
     verb.add_argument(
         "--tasks",
         metavar="NAMES",
@@ -31,7 +31,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> list[str]:
-    """Returns the names of the tasks. Raises UserError on options that mean nothing."""
+    """Return the names of the tasks. Raise UserError on options that mean nothing."""
     names = [name for name in (args.tasks or "").split(",") if name]
     if not names:
         given = [option for option in ("data_dir", "limit", "fewshot") if getattr(args, option) is not None]

@@ -23,15 +23,15 @@ FOLDER = REPOSITORY / "experiments"
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what the verb takes beside --set."""
+    """Add what the verb takes beside --set."""
     verb.add_argument("name", nargs="?", metavar="NAME", help="an experiment; without it, they are listed")
     verb.add_argument("config", nargs="?", metavar="CONFIG", help="a gin file that binds its settings")
 
 
 def experiment(args: argparse.Namespace) -> None:
-    """Runs an experiment and prints its tables. Units of work that are on file are not done again.
+    """Run an experiment and prints its tables. Units of work that are on file are not done again.
 
-    Raises UserError if there is no such experiment, or on a bad setting.
+    Raise UserError if there is no such experiment, or on a bad setting.
     """
     from baichuan_jax.lab.experiment import RECORD, check_name, class_name, find_experiments, write_record
 
@@ -81,6 +81,6 @@ def _print(console: Console, outcome) -> None:
 
 
 def _wide(view: View) -> Console:
-    """Returns a console as wide as a table: a cell cut off tells nothing, and one that a terminal wraps can be read."""
+    """Return a console as wide as a table: a cell cut off tells nothing, and one that a terminal wraps can be read."""
     console = Console(highlight=False, markup=False, width=1000)
     return Console(highlight=False, markup=False, width=Measurement.get(console, console.options, view).maximum)

@@ -13,7 +13,7 @@ STDIN = "-"
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what `generate` takes beside a config."""
+    """Add what `generate` takes beside a config."""
     source = verb.add_mutually_exclusive_group()
     source.add_argument(
         "--prompt",
@@ -40,9 +40,9 @@ def check(args: argparse.Namespace) -> None:
 
 
 def prompts_of(args: argparse.Namespace) -> Iterable[list[str]]:
-    """Returns batches of prompts; at a terminal one is read only when the one before has been continued.
+    """Return batches of prompts; at a terminal one is read only when the one before has been continued.
 
-    Raises UserError on a file that cannot be read, or in which there is nothing.
+    Raise UserError on a file that cannot be read, or in which there is nothing.
     """
     if args.file:
         return [_lines(args.file)]
@@ -75,7 +75,7 @@ def _piped() -> str:
 
 
 def _typed() -> Iterator[list[str]]:
-    """Yields each line that is typed until Ctrl-D."""
+    """Yield each line that is typed until Ctrl-D."""
     print("A text to continue on each line; Ctrl-D ends.", file=sys.stderr)
     while True:
         try:

@@ -25,7 +25,7 @@ LOOKED_AT = 50_000  # documents of a split, of which those with the smallest has
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds the options of the verb."""
+    """Add the options of the verb."""
     verb.add_argument("--domain", metavar="DOMAIN", help="show only this domain")
     verb.add_argument("--reason", metavar="REASON", help=f"show only texts that went for it, or {KEPT!r} ones")
     verb.add_argument("--samples", type=int, metavar="N", help=f"texts of each kind ({TERMINAL}; on a page {PAGE})")
@@ -33,9 +33,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def inspect(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Shows the funnel of a finished data step, and texts that went or stayed.
+    """Show the funnel of a finished data step, and texts that went or stayed.
 
-    Raises UserError if the step is not finished, or has no such domain or reason.
+    Raise UserError if the step is not finished, or has no such domain or reason.
     """
     pipeline = Pipeline(loaded)
     stage = pipeline.stage("data")
@@ -85,7 +85,7 @@ def _check_reason(result: dict, domains: list[str], reason: str | None) -> None:
 
 
 def _cut(counts: dict, reason: str | None, number: int) -> dict:
-    """Returns the funnel of a domain with the samples that are to be shown."""
+    """Return the funnel of a domain with the samples that are to be shown."""
     parts = {
         part: {
             why: {**entry, "samples": entry["samples"][:number] if reason in (None, why) else []}
@@ -97,7 +97,7 @@ def _cut(counts: dict, reason: str | None, number: int) -> dict:
 
 
 def _kept(directory: Path, domain: str, number: int) -> list[dict]:
-    """Returns documents of a domain by the hash of their text, held out ones first: theirs are the smallest."""
+    """Return documents of a domain by the hash of their text, held out ones first: theirs are the smallest."""
     found: list[dict] = []
     for split in reversed(SPLITS):
         documents = islice(read_documents(directory, domain, split), LOOKED_AT)
@@ -106,7 +106,7 @@ def _kept(directory: Path, domain: str, number: int) -> list[dict]:
 
 
 def _pairs(directory: Path, domains: list[str], number: int) -> dict[str, list[dict]]:
-    """Returns near-duplicates of each domain."""
+    """Return near-duplicates of each domain."""
     from baichuan_jax.data.flow.pairs import PAIRS  # brings all phases in
 
     pairs: dict[str, list[dict]] = {domain: [] for domain in domains}

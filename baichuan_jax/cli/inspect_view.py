@@ -22,7 +22,7 @@ CONTROLS |= dict.fromkeys((0x7F, *range(0x80, 0xA0), *range(0x202A, 0x202F), *ra
 
 
 def show_domain(console: Console, name: str, result: dict, kept: Sequence[dict], pairs: Sequence[dict]) -> None:
-    """Prints what became of a domain. result: of the stage, with the samples to show."""
+    """Print what became of a domain. result: of the stage, with the samples to show."""
     counts = result["funnel"][name]
     console.print(_funnel(name, counts))
     if scores := _bars(result["domains"][name]["scores"]):
@@ -65,7 +65,7 @@ def _funnel(name: str, counts: dict) -> Table:
 
 
 def _bars(histogram: Sequence[int]) -> str:
-    """Returns one character for each count, or "" if all are 0; only a count of 0 is blank."""
+    """Return one character for each count, or "" if all are 0; only a count of 0 is blank."""
     highest = max(histogram, default=0)
     return "".join(BARS[-(-8 * count // highest)] for count in histogram) if highest else ""
 
@@ -94,5 +94,5 @@ def _marked(source: str, pieces: Pieces) -> Text:
 
 
 def visible(text: str) -> str:
-    """Returns a text with its control characters made visible."""
+    """Return a text with its control characters made visible."""
     return text.translate(CONTROLS)

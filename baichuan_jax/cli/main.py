@@ -34,7 +34,7 @@ LOST = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the parser of the whole command line."""
+    """Return the parser of the whole command line."""
     root = argparse.ArgumentParser(prog="baichuan-jax", description="The Baichuan-7B recipe, from raw text to report.")
     verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, help) in VERBS.items():
@@ -66,7 +66,7 @@ def _add_overrides(verb: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one verb. Exit codes: 0 done, 2 the user can mend it, 75 start again, 130 stopped on request."""
+    """Run one verb. Exit codes: 0 done, 2 the user can mend it, 75 start again, 130 stopped on request."""
     # Native libraries log to standard error, where the progress is.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -131,12 +131,12 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
 
 
 def _disk_is_full(error: OSError) -> bool:
-    """Returns whether a write found no room. numpy says it in words alone: "100 requested and 20 written"."""
+    """Return whether a write found no room. numpy says it in words alone: "100 requested and 20 written"."""
     return error.errno == errno.ENOSPC or (error.errno is None and "requested and" in str(error))
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """Returns the arguments with a verb of two words as one."""
+    """Return the arguments with a verb of two words as one."""
     first, rest = " ".join(arguments[:2]), arguments[2:]
     return [first, *rest] if first in (*VERBS, "convert import") else list(arguments)
 

@@ -82,13 +82,13 @@ class Pipeline:
         self._stages: dict[str, Stage] = {}
 
     def stage(self, name: str) -> Stage:
-        """Returns a stage with everything it depends on resolved."""
+        """Return a stage with everything it depends on resolved."""
         if name not in self._stages:
             self._stages[name] = self._resolve(name)
         return self._stages[name]
 
     def alone(self, name: str) -> Stage:
-        """Returns a stage as far as its own settings go: what it was made from may be out of reach."""
+        """Return a stage as far as its own settings go: what it was made from may be out of reach."""
         recipe = RECIPES[name]
         sections = [getattr(self.config, section) for section in recipe.sections]
         stage = Stage(
@@ -109,7 +109,7 @@ class Pipeline:
         return replace(stage, inputs={need: known(need) for need in RECIPES[name].needs}, files=self._files(name))
 
     def _files(self, name: str) -> tuple[Path | str, ...] | None:
-        """Returns the files from outside the workdir that a stage reads, None where a finished one has lost them.
+        """Return the files from outside the workdir that a stage reads, None where a finished one has lost them.
 
         So a run can be trained, say, on a machine that its corpus was not made on.
         """
@@ -178,9 +178,9 @@ class Pipeline:
 
     @contextmanager
     def open(self, processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
-        """Makes the workdir this run's own while the block runs, and saves the config there.
+        """Make the workdir this run's own while the block runs, and saves the config there.
 
-        Raises UserError if it cannot be written, or another run is at work there.
+        Raise UserError if it cannot be written, or another run is at work there.
         """
         with ExitStack() as stack:
             processes.on_primary(lambda: stack.enter_context(self._own()))
@@ -197,7 +197,7 @@ class Pipeline:
             yield
 
     def run(self, name: str, processes: ProcessGroup = SINGLE_PROCESS) -> tuple[dict, bool]:
-        """Builds a stage unless it is complete; returns (result, whether it was skipped)."""
+        """Build a stage unless it is complete; return (result, whether it was skipped)."""
         build = _module(name).build
         return self.stage(name).run(lambda directory: build(self.config, self.workdir, directory), processes)
 
@@ -207,5 +207,5 @@ def _lines(sections: list[Any]) -> tuple[str, ...]:
 
 
 def _module(name: str) -> ModuleType:
-    """Imports a stage only when it runs: most bring jax in."""
+    """Import a stage only when it runs: most bring jax in."""
     return import_module(f"baichuan_jax.cli.stages.{name}")

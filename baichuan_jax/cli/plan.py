@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what the verb takes beside a config."""
+    """Add what the verb takes beside a config."""
     verb.add_argument(
         "--target",
         required=True,

@@ -12,7 +12,7 @@ from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
-    """Adds what a verb takes that several processes may run together."""
+    """Add what a verb takes that several processes may run together."""
     several = verb.add_argument_group("several processes", "on a cluster that JAX knows, none of these is needed")
     several.add_argument("--coordinator", default="", metavar="HOST:PORT", help="where the first process listens")
     several.add_argument("--processes", type=int, metavar="N", help="how many there are; 1: look for no others")
@@ -24,7 +24,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def process_group(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline) -> Iterator[ProcessGroup]:
-    """Yields the processes that build these stages; there is one where a stage is not for several, or all are done."""
+    """Yield the processes that build these stages; there is one where a stage is not for several, or all are done."""
     several = all(RECIPES[name].multi_process for name in names)
     if not several or all(pipeline.stage(name).complete() for name in names):
         yield SINGLE_PROCESS

@@ -19,7 +19,7 @@ QUIET_SECONDS = 15.0  # between lines where there is no terminal
 
 @contextmanager
 def status(text: str) -> Iterator[None]:
-    """Shows what is being done while the block runs."""
+    """Show what is being done while the block runs."""
     if console.is_terminal:
         with console.status(text):
             yield
@@ -30,14 +30,14 @@ def status(text: str) -> Iterator[None]:
 
 @contextmanager
 def data_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields progress(phase, tasks done, tasks): one line that changes, or a line now and then."""
+    """Yield progress(phase, tasks done, tasks): one line that changes, or a line now and then."""
     with _line_progress("data", "{name}, phase {what}: {done} of {count} tasks") as progress:
         yield progress
 
 
 @contextmanager
 def units_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """Yields progress(what is being done, units done, units) of an experiment."""
+    """Yield progress(what is being done, units done, units) of an experiment."""
     with _line_progress(name, "{name}: {done} of {count} {what}") as progress:
         yield progress
 
@@ -60,14 +60,14 @@ def _line_progress(name: str, form: str) -> Iterator[Callable[[str, int, int], N
 
 @contextmanager
 def bytes_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Yields progress(bytes done, bytes in all)."""
+    """Yield progress(bytes done, bytes in all)."""
     with _line_progress(name, "{name}: {what}") as progress:
         yield lambda done, count: progress(f"{done / 1e9:.2f} of {count / 1e9:.2f} GB", done, count)
 
 
 @contextmanager
 def train_progress(cfg: TrainConfig, shown: bool = True) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Yields report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns.
+    """Yield report(record): a bar with loss, tokens/s, MFU, bits per byte and time left, in 80 columns.
 
     shown: False for a process whose work another one shows.
     """
@@ -99,7 +99,7 @@ def train_progress(cfg: TrainConfig, shown: bool = True) -> Iterator[Callable[[d
 
 
 def train_line(record: dict[str, Any]) -> str:
-    """Returns a metrics record in one line; the MFU is that of attention in full / of its causal half."""
+    """Return a metrics record in one line; the MFU is that of attention in full / of its causal half."""
     if "validation" in record:
         return f"{record['validation_mean']:.3f} bits/byte"
     mfu = f"MFU {100 * record['mfu_full']:.1f}/{100 * record['mfu_causal']:.1f}%"

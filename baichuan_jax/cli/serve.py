@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def serve(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Serves until Ctrl-C or SIGTERM. Raises UserError if it cannot, and Interrupted at the end."""
+    """Serve until Ctrl-C or SIGTERM. Raise UserError if it cannot, and Interrupted at the end."""
     try:
         import starlette  # noqa: F401
         import uvicorn
@@ -89,7 +89,7 @@ def _compiled(warm_up: WarmUp) -> str:
 
 
 def bound(cfg: ServeConfig) -> socket.socket:
-    """Returns a socket that has the address to itself, and does not listen yet."""
+    """Return a socket that has the address to itself, and does not listen yet."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             cfg.host, cfg.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

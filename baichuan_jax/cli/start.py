@@ -4,7 +4,7 @@ from baichuan_jax.core.pages import use_huge_pages
 
 
 def start() -> int:
-    """Runs the command line; what is imported before a process starts again is imported twice."""
+    """Run the command line; what is imported before a process starts again is imported twice."""
     use_huge_pages()
     from baichuan_jax.cli.main import main
 

@@ -15,7 +15,7 @@ console = Console(highlight=False)
 
 
 def show(name: str, result: dict, skipped: bool) -> None:
-    """Prints the summary of a stage, or one line if it had been done before."""
+    """Print the summary of a stage, or one line if it had been done before."""
     if skipped:
         console.print(f"[green]✓[/] {name}: done before, skipped", soft_wrap=True)
         return
@@ -25,7 +25,7 @@ def show(name: str, result: dict, skipped: bool) -> None:
 
 
 def show_tasks(result: dict) -> None:
-    """Prints what was reached in a task: in all, and by category."""
+    """Print what was reached in a task: in all, and by category."""
     from baichuan_jax.lab.tasks import HEAD, cells, title  # brings matplotlib in
 
     rows = [row for row in result["rows"] if row["kind"] != "subject"] if len(result["rows"]) > 9 else result["rows"]
@@ -51,7 +51,7 @@ def _data(result: dict) -> str:
 
 
 def _unscored(result: dict) -> str:
-    """Returns which languages have no quality model, if any was to be trained."""
+    """Return which languages have no quality model, if any was to be trained."""
     without = unscored_of(result) if result["quality"] else {}
     return "; no quality score: " + ", ".join(f"{name} ({why})" for name, why in without.items()) if without else ""
 

@@ -25,7 +25,7 @@ Verb = Callable[[Loaded, argparse.Namespace], None]
 
 
 def stages(*names: str) -> Verb:
-    """Returns a verb that builds these stages in turn. The whole run is checked before anything is written."""
+    """Return a verb that builds these stages in turn. The whole run is checked before anything is written."""
 
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         pipeline = Pipeline(loaded)
@@ -54,7 +54,7 @@ def generate(loaded: Loaded, args: argparse.Namespace) -> None:
 
 
 def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Runs the tasks of --tasks; without any, builds the stage: held-out bits per byte."""
+    """Run the tasks of --tasks; without any, builds the stage: held-out bits per byte."""
     names = check_tasks(args)
     if not names:
         return stages("evaluate")(loaded, args)
@@ -71,7 +71,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
 
 
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Prints every setting and where it came from."""
+    """Print every setting and where it came from."""
     print_explain(loaded, Console(highlight=False))
 
 

@@ -41,7 +41,7 @@ class Statement:
 
 
 def bind(root: type, statements: Sequence[Statement]) -> tuple[Any, dict[str, str]]:
-    """Builds `root` with its sections; returns it and the origin of every "Section.field".
+    """Build `root` with its sections; return it and the origin of every "Section.field".
 
     The last statement on a field or macro wins; macros are expanded afterwards, as gin does.
     """
@@ -73,7 +73,7 @@ def bind(root: type, statements: Sequence[Statement]) -> tuple[Any, dict[str, st
 
 
 def _classes(root: type) -> dict[str, type]:
-    """Returns {name: dataclass} of the root, its sections, and theirs."""
+    """Return {name: dataclass} of the root, its sections, and theirs."""
     found, waiting = [], [root]
     while waiting:
         found.append(waiting.pop(0))
@@ -85,7 +85,7 @@ def _classes(root: type) -> dict[str, type]:
 
 
 def _sections(root: type) -> dict[str, type]:
-    """Returns {attribute of root: dataclass of its section}."""
+    """Return {attribute of root: dataclass of its section}."""
     found = {name: cls for name, cls in get_type_hints(root).items() if is_dataclass(cls)}
     for field in fields(root):
         cls = found.get(field.name)
@@ -97,7 +97,7 @@ def _sections(root: type) -> dict[str, type]:
 
 
 def _schema(classes: dict[str, type]) -> Iterable[tuple[str, Any, Any]]:
-    """Yields ("Section.field", annotation, default or MISSING) of every field that may be bound."""
+    """Yield ("Section.field", annotation, default or MISSING) of every field that may be bound."""
     for name, cls in classes.items():
         hints = get_type_hints(cls)
         for field in fields(cls):
@@ -142,7 +142,7 @@ def _check_macros_used(statements: Sequence[Statement], macros: dict[str, Statem
 
 
 def _replace_macros(value: Any, expand: Callable[[str], Any]) -> Any:
-    """Returns `value` with `expand(name)` in place of every macro inside it."""
+    """Return `value` with `expand(name)` in place of every macro inside it."""
     match value:
         case Macro(name):
             return expand(name)
@@ -154,7 +154,7 @@ def _replace_macros(value: Any, expand: Callable[[str], Any]) -> Any:
 
 
 def _expand(statement: Statement, macros: dict[str, Statement]) -> tuple[Any, str]:
-    """Returns the statement's value with macros expanded, and " via %NAME at file:line" for each of them."""
+    """Return the statement's value with macros expanded, and " via %NAME at file:line" for each of them."""
     via = []
     active = []
 
@@ -182,6 +182,6 @@ def _checked(name: str, value: Any, annotation: Any, where: str) -> Any:
 
 
 def _where_set(message: str, where: dict[str, str]) -> str:
-    """Returns " (TrainConfig.steps: configs/base.gin:12)" for the bound fields that an error message names."""
+    """Return " (TrainConfig.steps: configs/base.gin:12)" for the bound fields that an error message names."""
     named = [name for name in dict.fromkeys(re.findall(r"\b\w+\.\w+\b", message)) if name in where]
     return f" ({', '.join(f'{name}: {where[name]}' for name in named)})" if named else ""

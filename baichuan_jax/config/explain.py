@@ -16,18 +16,18 @@ WIDEST_COLUMN = 40  # longer values push their own row only
 
 
 def explain_text(loaded: Loaded) -> str:
-    """Returns the table as plain text, one line per field."""
+    """Return the table as plain text, one line per field."""
     return "".join(f"{line.plain}\n" for line in _lines(loaded))
 
 
 def print_explain(loaded: Loaded, console: Console) -> None:
-    """Prints the table: styled on a terminal, plain when piped, never truncated."""
+    """Print the table: styled on a terminal, plain when piped, never truncated."""
     for line in _lines(loaded):
         console.print(line, soft_wrap=True)
 
 
 def meanings(section: type) -> dict[str, str]:
-    """Returns {field: meaning} from the sentences "field: meaning." and "field, field: meaning." of a docstring."""
+    """Return {field: meaning} from the sentences "field: meaning." and "field, field: meaning." of a docstring."""
     names = "|".join(section.__dataclass_fields__)
     doc = " ".join((section.__doc__ or "").split())
     pieces = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", doc)
@@ -36,7 +36,7 @@ def meanings(section: type) -> dict[str, str]:
 
 
 def _lines(loaded: Loaded) -> Iterable[Text]:
-    """Yields a heading per section and a row per field: name, value, origin, meaning."""
+    """Yield a heading per section and a row per field: name, value, origin, meaning."""
     sections = [part for part in parts(loaded.config) if values(part)]
     rows = {type(part).__name__: _rows(part, loaded.origins) for part in sections}
     widths = [max(len(row[i]) for table in rows.values() for row in table) for i in range(3)]

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def literal(value: Any) -> str:
-    """Returns a config value as one line of gin text."""
+    """Return a config value as one line of gin text."""
     match value:
         case float() if math.isinf(value):
             return "1e999" if value > 0 else "-1e999"
@@ -20,18 +20,18 @@ def literal(value: Any) -> str:
 
 
 def values(section: Any) -> dict[str, Any]:
-    """Returns {field: value} of a section or a root, without the sections in it."""
+    """Return {field: value} of a section or a root, without the sections in it."""
     found = {field.name: getattr(section, field.name) for field in fields(section) if field.init}
     return {name: value for name, value in found.items() if not is_dataclass(value)}
 
 
 def parts(config: Any) -> list[Any]:
-    """Returns the root and then its sections, each before its own, in the order of their declaration."""
+    """Return the root and then its sections, each before its own, in the order of their declaration."""
     inner = filter(is_dataclass, (getattr(config, field.name) for field in fields(config)))
     return [config, *(part for section in inner for part in parts(section))]
 
 
 def settings(section: Any) -> tuple[str, ...]:
-    """Returns one gin line per field of a section: "TrainConfig.steps = 300"."""
+    """Return one gin line per field of a section: "TrainConfig.steps = 300"."""
     name = type(section).__name__
     return tuple(f"{name}.{field} = {literal(value)}" for field, value in values(section).items())

@@ -1,4 +1,4 @@
-"""The gin edge: reads config files and overrides, and returns a root dataclass that knows where each value came from.
+"""The gin edge: reads config files and overrides, and return a root dataclass that knows where each value came from.
 
 Gin's own parser reads the text, so the syntax is gin's: `Section.field = literal`, blocks, macros (`DIM = 256`, used
 as `%DIM`) and `include 'file.gin'`. Gin's global registry is not used: one load leaves nothing behind for the next.
@@ -40,7 +40,7 @@ class Loaded:
 
 
 def load(path: Path | str | None, overrides: Sequence[str], root: type) -> Loaded:
-    """Reads a config file, if there is one, then overrides ("TrainConfig.steps=300"), into the dataclass `root`.
+    """Read a config file, if there is one, then overrides ("TrainConfig.steps=300"), into the dataclass `root`.
 
     Fields of `root` are scalars, or sections: dataclasses with themselves as default_factory.
     """
@@ -49,7 +49,7 @@ def load(path: Path | str | None, overrides: Sequence[str], root: type) -> Loade
 
 
 def _read(name: str, bases: Sequence[Path], cited: str = "", including: tuple[Path, ...] = ()) -> list[Statement]:
-    """Returns the statements of a file and of those it includes, in order.
+    """Return the statements of a file and of those it includes, in order.
 
     cited: "file:line: " of the include. including: the files that lead here.
     """
@@ -78,7 +78,7 @@ def _statement(scope: str, section: str, field: str, value: Any, where: str) -> 
 
 
 def _override(text: str) -> Statement:
-    """Reads "Section.field=value"; a value that is no literal is a string."""
+    """Read "Section.field=value"; a value that is no literal is a string."""
     name, equals, value = (part.strip() for part in text.partition("="))
     where = f"--set {text}"
     if not (equals and re.fullmatch(r"[\w./]+", name)):
@@ -107,7 +107,7 @@ _SYNTAX_ERRORS = (SyntaxError, tokenize.TokenError, TypeError)
 
 
 def _parse(text: str, name: str) -> list[Any]:
-    """Returns gin's statements; a syntax error becomes one line that names the file and the line."""
+    """Return gin's statements; a syntax error becomes one line that names the file and the line."""
     try:
         parser = config_parser.ConfigParser(text, _Delegate())
         return list(parser)
@@ -125,7 +125,7 @@ def _parse(text: str, name: str) -> list[Any]:
 
 
 def _find(name: str, bases: Sequence[Path], cited: str) -> Path:
-    """Returns the first file of that name under `bases`; if there is none, the error names the nearest."""
+    """Return the first file of that name under `bases`; if there is none, the error names the nearest."""
     for base in bases:
         if (base / name).exists():
             return (base / name).resolve()
@@ -153,5 +153,5 @@ def _text(path: Path, cited: str) -> str:
 
 
 def _display(path: Path) -> str:
-    """Returns the path relative to the current directory if it lies under it."""
+    """Return the path relative to the current directory if it lies under it."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

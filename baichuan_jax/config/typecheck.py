@@ -20,7 +20,7 @@ class Mismatch(Exception):
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """Returns `value` as the annotated type, or raises Mismatch.
+    """Return `value` as the annotated type, or raises Mismatch.
 
     Annotations may be int, float, bool, str, None, Literal, tuple[...], dict[...] and unions of these; any other is a
     TypeError. Converted are int to float, whole floats to int (1e9), and lists to tuples; a bool is never a number.
@@ -34,7 +34,7 @@ def convert(value: Any, annotation: Any) -> Any:
 
 
 def describe(annotation: Any) -> str:
-    """Returns the annotation in words, as in "int or None" and "tuple[str, ...]"."""
+    """Return the annotation in words, as in "int or None" and "tuple[str, ...]"."""
     *rest, last = _alternatives(annotation)
     return f"{', '.join(rest)} or {last}" if rest else last
 
@@ -78,7 +78,7 @@ def _dict(value: Any, annotation: Any) -> dict:
 
 
 def _union(value: Any, annotation: Any) -> Any:
-    """Converts to the first member that takes `value` unchanged, else to the first that takes it at all."""
+    """Convert to the first member that takes `value` unchanged, else to the first that takes it at all."""
     converted, mismatches = [], []
     for member in get_args(annotation):
         try:
@@ -112,7 +112,7 @@ def _mismatch(value: Any, annotation: Any) -> Mismatch:
 
 
 def _choices(annotation: Any) -> list[Any]:
-    """Returns the literals that the annotation allows."""
+    """Return the literals that the annotation allows."""
     if get_origin(annotation) is Literal:
         return list(get_args(annotation))
     if get_origin(annotation) in (Union, UnionType):

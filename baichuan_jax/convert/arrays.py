@@ -21,7 +21,7 @@ METADATA, DATABASE = "_METADATA", "manifest.ocdbt"
 
 
 def create(directory: Path, name: str, dtype: np.dtype, shape: tuple[int, ...], chunk: tuple[int, ...]) -> Any:
-    """Opens an array for writing, and makes it if it is not there."""
+    """Open an array for writing, and makes it if it is not there."""
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": f"{(directory / name).absolute()}/"},
@@ -31,7 +31,7 @@ def create(directory: Path, name: str, dtype: np.dtype, shape: tuple[int, ...], 
 
 
 def wait(written: Any) -> None:
-    """Waits until what `array[...].write` returned is on disk. Raises OSError if the disk is full."""
+    """Wait until what `array[...].write` returned is on disk. Raise OSError if the disk is full."""
     try:
         written.result()
     except ValueError as error:
@@ -41,7 +41,7 @@ def wait(written: Any) -> None:
 
 
 def finish(directory: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
-    """Writes what orbax wants to know beside the arrays: their names, and the shapes they were written in."""
+    """Write what orbax wants to know beside the arrays: their names, and the shapes they were written in."""
     tree = {}
     for name, chunk in chunks.items():
         keys = tuple(name.split("."))
@@ -51,7 +51,7 @@ def finish(directory: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def open_array(directory: Path, name: str, shape: tuple[int, ...]) -> Any:
-    """Opens an array of a finished checkpoint for reading. Raises UserError if it is not there, or of another shape."""
+    """Open an array of a finished checkpoint for reading. Raise UserError if it is not there, or of another shape."""
     base = directory.absolute()
     stored = {"driver": "file", "path": f"{base / name}/"}
     if (directory / DATABASE).exists():

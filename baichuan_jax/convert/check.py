@@ -15,7 +15,7 @@ ROWS = 4096  # compared at once
 
 
 def check(source: Source, cfg: DecoderConfig, layout: LayoutName) -> None:
-    """Raises UserError, naming the tensor, unless `source` has those of the config in their shapes, and no other."""
+    """Raise UserError, naming the tensor, unless `source` has those of the config in their shapes, and no other."""
     expected = tensor_shapes(cfg, layout)
     found = {name for name in source.tensors if not name.endswith(BUFFERS)}
     repeated = {HEAD} & found - set(expected)  # a tied head may be stored all the same

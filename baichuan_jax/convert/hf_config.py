@@ -29,13 +29,13 @@ ONLY_YARN = {"truncate": True, "mscale": None, "mscale_all_dim": None}
 
 
 class Fields:
-    """The fields of a JSON object, each read with the type it must have. Raises UserError by the field's name."""
+    """The fields of a JSON object, each read with the type it must have. Raise UserError by the field's name."""
 
     def __init__(self, values: dict[str, Any], where: str):
         self._values, self.where = values, where
 
     def number(self, name: str, default: float | None = None, kind: type = float) -> Any:
-        """Returns a number above 0; where it is absent or null the default, which is needed unless given."""
+        """Return a number above 0; where it is absent or null the default, which is needed unless given."""
         value = self._values.get(name)
         value = default if value is None else value
         if value is None:
@@ -46,18 +46,18 @@ class Fields:
         return kind(value)
 
     def integer(self, name: str, default: int | None = None) -> int:
-        """Returns a whole number above 0."""
+        """Return a whole number above 0."""
         return self.number(name, default, int)
 
     def flag(self, name: str, default: bool) -> bool:
-        """Returns true or false."""
+        """Return true or false."""
         value = self._values.get(name, default)
         if not isinstance(value, bool):
             raise UserError(f"{self.where}: {name} = {value!r}: expected true or false")
         return value
 
     def only(self, allowed: dict[str, Any]) -> None:
-        """Raises UserError if one of these fields has another value than the one we compute."""
+        """Raise UserError if one of these fields has another value than the one we compute."""
         for name, value in allowed.items():
             found = self._values.get(name)
             if found is not None and found != value:
@@ -72,9 +72,9 @@ _KINDS = {int: "a positive whole number", float: "a positive number"}
 
 
 def read_config(config: dict[str, Any], path: Path) -> tuple[LayoutName, DecoderConfig]:
-    """Returns the layout of the tensors, and the decoder, that the contents of config.json describe.
+    """Return the layout of the tensors, and the decoder, that the contents of config.json describe.
 
-    path: of the file, for messages. Raises UserError on another architecture, a field that is missing or of the wrong
+    path: of the file, for messages. Raise UserError on another architecture, a field that is missing or of the wrong
     type, and a feature that we would not compute exactly.
     """
     layout, fields = _layout(config, path), Fields(config, str(path))
@@ -115,7 +115,7 @@ def _llama(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> Dec
 
 
 def _baichuan(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> DecoderConfig:
-    """The 7B have RoPE and state max_position_embeddings; the 13B have ALiBi and do not. From 2 on: NormHead."""
+    """Return the 7B have RoPE and state max_position_embeddings; the 13B have ALiBi and do not. From 2 on: NormHead."""
     if shape["attention"].kv_heads:
         raise UserError(f"{fields.where}: num_key_value_heads: W_pack holds as many of keys as of queries")
     rotary = "max_position_embeddings" in fields or "BaiChuanForCausalLM" in (config.get("architectures") or ())
@@ -127,7 +127,7 @@ def _baichuan(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> 
 
 
 def _rope(config: dict[str, Any], fields: Fields, context: int) -> PositionConfig:
-    """Reads rope_theta and rope_scaling, or rope_parameters, which holds both since transformers 5."""
+    """Read rope_theta and rope_scaling, or rope_parameters, which holds both since transformers 5."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(scaling, dict):
         raise UserError(f"{fields.where}: rope_scaling = {scaling!r}: expected an object")

@@ -25,7 +25,7 @@ class Journal:
         return name in self._done
 
     def add(self, name: str) -> None:
-        """Notes a piece that is on disk."""
+        """Note a piece that is on disk."""
         self._done.add(name)
         self._file.write(f"{name}\n")
         self._file.flush()

@@ -85,7 +85,7 @@ class Matrix:
         return math.prod(self.shape[self.inputs + 1 :]) if self.inputs else 1
 
     def chunk(self, itemsize: int) -> tuple[int, ...]:
-        """Returns the shape of a block of ours, BLOCK_BYTES at most: one layer, and a part of that axis."""
+        """Return the shape of a block of ours, BLOCK_BYTES at most: one layer, and a part of that axis."""
         size = self.shape[self.inputs]
         blocks = min(size, math.ceil(self.elements * itemsize / BLOCK_BYTES))
         layer = () if self.layer is None else (1,)
@@ -117,7 +117,7 @@ class Block:
         return self.matrix.elements // self.matrix.shape[self.matrix.inputs] * (self.end - self.start)
 
     def ours(self, rows: np.ndarray) -> np.ndarray:
-        """Returns these rows of the tensor as a view in our order of axes."""
+        """Return these rows of the tensor as a view in our order of axes."""
         inputs, shape = self.matrix.inputs, self.matrix.shape
         if not inputs:
             return rows
@@ -125,7 +125,7 @@ class Block:
         return np.moveaxis(array, range(-inputs, 0), range(inputs))
 
     def theirs(self, block: np.ndarray) -> np.ndarray:
-        """Returns this part of our parameter as rows of the tensor."""
+        """Return this part of our parameter as rows of the tensor."""
         inputs = self.matrix.inputs
         if not inputs:
             return block
@@ -134,7 +134,7 @@ class Block:
 
 
 def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
-    """Yields every parameter of a decoder, layer by layer, as its place in the layout."""
+    """Yield every parameter of a decoder, layer by layer, as its place in the layout."""
     for name, shape in parameter_shapes(cfg).items():
         place, layered = LAYOUTS[layout][name], name.startswith("blocks.")
         own = shape[1:] if layered else shape
@@ -146,18 +146,18 @@ def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
 
 
 def tensor_shapes(cfg: DecoderConfig, layout: LayoutName) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the published tensors, from the token table over the layers to the head."""
+    """Return the shapes of the published tensors, from the token table over the layers to the head."""
     first, last = "ends.table", cfg.layers
     place = lambda matrix: -1 if matrix.name == first else last if matrix.layer is None else matrix.layer
     return {matrix.tensor: matrix.tensor_shape for matrix in sorted(matrices(cfg, layout), key=place)}
 
 
 def parameter_shapes(cfg: DecoderConfig) -> dict[str, tuple[int, ...]]:
-    """Returns {"blocks.mlp.up": [layers, ...]} of all parameters."""
+    """Return {"blocks.mlp.up": [layers, ...]} of all parameters."""
     return {name: leaf.shape for name, leaf in flat(param_shapes(cfg)).items()}
 
 
 def flat(params: Any) -> dict[str, Any]:
-    """Returns a nested dict as {"blocks.mlp.up": leaf}."""
+    """Return a nested dict as {"blocks.mlp.up": leaf}."""
     leaves = tree_flatten_with_path(params)[0]
     return {keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}

@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 def load(source: Source, cfg: DecoderConfig, layout: LayoutName, directory: Path, progress: Progress) -> dict[str, Any]:
-    """Writes the checkpoint `directory`/0 from a source that has passed `check`; returns what is in it.
+    """Write the checkpoint `directory`/0 from a source that has passed `check`; return what is in it.
 
     A call that was killed is taken up where it was. Every parameter keeps the dtype of its tensors. In memory are a
     few blocks. progress: called with (bytes done, bytes in all).
@@ -42,7 +42,7 @@ def load(source: Source, cfg: DecoderConfig, layout: LayoutName, directory: Path
 
 
 def _dtypes(source: Source, todo: list[Matrix]) -> dict[str, np.dtype]:
-    """Returns the dtype of every parameter: that of its tensors, float32 where they differ from layer to layer."""
+    """Return the dtype of every parameter: that of its tensors, float32 where they differ from layer to layer."""
     found: dict[str, set[np.dtype]] = {}
     for matrix in todo:
         found.setdefault(matrix.name, set()).add(source.tensors[matrix.tensor].dtype)
@@ -65,7 +65,7 @@ def _write(
     done, pending = 0, deque()
 
     def settle(most: int) -> None:
-        """Waits until at most this many blocks are being written, and notes the others as done."""
+        """Wait until at most this many blocks are being written, and notes the others as done."""
         nonlocal done
         while len(pending) > most:
             name, size, written = pending.popleft()
@@ -92,7 +92,7 @@ def _write(
 
 
 def _blocks(todo: list[Matrix], chunks: dict[str, tuple[int, ...]]) -> Iterator[Block]:
-    """Yields blocks that are the chunks of the arrays, so that no chunk is written twice."""
+    """Yield blocks that are the chunks of the arrays, so that no chunk is written twice."""
     for matrix in todo:
         size = matrix.shape[matrix.inputs]
         step = chunks[matrix.name][matrix.inputs + (matrix.layer is not None)]

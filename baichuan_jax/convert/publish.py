@@ -14,10 +14,10 @@ from baichuan_jax.model.rope import ntk_base
 
 
 def publish(cfg: DecoderConfig, layout: LayoutName) -> DecoderConfig:
-    """Returns the decoder as the layout expresses it: the same function, where the layout has no other word for it.
+    """Return the decoder as the layout expresses it: the same function, where the layout has no other word for it.
 
     NTK-aware scaling is a larger base. LLaMA has no NormHead: its head is to be stored already normalised, apart from
-    the token table. Raises UserError where the layout cannot express the decoder, by the name of the setting.
+    the token table. Raise UserError where the layout cannot express the decoder, by the name of the setting.
     """
     _check(cfg, layout)
     cfg = replace(cfg, inner=inner_size(cfg))
@@ -53,7 +53,7 @@ def _only(layout: LayoutName, name: str, value: Any, *known: Any) -> None:
 
 
 def write_config(cfg: DecoderConfig, layout: LayoutName, dtype: str) -> dict[str, Any]:
-    """Returns the contents of config.json for a decoder that `publish` has returned. dtype: of the tensors.
+    """Return the contents of config.json for a decoder that `publish` has returned. dtype: of the tensors.
 
     The ids that begin and end a text are the tokenizer's to say.
     """
@@ -102,7 +102,7 @@ def _rope_scaling(cfg: PositionConfig) -> dict[str, Any] | None:
 
 
 def _baichuan(cfg: DecoderConfig, common: dict[str, Any]) -> dict[str, Any]:
-    """The 7B and the later ones are told apart as the importer does it."""
+    """Return the 7B and the later ones are told apart as the importer does it."""
     rotary = cfg.positions.kind == "rope"
     first = rotary and not cfg.head.normalised
     found = {

@@ -24,7 +24,7 @@ class PickledTensor:
 
 
 def read_names(path: Path) -> dict[str, PickledTensor]:
-    """Returns the tensors of a file by name. Raises UserError without torch, or if the file is not only tensors."""
+    """Return the tensors of a file by name. Raise UserError without torch, or if the file is not only tensors."""
     torch = _torch(path)
     dtypes = {torch.bfloat16: BFLOAT16, torch.float16: np.dtype("<f2"), torch.float32: np.dtype("<f4")}
     found = {}
@@ -40,7 +40,7 @@ def read_names(path: Path) -> dict[str, PickledTensor]:
 
 
 def read_rows(tensor: PickledTensor, first: int, last: int) -> np.ndarray:
-    """Returns rows first..last of a tensor: an array of its own.
+    """Return rows first..last of a tensor: an array of its own.
 
     The file is mapped anew each time: what has been read of a mapped file counts as memory until it is unmapped.
     """

@@ -18,7 +18,7 @@ ROWS = 8192  # of the head at once
 
 
 def reference_logits(source: Source, cfg: DecoderConfig, layout: LayoutName, tokens_BT: np.ndarray) -> np.ndarray:
-    """Returns logits_BTV of a checkpoint of this config (`read_config`); holds one matrix of it at a time."""
+    """Return logits_BTV of a checkpoint of this config (`read_config`); holds one matrix of it at a time."""
 
     def tensor(name: str) -> np.ndarray:
         return source.rows(name, 0, source.tensors[name].shape[0]).astype(np.float32)
@@ -53,7 +53,7 @@ def _unit(rows_VD: np.ndarray) -> np.ndarray:
 
 
 def _attend(cfg: DecoderConfig, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Returns [B, T, N * H] of q [B, T, N * H] and k, v [B, T, K * H]."""
+    """Return [B, T, N * H] of q [B, T, N * H] and k, v [B, T, K * H]."""
     batch, length = q.shape[:2]
     place_T = np.arange(length)
     q_BTNH = q.reshape(batch, length, cfg.heads, cfg.head_dim)

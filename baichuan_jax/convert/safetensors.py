@@ -42,7 +42,7 @@ class Tensor:
 
 
 def read_header(path: Path) -> dict[str, Tensor]:
-    """Returns the tensors of a file by name. Raises UserError if the file is cut short or not what it says."""
+    """Return the tensors of a file by name. Raise UserError if the file is cut short or not what it says."""
     header, data_start = _header(path)
     data_size = path.stat().st_size - data_start
     found, ends = {}, []
@@ -84,7 +84,7 @@ def _header(path: Path) -> tuple[dict, int]:
 
 
 def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tensor, int, int]:
-    """Returns a tensor with the begin and end of its data, which its dtype and shape must fill."""
+    """Return a tensor with the begin and end of its data, which its dtype and shape must fill."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         whole = all(isinstance(size, int) and size >= 0 for size in (*shape, begin, end))
@@ -101,7 +101,7 @@ def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tenso
 
 
 def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Tensor]]:
-    """Returns the head of a file that is to hold these tensors, and where each goes: in the order of the library."""
+    """Return the head of a file that is to hold these tensors, and where each goes: in the order of the library."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
     at = 0
@@ -121,7 +121,7 @@ def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Ten
 
 
 def read_rows(tensor: Tensor, first: int, last: int) -> np.ndarray:
-    """Returns rows first..last of a tensor: an array of its own, [last - first, ...]."""
+    """Return rows first..last of a tensor: an array of its own, [last - first, ...]."""
     row = tensor.size // tensor.shape[0]
     words = np.fromfile(tensor.file, np.uint8, count=(last - first) * row, offset=tensor.start + first * row)
     if words.size != (last - first) * row:

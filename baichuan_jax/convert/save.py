@@ -34,7 +34,7 @@ def save(
     directory: Path,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Writes the parameters in the directory `params` as safetensors into `directory`; returns what is in them.
+    """Write the parameters in the directory `params` as safetensors into `directory`; return what is in them.
 
     dtype: of the tensors; None keeps what is stored. file_bytes: of tensors in one file, unless one alone is larger.
     A call that was killed is taken up where it was; files get their names when all of them are whole. In memory is one
@@ -71,7 +71,7 @@ def bakes(cfg: DecoderConfig, layout: LayoutName) -> bool:
 
 
 def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, Any]:
-    """Opens every parameter. A head that the layout wants and the decoder ties is the token table, turned."""
+    """Open every parameter. A head that the layout wants and the decoder ties is the token table, turned."""
     shapes = parameter_shapes(cfg)
     found = {name: arrays.open_array(params, name, shape) for name, shape in shapes.items()}
     if any(matrix.name == "ends.head" for matrix in todo) and cfg.head.tied:
@@ -80,7 +80,7 @@ def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dic
 
 
 def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) -> dict[str, np.dtype]:
-    """Returns the dtype of every tensor: the one asked for, or that of its parameters, float32 where they differ."""
+    """Return the dtype of every tensor: the one asked for, or that of its parameters, float32 where they differ."""
     found: dict[str, np.dtype] = {}
     for matrix in todo:
         own = dtype or stored[matrix.name].dtype.numpy_dtype
@@ -89,7 +89,7 @@ def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) 
 
 
 def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str, Spec]]:
-    """Distributes tensors (dtype, shape), in order, over files of so many bytes; returns {file name: its tensors}."""
+    """Distributes tensors (dtype, shape), in order, over files of so many bytes; return {file name: its tensors}."""
     parts: list[dict[str, Spec]] = [{}]
     room = file_bytes
     for name, (dtype, shape) in tensors.items():
@@ -106,7 +106,7 @@ def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str,
 
 
 def _allocate(partial: Path, directory: Path, files: dict[str, dict[str, Spec]]) -> Placed:
-    """Makes files of the final size, with their headers, unless they are there; returns where each tensor goes."""
+    """Make files of the final size, with their headers, unless they are there; return where each tensor goes."""
     found: Placed = {}
     for name, tensors in files.items():
         head, placed = place(partial / name, tensors)
@@ -120,7 +120,7 @@ def _allocate(partial: Path, directory: Path, files: dict[str, dict[str, Spec]])
 
 
 def _pieces(name: str, array: Any, layers: list[Matrix]) -> Iterator[tuple[str, list[Block]]]:
-    """Yields (name, blocks) of the parts of a parameter that are read at once: whole chunks along the axes we cut."""
+    """Yield (name, blocks) of the parts of a parameter that are read at once: whole chunks along the axes we cut."""
     chunk, matrix = array.chunk_layout.read_chunk.shape, layers[0]
     layered = matrix.layer is not None
     deep, step, size = chunk[0] if layered else 1, chunk[matrix.inputs + layered], matrix.shape[matrix.inputs]
@@ -131,7 +131,7 @@ def _pieces(name: str, array: Any, layers: list[Matrix]) -> Iterator[tuple[str, 
 
 
 def _copy(array: Any, blocks: list[Block], placed: Placed, normalise: bool) -> None:
-    """Reads the blocks, which differ in their layer alone, at once, and writes each to its rows."""
+    """Read the blocks, which differ in their layer alone, at once, and writes each to its rows."""
     first, last = blocks[0], blocks[-1]
     index = first.index
     if first.matrix.layer is not None:
@@ -149,13 +149,13 @@ def _copy(array: Any, blocks: list[Block], placed: Placed, normalise: bool) -> N
 
 
 def normalised(kernel_DV: np.ndarray) -> np.ndarray:
-    """Returns a head with the vector of every token scaled to length 1, in float32, as NormHead does."""
+    """Return a head with the vector of every token scaled to length 1, in float32, as NormHead does."""
     kernel_DV = kernel_DV.astype(np.float32)
     return kernel_DV / np.maximum(np.linalg.norm(kernel_DV, axis=0), 1e-12)
 
 
 def _publish(partial: Path, directory: Path, placed: Placed, total: int) -> None:
-    """Gives the files their names, once they are on disk, and writes the index if there are several."""
+    """Give the files their names, once they are on disk, and writes the index if there are several."""
     names = {tensor: where.file.name for tensor, where in placed.items()}
     for name in sorted(set(names.values())):
         if (partial / name).exists():

@@ -42,14 +42,14 @@ class Source:
                 raise UserError(f"{directory}: the index says that tensor {name!r} is in {file}, and it is not there")
 
     def rows(self, name: str, first: int, last: int) -> np.ndarray:
-        """Returns rows first..last of a tensor: an array of its own."""
+        """Return rows first..last of a tensor: an array of its own."""
         tensor = self.tensors[name]
         read = safetensors.read_rows if isinstance(tensor, Tensor) else pytorch.read_rows
         return read(tensor, first, last)
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that must be there and hold an object."""
+    """Read a JSON file that must be there and hold an object."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def _files(directory: Path) -> tuple[list[Path], dict[str, str]]:
-    """Returns the files with tensors and, where there is an index, {tensor: file name}."""
+    """Return the files with tensors and, where there is an index, {tensor: file name}."""
     for single, index in zip(SINGLE, INDEX):
         if (directory / single).is_file():
             return [directory / single], {}

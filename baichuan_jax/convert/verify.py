@@ -25,11 +25,11 @@ TOLERANCE = 1e-4  # of the largest logit
 
 
 def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
-    """Returns the largest difference of logits between a published checkpoint and ours, relative to the largest logit.
+    """Return the largest difference of logits between a published checkpoint and ours, relative to the largest logit.
 
     params: the directory of our parameters. Either side is read a layer at a time and computed in float32, the
     published one by its own config.json, ours from parameters in the dtypes of the published tensors: what an export
-    has rounded is compared with the same numbers. Raises UserError if they are not the same function.
+    has rounded is compared with the same numbers. Raise UserError if they are not the same function.
     """
     source = Source(published)
     layout, theirs = read_config(source.config, published / CONFIG)
@@ -53,7 +53,7 @@ def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
 
 
 def our_logits(params: Path, cfg: DecoderConfig, tokens_BT: np.ndarray) -> np.ndarray:
-    """Returns logits_BTV of the parameters in a directory, a layer in memory at a time."""
+    """Return logits_BTV of the parameters in a directory, a layer in memory at a time."""
     stored = {name: arrays.open_array(params, name, shape) for name, shape in parameter_shapes(cfg).items()}
     return _logits(cfg, lambda name, layer: _read(stored[name], layer), tokens_BT)
 

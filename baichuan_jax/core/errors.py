@@ -10,7 +10,7 @@ class UserError(Exception):
 
 
 def require(ok: bool, field: str, value: Any, expected: str, hint: str = "") -> None:
-    """Raises UserError naming `field` (as in "TrainConfig.steps") and its value unless `ok`."""
+    """Raise UserError naming `field` (as in "TrainConfig.steps") and its value unless `ok`."""
     if not ok:
         message = f"{field} = {value!r}: expected {expected}"
         raise UserError(f"{message}; {hint}" if hint else message)

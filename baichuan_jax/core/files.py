@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it into place if the block succeeds, else removes it."""
+    """Yield a temporary path beside `path`; renames it into place if the block succeeds, else removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -24,18 +24,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
+    """Write UTF-8 text atomically."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented UTF-8 JSON atomically."""
+    """Write indented UTF-8 JSON atomically."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file written by `write_json`."""
+    """Read a JSON file written by `write_json`."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -45,7 +45,7 @@ def digest(text: str) -> str:
 
 
 def fingerprint(paths: Iterable[Path | str], known: dict[str, dict] | None = None) -> dict[str, dict]:
-    """Returns {path: {size, mtime_ns, sha256}} for every file.
+    """Return {path: {size, mtime_ns, sha256}} for every file.
 
     A file whose size and modification time equal its entry in `known` (an earlier answer) is not read again. One on
     other storage, given by its URL, is not read at all: sha256 is that of what the storage says about its version.

@@ -24,7 +24,7 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopRequest]:
-    """Turns the first Ctrl-C or SIGTERM (preemption) into a request; the second acts at once."""
+    """Turn the first Ctrl-C or SIGTERM (preemption) into a request; the second acts at once."""
     stop = StopRequest()
 
     def ask(number: int, _frame: object) -> None:

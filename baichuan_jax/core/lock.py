@@ -12,7 +12,7 @@ from baichuan_jax.core.errors import UserError
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Holds the lock file `path` while the block runs. Raises UserError if another process does, or it cannot.
+    """Hold the lock file `path` while the block runs. Raise UserError if another process does, or it cannot.
 
     The system lets go of the lock when the process ends, however it ends; the empty file stays.
     """

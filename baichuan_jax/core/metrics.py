@@ -34,7 +34,7 @@ class Metrics:
         self._board.close()
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Writes one record; it must have an integer "step". Nested dicts become slash-separated tags."""
+        """Write one record; it must have an integer "step". Nested dicts become slash-separated tags."""
         self._file.write(_line(record))
         self._file.flush()
         for tag, value in _flatten(record).items():
@@ -43,7 +43,7 @@ class Metrics:
 
 
 def read_metrics(directory: Path) -> list[dict]:
-    """Returns the records of a run; a last line cut short by a crash is left out."""
+    """Return the records of a run; a last line cut short by a crash is left out."""
     path = directory / FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -11,7 +11,7 @@ TUNABLE, NAME = "glibc.malloc.hugetlb", "GLIBC_TUNABLES"
 
 
 def use_huge_pages() -> None:
-    """Starts this process again with an allocator that asks for pages of 2 MiB, where Linux gives them on request.
+    """Start this process again with an allocator that asks for pages of 2 MiB, where Linux gives them on request.
 
     A compiled program gets its temporaries from the system anew every time it runs; in pages of 4 KiB a train step on
     a CPU spends a fifth of its time on having them cleared. Does nothing where it would not help, or is set already.
@@ -24,13 +24,13 @@ def use_huge_pages() -> None:
 
 
 def without_huge_pages() -> dict[str, str]:
-    """Returns the environment as it was before, for a process that is to run as its makers ship it."""
+    """Return the environment as it was before, for a process that is to run as its makers ship it."""
     kept = (part for part in os.environ.get(NAME, "").split(":") if TUNABLE not in part)
     return {**os.environ, NAME: ":".join(kept)}
 
 
 def glibc() -> tuple[int, ...]:
-    """Returns the version of the C library, () where it is another one."""
+    """Return the version of the C library, () where it is another one."""
     if "CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", {}):
         return ()
     version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()[-1:]

@@ -26,7 +26,7 @@ class ProcessGroup:
         return self.number == 0
 
     def on_primary(self, act: Callable[[], None]) -> None:
-        """The first process acts when all have come here; the others wait for it, and fail if it fails."""
+        """Return the first process acts when all have come here; the others wait for it, and fail if it fails."""
         act()
 
 

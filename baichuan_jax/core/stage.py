@@ -57,7 +57,7 @@ class Stage:
         return 1 + len(self.changes)
 
     def started(self) -> dict | None:
-        """Returns what the directory was started from, or None if nothing (whole) is there."""
+        """Return what the directory was started from, or None if nothing (whole) is there."""
         path = self.directory / "started.json"
         return read_json(path) if path.exists() else None
 
@@ -116,12 +116,12 @@ class Stage:
         return _changed(before, after) + _other_inputs(started["inputs"], new["inputs"]) + _other_files(started, new)
 
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
-        """Returns everything the outputs depend on, as JSON values."""
+        """Return everything the outputs depend on, as JSON values."""
         files = known_files or {} if self.files is None else fingerprint(self.files, known_files)
         return {"version": self.version, "settings": list(self.settings), "inputs": self.inputs, "files": files}
 
     def run(self, build: Callable[[Path], dict], processes: ProcessGroup = SINGLE_PROCESS) -> tuple[dict, bool]:
-        """Calls `build(directory)` unless already complete; returns (result, whether it was skipped).
+        """Call `build(directory)` unless already complete; return (result, whether it was skipped).
 
         Every one of the processes builds; the result is that of the first.
         """
@@ -150,7 +150,7 @@ class Stage:
         write_json(self.directory / "manifest.json", {**made_from, "versions": versions(), "result": result})
 
     def result(self) -> dict:
-        """Returns the result of a finished stage."""
+        """Return the result of a finished stage."""
         path = self.directory / "result.json"
         if not path.exists():
             first = f"run `{self.command}` first" if self.command else "run it first"
@@ -174,7 +174,7 @@ class Stage:
 
 
 def finished_in(directory: Path) -> bool:
-    """True if a stage was finished there, from whatever it was made."""
+    """Return whether a stage was finished there, from whatever it was made."""
     return (directory / "manifest.json").exists()
 
 
@@ -217,7 +217,7 @@ def _section(setting: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the packages that shape results."""
+    """Return the versions of Python and of the packages that shape results."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -7,13 +7,13 @@ from difflib import get_close_matches
 
 
 def nearest(word: str, options: Iterable[str]) -> str | None:
-    """Returns the option most like `word`, letter case aside, or None if none is close."""
+    """Return the option most like `word`, letter case aside, or None if none is close."""
     by_lower = {option.lower(): option for option in options}
     close = get_close_matches(word.lower(), by_lower, n=1)
     return by_lower[close[0]] if close else None
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """Returns "; did you mean 'x'?" for the nearest option, or "" if none is close."""
+    """Return "; did you mean 'x'?" for the nearest option, or "" if none is close."""
     guess = nearest(word, options)
     return f"; did you mean {guess!r}?" if guess else ""

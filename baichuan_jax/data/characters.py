@@ -45,7 +45,7 @@ _BY_CATEGORY = {"Co": BROKEN, "L": LETTER, "M": LETTER, "N": DIGIT, "Z": SPACE, 
 
 
 def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yields the texts in parts, each ended before it has more than BATCH characters if it has several texts."""
+    """Yield the texts in parts, each ended before it has more than BATCH characters if it has several texts."""
     start = size = 0
     for number, text in enumerate(texts):
         if size and size + len(text) > BATCH:
@@ -57,22 +57,22 @@ def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def join(texts: Sequence[str]) -> str:
-    """Returns the texts with a line end after each."""
+    """Return the texts with a line end after each."""
     return "\n".join([*texts, ""])
 
 
 def points(text: str) -> np.ndarray:
-    """Returns the characters of a text, uint32."""
+    """Return the characters of a text, uint32."""
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def text_ends(texts: Sequence[str]) -> np.ndarray:
-    """Returns where each text ends in `join`, beyond its line end, int64 [texts]."""
+    """Return where each text ends in `join`, beyond its line end, int64 [texts]."""
     return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
 
 
 def kinds(characters: np.ndarray) -> np.ndarray:
-    """Returns the kind of each character, uint8."""
+    """Return the kind of each character, uint8."""
     return _table().take(characters, mode="clip")
 
 

@@ -25,7 +25,7 @@ Document = dict[str, Any]
 
 
 def domains(directory: Path) -> list[str]:
-    """Returns the domains of a corpus, sorted. Raises UserError if there is none."""
+    """Return the domains of a corpus, sorted. Raise UserError if there is none."""
     found = sorted(path.parts[-3] for path in directory.glob(f"{NAME}/*/{VERSION}/{METADATA}"))
     if not found:
         raise UserError(f"no corpus in {directory}; make it first: baichuan-jax data CONFIG")
@@ -33,7 +33,7 @@ def domains(directory: Path) -> list[str]:
 
 
 def split_size(directory: Path, domain: str, split: Split) -> tuple[int, int]:
-    """Returns how many documents a split has, and their size in bytes, as the dataset's metadata say."""
+    """Return how many documents a split has, and their size in bytes, as the dataset's metadata say."""
     info = _builder(directory, domain).info.splits[split]
     return info.num_examples, info.num_bytes
 
@@ -46,7 +46,7 @@ def read_documents(
     end: int | None = None,
     fields: Sequence[str] = (*STRINGS, *NUMBERS),
 ) -> Iterator[Document]:
-    """Yields {"text", "id", "source", "language", "score"} of each document of a split, in the order written.
+    """Yield {"text", "id", "source", "language", "score"} of each document of a split, in the order written.
 
     first, end: numbers of the first document and of that after the last; None is all. Those before are not read.
     fields: those that are wanted; fewer are read faster.
@@ -75,7 +75,7 @@ def _builder(directory: Path, domain: str) -> Any:
 
 
 def domain_directory(directory: Path, domain: str) -> Path:
-    """Returns where tensorflow-datasets looks for a domain."""
+    """Return where tensorflow-datasets looks for a domain."""
     return directory / NAME / domain / VERSION
 
 
@@ -100,7 +100,7 @@ class SplitWriter:
         self._close()
 
     def write(self, document: Document) -> None:
-        """Adds a document."""
+        """Add a document."""
         if self._writer is None:
             from array_record.python.array_record_module import ArrayRecordWriter
 
@@ -115,7 +115,7 @@ class SplitWriter:
             self._close()
 
     def _serialize(self, document: Document) -> bytes:
-        """Returns a tf.train.Example. Five times faster than tensorflow-datasets' encoder, which checks the types."""
+        """Return a tf.train.Example. Five times faster than tensorflow-datasets' encoder, which checks the types."""
         example = self._example()
         for name in STRINGS:
             example.features.feature[name].bytes_list.value.append(document[name].encode())
@@ -130,7 +130,7 @@ class SplitWriter:
 
 
 def finish_domain(directory: Path, domain: str, files: dict[Split, Sequence[tuple[Path, int, int]]]) -> None:
-    """Moves files (path, documents, bytes) of every split into the dataset and writes its metadata.
+    """Move files (path, documents, bytes) of every split into the dataset and writes its metadata.
 
     May be called again with the same files after it was interrupted.
     """

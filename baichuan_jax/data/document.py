@@ -41,7 +41,7 @@ class Damaged:
 
 
 def decoded(raw: bytes, source: str, damaged: OnDamage, encoding: str = UTF8) -> Document:
-    """Returns the document that bytes hold. Raises UserError on bytes that an encoding does not know if damage stops.
+    """Return the document that bytes hold. Raise UserError on bytes that an encoding does not know if damage stops.
 
     source: where `raw` stands, for the message; the line is added if `raw` has several.
     """

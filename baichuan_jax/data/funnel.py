@@ -17,7 +17,7 @@ class Count:
     bytes: int = 0
 
     def add(self, size: int, documents: int = 1) -> None:
-        """Counts documents of `size` bytes in all."""
+        """Count documents of `size` bytes in all."""
         self.documents += documents
         self.bytes += size
 
@@ -58,7 +58,7 @@ class Funnel:
     fields: dict[str, int] = field(default_factory=dict)
 
     def remove(self, reason: str, size: int, text: str, source: str) -> None:
-        """Counts a removed document of `size` bytes."""
+        """Count a removed document of `size` bytes."""
         _count(self.removed, reason, size, text, source)
 
     def prune(self, reason: str, text: str, source: str, twin: dict[str, str] | None = None) -> None:
@@ -70,7 +70,7 @@ class Funnel:
         return reason not in self.pruned or len(self.pruned[reason].samples) < SAMPLES
 
     def rename(self, reason: str, other: str, documents: int, size: int) -> None:
-        """Counts some of the documents that were removed for one reason as removed for another."""
+        """Count some of the documents that were removed for one reason as removed for another."""
         if documents:
             self.removed[reason].add(-size, -documents)
             self.removed.setdefault(other, Removed()).add(size, documents)
@@ -78,13 +78,13 @@ class Funnel:
                 del self.removed[reason]
 
     def remove_lone(self) -> None:
-        """Counts what is kept as removed: too few documents for a domain."""
+        """Count what is kept as removed: too few documents for a domain."""
         if self.kept.documents:
             self.removed.setdefault("lone_document", Removed()).add(self.kept.bytes, self.kept.documents)
             self.kept = Count()
 
     def merge(self, other: Funnel) -> None:
-        """Adds the counts of another part of the domain."""
+        """Add the counts of another part of the domain."""
         self.read.add(other.read.bytes, other.read.documents)
         self.kept.add(other.kept.bytes, other.kept.documents)
         self.replaced += other.replaced
@@ -98,17 +98,17 @@ class Funnel:
                 total.samples = (total.samples + entry.samples)[:SAMPLES]
 
     def reasons(self) -> str:
-        """Returns the reasons with their counts, most frequent first: "too_short 12, duplicate 3"."""
+        """Return the reasons with their counts, most frequent first: "too_short 12, duplicate 3"."""
         ordered = sorted(self.removed.items(), key=lambda item: -item[1].documents)
         return ", ".join(f"{reason} {entry.documents:,}" for reason, entry in ordered)
 
     def as_json(self) -> dict:
-        """Returns plain values."""
+        """Return plain values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict) -> Funnel:
-        """Returns the funnel that `as_json` gave."""
+        """Return the funnel that `as_json` gave."""
         removed, pruned = ({reason: Removed(**entry) for reason, entry in value[key].items()} for key in PARTS)
         rest = {key: value[key] for key in ("replaced", "encodings", "fields")}
         return cls(Count(**value["read"]), Count(**value["kept"]), removed, pruned, **rest)
@@ -118,7 +118,7 @@ PARTS = ("removed", "pruned")
 
 
 def merged(funnels: Iterable[Funnel]) -> Funnel:
-    """Returns the sum of funnels."""
+    """Return the sum of funnels."""
     total = Funnel()
     for funnel in funnels:
         total.merge(funnel)

@@ -45,7 +45,7 @@ class MixtureSampler:
         return draws[index % BLOCK]
 
     def _block(self, number: int) -> list[tuple[str, int]]:
-        """Returns the draws of block `number`."""
+        """Return the draws of block `number`."""
         before, after = self._counts(number * BLOCK), self._counts((number + 1) * BLOCK)
         slots = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64)
         order = np.argsort(mix(slots, self._order_salt), kind="stable")
@@ -56,7 +56,7 @@ class MixtureSampler:
         return list(zip([self.domains[k] for k in owners.tolist()], windows.tolist()))
 
     def _counts(self, index: int) -> list[int]:
-        """Returns how many of the draws before `index` (a multiple of BLOCK) each domain has.
+        """Return how many of the draws before `index` (a multiple of BLOCK) each domain has.
 
         Domains take their share of what the ones before them left, rounded: the counts add up to `index` and none
         ever falls as the index grows, which rounding each share by itself would not give.
@@ -69,13 +69,13 @@ class MixtureSampler:
         return counts
 
     def _windows(self, k: int, first: int, last: int) -> np.ndarray:
-        """Returns the windows of draws [first, last) of the k-th domain."""
+        """Return the windows of draws [first, last) of the k-th domain."""
         epoch, position = np.divmod(np.arange(first, last), self._sizes[k])
         return permute(position, mix(epoch.astype(np.uint64), self._salts[k]), self._sizes[k])
 
 
 def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> None:
-    """Raises UserError on an unknown domain, a weight below 0, a weight on an empty domain, or no weight above 0."""
+    """Raise UserError on an unknown domain, a weight below 0, a weight on an empty domain, or no weight above 0."""
     for domain, weight in weights.items():
         if domain not in sizes:
             raise UserError(f"mixture weight for {domain!r}: no such domain; the corpus has {', '.join(sizes)}")
@@ -91,7 +91,7 @@ def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> Non
 
 
 def _integer_shares(weights: Mapping[str, float]) -> dict[str, int]:
-    """Returns positive integers that add up to WEIGHT_SUM, largest first; domains of weight 0 are left out."""
+    """Return positive integers that add up to WEIGHT_SUM, largest first; domains of weight 0 are left out."""
     total = sum(weights.values())
     shares = {domain: max(1, round(weight / total * WEIGHT_SUM)) for domain, weight in weights.items() if weight}
     ordered = sorted(shares, key=lambda domain: (-shares[domain], domain))

@@ -16,7 +16,7 @@ def mix(values: np.ndarray, salt: int) -> np.ndarray:
 
 
 def permute(positions: np.ndarray, keys: np.ndarray, size: int) -> np.ndarray:
-    """Returns where each of `positions` (int, in [0, size)) goes in the permutation that its key (uint64) selects.
+    """Return where each of `positions` (int, in [0, size)) goes in the permutation that its key (uint64) selects.
 
     The steps are bijections of k-bit integers, 2^k the next power of two; a result outside [0, size) is sent through
     again until it falls inside ("cycle walking"), fewer than twice on average.
@@ -30,7 +30,7 @@ def permute(positions: np.ndarray, keys: np.ndarray, size: int) -> np.ndarray:
 
 
 def _scramble(x: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:
-    """Rounds of add, multiply by an odd number, xor with the upper half: each invertible modulo 2^bits."""
+    """Round of add, multiply by an odd number, xor with the upper half: each invertible modulo 2^bits."""
     mask, half = np.uint64(2**bits - 1), np.uint64((bits + 1) // 2)
     for salt in range(ROUNDS):
         key = mix(keys, salt)

@@ -11,7 +11,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def held_out(keys: np.ndarray, fraction: float) -> np.ndarray:
-    """Returns bool [documents], true for those of the validation split; `keys` are 64-bit hashes, no two equal.
+    """Return bool [documents], true for those of the validation split; `keys` are 64-bit hashes, no two equal.
 
     Validation takes hashes below fraction * 2^64. Where that would leave one of the splits empty, the smallest hash
     goes to that split (train, if it is the only one), so two documents always fill both.

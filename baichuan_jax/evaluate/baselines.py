@@ -13,7 +13,7 @@ from baichuan_jax.tokenizer.shards import TokenStore
 
 
 def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
-    """Returns the bits that a unigram model of the domain's own train tokens (add-one smoothed) needs."""
+    """Return the bits that a unigram model of the domain's own train tokens (add-one smoothed) needs."""
     counts = np.ones(store.vocab)
     for ids in store.arrays(domain, "train"):
         counts += np.bincount(ids, minlength=store.vocab)
@@ -22,6 +22,6 @@ def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
 
 
 def zstd_bits(tokenizer: AnyTokenizer, text: HeldOut) -> float:
-    """Returns the bits of the same text under zstd -19."""
+    """Return the bits of the same text under zstd -19."""
     plain = tokenizer.decode(text.targets().tolist()).encode()
     return 8.0 * len(zstandard.ZstdCompressor(level=19).compress(plain))

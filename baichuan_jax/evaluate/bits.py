@@ -20,7 +20,7 @@ from baichuan_jax.parallel.layout import Layout
 
 
 def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float]]:
-    """Returns [{first, last, bits_per_byte}] of positions 1, 2-3, 4-7, 8-15 and so on: what more context is worth.
+    """Return [{first, last, bits_per_byte}] of positions 1, 2-3, 4-7, 8-15 and so on: what more context is worth.
 
     The last range takes what would be less than half of another. A range whose targets stand for no bytes is left out.
     """
@@ -60,7 +60,7 @@ class BitsPerByte:
         self._score = jax.jit(score, out_shardings=layout.replicated)
 
     def __call__(self, params: Params) -> dict[str, float]:
-        """Returns bits per byte of every domain."""
+        """Return bits per byte of every domain."""
         return {domain: float(bits_T.sum()) / self.bytes(domain) for domain, bits_T in self.bits(params).items()}
 
     def bytes(self, domain: str) -> int:
@@ -73,7 +73,7 @@ class BitsPerByte:
         return np.where(text.counted, self._byte_lengths[text.tokens[:, 1:]], 0).sum(axis=0)
 
     def bits(self, params: Params) -> dict[str, np.ndarray]:
-        """Returns the bits of the targets at each position of the windows of every domain, float64 [T]."""
+        """Return the bits of the targets at each position of the windows of every domain, float64 [T]."""
         return {domain: self._bits(params, text) for domain, text in self._domains.items()}
 
     def _bits(self, params: Params, text: HeldOut) -> np.ndarray:
@@ -84,7 +84,7 @@ class BitsPerByte:
         return np.sum([np.asarray(nats_T, np.float64) for nats_T in sums], axis=0) / math.log(2)
 
     def _place(self, rows: np.ndarray) -> jax.Array:
-        """Fills up to a whole batch with zeros (uncounted) and lays it out over the devices."""
+        """Fill up to a whole batch with zeros (uncounted) and lays it out over the devices."""
         full = np.zeros((self._batch, *rows.shape[1:]), rows.dtype)
         full[: len(rows)] = rows
         sharding = self._layout.sharding(("batch", "length"))

@@ -17,7 +17,7 @@ class HeldOut(NamedTuple):
     counted: np.ndarray
 
     def targets(self) -> np.ndarray:
-        """Returns the predicted ids, in order, without padding."""
+        """Return the predicted ids, in order, without padding."""
         return self.tokens[:, 1:][self.counted]
 
 

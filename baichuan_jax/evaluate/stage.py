@@ -24,7 +24,7 @@ def evaluate(
     layout: Layout,
     dtype: jnp.dtype,
 ) -> dict:
-    """Returns {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}.
+    """Return {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}.
 
     The first three are in bits/byte. by_position: of `bits.by_position`.
     """

@@ -90,7 +90,7 @@ class Engine:
         self._length, self._state = 0, None
 
     def check(self, prompt: Sequence[int], sample: SampleConfig) -> None:
-        """Raises UserError if a prompt and its continuation do not fit the context, or an id not the token table.
+        """Raise UserError if a prompt and its continuation do not fit the context, or an id not the token table.
 
         Any thread may ask.
         """
@@ -109,7 +109,7 @@ class Engine:
         return request
 
     def cancel(self, request: Request) -> None:
-        """Ends a request; its slot is free for another."""
+        """End a request; its slot is free for another."""
         if request.done:
             return
         request.done = "cancelled"
@@ -122,7 +122,7 @@ class Engine:
         return bool(self._waiting or self._active)
 
     def step(self) -> list[Request]:
-        """Admits what waits for a free slot, and decodes one burst. Returns the requests that went on or finished."""
+        """Admits what waits for a free slot, and decodes one burst. Return the requests that went on or finished."""
         changed = self._admit()
         if self._active:
             live_B = np.zeros(self.slots, bool)
@@ -135,7 +135,7 @@ class Engine:
         return list(dict.fromkeys(changed))
 
     def _extend(self, slot: int, request: Request, tokens: list[int]) -> None:
-        """Adds tokens to a request, and frees its slot where it has finished."""
+        """Add tokens to a request, and frees its slot where it has finished."""
         for token in tokens:
             if token == NONE or request.done:
                 break
@@ -161,7 +161,7 @@ class Engine:
         return joining
 
     def _prefill(self, group: list[Request], count: int, free: list[int]) -> None:
-        """Runs the prompts of a group, and puts them into free slots; a row too many goes nowhere."""
+        """Run the prompts of a group, and puts them into free slots; a row too many goes nowhere."""
         padded = self._bucket(max(len(request.prompt) for request in group))
         tokens_NP, lengths_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
         limits_N, slots_N = np.zeros(count, np.int32), np.full(count, self.slots, np.int32)
@@ -177,7 +177,7 @@ class Engine:
             self._extend(slot, request, [token])
 
     def _fit(self, length: int) -> None:
-        """Makes the cache long enough; while nothing is in it, it may get shorter too."""
+        """Make the cache long enough; while nothing is in it, it may get shorter too."""
         wanted = self._bucket(length)
         if not self._active and wanted != self._length:
             self._state = self._empty(self.slots, wanted)
@@ -249,7 +249,7 @@ class Engine:
 
 
 def _sampling(samples: list[SampleConfig], count: int) -> Sampling:
-    """Returns the settings as arrays [count]; the rows beyond are greedy."""
+    """Return the settings as arrays [count]; the rows beyond are greedy."""
     samples = [*samples, *[SampleConfig(temperature=0)] * (count - len(samples))]
     return Sampling(
         np.array([sample.temperature for sample in samples], np.float32),

@@ -28,7 +28,7 @@ class Continuation:
         self._text, self._shown = TextStream(tokenizer, request.sample.stop), 0
 
     def advance(self, number: int) -> Piece:
-        """Returns what is new since the last call; a stop string ends the request, and its ids with that string."""
+        """Return what is new since the last call; a stop string ends the request, and its ids with that string."""
         request, new = self._request, self._request.ids[self._shown :]
         self._shown = len(request.ids)
         text = self._text.push(new, last=bool(request.done))
@@ -43,10 +43,10 @@ class Continuation:
 def stream(
     engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
 ) -> Iterator[Piece]:
-    """Yields the continuations of all prompts as they are made; closing it early frees the engine.
+    """Yield the continuations of all prompts as they are made; closing it early frees the engine.
 
     specials: whether the written form of a special id in a prompt, such as "<reserved_106>", is that id.
-    Raises UserError before the first piece if a prompt and its continuation would not fit the model's context.
+    Raise UserError before the first piece if a prompt and its continuation would not fit the model's context.
     """
     made: dict[Request, tuple[int, Continuation]] = {}
     try:
@@ -71,7 +71,7 @@ def stream(
 def generate(
     engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
 ) -> list[str]:
-    """Returns the continuation of each prompt, up to `</s>`, a stop string or max_tokens, without the prompt.
+    """Return the continuation of each prompt, up to `</s>`, a stop string or max_tokens, without the prompt.
 
     specials: as `stream` has it.
     """

@@ -8,7 +8,7 @@ DISPATCH = 64  # tokens that cost as much as starting a program and reading the 
 
 
 def groups(lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Returns the cheapest cut of prompts into groups: of each the first, the one after its last, and its rows.
+    """Return the cheapest cut of prompts into groups: of each the first, the one after its last, and its rows.
 
     lengths: ascending, padded; every row of a group is as long as its last. counts: of the rows that a program may
     have. The cost is the tokens computed, and DISPATCH for each group.

@@ -64,7 +64,7 @@ class Programs(NamedTuple):
 def empty_state(
     model: DecoderConfig, layout: Layout, slots: int, length: int, storage: Storage, dtype: jnp.dtype
 ) -> State:
-    """Returns a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
+    """Return a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
     cache = jax.device_put(_empty_cache(np, model, slots, length, storage, dtype), cache_sharding(model, layout, slots))
     zeros = partial(np.zeros, slots)
     sampling = Sampling(zeros(np.float32), zeros(np.int32), zeros(np.float32), zeros(np.float32), zeros(np.uint32))
@@ -74,7 +74,7 @@ def empty_state(
 
 
 def cache_sharding(model: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
-    """Returns how [B, K, S, H] lies on the mesh. Raises UserError if the heads do not divide."""
+    """Return how [B, K, S, H] lies on the mesh. Raise UserError if the heads do not divide."""
     return layout.sharding(("batch", "kv_heads", "length", "head_dim"), (slots, model.kv_heads, 1, model.head_dim))
 
 
@@ -93,7 +93,7 @@ def programs(
     storage: Storage,
     dtype: jnp.dtype,
 ) -> Programs:
-    """Returns the programs of an engine; engines of the same settings share them, compiled. storage: of the cache."""
+    """Return the programs of an engine; engines of the same settings share them, compiled. storage: of the cache."""
     forward = partial(apply_cached, model, dtype=dtype, layout=layout)
 
     def advance(rows: Rows, logits_BV: jax.Array, active_B: jax.Array) -> Rows:

@@ -22,7 +22,7 @@ class Sampling(NamedTuple):
 
 
 def choose(logits_BV: jax.Array, seen_BV: jax.Array, number_B: jax.Array, sampling: Sampling) -> jax.Array:
-    """Returns token ids [B], int32: the most probable at temperature 0, else a draw.
+    """Return token ids [B], int32: the most probable at temperature 0, else a draw.
 
     seen_BV: the tokens that the row's text has. number_B: how many were chosen for it; with its seed it fixes the draw.
     """
@@ -48,7 +48,7 @@ def choose(logits_BV: jax.Array, seen_BV: jax.Array, number_B: jax.Array, sampli
 
 
 def most_probable(logits: jax.Array) -> jax.Array:
-    """Returns the token of the largest logit [...], the first of equals (ten times as fast as argmax on CPU)."""
+    """Return the token of the largest logit [...], the first of equals (ten times as fast as argmax on CPU)."""
     tokens = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
     largest = jnp.max(logits, axis=-1, keepdims=True)
     last = logits.shape[-1] - 1  # where a logit is NaN, and none equals the largest
@@ -56,14 +56,14 @@ def most_probable(logits: jax.Array) -> jax.Array:
 
 
 def penalise(logits_BV: jax.Array, seen_BV: jax.Array, penalty_B: jax.Array) -> jax.Array:
-    """Makes seen tokens less probable: the repetition penalty of CTRL (arXiv 1909.05858)."""
+    """Make seen tokens less probable: the repetition penalty of CTRL (arXiv 1909.05858)."""
     penalty_B1 = penalty_B[:, None]
     less_BV = jnp.where(logits_BV > 0, logits_BV / penalty_B1, logits_BV * penalty_B1)
     return jnp.where(seen_BV, less_BV, logits_BV)
 
 
 def truncate(logits_BV: jax.Array, top_k_B: jax.Array, top_p_B: jax.Array) -> jax.Array:
-    """Returns logits with -inf outside the k most probable tokens, and outside the nucleus of these.
+    """Return logits with -inf outside the k most probable tokens, and outside the nucleus of these.
 
     The nucleus is the smallest set of the most probable tokens whose probability reaches top_p. Equals stay together.
     """
@@ -77,7 +77,7 @@ def truncate(logits_BV: jax.Array, top_k_B: jax.Array, top_p_B: jax.Array) -> ja
 
 
 def _threshold(p_BV: jax.Array, weight_BV: jax.Array, target_B: jax.Array) -> jax.Array:
-    """Returns the largest t [B, 1] such that the weights where p >= t add up to the target, and to more than nothing.
+    """Return the largest t [B, 1] such that the weights where p >= t add up to the target, and to more than nothing.
 
     Bisects the bits of t, which are ordered as the numbers are: exact, and ten times as fast here as sorting.
     """

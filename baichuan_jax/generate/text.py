@@ -24,7 +24,7 @@ class TextStream:
         self._held = ""
 
     def push(self, ids: Iterable[int], last: bool = False) -> str:
-        """Returns the text that is certain now. last: no more ids will come: nothing that is whole is held back."""
+        """Return the text that is certain now. last: no more ids will come: nothing that is whole is held back."""
         text = self._held
         for id in ids:
             if self.stopped:
@@ -42,7 +42,7 @@ class TextStream:
         return text[:sure]
 
     def _beginning(self, text: str) -> int:
-        """Returns how many characters at the end of a text may begin a stop string."""
+        """Return how many characters at the end of a text may begin a stop string."""
         longest = max((len(stop) - 1 for stop in self._stops), default=0)
         fits = (size for size in range(min(longest, len(text)), 0, -1) if self._begins(text[-size:]))
         return next(fits, 0)

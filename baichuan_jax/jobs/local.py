@@ -29,7 +29,7 @@ class Local:
         self._busy: list[_Worker] = []
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Runs tasks; raises as `run_all` does."""
+        """Run tasks; raises as `run_all` does."""
         if self.size > 1:
             run_all(self, phase, numbers, completed)
             return
@@ -38,14 +38,14 @@ class Local:
             completed(1)
 
     def start(self, phase: Phase, number: int) -> None:
-        """Gives a task to a worker."""
+        """Give a task to a worker."""
         # Named by its place: as many logs as workers, however many die.
         worker = self._idle.pop() if self._idle else _Worker(self._directory / f"worker_{len(self._busy)}.log")
         self._busy.append(worker)
         worker.start(phase, number)
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Waits until at least one task has ended, and returns how those that have did."""
+        """Wait until at least one task has ended, and return how those that have did."""
         ended = {}
         ready = wait([worker.connection for worker in self._busy])
         for worker in [worker for worker in self._busy if worker.connection in ready]:
@@ -88,7 +88,7 @@ class _Worker:
             self.connection.send((pickled, number))
 
     def end(self) -> Failure | Death | None:
-        """Returns how the task ended, once the connection is ready."""
+        """Return how the task ended, once the connection is ready."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
@@ -97,7 +97,7 @@ class _Worker:
             return Death(how, str(self._log))
 
     def kill(self) -> int:
-        """Kills the process and its children; returns the code with which the process ended."""
+        """Kills the process and its children; return the code with which the process ended."""
         with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
             os.killpg(self._process.pid, signal.SIGKILL)
         self.connection.close()

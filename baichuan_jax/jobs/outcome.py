@@ -25,7 +25,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Returns the failure that the exception being handled makes; one that cannot travel becomes a RuntimeError."""
+        """Return the failure that the exception being handled makes; one that cannot travel becomes a RuntimeError."""
         trace = "".join(traceback.format_exception(error))
         try:
             pickle.loads(pickle.dumps(error))
@@ -34,7 +34,7 @@ class Failure:
         return cls(error, trace)
 
     def reraise(self, phase: Phase, number: int) -> NoReturn:
-        """Raises the error in the driver, with its trace as the cause."""
+        """Raise the error in the driver, with its trace as the cause."""
         raise self.error from RuntimeError(f"task {number} of phase {phase.name!r}\n{self.trace}")
 
 
@@ -52,14 +52,14 @@ class Slots(Protocol):
     size: int
 
     def start(self, phase: Phase, number: int) -> None:
-        """Starts a task in a free place."""
+        """Start a task in a free place."""
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Waits until at least one task has ended, and returns how those that have did."""
+        """Wait until at least one task has ended, and return how those that have did."""
 
 
 def outcome(phase: Phase, number: int) -> Failure | None:
-    """Runs a task, and returns how it ended."""
+    """Run a task, and return how it ended."""
     try:
         phase.run(number)
     except Exception as error:
@@ -68,9 +68,9 @@ def outcome(phase: Phase, number: int) -> Failure | None:
 
 
 def run_all(slots: Slots, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-    """Runs tasks in order as places get free, and tells `completed`. One that loses its process is started again.
+    """Run tasks in order as places get free, and tells `completed`. One that loses its process is started again.
 
-    Raises the error of the first task that failed, or that has lost ATTEMPTS processes (UserError). After a failure
+    Raise the error of the first task that failed, or that has lost ATTEMPTS processes (UserError). After a failure
     only tasks before it still run to their end; to stop the others is up to the caller.
     """
     waiting, running, deaths = deque(numbers), set(), Counter()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def task_directory(parent: Path, number: int) -> Iterator[Path]:
-    """Yields an empty directory to write into; it becomes PARENT/NUMBER, as in `read/00007`, if the block succeeds.
+    """Yield an empty directory to write into; it becomes PARENT/NUMBER, as in `read/00007`, if the block succeeds.
 
     One that is there already gives way: its task was stopped before it was marked as completed. If the block fails
     the directory is removed; if the process is killed it stays, with a name that begins with a dot, for the next try

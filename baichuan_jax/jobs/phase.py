@@ -22,11 +22,11 @@ class Phase:
     directory: Path
 
     def incomplete(self) -> list[int]:
-        """Returns the tasks that have not completed, in order."""
+        """Return the tasks that have not completed, in order."""
         return self._executor.get_incomplete_ranks()
 
     def run(self, number: int) -> None:
-        """Runs a task in this process, unless it has completed; raises what it raises."""
+        """Run a task in this process, unless it has completed; raises what it raises."""
         if not self._executor.is_rank_completed(number):
             self.task(number)
             self._executor.mark_rank_as_completed(number)

@@ -37,18 +37,18 @@ class RayCluster:
         self._running: dict[object, int] = {}
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Runs tasks; raises as `run_all` does."""
+        """Run tasks; raises as `run_all` does."""
         run_all(self, phase, numbers, completed)
 
     def start(self, phase: Phase, number: int) -> None:
-        """Gives a task to Ray."""
+        """Give a task to Ray."""
         if self._sent is None or self._sent[0] is not phase:
             self._sent = phase, self._ray.put(phase)
         task = self._ray.remote(num_cpus=1, memory=self._cfg.memory << 30, max_retries=0)(outcome)
         self._running[task.remote(self._sent[1], number)] = number
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Waits until at least one task has ended, and returns how those that have did."""
+        """Wait until at least one task has ended, and return how those that have did."""
         ready, _ = self._ray.wait(list(self._running))
         return {self._running.pop(task): self._end(task) for task in ready}
 

@@ -36,11 +36,11 @@ class Runner:
         signal.signal(signal.SIGTERM, self._previous)
 
     def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
-        """Runs task(0) to task(count - 1), but for those that have completed in an earlier run.
+        """Run task(0) to task(count - 1), but for those that have completed in an earlier run.
 
         name: of the phase, a directory of that name keeps its logs. progress: called as progress(tasks done, count).
 
-        Raises what the first task that failed raised, with the trace of its process as the cause; UserError if a task
+        Raise what the first task that failed raised, with the trace of its process as the cause; UserError if a task
         loses its process again and again. After an error other tasks may still run: leave the context.
         """
         phase = Phase(name, task, count, self._directory / name)

@@ -37,7 +37,7 @@ class Slurm:
         self._cfg, self._name = cfg, ""
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Runs tasks. Raises the error of the first that failed, UserError if some get lost ATTEMPTS times."""
+        """Run tasks. Raise the error of the first that failed, UserError if some get lost ATTEMPTS times."""
         # The same in every run, so that jobs of a driver that was killed are found.
         self._name = f"baichuan-{phase.name}-{digest(str(phase.directory.resolve()))}"
         shutil.rmtree(phase.directory / FAILURES, ignore_errors=True)
@@ -63,7 +63,7 @@ class Slurm:
         )
 
     def close(self) -> None:
-        """Cancels the jobs that wait or run."""
+        """Cancel the jobs that wait or run."""
         if self._name:
             subprocess.run(["scancel", f"--name={self._name}"], capture_output=True)
 
@@ -113,12 +113,12 @@ class _Executor(SlurmPipelineExecutor):
             raise
 
     def launch_merge_stats(self) -> None:
-        """Submits nothing: the phases count for themselves."""
+        """Submit nothing: the phases count for themselves."""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps datatrove's messages off standard error."""
+    """Keep datatrove's messages off standard error."""
     logger.remove()  # what it puts there when it is imported
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         try:
@@ -137,7 +137,7 @@ def _leave(failure: Failure, path: Path) -> None:
 
 
 def _raise_failure(phase: Phase) -> None:
-    """Raises what the first task that failed has left."""
+    """Raise what the first task that failed has left."""
     for path in sorted((phase.directory / FAILURES).glob("*.pickle")):
         full = Failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "")
         failure = pickle.loads(path.read_bytes()) if path.stat().st_size else full
@@ -145,7 +145,7 @@ def _raise_failure(phase: Phase) -> None:
 
 
 def _queued(name: str) -> bool:
-    """Returns whether jobs wait or run; they may if Slurm gives no answer."""
+    """Return whether jobs wait or run; they may if Slurm gives no answer."""
     answer = subprocess.run(["squeue", "--noheader", f"--name={name}"], capture_output=True)
     return answer.returncode != 0 or bool(answer.stdout.strip())
 

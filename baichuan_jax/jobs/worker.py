@@ -18,7 +18,7 @@ from baichuan_jax.jobs.outcome import Failure, outcome
 
 
 def main() -> None:
-    """Serves the driver at the other end of a pipe, whose file descriptor is the only argument.
+    """Serve the driver at the other end of a pipe, whose file descriptor is the only argument.
 
     Gets (a phase, pickled, or None for that of the task before; number), answers with the outcome.
     """

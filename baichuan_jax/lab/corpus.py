@@ -17,7 +17,7 @@ NOTHING = {"documents": 0, "bytes": 0}
 
 
 def data(run: Run, canvas: Canvas) -> list[Html]:
-    """What was read, what was kept, and what was removed for which reason."""
+    """Return what was read, what was kept, and what was removed for which reason."""
     result = run.results["data"]
     domains, speed = result["funnel"], result["megabytes_per_second"]
     other = "Other: rarer reasons, and what normalisation and lost sentences took from documents that were kept."
@@ -56,7 +56,7 @@ def _funnel_plot(domains: dict[str, dict]) -> Plot:
 
 
 def _fates(counts: dict, drawn: list[str]) -> dict[str, float]:
-    """Returns percentages of the text: kept, removed for each reason in `drawn`, and other."""
+    """Return percentages of the text: kept, removed for each reason in `drawn`, and other."""
     sizes = {"kept": counts["kept"]["bytes"]}
     sizes |= {reason: counts["removed"].get(reason, NOTHING)["bytes"] for reason in drawn}
     sizes["other"] = max(0, counts["read"]["bytes"] - sum(sizes.values()))  # normalisation can lengthen a text as well

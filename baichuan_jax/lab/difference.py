@@ -13,7 +13,7 @@ Pieces = list[tuple[str, bool]]
 
 
 def difference(first: str, second: str, around: int | None = None) -> tuple[Pieces, Pieces]:
-    """Returns each text as pieces (text, whether the other one has it there too); the pieces joined are the text.
+    """Return each text as pieces (text, whether the other one has it there too); the pieces joined are the text.
 
     around: if it is a number, equal parts are cut to so many characters beside each difference. For texts of some
     thousand characters: the time grows with the product of their lengths at worst.
@@ -31,7 +31,7 @@ def difference(first: str, second: str, around: int | None = None) -> tuple[Piec
 
 
 def _blocks(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
-    """Returns the texts cut into blocks (of the first, of the second), in turn equal and different ones."""
+    """Return the texts cut into blocks (of the first, of the second), in turn equal and different ones."""
     start = _equal(a, b)
     end = _equal(a[start:][::-1], b[start:][::-1])
     # SequenceMatcher leaves frequent characters alone, so equal ends are found beforehand.
@@ -43,7 +43,7 @@ def _blocks(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _equal(a: Sequence[str], b: Sequence[str]) -> int:
-    """Returns how many tokens at the start are equal."""
+    """Return how many tokens at the start are equal."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b)))
 
 

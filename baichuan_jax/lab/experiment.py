@@ -55,12 +55,12 @@ class Outcome:
 
 
 def class_name(name: str) -> str:
-    """Returns the class of the settings of an experiment: some_name -> SomeName."""
+    """Return the class of the settings of an experiment: some_name -> SomeName."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
 def find_experiments(folder: Path) -> dict[str, str]:
-    """Returns {name: first line of its docstring} of the files that hold an experiment."""
+    """Return {name: first line of its docstring} of the files that hold an experiment."""
     found = {}
     for path in sorted(folder.glob("*.py")):
         module = ast.parse(path.read_text(encoding="utf-8"))
@@ -71,14 +71,14 @@ def find_experiments(folder: Path) -> dict[str, str]:
 
 
 def check_name(name: str, folder: Path) -> None:
-    """Raises UserError unless there is such an experiment."""
+    """Raise UserError unless there is such an experiment."""
     known = find_experiments(folder)
     if name not in known:
         raise UserError(f"there is no experiment {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
 
 
 def write_record(name: str, config: str, outcome: Outcome, seconds: float, directory: Path) -> Path:
-    """Writes tables/*.csv and *.json, plots/*.png, the page, and record.json last; returns the page's path.
+    """Write tables/*.csv and *.json, plots/*.png, the page, and record.json last; return the page's path.
 
     config: the text of the settings. seconds: of this call; units that were on file cost none.
     """
@@ -132,7 +132,7 @@ def _record(config: str, seconds: float) -> Html:
 
 
 def cell(value: str | int | float | None) -> str:
-    """Returns a cell as people read it: thousands apart, four digits of a fraction."""
+    """Return a cell as people read it: thousands apart, four digits of a fraction."""
     match value:
         case None:
             return ""

@@ -12,13 +12,13 @@ BESIDE = "what went, beside what it went for"
 
 
 def kept(result: dict) -> Html:
-    """Returns what of each domain was kept. result: of the stage data, here and below."""
+    """Return what of each domain was kept. result: of the stage data, here and below."""
     rows = [[name, *_kept(counts), _languages(result["domains"][name])] for name, counts in result["funnel"].items()]
     return table("Kept, of what was read", ["domain", "share", "text", "documents", "invalid UTF-8", "language"], rows)
 
 
 def share_kept(counts: dict) -> str:
-    """Returns the share of the bytes of a domain that was kept."""
+    """Return the share of the bytes of a domain that was kept."""
     return percent(counts["kept"]["bytes"], counts["read"]["bytes"], 1)
 
 
@@ -33,14 +33,14 @@ def _kept(counts: dict) -> tuple[str, ...]:
 
 
 def _languages(domain: dict) -> str:
-    """Returns the languages of the documents kept, most frequent first: zh 98%, en 2%."""
+    """Return the languages of the documents kept, most frequent first: zh 98%, en 2%."""
     shares = {language: number / domain["documents"] for language, number in domain["language"].items()}
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     return ", ".join(f"{language} {share:.0%}" for language, share in ordered if share >= 0.005)
 
 
 def removed(domain: str, counts: dict) -> Html:
-    """Returns the reasons why documents of a domain went, most frequent first, folded with beginnings of some."""
+    """Return the reasons why documents of a domain went, most frequent first, folded with beginnings of some."""
     entries = ordered(counts["removed"])
     documents = sum(entry["documents"] for _, entry in entries)
     numbers = [[reason, f"{entry['documents']:,}", short(entry["bytes"], "B")] for reason, entry in entries]
@@ -52,7 +52,7 @@ def removed(domain: str, counts: dict) -> Html:
 
 
 def ordered(entries: dict[str, dict]) -> list[tuple[str, dict]]:
-    """Returns reasons with what they removed, most frequent first."""
+    """Return reasons with what they removed, most frequent first."""
     return sorted(entries.items(), key=lambda item: -item[1]["documents"])
 
 
@@ -78,12 +78,12 @@ def _marked(pieces: Pieces) -> list[object]:
 
 
 def quote(source: object, *text: object) -> Html:
-    """Returns a text below where it stands."""
+    """Return a text below where it stands."""
     return prose(tag("cite", source), *text)
 
 
 def sentences(funnel: dict[str, dict]) -> list[Html]:
-    """Returns a table of the sentences that were taken out of each domain, if there are any."""
+    """Return a table of the sentences that were taken out of each domain, if there are any."""
     total: Counter[str] = Counter()
     for counts in funnel.values():
         total.update({reason: entry["documents"] for reason, entry in counts["pruned"].items()})
@@ -101,7 +101,7 @@ def _number(entry: dict | None) -> str:
 
 
 def quality(report: dict[str, dict]) -> list[Html]:
-    """Returns a table of what the quality model reaches on documents held out, if any language has one."""
+    """Return a table of what the quality model reaches on documents held out, if any language has one."""
     trained = {language: entry for language, entry in report.items() if "auc" in entry}
     if not trained:
         return []
@@ -119,6 +119,6 @@ def quality(report: dict[str, dict]) -> list[Html]:
 
 
 def _miscalibration(bins: list[dict]) -> float:
-    """Returns the expected calibration error (Naeini et al. 2015)."""
+    """Return the expected calibration error (Naeini et al. 2015)."""
     count = sum(entry["count"] for entry in bins)
     return sum(entry["count"] * abs(entry["mean_score"] - entry["share_good"]) for entry in bins) / count

@@ -39,7 +39,7 @@ NOTE = "Five-shot, in percent. ~ marks figures of fewer questions than the set h
 
 
 def rows(directories: Mapping[str, Path]) -> list[tuple[str, ...]]:
-    """Returns (model, scores) of every published model and of each of ours: {name: its directory of results}."""
+    """Return (model, scores) of every published model and of each of ours: {name: its directory of results}."""
     found = [(name, *(f"{score:.1f}" for score in scores)) for name, scores in PUBLISHED.items()]
     for name, directory in directories.items():
         results = [read_json(path) for path in sorted(directory.glob(f"*-{SHOTS}shot*.json"))]
@@ -50,12 +50,12 @@ def rows(directories: Mapping[str, Path]) -> list[tuple[str, ...]]:
 
 
 def section(directories: Mapping[str, Path]) -> Html:
-    """Returns the table as markup."""
+    """Return the table as markup."""
     return table(NOTE, ("model", *COLUMNS), rows(directories))
 
 
 def _cell(results: list[dict[str, Any]], column: Column, field: str) -> str:
-    """Returns a score of the best result that has it: all questions before some, the recipe's task before lm-eval's."""
+    """Return a score of the best result that has it: all questions before some, the recipe's task before lm-eval's."""
     ours = [result for task in column.tasks for result in results if result["task"] == task]
     for result in sorted(ours, key=lambda result: result["limit"] is not None):
         names = (column.name, f"mmlu_{column.name.replace(' ', '_')}") if column.name else (result["task"],)

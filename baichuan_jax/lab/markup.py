@@ -16,23 +16,23 @@ class Html(str):
 
 
 def escape(value: object) -> Html:
-    """Returns markup as it is and anything else as escaped text."""
+    """Return markup as it is and anything else as escaped text."""
     return value if isinstance(value, Html) else Html(html.escape(str(value).translate(_CONTROLS)))
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
-    """Returns the parts one after the other, escaped."""
+    """Return the parts one after the other, escaped."""
     return Html(separator.join(map(escape, parts)))
 
 
 def tag(name: str, *children: object, **attributes: object) -> Html:
-    """Returns an element. A trailing underscore in an attribute's name is dropped: class_, for_."""
+    """Return an element. A trailing underscore in an attribute's name is dropped: class_, for_."""
     written = "".join(f' {key.rstrip("_")}="{escape(value)}"' for key, value in attributes.items())
     return Html(f"<{name}{written}>{join(children)}</{name}>")
 
 
 def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """Returns a table that scrolls inside its own box; the first cell of a row names it, the others are numbers."""
+    """Return a table that scrolls inside its own box; the first cell of a row names it, the others are numbers."""
     header = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
     body = (tag("tr", tag("th", row[0], scope="row"), *(tag("td", cell) for cell in row[1:])) for row in rows)
     whole = tag("table", tag("caption", caption), header, tag("tbody", *body))
@@ -40,11 +40,11 @@ def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]
 
 
 def details(summary: object, *children: object) -> Html:
-    """Returns a part that is folded until asked for."""
+    """Return a part that is folded until asked for."""
     return tag("details", tag("summary", summary), *children)
 
 
 def prose(*children: object) -> Html:
-    """Returns quoted text, whitespace kept; Chinese is marked as such so that browsers choose Chinese glyphs."""
+    """Return quoted text, whitespace kept; Chinese is marked as such so that browsers choose Chinese glyphs."""
     content = join(children)
     return tag("p", content, class_="text", **({"lang": "zh-Hans"} if _HAN.search(content) else {}))

@@ -7,7 +7,7 @@ _UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def short(value: float, unit: str = "") -> str:
-    """Returns three digits and a decimal prefix: 12.3 M."""
+    """Return three digits and a decimal prefix: 12.3 M."""
     for scale, prefix in _UNITS:
         if value >= 0.9995 * scale:
             return f"{_three_digits(value / scale)}{SPACE}{prefix}{unit}"
@@ -21,12 +21,12 @@ def _three_digits(value: float) -> str:
 
 
 def percent(part: float, whole: float, digits: int = 2) -> str:
-    """Returns a share: 12.34%; of nothing it is 0."""
+    """Return a share: 12.34%; of nothing it is 0."""
     return f"{part / whole if whole else 0:.{digits}%}"
 
 
 def duration(seconds: float) -> str:
-    """Returns a time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s."""
+    """Return a time in its two largest units: 2 h 05 min, 3 min 20 s, 4.2 s."""
     if seconds < 59.95:
         return f"{seconds:.1f}{SPACE}s"
     minutes, rest = divmod(round(seconds), 60)

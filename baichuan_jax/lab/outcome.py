@@ -15,7 +15,7 @@ SERIES = {"model": "bits_per_byte", "unigram": "unigram", "zstd -19": "zstd"}
 
 
 def bits_per_byte(run: Run, canvas: Canvas) -> list[Html]:
-    """The model beside its baselines, by domain, at the end and on the way."""
+    """Return the model beside its baselines, by domain, at the end and on the way."""
     rows = run.results["evaluate"]["domains"]
     means = {label: mean(row[key] for row in rows.values()) for label, key in SERIES.items()}
     series = {label: [row[key] for row in rows.values()] for label, key in SERIES.items()}

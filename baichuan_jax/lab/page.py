@@ -60,7 +60,7 @@ class Canvas:
         self.files: list[Path] = []
 
     def figures(self, *plots: Plot, notes: Mapping[str, str] | None = None) -> Html:
-        """Returns the plots side by side where there is room. notes: {plot name: what to know when reading it}."""
+        """Return the plots side by side where there is room. notes: {plot name: what to know when reading it}."""
         return tag("div", *(self._figure(plot, (notes or {}).get(plot.name)) for plot in plots), class_="plots")
 
     def _figure(self, plot: Plot, note: str | None) -> Html:
@@ -70,7 +70,7 @@ class Canvas:
 
 
 def page(title: str, summary: Html, sections: Sequence[tuple[str, Html]]) -> str:
-    """Returns a whole document. sections: (heading, content)."""
+    """Return a whole document. sections: (heading, content)."""
     links = tag("nav", *(tag("a", heading, href=f"#{anchor(heading)}") for heading, _ in sections))
     head = join(
         (
@@ -85,5 +85,5 @@ def page(title: str, summary: Html, sections: Sequence[tuple[str, Html]]) -> str
 
 
 def anchor(heading: str) -> Html:
-    """Returns the id of a section."""
+    """Return the id of a section."""
     return escape(heading.lower().replace(" ", "-"))

@@ -67,7 +67,7 @@ class Plot:
 
 
 def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
-    """Draws a plot; returns it as SVG for a page and the path of the PNG file written."""
+    """Draws a plot; return it as SVG for a page and the path of the PNG file written."""
     path = directory / f"{plot.name}.png"
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": plot.name}):
         figure = Figure(figsize=(WIDTH, plot.height), layout="constrained")
@@ -97,7 +97,7 @@ def _shortened(name: str) -> str:
 
 
 def _inline(svg: str, alt: str) -> Html:
-    """Makes an SVG document part of a page: no prologue, no fixed size, no ids but those it refers to."""
+    """Make an SVG document part of a page: no prologue, no fixed size, no ids but those it refers to."""
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg[svg.index("<svg") :], count=2)
     svg = re.sub(r' id="[a-zA-Z][\w.]*_\d+"', "", svg).replace(INK, "currentColor")
     return Html(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
@@ -128,7 +128,7 @@ def stack(
 
 
 def bar_height(names: int, series: int = 1) -> float:
-    """Returns the height in inches of a plot of bars, such that bars are equally thick in every plot."""
+    """Return the height in inches of a plot of bars, such that bars are equally thick in every plot."""
     return 0.75 + names * max(0.24, 0.19 * series)
 
 

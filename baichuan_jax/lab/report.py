@@ -17,7 +17,7 @@ PAGE = "report.html"
 
 
 def write_report(workdir: Path, directory: Path) -> dict:
-    """Writes report.html and plots/*.png about the finished stages in `workdir`; returns where they are."""
+    """Write report.html and plots/*.png about the finished stages in `workdir`; return where they are."""
     run, canvas = read_run(workdir), Canvas(directory / "plots")
     sections = [
         (heading, join(write(run, canvas), "\n"))
@@ -29,7 +29,7 @@ def write_report(workdir: Path, directory: Path) -> dict:
 
 
 def summary(run: Run) -> Html:
-    """Returns the run in one sentence."""
+    """Return the run in one sentence."""
     seconds = sum(result["seconds"] for result in run.results.values())
     facts = [f"{duration(seconds)} for all stages"]
     if train := run.results.get("train"):

@@ -41,7 +41,7 @@ class Run:
 
 
 def read_run(workdir: Path) -> Run:
-    """Reads every stage that has a manifest; others are left out."""
+    """Read every stage that has a manifest; others are left out."""
     found = {stage: workdir / stage / "manifest.json" for stage in STAGES}
     manifests = {stage: read_json(path) for stage, path in found.items() if path.exists()}
     return Run(

@@ -20,17 +20,17 @@ Progress = Callable[[str, int, int], None]  # what is being done, units done, un
 
 
 def values(name: str, options: Iterable[Any]) -> Sweep:
-    """Returns one point for each value of a setting."""
+    """Return one point for each value of a setting."""
     return [{name: option} for option in options]
 
 
 def product(*sweeps: Sweep) -> Sweep:
-    """Returns every combination of a point of each sweep; the last varies fastest."""
+    """Return every combination of a point of each sweep; the last varies fastest."""
     return [_united(points) for points in cartesian(*sweeps)]
 
 
 def in_step(*sweeps: Sweep) -> Sweep:
-    """Returns the first points of all sweeps as one, then the second ones, and so on."""
+    """Return the first points of all sweeps as one, then the second ones, and so on."""
     return [_united(points) for points in zip(*sweeps, strict=True)]
 
 
@@ -46,7 +46,7 @@ def _united(points: Iterable[Point]) -> Point:
 def run_units(
     directory: Path, sweep: Sweep, build: Callable[[Point, Path], dict], progress: Progress, kind: str = "unit"
 ) -> list[dict]:
-    """Returns the result of `build(point, folder)` for each point, in order; one that is on file is not made again.
+    """Return the result of `build(point, folder)` for each point, in order; one that is on file is not made again.
 
     A unit is a stage in `directory`/KIND-POINT-DIGEST: result.json and manifest.json are written when it is finished.
     One that was stopped is handed its folder again and may go on from what it left there. A point must hold everything
@@ -61,7 +61,7 @@ def run_units(
 
 
 def unit(directory: Path, kind: str, point: Point) -> Stage:
-    """Returns the stage of one point."""
+    """Return the stage of one point."""
     settings = tuple(f"{name} = {value!r}" for name, value in point.items())
     label = re.sub(r"[^\w.=-]+", "_", "-".join([kind, *(f"{name}={value}" for name, value in point.items())]))
     return Stage(
@@ -73,6 +73,6 @@ def unit(directory: Path, kind: str, point: Point) -> Stage:
 
 
 def describe(point: Point, sweep: Sweep) -> str:
-    """Returns in words what sets a point apart in its sweep: vocab 8000, seed 1."""
+    """Return in words what sets a point apart in its sweep: vocab 8000, seed 1."""
     apart = [name for name in point if any(other.get(name) != point[name] for other in sweep)]
     return ", ".join(f"{name} {point[name]}" for name in apart)

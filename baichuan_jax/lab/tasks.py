@@ -23,13 +23,13 @@ LEAD = (
 
 
 def title(result: dict[str, Any]) -> str:
-    """Returns a line that says what was asked: "mmlu, 5-shot, at most 20 of a subject: acc"."""
+    """Return a line that says what was asked: "mmlu, 5-shot, at most 20 of a subject: acc"."""
     limit = f", at most {result['limit']} of a subject" if result["limit"] else ""
     return f"{result['task']}, {result['fewshot']}-shot{limit}: {result['metric']}"
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """Returns a row of a table, scores in percent."""
+    """Return a row of a table, scores in percent."""
     percents = {name: f"{100 * row[name]:.1f}" for name in FIELDS[:-1]}
     over = {"category": "questions", "category of subjects": "subjects", "subject": "questions"}
     kind, interval = over.get(row["kind"], row["kind"]), f"{percents['low']}-{percents['high']}"
@@ -37,7 +37,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def write_tables(directory: Path, models: Mapping[str, Path]) -> None:
-    """Writes results.csv, leaderboard.csv and results.html of every result in a directory.
+    """Write results.csv, leaderboard.csv and results.html of every result in a directory.
 
     models: those of the leaderboard, {name: its directory of results}.
     """

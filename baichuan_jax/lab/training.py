@@ -97,7 +97,7 @@ def _loss(axes: Axes, run: Run, window: int) -> None:
 
 
 def _curve(run: Run, series: dict[str, str], unit: str, ticks: EngFormatter | None = None):
-    """Returns the painter of fields of the step records, from zero."""
+    """Return the painter of fields of the step records, from zero."""
     steps = [record["step"] for record in run.steps]
     lines = {label: (steps, [record[key] for record in run.steps]) for label, key in series.items()}
 
@@ -110,7 +110,7 @@ def _curve(run: Run, series: dict[str, str], unit: str, ticks: EngFormatter | No
 
 
 def smooth(values: Sequence[float], window: int) -> np.ndarray:
-    """Returns the mean of the `window` (odd) values around each; at the ends, of those that are there."""
+    """Return the mean of the `window` (odd) values around each; at the ends, of those that are there."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
     first, last = np.maximum(places - window // 2, 0), np.minimum(places + window // 2 + 1, len(values))

@@ -34,7 +34,7 @@ def through(
     head_DV: jax.Array | None,
     layout: Layout,
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Returns the output of the layers, and copies_nDV of the head if one is given.
+    """Return the output of the layers, and copies_nDV of the head if one is given.
 
     scan(step, carry, stacked): runs step(pattern, carry, *part) over the layers of `stacked`. layer: one of them, that
     finds its query kernel whole among its parameters.

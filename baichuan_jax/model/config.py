@@ -156,7 +156,7 @@ class DecoderConfig:
 
 
 def _refuse_set(cfg: Any, names: tuple[str, ...], expected: str) -> None:
-    """Raises UserError if one of these fields, which nothing would read, is not at its default."""
+    """Raise UserError if one of these fields, which nothing would read, is not at its default."""
     for each in fields(cfg):
         if each.name in names:
             value = getattr(cfg, each.name)

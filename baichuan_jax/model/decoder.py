@@ -44,12 +44,12 @@ KEPT = {"products": _keeps_products, "block": None}  # by DecoderConfig.remat
 
 @lru_cache
 def _abstract(part: str, cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
-    """Returns the structure of one part and its parameters as shapes; allocates nothing."""
+    """Return the structure of one part and its parameters as shapes; allocates nothing."""
     return nnx.split(nnx.eval_shape(lambda: PARTS[part](cfg, nnx.Rngs(0))))
 
 
 def init_params(cfg: DecoderConfig, key: jax.Array) -> Params:
-    """Returns fresh float32 parameters: normal(0, init_std) weights, norms of one."""
+    """Return fresh float32 parameters: normal(0, init_std) weights, norms of one."""
 
     def make(part: str, key: jax.Array) -> Params:
         return nnx.to_pure_dict(nnx.state(PARTS[part](cfg, nnx.Rngs(key))))
@@ -60,7 +60,7 @@ def init_params(cfg: DecoderConfig, key: jax.Array) -> Params:
 
 
 def param_axes(cfg: DecoderConfig) -> Params:
-    """Returns the logical axis names of every parameter, in the tree of `init_params`."""
+    """Return the logical axis names of every parameter, in the tree of `init_params`."""
 
     def axes(part: str, *leading: str) -> Params:
         is_param = lambda node: isinstance(node, nnx.Variable)
@@ -71,17 +71,17 @@ def param_axes(cfg: DecoderConfig) -> Params:
 
 
 def param_shapes(cfg: DecoderConfig) -> Params:
-    """Returns the parameters as `jax.ShapeDtypeStruct`; allocates nothing."""
+    """Return the parameters as `jax.ShapeDtypeStruct`; allocates nothing."""
     return jax.eval_shape(lambda: init_params(cfg, jax.random.key(0)))
 
 
 def parameter_count(cfg: DecoderConfig) -> int:
-    """Returns the number of parameters."""
+    """Return the number of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(param_shapes(cfg)))
 
 
 def for_decoding(cfg: DecoderConfig, params: Params, storage: Storage, dtype: jnp.dtype) -> Params:
-    """Returns the parameters as `apply_cached` reads them fastest: "blocks" a list of layers, kernels in `storage`.
+    """Return the parameters as `apply_cached` reads them fastest: "blocks" a list of layers, kernels in `storage`.
 
     A scan copies the weights and the cache of a layer before it works on them; at a token a row that is most of the
     time of a step. A list is read where it lies, and takes longer to compile. dtype: of the computation.
@@ -96,7 +96,7 @@ def for_decoding(cfg: DecoderConfig, params: Params, storage: Storage, dtype: jn
 
 
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
-    """Returns an empty key/value cache of [L, B, K, S, H]; slot s holds position s."""
+    """Return an empty key/value cache of [L, B, K, S, H]; slot s holds position s."""
     shape = (cfg.layers, batch, cfg.kv_heads, length, cfg.head_dim)
     return {"key": jnp.zeros(shape, dtype), "value": jnp.zeros(shape, dtype)}
 
@@ -110,7 +110,7 @@ def apply(
     layout: Layout | None = None,
     places_BW: jax.Array | None = None,
 ) -> jax.Array:
-    """Returns next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation.
+    """Return next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation.
 
     places_BW: the places in a row whose logits are wanted, [B, W, V]; without, those of all.
     """
@@ -131,7 +131,7 @@ def loss(
     inner_bytes: int = 0,
     sending: Sending = "compiler",
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
+    """Return (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
 
     max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device;
     inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. sending:
@@ -155,7 +155,7 @@ def apply_cached(
     layout: Layout | None = None,
     places_BW: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache]:
-    """Returns (logits_BTV, cache) for tokens that continue what the cache holds.
+    """Return (logits_BTV, cache) for tokens that continue what the cache holds.
 
     positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
@@ -168,9 +168,9 @@ def apply_cached(
 def probe(
     cfg: DecoderConfig, ends: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
 ) -> tuple[jax.Array, list[jax.Array]]:
-    """Computes in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
+    """Compute in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
 
-    ends: parameters["ends"]. layer: returns the block parameters of the layer of a number. Returns logits_BTV and the
+    ends: parameters["ends"]. layer: returns the block parameters of the layer of a number. Return logits_BTV and the
     hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
     """
     head = nnx.merge(_abstract("ends", cfg)[0], ends)
@@ -185,12 +185,12 @@ def probe(
 
 
 def _at(x_BTD: jax.Array, places_BW: jax.Array | None) -> jax.Array:
-    """Returns the vectors of some places in a row, or all."""
+    """Return the vectors of some places in a row, or all."""
     return x_BTD if places_BW is None else jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
 
 
 def _positions(tokens_BT: jax.Array) -> jax.Array:
-    """Returns those of whole sequences."""
+    """Return those of whole sequences."""
     return jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
 
 
@@ -205,7 +205,7 @@ def _through_blocks(
     inner_bytes: int = 0,
     sending: Sending = "compiler",
 ) -> tuple[Ends, Context, jax.Array, Any]:
-    """Returns the ends, the context, the output of the last block before the last norm, and the cache.
+    """Return the ends, the context, the output of the last block before the last norm, and the cache.
 
     If kernels are sent ahead, instead of a cache the head as `ahead.through` returns it.
     """
@@ -248,7 +248,7 @@ def _through_blocks(
 def _scan(
     layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, stacked: tuple[Any, Any]
 ) -> tuple[jax.Array, Any]:
-    """Runs layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with the patterns in turn."""
+    """Run layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with the patterns in turn."""
     period = len(patterns)
     if period == 1:
         return jax.lax.scan(lambda x_BTD, scanned: layer(patterns[0], x_BTD, *scanned), x_BTD, stacked)
@@ -269,7 +269,7 @@ def _scan(
 def _loop(
     layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, listed: tuple[list, list]
 ) -> tuple[jax.Array, list]:
-    """Does what `_scan` does over lists of layers."""
+    """Do what `_scan` does over lists of layers."""
     outputs = []
     for number, (params, cache) in enumerate(zip(*listed)):
         x_BTD, output = layer(patterns[number % len(patterns)], x_BTD, params, cache)

@@ -29,7 +29,7 @@ class Ends(nnx.Module):
         self.positions = POSITIONS[cfg.positions.kind](cfg, rngs)
 
     def embed(self, tokens_BT: jax.Array, context: Context, dtype: jnp.dtype) -> jax.Array:
-        """Looks token vectors up, and adds those of the positions where the scheme has any."""
+        """Look token vectors up, and adds those of the positions where the scheme has any."""
         x_BTD = look_up(self.table[...].astype(dtype), tokens_BT, context.layout)
         vectors_BTD = self.positions.vectors(context.positions_BT)
         if vectors_BTD is not None:
@@ -37,14 +37,14 @@ class Ends(nnx.Module):
         return context.constrain(x_BTD, "batch", "length", "hidden")
 
     def logits(self, x_BTD: jax.Array, context: Context) -> jax.Array:
-        """Returns float32 logits over the vocabulary."""
+        """Return float32 logits over the vocabulary."""
         x_BTD = self.norm(x_BTD)
         kernel_DV = self.kernel(context).astype(x_BTD.dtype)
         logits_BTV = jnp.einsum("BTD,DV->BTV", x_BTD, kernel_DV, preferred_element_type=jnp.float32)
         return context.constrain(capped(logits_BTV, self.cfg.soft_cap), "batch", "length", "vocab")
 
     def kernel(self, context: Context) -> jax.Array:
-        """Returns the head as it multiplies the normalised hidden states, float32."""
+        """Return the head as it multiplies the normalised hidden states, float32."""
         kernel_DV = context.constrain(self.table[...].T, "embed", "vocab") if self.cfg.tied else self.head[...]
         kernel_DV = kernel_DV.astype(jnp.float32)  # decoding may hold it in less
         if self.cfg.normalised:
@@ -54,7 +54,7 @@ class Ends(nnx.Module):
 
 
 def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) -> jax.Array:
-    """Returns table_VD[tokens_BT], every device looking up the tokens of all in its part of every vector.
+    """Return table_VD[tokens_BT], every device looking up the tokens of all in its part of every vector.
 
     The parts are then exchanged for whole vectors of the own tokens. So neither the table nor its gradient is ever
     whole on a device, nor sent: left to the compiler, every device would hold and reduce that of the whole table.
@@ -89,7 +89,7 @@ def _rows(table_VD: jax.Array, tokens_BT: jax.Array, vocab: int) -> jax.Array:
 
 
 def _rows_gradient(vocab: int, tokens_BT: jax.Array, dx_BTD: jax.Array) -> tuple[jax.Array, None]:
-    """Sums in float32: a frequent token has thousands of gradients in a batch."""
+    """Sum in float32: a frequent token has thousands of gradients in a batch."""
     zeros = jnp.zeros((vocab, dx_BTD.shape[-1]), jnp.float32)
     return zeros.at[tokens_BT].add(dx_BTD.astype(jnp.float32)).astype(dx_BTD.dtype), None
 

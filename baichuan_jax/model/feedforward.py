@@ -41,7 +41,7 @@ FEED_FORWARDS = {
 
 
 def inner_size(cfg: DecoderConfig) -> int:
-    """Returns the inner width; where the config leaves it open, the one of equal parameters for every kind."""
+    """Return the inner width; where the config leaves it open, the one of equal parameters for every kind."""
     return cfg.inner or cfg.hidden // 32 * (86 if FEED_FORWARDS[cfg.feed_forward].gated else 129)
 
 
@@ -75,7 +75,7 @@ class FeedForward(nnx.Module):
 def _compute(
     kind: str, x: jax.Array, times: Callable[[jax.Array, str], jax.Array], widened: Callable[[jax.Array], jax.Array]
 ) -> jax.Array:
-    """Returns the layer's output. times(x, name): x times a kernel. widened: called with what has the inner width."""
+    """Return the layer's output. times(x, name): x times a kernel. widened: called with what has the inner width."""
     activation, gated = FEED_FORWARDS[kind]
     up = widened(times(x, "up"))
     inner = activation(widened(times(x, "gate"))) * up if gated else activation(up)

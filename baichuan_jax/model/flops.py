@@ -9,7 +9,7 @@ from baichuan_jax.model.decoder import parameter_count
 
 
 def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
-    """Returns forward + backward FLOPs of one token in a sequence of `length` tokens, recomputation not counted.
+    """Return forward + backward FLOPs of one token in a sequence of `length` tokens, recomputation not counted.
 
     Six per parameter that multiplies (all but looked-up vectors: the token table, where the head is not tied to it, and
     learned positions), and 12 * heads * head_dim per layer for each pair of query and key. `causal` counts the pairs
@@ -24,7 +24,7 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
 
 
 def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> float:
-    """Returns the FLOPs that devices spend on one token: what HFU counts.
+    """Return the FLOPs that devices spend on one token: what HFU counts.
 
     With remat, the forward pass of the blocks (a third of theirs) comes once more, or of them attention alone. kernel:
     of full attention; the dense one computes what a band of queries does not see of its own keys, too. What kernels
@@ -39,11 +39,11 @@ def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> fl
 
 
 def _keys(cfg: DecoderConfig, length: int) -> float:
-    """Returns how many keys a query sees, on the average of positions and layers."""
+    """Return how many keys a query sees, on the average of positions and layers."""
     patterns = cfg.attention.pattern
     return sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns) / length
 
 
 def _of_scores(cfg: DecoderConfig, keys: float) -> float:
-    """Returns forward + backward FLOPs of attention, without its kernels, where a query has so many keys."""
+    """Return forward + backward FLOPs of attention, without its kernels, where a query has so many keys."""
     return 12 * cfg.layers * cfg.heads * cfg.head_dim * keys

@@ -34,7 +34,7 @@ class Context(NamedTuple):
         return x if self.layout is None else self.layout.constrain(x, *axes)
 
     def product(self, x: jax.Array, kernel: nnx.Param, axes: int = 1, late: bool = False) -> jax.Array:
-        """Returns `product` of x with a kernel. late: as in `Spread`, where kernels are sent ahead."""
+        """Return `product` of x with a kernel. late: as in `Spread`, where kernels are sent ahead."""
         spread = None
         if self.sending != "compiler":
             spread = Spread(self.layout, kernel.get_metadata("axes"), late and self.sending == "ahead")
@@ -42,13 +42,13 @@ class Context(NamedTuple):
 
 
 def weight(rngs: nnx.Rngs, std: float, **axes: int) -> nnx.Param:
-    """A weight of normal(0, std) whose axes are given as name=size, in order."""
+    """Return a weight of normal(0, std) whose axes are given as name=size, in order."""
     return nnx.Param(std * jax.random.normal(rngs.params(), tuple(axes.values())), axes=tuple(axes))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def product(x: jax.Array, kernel: jax.Array | QArray, axes: int = 1, spread: Spread | None = None) -> jax.Array:
-    """Returns x [..., *in] times a kernel [*in, *out], [..., *out]; `in` has so many axes.
+    """Return x [..., *in] times a kernel [*in, *out], [..., *out]; `in` has so many axes.
 
     spread: how the kernel's gradient is summed over devices, where the compiler is not left to do it.
 

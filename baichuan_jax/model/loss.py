@@ -22,7 +22,7 @@ PADDING = -1  # target of a token that does not count
 
 
 def token_nll(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
-    """Returns -log p(target) in nats, float32, for every position."""
+    """Return -log p(target) in nats, float32, for every position."""
     is_target_BTV = (
         jnp.arange(logits_BTV.shape[-1]) == targets_BT[..., None]
     )  # a mask splits by vocabulary, a gather not
@@ -31,7 +31,7 @@ def token_nll(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
 
 
 def max_z(logits_BTV: jax.Array) -> jax.Array:
-    """Returns the squared largest logit of every position: the max-z loss of Baichuan 2 (arXiv 2309.10305)."""
+    """Return the squared largest logit of every position: the max-z loss of Baichuan 2 (arXiv 2309.10305)."""
     return jnp.square(jnp.max(logits_BTV, axis=-1))
 
 
@@ -63,7 +63,7 @@ class Objective(NamedTuple):
 def cross_entropy(
     x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, objective: Objective
 ) -> tuple[jax.Array, jax.Array]:
-    """Returns (what is minimised, the negative log-likelihood in nats), both summed; only the first has a gradient.
+    """Return (what is minimised, the negative log-likelihood in nats), both summed; only the first has a gradient.
 
     x_BTD: normalised hidden states, in the dtype to compute in. kernel_DV: the head, float32; or the copies of it that
     `spread.copies` made, in the dtype to compute in.
@@ -93,7 +93,7 @@ _cross_entropy.defvjp(_forward, _backward)
 def _over_devices(
     x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, objective: Objective, grads: bool
 ) -> tuple:
-    """Returns ((minimised, nll), (dx, dkernel) or None); every device chunks its own tokens.
+    """Return ((minimised, nll), (dx, dkernel) or None); every device chunks its own tokens.
 
     The head is gathered here, once; left to the compiler, each chunk would gather it, and reduce its gradient, anew.
     """
@@ -127,7 +127,7 @@ def _over_devices(
 def _over_chunks(
     x_BTD: jax.Array, kernel_DV: jax.Array, targets_BT: jax.Array, objective: Objective, grads: bool
 ) -> tuple:
-    """Returns ((minimised, nll), (dx, dkernel) or None) of these tokens; one chunk if their logits fit into it."""
+    """Return ((minimised, nll), (dx, dkernel) or None) of these tokens; one chunk if their logits fit into it."""
     tokens, (hidden, vocab) = targets_BT.size, kernel_DV.shape
     chunk = max(1, objective.chunk_bytes // (4 * (vocab // objective.vocab_shards)))
     if tokens <= chunk:
@@ -154,7 +154,7 @@ def _over_chunks(
 def _chunk(
     x_nD: jax.Array, kernel_DV: jax.Array, targets_n: jax.Array, objective: Objective, grads: bool
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array] | None]:
-    """Returns ((minimised, nll), (dx, dkernel) or None) of one chunk.
+    """Return ((minimised, nll), (dx, dkernel) or None) of one chunk.
 
     The two products of the gradient are written out for their dtypes: differentiated, they would multiply float32
     gradients of logits by bfloat16.

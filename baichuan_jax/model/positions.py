@@ -23,15 +23,15 @@ class Positions(nnx.Module):
         self.cfg = cfg
 
     def vectors(self, positions_BT: jax.Array) -> jax.Array | None:
-        """Returns what is added to the token vectors, float32 [B, T, D]."""
+        """Return what is added to the token vectors, float32 [B, T, D]."""
         return None
 
     def rotations(self, positions_BT: jax.Array) -> tuple[jax.Array, jax.Array] | None:
-        """Returns (cos, sin) for queries and keys at these positions."""
+        """Return (cos, sin) for queries and keys at these positions."""
         return None
 
     def slopes(self) -> jax.Array | None:
-        """Returns for every head [N] what each position of distance takes from a score."""
+        """Return for every head [N] what each position of distance takes from a score."""
         return None
 
 
@@ -75,7 +75,7 @@ class Alibi(Positions):
 
 
 def alibi_slopes(heads: int) -> list[float]:
-    """Returns 2^(-8/n), 2^(-16/n), ... for n heads, a power of two.
+    """Return 2^(-8/n), 2^(-16/n), ... for n heads, a power of two.
 
     Other counts have, as in the paper's code and in Baichuan-13B, the slopes of the power of two below, and then every
     other slope, the first, the third, ..., of the power of two above.

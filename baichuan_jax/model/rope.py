@@ -16,7 +16,7 @@ from baichuan_jax.model.config import PositionConfig
 
 
 def frequencies(base: float, head_dim: int) -> np.ndarray:
-    """Returns the angle per position of each of the H/2 pairs, float32, fastest first.
+    """Return the angle per position of each of the H/2 pairs, float32, fastest first.
 
     Rounded as in the implementations that models are published with, 1 / float32(base^x): the last bit of a frequency
     is 1e-4 of a radian at position 2,000. XLA would compile it to base^-x, and round otherwise.
@@ -31,7 +31,7 @@ def _linear(cfg: PositionConfig, head_dim: int) -> np.ndarray:
 
 
 def ntk_base(cfg: PositionConfig, head_dim: int) -> float:
-    """The base that divides the slowest frequency by the factor and leaves the fastest alone: NTK-aware scaling."""
+    """Return the base of NTK-aware scaling: the slowest frequency is divided by the factor, the fastest is kept."""
     return cfg.rope_base * cfg.factor ** (head_dim / (head_dim - 2))
 
 
@@ -40,7 +40,7 @@ def _yarn(cfg: PositionConfig, head_dim: int) -> np.ndarray:
     kept = frequencies(cfg.rope_base, head_dim)
 
     def pair(rotations: float) -> float:
-        """The pair that makes so many rotations over the original context."""
+        """Return the pair that makes so many rotations over the original context."""
         wavelength = cfg.original_context / rotations
         return head_dim * math.log(wavelength / (2 * math.pi)) / (2 * math.log(cfg.rope_base))
 
@@ -67,14 +67,14 @@ SCALINGS = {
 
 
 def attention_factor(cfg: PositionConfig) -> float:
-    """Returns what queries and keys are multiplied by (YaRN, section 3.4); 1 in every other scaling."""
+    """Return what queries and keys are multiplied by (YaRN, section 3.4); 1 in every other scaling."""
     if cfg.scaling != "yarn":
         return 1.0
     return cfg.attention_factor or 0.1 * math.log(cfg.factor) + 1
 
 
 def rotations(positions_BT: jax.Array, head_dim: int, cfg: PositionConfig) -> tuple[jax.Array, jax.Array]:
-    """Returns (cos, sin) of shape [B, T, 1, H/2] in float32: the angle of each pair at each position."""
+    """Return (cos, sin) of shape [B, T, 1, H/2] in float32: the angle of each pair at each position."""
     angle = positions_BT[:, :, None, None].astype(jnp.float32) * SCALINGS[cfg.scaling](cfg, head_dim)
     return jnp.cos(angle) * attention_factor(cfg), jnp.sin(angle) * attention_factor(cfg)
 

@@ -47,17 +47,17 @@ class Spread(NamedTuple):
         return tuple(axis for axis in self.layout.fsdp_axes("embed") if self.layout.mesh.shape[axis] > 1)
 
     def of_tokens(self, axes: tuple[str, ...]) -> PartitionSpec:
-        """Returns the partition of [batch, length, ...] by some of the mesh axes."""
+        """Return the partition of [batch, length, ...] by some of the mesh axes."""
         among = lambda rule: tuple(axis for axis in mesh_axes(rule) if axis in axes)
         return PartitionSpec(among(self.layout.rules.batch), among(self.layout.rules.length))
 
     def of_kernel(self, axes: tuple[str, ...], dimension: int) -> PartitionSpec:
-        """Returns the partition of an array of which one dimension is split by some of the mesh axes."""
+        """Return the partition of an array of which one dimension is split by some of the mesh axes."""
         return PartitionSpec(*[None] * dimension, axes)
 
 
 def reduced(x: jax.Array, dy: jax.Array, spread: Spread) -> jax.Array:
-    """Returns the gradient of a kernel in the product of x [B, T, *in] with it, [B, T, *out]: x^T dy, summed.
+    """Return the gradient of a kernel in the product of x [B, T, *in] with it, [B, T, *out]: x^T dy, summed.
 
     The compiler reduce-scatters over the first axis that splits the kernel, beside products; over all at once libtpu
     would all-reduce, which is twice the bytes and waits. Over the others it is summed here, and a late one over all.
@@ -95,7 +95,7 @@ def reduced(x: jax.Array, dy: jax.Array, spread: Spread) -> jax.Array:
 
 
 def scattered(grad: jax.Array, parts: Sequence[tuple[str, ...]], axes: tuple[str, ...]) -> jax.Array:
-    """Returns the gradient of a kernel summed over mesh axes: for inside of `shard_map`.
+    """Return the gradient of a kernel summed over mesh axes: for inside of `shard_map`.
 
     parts: of every dimension the axes among these along which each device keeps its part.
     """
@@ -107,7 +107,7 @@ def scattered(grad: jax.Array, parts: Sequence[tuple[str, ...]], axes: tuple[str
 
 
 def _summed(kernel: jax.Array, axes: tuple[str, ...], dimension: int) -> jax.Array:
-    """Sums over these mesh axes, and leaves each device its part."""
+    """Sum over these mesh axes, and leaves each device its part."""
     for axis in axes:
         kernel = scatter_sum(kernel, axis, dimension)
     return kernel
@@ -115,7 +115,7 @@ def _summed(kernel: jax.Array, axes: tuple[str, ...], dimension: int) -> jax.Arr
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def whole(kernel: jax.Array, spread: Spread) -> jax.Array:
-    """Returns the kernel whole on every device. Its gradient has to come as `reduced` returns it: summed, and split."""
+    """Return the kernel whole on every device. Its gradient has to come as `reduced` returns it: summed, and split."""
     return _collect(kernel, spread)[0]
 
 
@@ -124,7 +124,7 @@ whole.defvjp(lambda kernel, spread: (whole(kernel, spread), None), lambda spread
 
 @partial(jax.custom_vjp, nondiff_argnums=(1,))
 def copies(kernel: jax.Array, spread: Spread) -> jax.Array:
-    """Returns the kernel whole on every device, [n, *kernel]: each holds the copy that is its own.
+    """Return the kernel whole on every device, [n, *kernel]: each holds the copy that is its own.
 
     The gradients of the copies, that of every device its own, are summed on the way back.
     """
@@ -132,7 +132,7 @@ def copies(kernel: jax.Array, spread: Spread) -> jax.Array:
 
 
 def _collect(kernel: jax.Array, spread: Spread, devices: tuple[str, ...] = ()) -> jax.Array:
-    """Returns [n, *kernel] with the copies of these axes apart; without any, [1, *kernel]."""
+    """Return [n, *kernel] with the copies of these axes apart; without any, [1, *kernel]."""
 
     def local(kernel: jax.Array) -> jax.Array:
         for axis in reversed(spread.split):

@@ -20,12 +20,12 @@ OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "d
 
 
 def float_type(storage: Storage, dtype: jnp.dtype) -> jnp.dtype:
-    """Returns the type of what is not held in integers. dtype: of the computation."""
+    """Return the type of what is not held in integers. dtype: of the computation."""
     return jnp.dtype(jnp.bfloat16) if storage == "bfloat16" else dtype
 
 
 def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
-    """Returns a layer's parameters as decoding holds them: kernels in the storage, one scale for each output."""
+    """Return a layer's parameters as decoding holds them: kernels in the storage, one scale for each output."""
 
     def store(path: tuple, leaf: jax.Array) -> jax.Array | QArray:
         name = path[-1].key
@@ -40,7 +40,7 @@ def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
 
 
 def store_ends(ends: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtype) -> dict:
-    """Returns what stands before and after the blocks: tables in floating point, since they decide the tokens.
+    """Return what stands before and after the blocks: tables in floating point, since they decide the tokens.
 
     A normalised head stays as it is, float32, in which its columns' lengths are computed.
     """
@@ -50,19 +50,19 @@ def store_ends(ends: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtyp
 
 
 def empty(module, shape: tuple[int, ...], storage: Storage, dtype: jnp.dtype) -> jax.Array | QArray:
-    """Returns zeros for keys or values [..., H]; one scale each. module: numpy, or jax.numpy inside a program."""
+    """Return zeros for keys or values [..., H]; one scale each. module: numpy, or jax.numpy inside a program."""
     if storage == "int8":
         return QArray(module.zeros(shape, jnp.int8), module.ones((*shape[:-1], 1), dtype))
     return module.zeros(shape, float_type(storage, dtype))
 
 
 def stored(x: jax.Array, like: jax.Array | QArray) -> jax.Array | QArray:
-    """Returns keys or values [..., H] in the form of a cache."""
+    """Return keys or values [..., H] in the form of a cache."""
     if isinstance(like, QArray):
         return quantize(x, jnp.int8, channelwise_axes=tuple(range(x.ndim - 1)))
     return x.astype(like.dtype)
 
 
 def restored(x: jax.Array | QArray, dtype: jnp.dtype) -> jax.Array:
-    """Returns what a cache holds, to compute with."""
+    """Return what a cache holds, to compute with."""
     return (dequantize(x) if isinstance(x, QArray) else x).astype(dtype)

@@ -34,13 +34,13 @@ class Split(NamedTuple):
     layout: Layout | None
 
     def parts(self, name: str) -> list[tuple[str, ...]]:
-        """Returns, for each dimension of a kernel, the mesh axes that split it and the tokens as well."""
+        """Return, for each dimension of a kernel, the mesh axes that split it and the tokens as well."""
         return [self.layout.fsdp_axes(axis) for axis in dict(self.axes)[name]]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 3))
 def in_chunks(function: Callable, x_BTD: jax.Array, kernels: Kernels, split: Split) -> jax.Array:
-    """Returns function(x_nD, kernels) of all tokens, [B, T, D]."""
+    """Return function(x_nD, kernels) of all tokens, [B, T, D]."""
     return _over_devices(function, x_BTD, kernels, split)
 
 
@@ -58,7 +58,7 @@ in_chunks.defvjp(_forward, _backward)
 def _over_devices(
     function: Callable, x_BTD: jax.Array, kernels: Kernels, split: Split, dy_BTD: jax.Array | None = None
 ) -> jax.Array | tuple[jax.Array, Kernels]:
-    """Returns y, or with dy the gradients (dx, dkernels); every device chunks its own tokens."""
+    """Return y, or with dy the gradients (dx, dkernels); every device chunks its own tokens."""
     if split.layout is None or not split.layout.splits_tokens:
         return _over_chunks(function, x_BTD, kernels, split.tokens, dy_BTD)
     axes = split.layout.token_axes
@@ -90,7 +90,7 @@ def _gather(kernel: jax.Array, parts: list[tuple[str, ...]]) -> jax.Array:
 def _over_chunks(
     function: Callable, x_BTD: jax.Array, kernels: Kernels, most: int, dy_BTD: jax.Array | None
 ) -> jax.Array | tuple[jax.Array, Kernels]:
-    """Returns y, or with dy the gradients (dx, dkernels) of these tokens."""
+    """Return y, or with dy the gradients (dx, dkernels) of these tokens."""
     tokens, hidden = math.prod(x_BTD.shape[:-1]), x_BTD.shape[-1]
     count = max(1, -(-tokens // most))
     chunk = -(-tokens // count)  # as even as can be: the last one is filled up

@@ -20,7 +20,7 @@ class Link(NamedTuple):
     rate: float
 
     def seconds(self, size: float, shards: int) -> float:
-        """Returns the time of one collective over arrays of `size` bytes in all."""
+        """Return the time of one collective over arrays of `size` bytes in all."""
         return self.launch + self.hop * (shards - 1) + size / self.rate * (shards - 1) / shards
 
 
@@ -34,7 +34,7 @@ class Buckets(NamedTuple):
 
 
 def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
-    """Joins neighbours while they fit into the threshold, the last ones first; one that is larger goes alone.
+    """Join neighbours while they fit into the threshold, the last ones first; one that is larger goes alone.
 
     XLA goes through what a loop returns in the order of the tree of parameters, where attention, whose gradients are
     ready last, stands before the feed-forward layer.
@@ -49,7 +49,7 @@ def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
 
 
 def finished(buckets: Iterable[Sequence[int]], compute: float, shards: int, link: Link) -> float:
-    """Returns when the last message is through, in seconds from the start of the layer's backward pass.
+    """Return when the last message is through, in seconds from the start of the layer's backward pass.
 
     compute: seconds of that pass; a gradient takes its share of it by size.
     """
@@ -61,7 +61,7 @@ def finished(buckets: Iterable[Sequence[int]], compute: float, shards: int, link
 
 
 def plan_buckets(sizes: Sequence[int], compute: float, shards: int, link: Link) -> Buckets:
-    """Returns the best threshold for gradients of these bytes, in the order in which they become ready."""
+    """Return the best threshold for gradients of these bytes, in the order in which they become ready."""
     runs = {sum(sizes[start:stop]) for stop in range(1, len(sizes) + 1) for start in range(stop)}
     times = {run: finished(combine(sizes, run), compute, shards, link) for run in sorted(runs)}
     best = min(times, key=times.__getitem__)

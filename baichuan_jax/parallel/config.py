@@ -30,7 +30,7 @@ class MeshConfig:
         require(self.sizes().count(-1) <= 1, "MeshConfig", self.sizes(), "at most one axis of size -1")
 
     def sizes(self) -> tuple[int, ...]:
-        """Returns the sizes in the order of the mesh axes."""
+        """Return the sizes in the order of the mesh axes."""
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
@@ -38,7 +38,7 @@ AXES = tuple(field.name for field in fields(MeshConfig))
 
 
 def mesh_axes(axis: Axis) -> tuple[str, ...]:
-    """Returns the mesh axes of a rule as a tuple, empty for None."""
+    """Return the mesh axes of a rule as a tuple, empty for None."""
     return () if axis is None else (axis,) if isinstance(axis, str) else tuple(axis)
 
 

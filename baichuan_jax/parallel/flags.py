@@ -57,10 +57,10 @@ KINDS = {
 
 
 def kind(device: jax.Device) -> str:
-    """Returns the generation of a TPU, of those that are known, and "" of other devices."""
+    """Return the generation of a TPU, of those that are known, and "" of other devices."""
     return KINDS.get(device.device_kind, "")
 
 
 def flags(device: jax.Device, platform: str) -> Flags:
-    """Returns the flags for a device. platform: cpu, gpu or tpu."""
+    """Return the flags for a device. platform: cpu, gpu or tpu."""
     return FLAGS[kind(device) or platform]

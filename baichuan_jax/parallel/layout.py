@@ -24,7 +24,7 @@ class Layout:
     rules: AxisRules
 
     def spec(self, axes: LogicalAxes) -> PartitionSpec:
-        """Returns the partition of an array with these logical axes. Raises UserError if a mesh axis repeats."""
+        """Return the partition of an array with these logical axes. Raise UserError if a mesh axis repeats."""
         spec = [getattr(self.rules, axis) for axis in axes]
         used = [name for axis in spec for name in mesh_axes(axis)]
         if len(used) != len(set(used)):
@@ -35,7 +35,7 @@ class Layout:
         return PartitionSpec(*spec)
 
     def sharding(self, axes: LogicalAxes, shape: Sequence[int] | None = None) -> NamedSharding:
-        """Returns the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
+        """Return the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
         spec = self.spec(axes)
         for axis, size, mesh_axis in zip(axes, shape or (), spec):
             num_shards = self.num_shards(axis)
@@ -51,7 +51,7 @@ class Layout:
         return jax.lax.with_sharding_constraint(array, self.sharding(axes))
 
     def shardings(self, axes: Any, shapes: Any) -> Any:
-        """Maps a tree of logical axes and the same tree of shapes to shardings."""
+        """Map a tree of logical axes and the same tree of shapes to shardings."""
         is_axes = lambda node: isinstance(node, tuple)
         return jax.tree.map(lambda axis, x: self.sharding(axis, x.shape), axes, shapes, is_leaf=is_axes)
 
@@ -61,7 +61,7 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec())
 
     def num_shards(self, axis: str) -> int:
-        """Number of pieces a logical axis is cut into."""
+        """Return number of pieces a logical axis is cut into."""
         return math.prod(self.mesh.shape[name] for name in mesh_axes(getattr(self.rules, axis)))
 
     @property
@@ -85,11 +85,11 @@ class Layout:
         return any(self.mesh.shape[axis] > 1 for axis in self.token_axes)
 
     def tensor_axes(self, axis: str) -> tuple[str, ...]:
-        """The mesh axes that split a logical axis and no tokens."""
+        """Return the mesh axes that split a logical axis and no tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
 
     def fsdp_axes(self, axis: str) -> tuple[str, ...]:
-        """The mesh axes that split a logical axis and tokens as well, the outermost first."""
+        """Return the mesh axes that split a logical axis and tokens as well, the outermost first."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name in self.token_axes)
 
     @property
@@ -98,7 +98,7 @@ class Layout:
         return replace(self, rules=replace(self.rules, batch=self.token_axes, length=None))
 
     def by_heads(self, heads: str) -> PartitionSpec:
-        """Returns the partition of [batch, length, heads, ...] with whole sequences, the context axis on heads."""
+        """Return the partition of [batch, length, heads, ...] with whole sequences, the context axis on heads."""
         rules = self.rules
         return PartitionSpec(rules.batch, None, mesh_axes(getattr(rules, heads)) + mesh_axes(rules.length))
 

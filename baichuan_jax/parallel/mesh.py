@@ -21,7 +21,7 @@ AUTO = (AxisType.Auto,) * len(AXES)
 def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """Lays `devices` (default: all) out over the mesh axes, all but data inside islands as far as they go.
 
-    Raises UserError if they do not fill it exactly, or an axis does not fit the islands or the torus.
+    Raise UserError if they do not fill it exactly, or an axis does not fit the islands or the torus.
     """
     devices = list(devices or jax.devices())
     fixed = math.prod(size for size in cfg.sizes() if size != -1)
@@ -44,12 +44,12 @@ def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> M
 
 
 def island(device: jax.Device) -> int:
-    """Returns the number of the devices that fast links join with this one: a TPU slice, the GPUs of a host."""
+    """Return the number of the devices that fast links join with this one: a TPU slice, the GPUs of a host."""
     return device.process_index if device.platform == "cpu" else getattr(device, "slice_index", 0)
 
 
 def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tuple[int, ...]:
-    """Returns how many islands each of the axes (data, fsdp, context, tensor) crosses.
+    """Return how many islands each of the axes (data, fsdp, context, tensor) crosses.
 
     data crosses before fsdp does, since it sends least, and least often. context and tensor cross none.
     """
@@ -75,7 +75,7 @@ def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tup
 
 
 def arrange(sizes: tuple[int, ...], across: tuple[int, ...], devices: Sequence[jax.Device]) -> np.ndarray:
-    """Returns the devices of several islands as an array of `sizes`, of which `across` lie between islands."""
+    """Return the devices of several islands as an array of `sizes`, of which `across` lie between islands."""
     inside = tuple(size // num_islands for size, num_islands in zip(sizes, across))
     by_process = devices[0].platform == "cpu"
     return mesh_utils.create_hybrid_device_mesh(

@@ -18,7 +18,7 @@ def is_possible(axis_size: int) -> bool:
 
 
 def gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:
-    """Returns what `lax.all_gather(x, axis, axis=dimension, tiled=True)` does."""
+    """Return what `lax.all_gather(x, axis, axis=dimension, tiled=True)` does."""
     axis_size, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
     x = jnp.expand_dims(x, dimension)  # blocks, then what is in them
     step = axis_size // 2
@@ -33,7 +33,7 @@ def gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:
 
 
 def scatter_sum(x: jax.Array, axis: str, dimension: int) -> jax.Array:
-    """Returns what `lax.psum_scatter(x, axis, scatter_dimension=dimension, tiled=True)` does.
+    """Return what `lax.psum_scatter(x, axis, scatter_dimension=dimension, tiled=True)` does.
 
     A sum is rounded log2(axis_size) times, where a ring rounds it axis_size - 1 times.
     """

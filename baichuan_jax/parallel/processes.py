@@ -47,7 +47,7 @@ class Joined(ProcessGroup):
     """ProcessGroup that JAX has brought together."""
 
     def on_primary(self, act: Callable[[], None]) -> None:
-        """The first process acts when all have come here; the others wait for it, and fail if it fails."""
+        """Return the first process acts when all have come here; the others wait for it, and fail if it fails."""
         multihost_utils.sync_global_devices("before the first process acts")
         failure = None
         if self.is_primary:
@@ -60,9 +60,9 @@ class Joined(ProcessGroup):
 
 
 def cluster_at_hand(environment: Mapping[str, str]) -> bool:
-    """Returns whether to ask JAX for the cluster. In a pod JAX would ask Kubernetes, which knows indexed jobs alone.
+    """Return whether to ask JAX for the cluster. In a pod JAX would ask Kubernetes, which knows indexed jobs alone.
 
-    Raises UserError where JAX cannot ask.
+    Raise UserError where JAX cannot ask.
     """
     in_pod = "KUBERNETES_SERVICE_HOST" in environment and "TPU_WORKER_HOSTNAMES" not in environment
     if not in_pod:
@@ -81,9 +81,9 @@ def cluster_at_hand(environment: Mapping[str, str]) -> bool:
 
 @contextmanager
 def joined(start: Start) -> Iterator[ProcessGroup]:
-    """Yields the processes of this run; must come before any computation.
+    """Yield the processes of this run; must come before any computation.
 
-    Raises UserError where processes that should be there are not, and ProcessLost if one goes away.
+    Raise UserError where processes that should be there are not, and ProcessLost if one goes away.
     """
     alone = start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ))
     if alone or not _initialize(start):
@@ -105,7 +105,7 @@ def joined(start: Start) -> Iterator[ProcessGroup]:
 
 
 def _initialize(start: Start) -> bool:
-    """Brings the processes together; returns False where there is no cluster."""
+    """Brings the processes together; return False where there is no cluster."""
     try:
         jax.distributed.initialize(
             start.coordinator or None,

@@ -74,7 +74,7 @@ class Target(NamedTuple):
 
 
 def find(name: str) -> Target:
-    """Returns the target of a name. Raises UserError if there is none, or its compiler is not installed."""
+    """Return the target of a name. Raise UserError if there is none, or its compiler is not installed."""
     kind, _, shape = name.partition(":")
     forms = "NAME:SHAPE, such as v5p:4x4x4, v5e:16x16 or h100:8x128 (cards of a host x hosts)"
     require(kind in CHIPS, "target", name, f"{forms}; NAME is one of {', '.join(CHIPS)}")
@@ -93,7 +93,7 @@ def find(name: str) -> Target:
 def compiled_for(
     target: Target, lowered: jax.stages.Lowered, flags: Flags | None = None
 ) -> tuple[jax.stages.Compiled, str]:
-    """Compiles a program, and returns it with its text. flags: in place of those that it was made with.
+    """Compiles a program, and return it with its text. flags: in place of those that it was made with.
 
     jax cannot print what runs on the sparse cores of v5p and v6e; the TPU compiler itself can, into a folder.
     """
@@ -107,7 +107,7 @@ def compiled_for(
 
 
 def known_card(device: jax.Device) -> Chip | None:
-    """Returns what is known of a GPU at hand, if it is in the table."""
+    """Return what is known of a GPU at hand, if it is in the table."""
     kinds = [kind for kind, card in CARDS.items() if card[0] == device.device_kind]
     return CHIPS[kinds[0]] if kinds else None
 
@@ -134,7 +134,7 @@ def _gpu(kind: str, per_host: int, hosts: int) -> list[jax.Device]:
 
 
 def _card(kind: str) -> str:
-    """Returns the card as the text protocol buffer that XLA reads."""
+    """Return the card as the text protocol buffer that XLA reads."""
     label, (major, minor), cores, shared, optin, cache, clock = CARDS[kind]
     chip = CHIPS[kind]
     limits: dict[str, Any] = {

@@ -55,7 +55,7 @@ class _Line(NamedTuple):
 
 
 def collectives(program: str) -> list[Collective]:
-    """Returns the collectives of more than one device. A collective in steps, as TPUs overlap them, counts once."""
+    """Return the collectives of more than one device. A collective in steps, as TPUs overlap them, counts once."""
     computations, entry = _computations(program)
     found: dict[str, Collective] = {}
     for name, times, loop, caller, started in _walk(computations, entry, 1, False, "", False):
@@ -90,7 +90,7 @@ def _computations(program: str) -> tuple[dict[str, list[_Line]], str]:
 def _walk(
     computations: dict[str, list[_Line]], name: str, times: int, loop: bool, caller: str, started: bool
 ) -> Iterator[tuple[str, int, bool, str, bool]]:
-    """Yields (computation, times a step runs it, inside a loop, caller, an asynchronous start), from the entry on.
+    """Yield (computation, times a step runs it, inside a loop, caller, an asynchronous start), from the entry on.
 
     caller: of a fusion the computation that it is a line of, of others "". The steps of a collective have one caller; a
     loop's body and the copy of it that XLA takes out of the loop are two.
@@ -110,7 +110,7 @@ def _walk(
 
 
 def _works_beside(start: str, later: list[_Line]) -> bool:
-    """Returns whether products or passes over arrays are scheduled before the end of what `start` began.
+    """Return whether products or passes over arrays are scheduled before the end of what `start` began.
 
     Sparse cores are started empty, and get what they work on by an update.
     """
@@ -126,7 +126,7 @@ def _works_beside(start: str, later: list[_Line]) -> bool:
 
 
 def trip_count(computations: dict[str, list[_Line]], line: _Line) -> int:
-    """Returns how often a loop runs: as XLA notes it, or else the constant that its condition compares with."""
+    """Return how often a loop runs: as XLA notes it, or else the constant that its condition compares with."""
     if match := re.search(r'known_trip_count":\{"n":"(\d+)"', line.rest):
         return int(match[1])
     condition = re.search(r"condition=%?([\w.\-]+)", line.rest)[1]
@@ -151,13 +151,13 @@ def _collective(line: _Line, times: int, loop: bool, started: bool) -> Collectiv
 
 
 def _sizes(type: str) -> list[int]:
-    """Returns the bytes of every array of a type."""
+    """Return the bytes of every array of a type."""
     shapes = [(kind, dims) for kind, dims in _SHAPE.findall(type) if kind in BITS]
     return [math.prod(int(d) for d in dims.split(",") if d) * BITS[kind] // 8 for kind, dims in shapes]
 
 
 def _group_size(rest: str) -> int:
-    """Returns how many devices one group has, in any of the three group_size that groups are written."""
+    """Return how many devices one group has, in any of the three group_size that groups are written."""
     if match := re.search(r"replica_groups=\{\{([0-9,]*)\}", rest):
         return len(match[1].split(","))
     if match := re.search(r"replica_groups=\[\d+,(\d+)\]", rest):

@@ -83,7 +83,7 @@ class Plan:
         return self.compute + self.optimizer + self.exposed
 
     def record(self) -> dict[str, Any]:
-        """Returns the plan as a JSON value."""
+        """Return the plan as a JSON value."""
         large = [each for each in self.communication or () if each.size >= LARGE]
         totals = {kind: sum(each.sent for each in large if each.kind == kind) for kind in {c.kind for c in large}}
         values = {key: value for key, value in self.__dict__.items() if key not in ("communication", "buckets")}
@@ -108,7 +108,7 @@ class Settings:
 
 
 def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
-    """Compiles the step for the target, `rows` sequences at once on a device. Raises UserError on a bad mesh."""
+    """Compiles the step for the target, `rows` sequences at once on a device. Raise UserError on a bad mesh."""
     layout = Layout(make_mesh(settings.mesh, target.devices), settings.rules)
     batch = rows * layout.batch_shards * settings.train.accumulate
     train = replace(settings.train, batch=batch, length=length)
@@ -147,7 +147,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
 
 
 def _asked(error: Exception, arguments: int) -> float:
-    """Returns the bytes of HBM that a program asked for which the compiler found too large.
+    """Return the bytes of HBM that a program asked for which the compiler found too large.
 
     arguments: bytes of a device, which libtpu leaves out where temporaries alone are too large.
     """
@@ -187,7 +187,7 @@ def _roofline(
 
 
 def search(settings: Settings, target: Target, known: Plan, report: Callable[[Plan], None]) -> Plan | None:
-    """Returns the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept, with
+    """Return the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept, with
     products kept, and with blocks recomputed.
 
     known: a plan of these settings, which is not made again. report: called with every plan on the way. None if not

@@ -35,7 +35,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
     """
 
     def __init__(self, path: Path):
-        """Loads the file. Raises UserError if it is missing or broken, or the package tokenizers is absent."""
+        """Load the file. Raise UserError if it is missing or broken, or the package tokenizers is absent."""
         check_file(path)
         try:
             from tokenizers import Tokenizer as Model
@@ -71,22 +71,22 @@ class HuggingFaceTokenizer(AnyTokenizer):
         return model
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
-        """Returns the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
+        """Return the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
         if not specials:
             return super().encode(text)
         return self._with_specials.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Returns the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
+        """Return the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
         found = self._model.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in found]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
         return self._model.decode([int(id) for id in ids], skip_special_tokens=True)
 
     def token_bytes(self, id: int) -> bytes:
-        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
         token = self._model.id_to_token(id)
         if token is None or token in self.specials:
             return b""
@@ -106,7 +106,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Returns the character that GPT-2's byte-level BPE writes for each byte: {character: byte}."""
+    """Return the character that GPT-2's byte-level BPE writes for each byte: {character: byte}."""
     shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {chr(byte): byte for byte in shown} | {chr(256 + number): byte for number, byte in enumerate(hidden)}
@@ -121,7 +121,7 @@ class TiktokenTokenizer(AnyTokenizer):
     bos = eos = None
 
     def __init__(self, path: Path):
-        """Loads the file. Raises UserError if it is missing or broken, or the package tiktoken is absent."""
+        """Load the file. Raise UserError if it is missing or broken, or the package tiktoken is absent."""
         check_file(path)
         try:
             import tiktoken
@@ -134,16 +134,16 @@ class TiktokenTokenizer(AnyTokenizer):
         self.vocab = max(self._bytes) + 1
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Returns the ids of each text (int32 [tokens])."""
+        """Return the ids of each text (int32 [tokens])."""
         found = self._model.encode_ordinary_batch(list(texts), num_threads=threads)
         return [np.array(ids, np.int32) for ids in found]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
         return b"".join(self.token_bytes(int(id)) for id in ids).decode(errors="replace")
 
     def token_bytes(self, id: int) -> bytes:
-        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
         return self._bytes.get(id, b"")
 
     @cached_property

@@ -61,7 +61,7 @@ class Encode:
 
 
 def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, threads: int = 1) -> dict:
-    """Writes one shard, each text between the ids that begin and end it; returns its index entry."""
+    """Write one shard, each text between the ids that begin and end it; return its index entry."""
     dtype = token_dtype(tokenizer.vocab)
     write_shard(path, list(_framed(tokenizer, texts, dtype, threads)), dtype)
     return describe_shard(path)
@@ -75,7 +75,7 @@ def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, thre
 
 
 def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Yields the batches, while a thread reads the next one: encoding leaves the interpreter to it."""
+    """Yield the batches, while a thread reads the next one: encoding leaves the interpreter to it."""
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, batches, None)
         while (batch := following.result()) is not None:
@@ -95,7 +95,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def cut(corpus: Path, shard_bytes: int) -> tuple[Piece, ...]:
-    """Returns the pieces of every split, of equally many documents and about `shard_bytes` each; always the same."""
+    """Return the pieces of every split, of equally many documents and about `shard_bytes` each; always the same."""
     found = []
     for domain in domains(corpus):
         for split in SPLITS:
@@ -116,7 +116,7 @@ def encode_corpus(
     runner: RunnerConfig,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, list[dict]]]:
-    """Writes the shards of every domain and split and then the index, which it returns: {domain: {split: [entry]}}.
+    """Write the shards of every domain and split and then the index, which it returns: {domain: {split: [entry]}}.
 
     bos: as `load_tokenizer` takes it.
 

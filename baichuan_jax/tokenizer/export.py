@@ -24,7 +24,7 @@ STRIP = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
 
 
 def export_huggingface(model: Path, directory: Path, begins: bool = False, context: int | None = None) -> None:
-    """Writes both files; `AutoTokenizer.from_pretrained(directory)` then gives the ids that sentencepiece gives.
+    """Write both files; `AutoTokenizer.from_pretrained(directory)` then gives the ids that sentencepiece gives.
 
     One difference to `Tokenizer`: as in sentencepiece itself a real U+2581 becomes a space. begins: whether the id that
     begins a text is put before it. context: longest sequence in tokens, if there is one. Of a model that tokenizer.json
@@ -157,7 +157,7 @@ def _exactly(text: str) -> str:
 
 
 def _merges(pieces: Any) -> list[list[str]]:
-    """Returns every pair that makes a piece, the best piece first, as sentencepiece merges."""
+    """Return every pair that makes a piece, the best piece first, as sentencepiece merges."""
     learned = sorted((piece for piece in pieces if piece.type == NORMAL), key=lambda piece: -piece.score)
     known = {piece.piece for piece in learned}
     return [
@@ -181,7 +181,7 @@ def _template(form: str, id: int) -> dict[str, Any]:
 
 
 def set_begin(directory: Path, tokenizer: AnyTokenizer) -> None:
-    """Makes published tokenizer files begin a text as the tokenizer does."""
+    """Make published tokenizer files begin a text as the tokenizer does."""
     begins = bool(tokenizer.begin)
     known = read_json(directory / CONFIG) if (directory / CONFIG).is_file() else {}
     write_json(directory / CONFIG, {**known, "add_bos_token": begins})

@@ -33,15 +33,15 @@ class AnyTokenizer(ABC):
 
     @abstractmethod
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
+        """Return the ids of each text (int32 [tokens]), with no special ids around them."""
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
 
     @abstractmethod
     def token_bytes(self, id: int) -> bytes:
-        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
 
     @cached_property
     @abstractmethod
@@ -54,7 +54,7 @@ class AnyTokenizer(ABC):
         return {}
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
-        """Returns the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
+        """Return the ids of a text. specials: whether a written form, such as "</s>", becomes the special id."""
         if not (specials and self.specials):
             return self.encode_batch([text])[0].tolist()
         forms = "|".join(map(re.escape, sorted(self.specials, key=len, reverse=True)))
@@ -71,13 +71,13 @@ class AnyTokenizer(ABC):
         return [before] if not ids and before is not None else ids
 
     def byte_lengths(self) -> np.ndarray:
-        """Returns how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
+        """Return how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
         return np.array([len(self.token_bytes(id)) for id in range(self.vocab)], np.int32)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Returns where in the UTF-8 bytes of a text each of its ids begins and ends.
+        """Return where in the UTF-8 bytes of a text each of its ids begins and ends.
 
-        Raises UserError if the tokenizer does not keep the text as it is.
+        Raise UserError if the tokenizer does not keep the text as it is.
         """
         tokens = [self.token_bytes(id) for id in self.encode(text)]
         joined, raw = b"".join(tokens), text.encode()
@@ -104,7 +104,7 @@ def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raises UserError unless there is a tokenizer file."""
+    """Raise UserError unless there is a tokenizer file."""
     if not path.is_file():
         raise UserError(
             f"no tokenizer at {path}: name one, TokenizerConfig.file, or train it: baichuan-jax tokenizer CONFIG"

@@ -22,9 +22,9 @@ EARLIER = "earlier"  # beside "auto", "on" and "off": as runs had it that were m
 
 
 def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
-    """Loads a tokenizer file, or the one of a directory (tokenizer.model, .json or .tiktoken).
+    """Load a tokenizer file, or the one of a directory (tokenizer.model, .json or .tiktoken).
 
-    bos: what is put before a text, as TokenizerConfig.bos has it, or EARLIER. Raises UserError if there is no
+    bos: what is put before a text, as TokenizerConfig.bos has it, or EARLIER. Raise UserError if there is no
     tokenizer, it is broken, of another kind, or of a package that is absent, or has no id that begins a text.
     """
     path = tokenizer_file(path)
@@ -58,7 +58,7 @@ def _begin_as_earlier(tokenizer: AnyTokenizer) -> None:
 
 
 def tokenizer_file(path: Path) -> Path:
-    """Returns the tokenizer file of a directory; where there is none, the one that is missed. A file is itself.
+    """Return the tokenizer file of a directory; where there is none, the one that is missed. A file is itself.
 
     A tokenizer.model that is no SentencePiece model, as LLaMA 3 has one of tiktoken's, does not count beside another.
     """
@@ -72,6 +72,6 @@ def tokenizer_file(path: Path) -> Path:
 
 
 def find_tokenizers(folder: Path) -> dict[str, Path]:
-    """Returns {name: file} of the tokenizers in a folder: baichuan-7b.model, falcon-7b.tokenizer.json."""
+    """Return {name: file} of the tokenizers in a folder: baichuan-7b.model, falcon-7b.tokenizer.json."""
     files = [path for path in sorted(folder.glob("*")) if path.suffix in KINDS]
     return {path.name.removesuffix(path.suffix).removesuffix(f".{STEM}"): path for path in files}

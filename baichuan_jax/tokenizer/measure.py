@@ -55,7 +55,7 @@ class Meter:
         self._unknown = np.array([not piece for piece in pieces])
 
     def measure(self, texts: Sequence[str]) -> Measured:
-        """Returns the counts of texts, encoded on one thread."""
+        """Return the counts of texts, encoded on one thread."""
         tokenizer = self._tokenizer
         start = time.perf_counter()
         encoded = tokenizer.encode_batch(texts)
@@ -77,7 +77,7 @@ class Meter:
         )
 
     def _tokens_after_newline(self, numbers: list[str]) -> int:
-        """Returns the tokens of numbers where no tokenizer puts a space before them."""
+        """Return the tokens of numbers where no tokenizer puts a space before them."""
         lines = self._tokenizer.encode_batch([f"\n{number}" for number in numbers])
         return sum(map(len, lines)) - len(numbers) * len(self._tokenizer.encode("\n"))
 

@@ -11,7 +11,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # types of p
 
 
 def parse(content: bytes) -> Any:
-    """Returns the ModelProto of a file. Raises ValueError if it is none."""
+    """Return the ModelProto of a file. Raise ValueError if it is none."""
     from google.protobuf.message import DecodeError
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 

@@ -21,12 +21,12 @@ TAKEN = (MODEL, TOKENIZER, GENERATION, *MORE)
 
 
 def take(source: Path, directory: Path) -> list[str]:
-    """Copies the config of a checkpoint, and such of its tokenizer files as it has; returns their names."""
+    """Copy the config of a checkpoint, and such of its tokenizer files as it has; return their names."""
     return _copy(source, directory, (CONFIG, *TAKEN))
 
 
 def give(origin: Path | None, file: Path, tokenizer: AnyTokenizer, context: int, directory: Path) -> None:
-    """Puts tokenizer files into a checkpoint that stock transformers is to load.
+    """Put tokenizer files into a checkpoint that stock transformers is to load.
 
     origin: a directory with the published files of the tokenizer, which are given as they are. Without one, or if they
     need code of their own, they are written for `file`, if that is a SentencePiece model. tokenizer: what was loaded
@@ -47,9 +47,9 @@ def give(origin: Path | None, file: Path, tokenizer: AnyTokenizer, context: int,
 
 
 def end_ids(directory: Path) -> tuple[int, ...]:
-    """Returns the ids of which any ends a text in stock transformers; none if no config of a checkpoint is there.
+    """Return the ids of which any ends a text in stock transformers; none if no config of a checkpoint is there.
 
-    Raises UserError if a config is damaged.
+    Raise UserError if a config is damaged.
     """
     for path in (directory / GENERATION, directory / CONFIG):
         if path.is_file() and (ids := _end_ids(path)) is not None:

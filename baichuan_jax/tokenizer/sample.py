@@ -32,7 +32,7 @@ class Plan:
         return sum(self.targets.values()) + sum(self.words.values())
 
     def record(self) -> dict:
-        """Returns megabytes by domain and language, for the result of the stage."""
+        """Return megabytes by domain and language, for the result of the stage."""
         names = {(domain, zh): f"{domain} ({'zh' if zh else 'other'})" for domain, zh in self.targets}
         taken = {names[part]: round(size / 1e6, 3) for part, size in self.targets.items() if size}
         words = {f"words ({language})": round(size / 1e6, 3) for language, size in self.words.items() if size}
@@ -45,7 +45,7 @@ class Plan:
 
 
 def plan_sample(cfg: TokenizerConfig, documents: Documents) -> Plan:
-    """Reads everything once to see how much there is, and decides what to take. Raises UserError if that is nothing."""
+    """Read everything once to see how much there is, and decides what to take. Raise UserError if that is nothing."""
     sizes = measure(documents)
     targets = _targets(cfg, sizes)
     text = sum(targets.values())
@@ -61,7 +61,7 @@ def plan_sample(cfg: TokenizerConfig, documents: Documents) -> Plan:
 
 
 def measure(documents: Documents) -> dict[Part, int]:
-    """Returns the bytes of text of every part."""
+    """Return the bytes of text of every part."""
     sizes: Counter[Part] = Counter()
     for domain, read in documents.items():
         for document in read():
@@ -96,7 +96,7 @@ def share_out(sizes: Mapping[Part, int], weights: Mapping[Part, float], budget: 
 
 
 def sample_lines(plan: Plan, documents: Documents) -> Iterator[str]:
-    """Yields the lines of the sample, spread evenly over each domain, then the words."""
+    """Yield the lines of the sample, spread evenly over each domain, then the words."""
     for domain, read in documents.items():
         wanted = {zh: _share(plan, (domain, zh)) for zh in (True, False)}
         due = dict.fromkeys(wanted, 0.0)
@@ -117,7 +117,7 @@ def _share(plan: Plan, part: Part) -> float:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yields the lines of a text that are not empty, long ones in pieces."""
+    """Yield the lines of a text that are not empty, long ones in pieces."""
     for line in text.split("\n"):
         for start in range(0, len(line), LONGEST):
             yield line[start : start + LONGEST]

@@ -18,17 +18,17 @@ from baichuan_jax.core.files import atomic_path, read_json, write_json
 
 
 def token_dtype(vocab: int) -> np.dtype:
-    """Returns the smallest unsigned type that holds ids below `vocab`."""
+    """Return the smallest unsigned type that holds ids below `vocab`."""
     return np.dtype("<u2") if vocab <= 2**16 else np.dtype("<u4")
 
 
 def shard_path(directory: Path, domain: str, split: str, number: int) -> Path:
-    """Returns where the ids of a shard are; the offsets stand beside it with the ending .idx."""
+    """Return where the ids of a shard are; the offsets stand beside it with the ending .idx."""
     return directory / domain / f"{split}-{number:05}.bin"
 
 
 def write_shard(path: Path, documents: list[np.ndarray], dtype: np.dtype) -> None:
-    """Writes the ids of documents and then their offsets, each file whole or not at all."""
+    """Write the ids of documents and then their offsets, each file whole or not at all."""
     ids = np.concatenate(documents or [np.empty(0, dtype)])
     for file, array in ((path, ids), (path.with_suffix(".idx"), np.cumsum([0, *map(len, documents)], dtype="<u8"))):
         with atomic_path(file) as partial:
@@ -36,7 +36,7 @@ def write_shard(path: Path, documents: list[np.ndarray], dtype: np.dtype) -> Non
 
 
 def describe_shard(path: Path) -> dict:
-    """Returns the index entry of a shard that has been written."""
+    """Return the index entry of a shard that has been written."""
     offsets = np.fromfile(path.with_suffix(".idx"), "<u8")
     return {"file": f"{path.parent.name}/{path.name}", "documents": len(offsets) - 1, "tokens": int(offsets[-1])}
 
@@ -44,7 +44,7 @@ def describe_shard(path: Path) -> dict:
 def write_index(
     directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]], before: int = 0, after: int = 1
 ) -> None:
-    """Writes `index.json`. shards: {domain: {split: [shard entry]}}. before, after: ids around a document's own."""
+    """Write `index.json`. shards: {domain: {split: [shard entry]}}. before, after: ids around a document's own."""
     index = {"vocab": vocab, "dtype": token_dtype(vocab).str, "before": before, "after": after, "shards": shards}
     write_json(directory / "index.json", index)
 
@@ -67,11 +67,11 @@ class TokenStore:
         return tuple(self._shards)
 
     def tokens(self, domain: str, split: str) -> int:
-        """Number of tokens, those around documents included."""
+        """Return number of tokens, those around documents included."""
         return sum(shard["tokens"] for shard in self._shards[domain][split])
 
     def arrays(self, domain: str, split: str) -> list[np.ndarray]:
-        """Returns the ids of each shard as a memory map. Raises UserError if a file is missing or cut short."""
+        """Return the ids of each shard as a memory map. Raise UserError if a file is missing or cut short."""
         return [self._open(shard) for shard in self._shards[domain][split]]
 
     def _open(self, shard: dict) -> np.ndarray:
@@ -84,7 +84,7 @@ class TokenStore:
         return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
 
     def documents(self, domain: str, split: str) -> Iterable[np.ndarray]:
-        """Yields the ids of each document, without those around it."""
+        """Yield the ids of each document, without those around it."""
         for shard, ids in zip(self._shards[domain][split], self.arrays(domain, split)):
             offsets = np.fromfile((self._directory / shard["file"]).with_suffix(".idx"), "<u8").astype(np.int64)
             for start, end in pairwise(offsets):
@@ -107,7 +107,7 @@ class Windows:
         return int(self._first[-1])
 
     def __getitem__(self, index: int) -> np.ndarray:
-        """Returns window `index` as int32 [length + 1]."""
+        """Return window `index` as int32 [length + 1]."""
         shard = int(np.searchsorted(self._first, index, side="right")) - 1
         start = (index - int(self._first[shard])) * self._length
         return self._arrays[shard][start : start + self._length + 1].astype(np.int32)

@@ -30,7 +30,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, and 
 def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progress: Progress | None = None) -> dict:
     """Trains on the train split of every domain, or takes TokenizerConfig.file; measures it on the validation split.
 
-    One that is trained here is also written as tokenizer.json, for transformers. Raises UserError if it cannot be had.
+    One that is trained here is also written as tokenizer.json, for transformers. Raise UserError if it cannot be had.
     """
     documents = {
         domain: partial(read_documents, corpus, domain, "train", fields=("text", "language"))
@@ -61,7 +61,7 @@ def stage_bos(directory: Path) -> str | None:
 def make_tokenizer(
     cfg: TokenizerConfig, documents: Documents, directory: Path, progress: Progress | None = None
 ) -> dict:
-    """Trains a tokenizer on documents and writes its files; returns what the sample was made of, and the seconds."""
+    """Trains a tokenizer on documents and writes its files; return what the sample was made of, and the seconds."""
     plan = plan_sample(cfg, documents)
     start = time.monotonic()
     train(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
@@ -70,7 +70,7 @@ def make_tokenizer(
 
 
 def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> Iterator[str]:
-    """Passes lines on, and tells how many megabytes of the sample have gone by."""
+    """Pass lines on, and tells how many megabytes of the sample have gone by."""
     size, told = 0, -1
     for line in lines:
         size += len(line.encode())
@@ -83,7 +83,7 @@ def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> I
 
 
 def _take(file: Path, directory: Path) -> dict:
-    """Copies a tokenizer, and the files beside it that say what begins and ends a text."""
+    """Copy a tokenizer, and the files beside it that say what begins and ends a text."""
     load_tokenizer(file)  # or it is broken, and nothing is written
     if file.suffix not in KINDS:
         raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
@@ -95,7 +95,7 @@ def _take(file: Path, directory: Path) -> dict:
 
 
 def _compression(tokenizer: AnyTokenizer, corpus: Path, domain: str) -> dict[str, float]:
-    """Returns bytes per token and tokens per character on held-out text."""
+    """Return bytes per token and tokens per character on held-out text."""
     texts = [document["text"] for document in read_documents(corpus, domain, "validation")]
     tokens = sum(map(len, tokenizer.encode_batch(texts)))
     characters = sum(map(len, texts))
@@ -111,7 +111,7 @@ def build_tokens(
     directory: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Encodes every domain and split into token shards. model: a tokenizer, or a directory with one.
+    """Encode every domain and split into token shards. model: a tokenizer, or a directory with one.
 
     Of the directory of a tokenizer stage the result says how documents begin, else cfg.bos.
     """

@@ -21,5 +21,5 @@ _TEXT = {f"<{tag}>" for tag in TAGS}
 
 
 def is_special(symbol: str) -> bool:
-    """True for a symbol that stands for no text of its own: <reserved_0>, <SEP>, <|tab|>; False for <p> and digits."""
+    """Return whether a symbol stands for no text of its own: <reserved_0>, <SEP>, <|tab|>; <p> and digits do."""
     return _NAMED.fullmatch(symbol) is not None and symbol not in _TEXT

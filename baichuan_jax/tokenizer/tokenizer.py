@@ -33,7 +33,7 @@ class Tokenizer(AnyTokenizer):
     unk = 0
 
     def __init__(self, path: Path):
-        """Loads a `.model` file. Raises UserError if it is missing or broken."""
+        """Load a `.model` file. Raise UserError if it is missing or broken."""
         check_file(path)
         try:
             model = parse(path.read_bytes())
@@ -66,14 +66,14 @@ class Tokenizer(AnyTokenizer):
         return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
 
     def _encode_lines(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
-        """Returns the ids of texts, cut at line ends, and at the marks that the model does not know as text."""
+        """Return the ids of texts, cut at line ends, and at the marks that the model does not know as text."""
         parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
         flat = [part for text in parts for part in text if part is not None]
         encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
         return [np.concatenate([self._mark if part is None else next(encoded) for part in text]) for text in parts]
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Returns the ids of each text (int32 [tokens]), with no special ids around them."""
+        """Return the ids of each text (int32 [tokens]), with no special ids around them."""
         if self._mark is None:
             return self._model.encode(list(texts), num_threads=threads, return_type="numpy")
         if self._words is None:
@@ -84,11 +84,11 @@ class Tokenizer(AnyTokenizer):
         return [next(by_word if has else by_line) for has in spaced]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Returns the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
         return self._model.decode([int(id) for id in ids])
 
     def token_bytes(self, id: int) -> bytes:
-        """Returns the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
         model = self._model
         if model.is_control(id) or model.is_unknown(id):
             return b""
@@ -117,7 +117,7 @@ def _chunks(text: str) -> list[str]:
 
 
 def _around_marks(text: str) -> list[str | None]:
-    """Returns what stands between the marks, with None for each mark."""
+    """Return what stands between the marks, with None for each mark."""
     if SPACE_MARK not in text:
         return [text]
     return [part for piece in text.split(SPACE_MARK) for part in (None, piece)][1:]

@@ -18,7 +18,7 @@ from baichuan_jax.tokenizer.symbols import LAYOUTS
 
 
 def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
-    """Trains on lines and writes the model to `path`. Raises UserError if the text cannot fill the vocabulary."""
+    """Trains on lines and writes the model to `path`. Raise UserError if the text cannot fill the vocabulary."""
     model = io.BytesIO()
     symbols = LAYOUTS[cfg.layout]
     try:

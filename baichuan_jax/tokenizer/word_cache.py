@@ -15,7 +15,7 @@ SIZE = 2**18  # words remembered, about 40 MB
 
 
 def has_words(text: str) -> bool:
-    """Returns whether spaces cut a text into short words, as they do English and code but not Chinese."""
+    """Return whether spaces cut a text into short words, as they do English and code but not Chinese."""
     return text.count(" ") > SPACES * len(text)
 
 
@@ -36,7 +36,7 @@ class WordCache:
         self._ids: list[bytes] = []  # the int32 ids of each number
 
     def encode(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
-        """Returns the ids of each text (int32 [tokens])."""
+        """Return the ids of each text (int32 [tokens])."""
         if len(self._numbers) > SIZE:
             self._forget()
         words = [list(map(self._numbers.__getitem__, WORD.findall(text))) for text in texts]
@@ -44,7 +44,7 @@ class WordCache:
         return [np.frombuffer(b"".join(map(self._ids.__getitem__, text)), np.int32) for text in words]
 
     def _learn(self, words: Sequence[str], threads: int) -> None:
-        """Encodes the words as lines of one text, which is faster than one by one."""
+        """Encode the words as lines of one text, which is faster than one by one."""
         line_end, ids = self._encode_lines(["\n", "".join(f"{word}\n" for word in words if word != "\n")], threads)
         ends = iter((ids.itemsize * np.flatnonzero(ids == line_end)).tolist())
         raw, begin = ids.tobytes(), 0

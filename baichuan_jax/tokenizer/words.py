@@ -17,7 +17,7 @@ TOGETHER = 200  # English words in a line
 
 
 def frequencies(language: str) -> dict[str, float]:
-    """Returns {word: share of all words}, most frequent first. Raises UserError if the lists are not installed."""
+    """Return {word: share of all words}, most frequent first. Raise UserError if the lists are not installed."""
     try:
         from wordfreq import get_frequency_dict
     except ImportError:
@@ -27,7 +27,7 @@ def frequencies(language: str) -> dict[str, float]:
 
 
 def word_lines(language: str, size: float) -> Iterator[str]:
-    """Yields words as often as `size` bytes of text would hold them: of Chinese one in a line, of English many."""
+    """Yield words as often as `size` bytes of text would hold them: of Chinese one in a line, of English many."""
     shares = frequencies(language)
     gap = 1 if language == "en" else 0
     total = size / sum(share * (len(word.encode()) + gap) for word, share in shares.items())

@@ -19,7 +19,7 @@ CHUNK_BYTES = 2**25  # parameters are read by whole chunks: small ones let an ex
 class Checkpoints:
     """The checkpoints of one run, by step. A context manager: leaving waits for the last write.
 
-    keep: how many to keep; None only reads. Raises UserError if there is nothing to read.
+    keep: how many to keep; None only reads. Raise UserError if there is nothing to read.
     """
 
     def __init__(self, directory: Path, keep: int | None = None):
@@ -40,18 +40,18 @@ class Checkpoints:
             self._manager.close()
 
     def latest(self) -> int | None:
-        """Returns the step of the newest finished checkpoint."""
+        """Return the step of the newest finished checkpoint."""
         return self._manager.latest_step()
 
     def newest(self) -> int:
-        """Returns the step of the newest finished checkpoint, which there must be."""
+        """Return the step of the newest finished checkpoint, which there must be."""
         step = self.latest()
         if step is None:
             raise self._none()
         return step
 
     def save(self, state: TrainState, loader: dict[str, Any]) -> None:
-        """Copies the state off the devices, then writes it while training goes on."""
+        """Copy the state off the devices, then writes it while training goes on."""
         in_chunks = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=CHUNK_BYTES), state.params)
         self._manager.save(
             int(state.step),
@@ -63,7 +63,7 @@ class Checkpoints:
         )
 
     def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Returns (state, loader state) of the newest checkpoint, on the devices that `abstract` names."""
+        """Return (state, loader state) of the newest checkpoint, on the devices that `abstract` names."""
         found = self._restore(
             params=ocp.args.StandardRestore(abstract.params),
             optimizer=ocp.args.StandardRestore({"step": abstract.step, "state": abstract.optimizer}),
@@ -73,7 +73,7 @@ class Checkpoints:
         return TrainState(optimizer["step"], found["params"], optimizer["state"]), found["loader"]
 
     def restore_params(self, abstract: Params) -> Params:
-        """Returns the parameters of the newest checkpoint alone."""
+        """Return the parameters of the newest checkpoint alone."""
         return self._restore(params=ocp.args.StandardRestore(abstract))["params"]
 
     def _none(self) -> UserError:
@@ -92,6 +92,6 @@ class Checkpoints:
 
 
 def newest_params(directory: Path) -> Path:
-    """Returns where the parameters of the newest checkpoint lie."""
+    """Return where the parameters of the newest checkpoint lie."""
     with Checkpoints(directory) as checkpoints:
         return directory / str(checkpoints.newest()) / PARAMS

@@ -89,7 +89,7 @@ class OptimConfig:
         require(self.warmup_steps >= 0, "OptimConfig.warmup_steps", self.warmup_steps, "0 or more")
 
     def check_steps(self, steps: int) -> None:
-        """Raises UserError unless the warm-up ends before training of `steps` does."""
+        """Raise UserError unless the warm-up ends before training of `steps` does."""
         fewer = f"less than TrainConfig.steps = {steps}"
         require(self.warmup_steps < steps or steps == 0, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
 

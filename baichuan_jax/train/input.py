@@ -38,19 +38,19 @@ class Batches:
 
 
 def load(cfg: TrainConfig, batches: Batches) -> grain.DatasetIterator:
-    """Returns an iterator over the steps that reads ahead in threads; its state is a small JSON value."""
+    """Return an iterator over the steps that reads ahead in threads; its state is a small JSON value."""
     dataset = grain.MapDataset.range(0, cfg.steps).map(batches.__getitem__)
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
 
 
 def local_rows(layout: Layout, batch: int) -> list[int]:
-    """Returns which sequences of a step the devices of this process hold: its own, or what it shares with others."""
+    """Return which sequences of a step the devices of this process hold: its own, or what it shares with others."""
     held = layout.sharding(("batch",)).addressable_devices_indices_map((batch,))
     return sorted({row for (rows,) in held.values() for row in range(batch)[rows]})
 
 
 def place(layout: Layout, rows: np.ndarray) -> jax.Array:
-    """Makes the global batch from the rows that each process holds (`local_rows`).
+    """Make the global batch from the rows that each process holds (`local_rows`).
 
     Rows are whole, also where their tokens are split: T + 1 of them do not divide.
     """

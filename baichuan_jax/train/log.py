@@ -37,7 +37,7 @@ class StepLog:
         self._pending: Record | None = None
 
     def step(self, step: int, values: dict[str, jax.Array]) -> None:
-        """Notes a step that has been dispatched; its numbers are read at the next call."""
+        """Note a step that has been dispatched; its numbers are read at the next call."""
         self._flush()
         self._meter.add(self._cfg.batch * self._cfg.length)
         if step % self._cfg.log_every == 0 or step == self._cfg.steps:
@@ -51,7 +51,7 @@ class StepLog:
             yield
 
     def validation(self, step: int, bits_per_byte: dict[str, float]) -> None:
-        """Writes an evaluation and its mean over the domains."""
+        """Write an evaluation and its mean over the domains."""
         mean = float(np.mean(list(bits_per_byte.values())))
         self._write({"step": step, "validation": bits_per_byte, "validation_mean": mean})
 

@@ -42,9 +42,9 @@ def train(
     report: Callable[[Record], None],
     profile: ProfileConfig = NO_PROFILE,
 ) -> dict[str, Any]:
-    """Trains from the newest checkpoint in `directory`, or from its start, to the last step; returns a summary.
+    """Trains from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
-    validate: bits per byte of every domain. report: called with each metrics record. Raises Interrupted after a
+    validate: bits per byte of every domain. report: called with each metrics record. Raise Interrupted after a
     checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Several processes call it alike,
     each with its own rows; the first writes the metrics and returns the summary.
     """
@@ -93,7 +93,7 @@ def train(
 
 
 def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
-    """Returns the summary of no training at all."""
+    """Return the summary of no training at all."""
     return {"parameters": parameter_count(model), "tokens": 0, "steps": 0, **_devices(layout)}
 
 

@@ -18,7 +18,7 @@ LOW = np.uint32(0xFFFF)  # the bits of a float32 that a bfloat16 has not
 
 
 def in_bfloat16(adam: optax.GradientTransformation, seed: int | None) -> optax.GradientTransformation:
-    """Returns `adam`, of state (count, mu, nu), with mu and nu kept in bfloat16.
+    """Return `adam`, of state (count, mu, nu), with mu and nu kept in bfloat16.
 
     The random bits are a function of (seed, count, place), whatever devices there are. seed: None rounds to nearest.
     """
@@ -43,7 +43,7 @@ def in_bfloat16(adam: optax.GradientTransformation, seed: int | None) -> optax.G
 
 
 def stochastic_round(x: jax.Array, bits: jax.Array) -> jax.Array:
-    """Rounds float32 to bfloat16 by uniform 16-bit integers: x itself on average.
+    """Round float32 to bfloat16 by uniform 16-bit integers: x itself on average.
 
     A bfloat16 is the upper half of a float32, so a carry out of the lower half is a step to the next value, away from
     zero, and is as likely as x is far on its way there.

@@ -26,12 +26,12 @@ def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
 
 
 def decayed(axes: Params) -> Params:
-    """Returns True for every parameter that weight decay applies to: those that multiply, and not the norms."""
+    """Return True for every parameter that weight decay applies to: those that multiply, and not the norms."""
     return jax.tree.map(lambda names: "norm" not in names, axes, is_leaf=lambda node: isinstance(node, tuple))
 
 
 def make_optimizer(cfg: OptimConfig, steps: int, axes: Params, seed: int = 0) -> optax.GradientTransformation:
-    """Returns the whole update rule; `axes` are the parameters' logical axes. seed: of what is rounded at random."""
+    """Return the whole update rule; `axes` are the parameters' logical axes. seed: of what is rounded at random."""
     adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
     if cfg.moments != "float32":
         adam = in_bfloat16(adam, None if cfg.moments == "bfloat16_nearest" else seed)

@@ -26,7 +26,7 @@ LAUNCH, HOP, NETWORK_HOP = 2e-5, 1e-6, 5e-6  # seconds: of a collective, of a de
 
 
 def options(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp.dtype) -> Flags:
-    """Returns the compiler's options. dtype: of the gradients between devices."""
+    """Return the compiler's options. dtype: of the gradients between devices."""
     platform = flags(layout.mesh.devices.flat[0], layout.platform)
     if (planned := buckets(model, train, layout, dtype)) is None:
         return platform
@@ -68,19 +68,19 @@ def buckets(model: DecoderConfig, train: TrainConfig, layout: Layout, dtype: jnp
 
 
 def cards_of_a_host(devices: list[jax.Device]) -> int:
-    """Returns how many cards the fast links join, also where every card has a process of its own."""
+    """Return how many cards the fast links join, also where every card has a process of its own."""
     numbers = [getattr(device, "local_hardware_id", None) or 0 for device in devices]
     return max(max(Counter(device.process_index for device in devices).values()), 1 + max(numbers))
 
 
 def link(chip: Chip, num_shards: int, per_host: int) -> Link:
-    """Returns the link that so many neighbours of a mesh axis share. per_host: devices that the fast links join."""
+    """Return the link that so many neighbours of a mesh axis share. per_host: devices that the fast links join."""
     inside = num_shards <= per_host or not chip.network
     return Link(LAUNCH, HOP if inside else NETWORK_HOP, chip.link if inside else chip.network)
 
 
 def products(model: DecoderConfig, train: TrainConfig, layout: Layout, chip: Chip) -> tuple[float, float]:
-    """Returns FLOPs that a token costs as the step is executed, and the seconds that a step takes for them."""
+    """Return FLOPs that a token costs as the step is executed, and the seconds that a step takes for them."""
     kernel = choose(model, train.length, jnp.dtype("bfloat16"), layout.platform)
     executed = executed_flops_per_token(model, train.length, kernel)
     return executed, train.batch * train.length / layout.mesh.size * executed / (chip.peak * EFFICIENCY)

@@ -32,7 +32,7 @@ class Profiler:
 
     @contextmanager
     def step(self, number: int) -> Iterator[None]:
-        """Marks what is dispatched inside the block as a step."""
+        """Mark what is dispatched inside the block as a step."""
         if number == self._first:
             jax.profiler.start_trace(self._directory)
             self._tracing = True
@@ -40,7 +40,7 @@ class Profiler:
             yield
 
     def after(self, number: int, values: Any) -> None:
-        """Ends the trace after its last step, whose `values` are waited for."""
+        """End the trace after its last step, whose `values` are waited for."""
         if self._tracing and number == self._last:
             jax.block_until_ready(values)
             self.__exit__()

@@ -31,7 +31,7 @@ def _unmoved(optimizer: optax.GradientTransformation, params: Params) -> TrainSt
 
 
 def state_shardings(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout) -> TrainState:
-    """Derives the sharding of every leaf from the parameters' axes; optimizer moments follow their parameter."""
+    """Derive the sharding of every leaf from the parameters' axes; optimizer moments follow their parameter."""
     shapes = jax.eval_shape(lambda: _fresh(model, optimizer, 0))
     params = layout.shardings(param_axes(model), shapes.params)
     moments = optax.tree_utils.tree_map_params(
@@ -45,13 +45,13 @@ def state_shardings(model: DecoderConfig, optimizer: optax.GradientTransformatio
 
 
 def abstract_state(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout) -> TrainState:
-    """Returns the state as sharded `jax.ShapeDtypeStruct`, to restore a checkpoint into."""
+    """Return the state as sharded `jax.ShapeDtypeStruct`, to restore a checkpoint into."""
     shapes = jax.eval_shape(lambda: _fresh(model, optimizer, 0))
     return _placed(shapes, state_shardings(model, optimizer, layout))
 
 
 def abstract_params(model: DecoderConfig, layout: Layout) -> Params:
-    """Returns the parameters alone as sharded `jax.ShapeDtypeStruct`."""
+    """Return the parameters alone as sharded `jax.ShapeDtypeStruct`."""
     shapes = param_shapes(model)
     return _placed(shapes, layout.shardings(param_axes(model), shapes))
 
@@ -62,7 +62,7 @@ def _placed(shapes: Any, shardings: Any) -> Any:
 
 
 def init_state(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout, seed: int) -> TrainState:
-    """Creates the state already sharded; the values do not depend on the layout."""
+    """Create the state already sharded; the values do not depend on the layout."""
     shardings = state_shardings(model, optimizer, layout)
     return jax.jit(lambda: _fresh(model, optimizer, seed), out_shardings=shardings)()
 
@@ -70,6 +70,6 @@ def init_state(model: DecoderConfig, optimizer: optax.GradientTransformation, la
 def start_state(
     model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout, params: Params
 ) -> TrainState:
-    """Returns the state before the first step on given parameters, which it takes over."""
+    """Return the state before the first step on given parameters, which it takes over."""
     shardings = state_shardings(model, optimizer, layout)
     return jax.jit(partial(_unmoved, optimizer), out_shardings=shardings, donate_argnums=0)(params)

@@ -20,14 +20,14 @@ Metrics = dict[str, jax.Array]
 
 
 def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
-    """Resolves TrainConfig.compute_dtype for a platform: that of the devices at hand, unless another is named."""
+    """Resolve TrainConfig.compute_dtype for a platform: that of the devices at hand, unless another is named."""
     if name == "auto":
         name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
     return jnp.dtype(name)
 
 
 def check_split(cfg: TrainConfig, model: DecoderConfig, layout: Layout) -> None:
-    """Raises UserError unless every device gets as many rows of each microbatch, tokens of a row, and heads."""
+    """Raise UserError unless every device gets as many rows of each microbatch, tokens of a row, and heads."""
     rows = cfg.batch // cfg.accumulate
     expected = f"a multiple of the {layout.batch_shards} devices that split the batch"
     require(rows % layout.batch_shards == 0, "TrainConfig.batch / accumulate", rows, expected)
@@ -49,13 +49,13 @@ def check_split(cfg: TrainConfig, model: DecoderConfig, layout: Layout) -> None:
 def make_step(
     cfg: TrainConfig, model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout
 ) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
-    """Returns the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
+    """Return the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
     check_split(cfg, model, layout)
     dtype = compute_dtype(cfg.compute_dtype, layout.platform)
     kernels = sending(model, layout)
 
     def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """Returns what is minimised, and (sum, count) of what is reported."""
+        """Return what is minimised, and (sum, count) of what is reported."""
         split = {"sending": kernels, "chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
         tokens, targets = (layout.constrain(x, "batch", "length") for x in (windows[:, :-1], windows[:, 1:]))
         minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, max_z=cfg.max_z, **split)
@@ -82,13 +82,13 @@ def make_step(
 
 
 def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:
-    """[A * B, T] -> [A, B, T], every device keeping its own rows."""
+    """Reshape [A * B, T] to [A, B, T], every device keeping its own rows."""
     windows = windows.reshape(-1, accumulate, windows.shape[-1]).swapaxes(0, 1)
     return jax.vmap(lambda rows: layout.constrain(rows, "batch"))(windows)
 
 
 def _accumulate(loss: Callable, params: Params, microbatches: jax.Array) -> tuple[tuple, Params]:
-    """Sums (total, count) and the gradients of what is minimised over microbatches [A, B, T + 1]."""
+    """Sum (total, count) and the gradients of what is minimised over microbatches [A, B, T + 1]."""
     grad = jax.grad(loss, has_aux=True)
     if microbatches.shape[0] == 1:
         return grad(params, microbatches[0])[::-1]

@@ -15,7 +15,7 @@ from baichuan_jax.core.interrupt import stop_on_signal
 
 @contextmanager
 def stop_between_steps() -> Iterator[Callable[[int], bool]]:
-    """Yields asked(step): whether training is to stop after this step. To be called once a step.
+    """Yield asked(step): whether training is to stop after this step. To be called once a step.
 
     One process stops at the first Ctrl-C or SIGTERM. Of several, one that is asked tells the others: JAX watches for
     SIGTERM and finds a step that none of them is past.

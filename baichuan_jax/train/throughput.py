@@ -30,7 +30,7 @@ PEAK_BF16 = {
 
 
 def peak_flops(devices: Sequence[jax.Device]) -> tuple[float, str]:
-    """Returns (FLOP/s of all devices together, where the figure is from)."""
+    """Return (FLOP/s of all devices together, where the figure is from)."""
     for kind, peak in PEAK_BF16.items():
         if kind in devices[0].device_kind:
             return peak * len(devices), f"data sheet, {kind} in bfloat16"
@@ -40,7 +40,7 @@ def peak_flops(devices: Sequence[jax.Device]) -> tuple[float, str]:
 
 
 def measured_flops(size: int = 1024, repeats: int = 50) -> float:
-    """Returns the FLOP/s of the fastest of `repeats` square float32 products on the default device."""
+    """Return the FLOP/s of the fastest of `repeats` square float32 products on the default device."""
     a = jnp.ones((size, size))
     multiply = jax.jit(lambda a: a @ a)
     multiply(a).block_until_ready()
@@ -53,14 +53,14 @@ def measured_flops(size: int = 1024, repeats: int = 50) -> float:
 
 
 def peak_memory(devices: Sequence[jax.Device]) -> dict[str, int]:
-    """Returns {"peak_memory_bytes": the most that one of these devices has had in use}; {} where they do not count."""
+    """Return {"peak_memory_bytes": the most that one of these devices has had in use}; {} where they do not count."""
     stats = [device.memory_stats() or {} for device in devices]
     peaks = [each["peak_bytes_in_use"] for each in stats if "peak_bytes_in_use" in each]
     return {"peak_memory_bytes": max(peaks)} if peaks else {}
 
 
 def step_memory(compiled: jax.stages.Compiled) -> int:
-    """Returns the bytes of a device that a program needs, with what goes into it, as its compiler planned them."""
+    """Return the bytes of a device that a program needs, with what goes into it, as its compiler planned them."""
     memory = compiled.memory_analysis()
     own = memory.output_size_in_bytes - memory.alias_size_in_bytes  # what is donated is used again
     return memory.argument_size_in_bytes + memory.temp_size_in_bytes + own
@@ -82,7 +82,7 @@ class Meter:
         self._start, self._tokens = time.perf_counter(), 0
 
     def add(self, tokens: int) -> None:
-        """Counts tokens trained on."""
+        """Count tokens trained on."""
         self._tokens += tokens
 
     @contextmanager
@@ -93,7 +93,7 @@ class Meter:
         self._start += time.perf_counter() - start
 
     def read(self) -> dict[str, float]:
-        """Returns tokens per second since the last reading, in all and of a device, the utilisation, and the memory."""
+        """Return tokens per second since the last reading, in all and of a device, the utilisation, and the memory."""
         now = time.perf_counter()
         rate = self._tokens / (now - self._start)
         self._start, self._tokens = now, 0
@@ -101,7 +101,7 @@ class Meter:
         return {**speed, **self.utilisation(rate), **peak_memory(self._local)}
 
     def utilisation(self, rate: float) -> dict[str, float]:
-        """Returns the shares of the peak at so many tokens per second.
+        """Return the shares of the peak at so many tokens per second.
 
         mfu_full, mfu_causal: of the FLOPs that the model needs, attention counted in full or its causal half. hfu: of
         those that are executed, with what remat computes again.

@@ -24,14 +24,14 @@ SHORTEST = 2048
 
 
 def config(pattern: str, window: int, summary: int) -> AttentionConfig:
-    """Returns the settings that make one layer of a pattern."""
+    """Return the settings that make one layer of a pattern."""
     if pattern == "full":
         return AttentionConfig()
     return AttentionConfig(pattern=(pattern,), window=window, summary=summary if pattern == "fixed" else 0)
 
 
 def measure(pattern: str, length: int, cfg: AttentionConfig, memory: float) -> tuple[float, float | None]:
-    """Returns (MB allocated, seconds or None if that is more than `memory` GB) of the loss and its gradients."""
+    """Return (MB allocated, seconds or None if that is more than `memory` GB) of the loss and its gradients."""
     q, k, v = (jax.random.normal(jax.random.key(i), (1, length, 1, (HEADS, 1, 1)[i], HEAD_DIM)) for i in range(3))
     k, v = k[:, :, :, 0], v[:, :, :, 0]
     attend = lambda q, k, v: jnp.sum(PATTERNS[pattern].attend(q, k, v, cfg, Scores(0.0, None)) ** 2)
@@ -48,7 +48,7 @@ def measure(pattern: str, length: int, cfg: AttentionConfig, memory: float) -> t
 
 
 def main() -> None:
-    """Prints a line for each pattern and length."""
+    """Print a line for each pattern and length."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--longest", type=int, default=32_768, help="tokens (default 32768)")
     arguments.add_argument("--window", type=int, default=256, help="of the sparse patterns, in tokens (default 256)")

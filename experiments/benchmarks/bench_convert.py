@@ -48,7 +48,7 @@ for path in sys.argv[1:]:
 
 
 def generate(cfg: DecoderConfig, directory: Path) -> int:
-    """Writes a checkpoint of random weights; returns the bytes of its largest tensor.
+    """Write a checkpoint of random weights; return the bytes of its largest tensor.
 
     Every tensor is cut from one noise of 32 Mi values, at its own place.
     """
@@ -78,7 +78,7 @@ def _write_noise(out, tensor: Tensor, noise: np.ndarray, start: int) -> None:
 
 
 def measured(*command: object) -> tuple[float, float]:
-    """Runs a command in a process of its own; returns its seconds, and its peak resident memory in GB.
+    """Run a command in a process of its own; return its seconds, and its peak resident memory in GB.
 
     A small process starts it: a process is charged with the memory of the one it was started from.
     """
@@ -90,7 +90,7 @@ def measured(*command: object) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Prints a line for each step."""
+    """Print a line for each step."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("config", nargs="?", default="configs/model/baichuan_7b.gin")
     arguments.add_argument("--directory", type=Path, default=Path("runs/bench_convert"))

@@ -55,7 +55,7 @@ NAMES = {"zh": "zho", "en": "eng"}  # of languages, in datatrove
 
 
 def flow(corpora: Sequence[Path]) -> None:
-    """Prints the rates of the first phase, which has the rules, and of all together."""
+    """Print the rates of the first phase, which has the rules, and of all together."""
     done = run_data_step(_flow_input(corpora))
     _show_size(done)
     rules, whole = _rates(done)
@@ -108,13 +108,13 @@ class Sample:
 
     @classmethod
     def plant(cls, language: str, corpora: Sequence[Path], number: int) -> Sample:
-        """Returns a sample of so many passages, two thirds of them with copies."""
+        """Return a sample of so many passages, two thirds of them with copies."""
         texts, planted = plant_documents(language, corpora, number)
         sets = [shingles(text, SHINGLE) for text in texts]
         return cls(texts, [pair[:2] for pair in planted if jaccard(*(sets[at] for at in pair[:2])) >= THRESHOLD])
 
     def f1(self, gone: set[int]) -> tuple[float, float, float]:
-        """Returns (F1, recall, precision) of a search that removed these texts."""
+        """Return (F1, recall, precision) of a search that removed these texts."""
         recall = sum(first in gone or second in gone for first, second in self.pairs) / len(self.pairs)
         kept = [text for at, text in enumerate(self.texts) if at not in gone]
         twins = best_twin([self.texts[at] for at in sorted(gone)], kept, SHINGLE)
@@ -123,17 +123,17 @@ class Sample:
 
 
 def ours(texts: Sequence[str]) -> set[int]:
-    """Returns the texts that go: signatures, buckets, exact comparison."""
+    """Return the texts that go: signatures, buckets, exact comparison."""
     return from_signatures(texts, our_signatures(texts))
 
 
 def our_signatures(texts: Sequence[str]) -> np.ndarray:
-    """Returns uint32 [texts, PERMUTATIONS]."""
+    """Return uint32 [texts, PERMUTATIONS]."""
     return np.concatenate([signatures(texts[at : at + BATCH]) for at in range(0, len(texts), BATCH)])
 
 
 def from_signatures(texts: Sequence[str], signed: np.ndarray) -> set[int]:
-    """Returns the texts that go, given their signatures; the longer of two is the better."""
+    """Return the texts that go, given their signatures; the longer of two is the better."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     rank = np.empty(len(texts), np.int64)
     rank[np.argsort(-lengths, kind="stable")] = np.arange(len(texts))
@@ -144,7 +144,7 @@ def from_signatures(texts: Sequence[str], signed: np.ndarray) -> set[int]:
 
 
 def datatrove(language: str) -> Callable[[Sequence[str]], set[int]]:
-    """Returns datatrove's signatures, buckets and clusters, with its defaults, which are also 14 bands of 8 rows."""
+    """Return datatrove's signatures, buckets and clusters, with its defaults, which are also 14 bands of 8 rows."""
     from datatrove.data import Document
     from datatrove.pipeline.dedup.minhash import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupSignature
 
@@ -168,7 +168,7 @@ def datatrove(language: str) -> Callable[[Sequence[str]], set[int]]:
 
 
 def rensa_signatures(texts: Sequence[str]) -> np.ndarray:
-    """Returns those of rensa for the shingles that ours are of, as strings, uint32 [texts, PERMUTATIONS]."""
+    """Return those of rensa for the shingles that ours are of, as strings, uint32 [texts, PERMUTATIONS]."""
     from rensa import RMinHash
 
     def pieces(text: str) -> list[str]:
@@ -179,7 +179,7 @@ def rensa_signatures(texts: Sequence[str]) -> np.ndarray:
 
 
 def rensa_from_hashes(texts: Sequence[str]) -> np.ndarray:
-    """Returns those of rensa for the very shingles that ours are of, hashed by us, uint32 [texts, PERMUTATIONS]."""
+    """Return those of rensa for the very shingles that ours are of, hashed by us, uint32 [texts, PERMUTATIONS]."""
     from rensa import RMinHash
 
     parts = []
@@ -192,7 +192,7 @@ def rensa_from_hashes(texts: Sequence[str]) -> np.ndarray:
 
 
 def peers(language: str, corpora: Sequence[Path], passages: int) -> None:
-    """Prints ours beside the peers: rates on all texts of the language, F1 and recall on planted copies."""
+    """Print ours beside the peers: rates on all texts of the language, F1 and recall on planted copies."""
     texts = whole_texts(language, corpora)
     size = sum(len(text.encode()) for text in texts) / 1e6
     sample = Sample.plant(language, corpora, passages)
@@ -212,7 +212,7 @@ def peers(language: str, corpora: Sequence[Path], passages: int) -> None:
 def _compare(
     title: str, contenders: dict[str, Callable], texts: Sequence[str], size: float, figures: Callable, rounds: int
 ) -> None:
-    """Prints a line for each contender, of medians; the first is ours, and all take turns."""
+    """Print a line for each contender, of medians; the first is ours, and all take turns."""
     print(f"    {title}")
     runs, scores = {}, {}
     for name, make in contenders.items():

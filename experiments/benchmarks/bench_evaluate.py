@@ -65,7 +65,7 @@ Timed = tuple[float, list[float]]
 
 
 def questions(data_dir: Path, subject: str, limit: int) -> Pairs:
-    """Returns (context, continuation) of the first questions of a subject, four each."""
+    """Return (context, continuation) of the first questions of a subject, four each."""
     [task] = load_tasks(f"mmlu_{subject}", data_dir, FEWSHOT)["tasks"].values()
     task.build_all_requests(limit=limit, rank=0, world_size=1)
     instances: list[Instance] = task.instances
@@ -73,7 +73,7 @@ def questions(data_dir: Path, subject: str, limit: int) -> Pairs:
 
 
 def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], Timed]:
-    """Returns a function that scores requests with our scorer on the imported checkpoint, tokenizing included."""
+    """Return a function that scores requests with our scorer on the imported checkpoint, tokenizing included."""
     source = Source(checkpoint)
     layout, model = read_config(source.config, checkpoint / CONFIG)
     check(source, model, layout)
@@ -96,7 +96,7 @@ def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], T
 
 
 def peer(python: str, checkpoint: Path, batch: int, directory: Path) -> Callable[[Pairs], Timed]:
-    """Returns the same for lm-eval's Hugging Face backend, in a process of its own."""
+    """Return the same for lm-eval's Hugging Face backend, in a process of its own."""
     other = Peer(python, PEER, str(checkpoint), str(batch), needs="lm-eval, torch, transformers and accelerate")
 
     def run(pairs: Pairs) -> Timed:
@@ -108,7 +108,7 @@ def peer(python: str, checkpoint: Path, batch: int, directory: Path) -> Callable
 
 
 def compare(runners: dict[str, Callable[[Pairs], Timed]], subjects: dict[str, Pairs]) -> None:
-    """Prints questions per second of each subject, and over all the median of each runner's time by ours."""
+    """Print questions per second of each subject, and over all the median of each runner's time by ours."""
     ratios = {name: [] for name in runners}
     for subject, pairs in subjects.items():
         first, _ = next(iter(runners.values()))(pairs)
@@ -132,9 +132,9 @@ def compare(runners: dict[str, Callable[[Pairs], Timed]], subjects: dict[str, Pa
 
 
 def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
-    """Copies a checkpoint of llama2.c's tiny models, and writes its vocabulary, tok512.bin, as tokenizer files.
+    """Copy a checkpoint of llama2.c's tiny models, and writes its vocabulary, tok512.bin, as tokenizer files.
 
-    Stock transformers loads what this makes. Returns `out`.
+    Stock transformers loads what this makes. Return `out`.
     """
     out.mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
@@ -147,7 +147,7 @@ def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
 
 
 def _model(data: bytes) -> bytes:
-    """Returns a SentencePiece model with the pieces of a llama2.c vocabulary: score, length and bytes of each."""
+    """Return a SentencePiece model with the pieces of a llama2.c vocabulary: score, length and bytes of each."""
     kinds = protos.ModelProto.SentencePiece
     model, place, id = protos.ModelProto(), 4, 0
     while place < len(data):
@@ -166,7 +166,7 @@ def _model(data: bytes) -> bytes:
 
 
 def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
-    """Writes random weights with a tokenizer as a checkpoint that transformers loads; returns its directory."""
+    """Write random weights with a tokenizer as a checkpoint that transformers loads; return its directory."""
     model = load(config, (), RunConfig).config.model
     checkpoint = export_random(model, directory)
     give(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
@@ -174,7 +174,7 @@ def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
 
 
 def main() -> None:
-    """Prints a line for ours, ours without sharing, and the peer."""
+    """Print a line for ours, ours without sharing, and the peer."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data-dir", type=Path, required=True, help="a folder with mmlu.zip")
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with lm-eval, torch and transformers")

@@ -65,7 +65,7 @@ Timed = tuple[float, list[list[int]]]
 
 
 def export_random(model: DecoderConfig, directory: Path) -> Path:
-    """Writes random weights as a checkpoint that transformers loads; returns its directory."""
+    """Write random weights as a checkpoint that transformers loads; return its directory."""
     optimizer = make_optimizer(OptimConfig(), 1000, param_axes(model))
     with Checkpoints(directory / "ours", keep=1) as checkpoints:
         checkpoints.save(init_state(model, optimizer, one_device(), 0), {})
@@ -77,12 +77,12 @@ def export_random(model: DecoderConfig, directory: Path) -> Path:
 
 
 def one_device() -> Layout:
-    """Returns a layout of the first device."""
+    """Return a layout of the first device."""
     return Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
 
 
 def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callable[[], Timed]:
-    """Returns a function that continues the prompts with our engine on the imported checkpoint."""
+    """Return a function that continues the prompts with our engine on the imported checkpoint."""
     source = Source(checkpoint)
     layout, model = read_config(source.config, checkpoint / CONFIG)
     check(source, model, layout)
@@ -96,7 +96,7 @@ def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callabl
 
 
 def continued(engine: Engine, prompts: list[list[int]], sample: SampleConfig) -> Timed:
-    """Continues all prompts; returns the seconds and the new ids."""
+    """Continues all prompts; return the seconds and the new ids."""
     start = time.perf_counter()
     requests = [engine.submit(prompt, sample) for prompt in prompts]
     while engine.busy:
@@ -105,7 +105,7 @@ def continued(engine: Engine, prompts: list[list[int]], sample: SampleConfig) ->
 
 
 def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[], Timed]:
-    """Returns the same for transformers, in a process of its own."""
+    """Return the same for transformers, in a process of its own."""
     other = Peer(python, PEER, str(checkpoint), json.dumps(prompts), str(NEW), needs="torch and transformers")
     return lambda: tuple(json.loads(other.ask("go")))
 
@@ -113,7 +113,7 @@ def peer(python: str, checkpoint: Path, prompts: list[list[int]]) -> Callable[[]
 def compare(
     name: str, checkpoint: Path, prompts: list[list[int]], python: str | None, rounds: int, directory: Path
 ) -> None:
-    """Prints the median tokens per second of both, the median ratio, and how many of the tokens are the same."""
+    """Print the median tokens per second of both, the median ratio, and how many of the tokens are the same."""
     runners = [ours(checkpoint, prompts, directory), *([peer(python, checkpoint, prompts)] if python else [])]
     timed = [[run() for run in runners] for _ in range(rounds + 1)][1:]  # the first compiles and warms up
     seconds = np.array([[seconds for seconds, _ in row] for row in timed])
@@ -128,7 +128,7 @@ def compare(
 
 
 def main() -> None:
-    """Prints a line for each model and batch."""
+    """Print a line for each model and batch."""
     use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")

@@ -25,7 +25,7 @@ from baichuan_jax.train.input import load as load_batches
 
 
 def encode(config: RunConfig, workdir: Path) -> None:
-    """Prints MB/s of the whole stage (read, encode, write) and of SentencePiece alone."""
+    """Print MB/s of the whole stage (read, encode, write) and of SentencePiece alone."""
     corpus, model = workdir / "data", workdir / "tokenizer" / MODEL
     texts = [
         document["text"]
@@ -46,7 +46,7 @@ def encode(config: RunConfig, workdir: Path) -> None:
 
 
 def read(config: RunConfig, workdir: Path, length: int, steps: int = 200) -> None:
-    """Prints tokens per second through the sampler, the memory maps and grain."""
+    """Print tokens per second through the sampler, the memory maps and grain."""
     cfg = replace(config.train, steps=steps, batch=256, length=length, accumulate=1)
     loader = load_batches(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
     next(loader)

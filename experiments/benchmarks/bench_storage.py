@@ -26,18 +26,18 @@ HELD = (("compute", "compute"), ("int8", "compute"), ("int8", "int8"))  # weight
 
 
 def size(tree: object) -> int:
-    """Returns the bytes of the arrays."""
+    """Return the bytes of the arrays."""
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
 def seconds(engine: Engine, prompts: list[list[int]], tokens: int) -> float:
-    """Returns what it takes to continue all prompts by so many tokens: the median, after a round that compiles."""
+    """Return what it takes to continue all prompts by so many tokens: the median, after a round that compiles."""
     sample = SampleConfig(max_tokens=tokens, temperature=0)
     return float(np.median([continued(engine, prompts, sample)[0] for _ in range(ROUNDS + 1)][1:]))
 
 
 def main() -> None:
-    """Prints a line for every number of rows and every way to hold them."""
+    """Print a line for every number of rows and every way to hold them."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rows", type=int, nargs="+", default=[1, 32], help="texts at once (default 1 and 32)")
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")

@@ -37,13 +37,13 @@ VOCAB, THREADS, ROUNDS = 64_000, 2, 3
 
 
 def texts_of(corpus: Path) -> list[str]:
-    """Returns all documents."""
+    """Return all documents."""
     splits = ("train", "validation")
     return [d["text"] for name in domains(corpus) for split in splits for d in read_documents(corpus, name, split)]
 
 
 def bench_encode(corpus: Path, made: Path) -> None:
-    """Prints MB/s of every encode to encode, and the ratios."""
+    """Print MB/s of every encode to encode, and the ratios."""
     import sentencepiece
     from tokenizers import Tokenizer
 
@@ -80,7 +80,7 @@ def bench_encode(corpus: Path, made: Path) -> None:
 
 
 def write_lines(corpus: Path, size: float, path: Path) -> None:
-    """Writes `size` bytes of lines, of all domains in turn; where there is less text it comes again."""
+    """Write `size` bytes of lines, of all domains in turn; where there is less text it comes again."""
     with path.open("w", encoding="utf-8") as file:
         while True:
             for line in in_turn(corpus):
@@ -90,7 +90,7 @@ def write_lines(corpus: Path, size: float, path: Path) -> None:
 
 
 def in_turn(corpus: Path) -> Iterator[str]:
-    """Yields a line of each domain that has one left, again and again."""
+    """Yield a line of each domain that has one left, again and again."""
     streams = [(line for d in read() for line in pieces(d["text"])) for read in train_documents(corpus).values()]
     while streams:
         for stream in list(streams):
@@ -102,7 +102,7 @@ def in_turn(corpus: Path) -> Iterator[str]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """Yields the lines of a file."""
+    """Yield the lines of a file."""
     with path.open(encoding="utf-8", newline="\n") as file:
         yield from (line.rstrip("\n") for line in file)
 
@@ -128,7 +128,7 @@ TRAINERS = {"ours": train_ours, "tokenizers": train_peer}
 
 
 def bench_train(corpus: Path, sizes: list[int]) -> None:
-    """Prints time and peak memory of both trainers."""
+    """Print time and peak memory of both trainers."""
     print(f"train {VOCAB:,} pieces; lines of a file; peak memory of the process")
     for size in sizes:
         found, path = {}, WORKDIR / f"{size}.txt"

@@ -34,7 +34,7 @@ SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
 
 
 def ours(config: RunConfig) -> Timed:
-    """Returns a function that trains on the batch of a seed, waits for it, and returns the seconds."""
+    """Return a function that trains on the batch of a seed, waits for it, and return the seconds."""
     layout = make_layout(config)
     optimizer = make_optimizer(config.optim, config.train.steps, param_axes(config.model))
     state = init_state(config.model, optimizer, layout, config.train.seed)
@@ -77,7 +77,7 @@ for line in sys.stdin:
 
 
 def peer(config: RunConfig, python: str, threads: int) -> Timed:
-    """Returns the same for transformers' LLaMA, in a process of its own."""
+    """Return the same for transformers' LLaMA, in a process of its own."""
     shape = [config.train.batch, config.train.length + 1]
     arguments = json.dumps([llama_config(config.model), adamw(config.optim), shape, threads])
     other = Peer(python, PEER, arguments, needs="torch and transformers")
@@ -86,7 +86,7 @@ def peer(config: RunConfig, python: str, threads: int) -> Timed:
 
 
 def main() -> None:
-    """Prints the median tokens per second of each, and the median of their ratios, step by step."""
+    """Print the median tokens per second of each, and the median of their ratios, step by step."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])

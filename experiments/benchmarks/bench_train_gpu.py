@@ -102,7 +102,7 @@ for line in sys.stdin:
 
 
 def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Iterator[Timing]:
-    """Yields what transformers' LLaMA takes, in a process of its own that ends before ours takes the card."""
+    """Yield what transformers' LLaMA takes, in a process of its own that ends before ours takes the card."""
     arguments = json.dumps([llama_config(config.model), adamw(config.optim), config.train.length, steps, WARM])
     with Peer(python, PEER, arguments, needs="torch, transformers and a GPU") as other:
         version = other.answer().strip()
@@ -120,7 +120,7 @@ def peer(config: RunConfig, python: str, depths: list[int], steps: int) -> Itera
 
 
 def ours(config: RunConfig, depths: list[int], steps: int) -> Iterator[Timing]:
-    """Yields what our step takes, depth by depth."""
+    """Yield what our step takes, depth by depth."""
     name = f"baichuan_jax, jax {jax.__version__}, remat {config.model.remat}"
     for depth in depths:
         run = step_of(replace(config, model=replace(config.model, layers=depth)))
@@ -131,7 +131,7 @@ def ours(config: RunConfig, depths: list[int], steps: int) -> Iterator[Timing]:
 
 
 def whole(timings: list[Timing], layers: int) -> list[Timing]:
-    """Returns steps of all layers: on the lines through those of two depths."""
+    """Return steps of all layers: on the lines through those of two depths."""
     found = []
     for a, b in zip(timings[::2], timings[1::2]):
         more = (layers - b.layers) / (b.layers - a.layers)
@@ -141,7 +141,7 @@ def whole(timings: list[Timing], layers: int) -> list[Timing]:
 
 
 def tell(each: Timing, config: RunConfig) -> None:
-    """Prints two lines of the table."""
+    """Print two lines of the table."""
     model, length = replace(config.model, layers=each.layers), config.train.length
     rate = each.rows * length / each.seconds
     full, causal = (rate * flops_per_token(model, length, causal) for causal in (False, True))
@@ -155,14 +155,14 @@ def tell(each: Timing, config: RunConfig) -> None:
 
 
 def first_device() -> tuple[str, int]:
-    """Returns (its platform, its bytes), seen by a process that ends, and so leaves the card free."""
+    """Return (its platform, its bytes), seen by a process that ends, and so leaves the card free."""
     look = "import jax; d = jax.devices()[0]; print(d.platform, (d.memory_stats() or {}).get('bytes_limit', 0))"
     seen = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout.split()
     return seen[-2], int(seen[-1])
 
 
 def main() -> None:
-    """Prints time, speed and memory of each, and of the whole depth where that was not timed."""
+    """Print time, speed and memory of each, and of the whole depth where that was not timed."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", MEMORY_FRACTION)
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")

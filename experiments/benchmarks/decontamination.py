@@ -258,7 +258,7 @@ def clean_texts(corpora: Sequence[Path]) -> Iterator[tuple[str, list[str]]]:
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Print both tables."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--data-dir", type=Path, required=True, help="the evaluation sets, as published")
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more clean texts")

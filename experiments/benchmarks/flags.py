@@ -49,7 +49,7 @@ TRIED = {
 
 
 def lower(target: targets.Target) -> jax.stages.Lowered:
-    """Returns the step before it is compiled."""
+    """Return the step before it is compiled."""
     fsdp = FSDP[target.chip.platform]
     layout = Layout(make_mesh(MeshConfig(len(target.devices) // fsdp, fsdp), target.devices), AxisRules())
     kernel = "chunked" if target.chip.platform == "gpu" else "auto"  # cuDNN's needs the card
@@ -70,7 +70,7 @@ def lower(target: targets.Target) -> jax.stages.Lowered:
 
 
 def row(target: targets.Target, lowered: jax.stages.Lowered, more: Flags) -> str:
-    """Returns one line of the table. more: flags beside those that are shipped, or in place of them."""
+    """Return one line of the table. more: flags beside those that are shipped, or in place of them."""
     try:
         compiled, program = targets.compiled_for(target, lowered, more)
     except jax.errors.JaxRuntimeError as error:
@@ -84,7 +84,7 @@ def row(target: targets.Target, lowered: jax.stages.Lowered, more: Flags) -> str
 
 
 def main() -> None:
-    """Prints the table of one target."""
+    """Print the table of one target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", metavar="TARGET", help="v5e:16x16, a800:8x16, h100:8x128 and the like")
     target = targets.find(parser.parse_args().target)

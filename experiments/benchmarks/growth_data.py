@@ -34,7 +34,7 @@ FIFTH = 5
 
 
 def varied(text: str, language: str, strange: Sequence[str], rng: random.Random) -> str:
-    """Returns a text with every fifth unit replaced by a strange one."""
+    """Return a text with every fifth unit replaced by a strange one."""
     units = UNIT[language].findall(text)
     places = range(rng.randrange(FIFTH), len(units), FIFTH)
     for place, unit in zip(places, rng.choices(strange, k=len(places))):
@@ -43,7 +43,7 @@ def varied(text: str, language: str, strange: Sequence[str], rng: random.Random)
 
 
 def write(language: str, texts: Sequence[str], number: int, directory: Path) -> None:
-    """Writes the texts, the first time as they are, then varied."""
+    """Write the texts, the first time as they are, then varied."""
     rng = random.Random(number)
     strange = [unit for text in texts[:200] for unit in UNIT[language].findall(text) if unit.strip().isalnum()]
     path = directory / f"{language}-{number}.jsonl.gz"
@@ -53,7 +53,7 @@ def write(language: str, texts: Sequence[str], number: int, directory: Path) -> 
 
 
 def step(texts: Path, times: int, memory: int) -> None:
-    """Runs the data step on so many times the texts, in this process, and prints what it did."""
+    """Run the data step on so many times the texts, in this process, and prints what it did."""
     parts = range(times)
     files = {language: ";".join(f"{texts}/{language}-{part}.jsonl.gz" for part in parts) for language in LANGUAGES}
     cfg = CorpusConfig(DataConfig(files, task_bytes=16_000_000), dedup=DedupConfig(memory=memory))
@@ -64,7 +64,7 @@ def step(texts: Path, times: int, memory: int) -> None:
 
 
 def main() -> None:
-    """Writes the texts and measures each size in a process of its own."""
+    """Write the texts and measures each size in a process of its own."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
     arguments.add_argument("--megabytes", type=float, default=50.0, help="of text that is 1 x")

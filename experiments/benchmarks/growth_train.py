@@ -28,13 +28,13 @@ VOCABULARIES, LENGTHS = (8_192, 32_768, 65_536, 262_144), (1024, 4096, 16_384, 3
 
 
 def small(vocab: int, length: int, kernel: str) -> DecoderConfig:
-    """Returns a decoder that is little beside its logits, or its scores."""
+    """Return a decoder that is little beside its logits, or its scores."""
     sizes = {"layers": 2, "hidden": 64, "heads": 4, "head_dim": 16, "inner": 172, "context": length}
     return DecoderConfig(vocab=vocab, **sizes, attention=AttentionConfig(kernel=kernel))
 
 
 def temporaries(cfg: DecoderConfig, rows: int, chunk_bytes: int, inner_bytes: int = 0) -> float:
-    """Returns MiB of temporaries on a device, sequences as long as the context."""
+    """Return MiB of temporaries on a device, sequences as long as the context."""
     layout = Layout(make_mesh(MeshConfig()), AxisRules())
     params = jax.tree.map(
         lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
@@ -48,7 +48,7 @@ def temporaries(cfg: DecoderConfig, rows: int, chunk_bytes: int, inner_bytes: in
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()  # there are no options: for --help

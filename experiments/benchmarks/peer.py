@@ -12,7 +12,7 @@ from baichuan_jax.train.config import OptimConfig
 
 
 def llama_config(cfg: DecoderConfig) -> dict:
-    """Returns what makes a LlamaConfig of transformers the same decoder."""
+    """Return what makes a LlamaConfig of transformers the same decoder."""
     return {
         "vocab_size": cfg.vocab,
         "hidden_size": cfg.hidden,
@@ -26,7 +26,7 @@ def llama_config(cfg: DecoderConfig) -> dict:
 
 
 def adamw(cfg: OptimConfig) -> list:
-    """Returns the first arguments of torch.optim.AdamW (rate, betas as two, eps, decay), and the largest norm."""
+    """Return the first arguments of torch.optim.AdamW (rate, betas as two, eps, decay), and the largest norm."""
     return [cfg.peak_lr, cfg.b1, cfg.b2, cfg.eps, cfg.weight_decay, cfg.clip]
 
 
@@ -50,7 +50,7 @@ class Peer:
         )
 
     def answer(self) -> str:
-        """Waits for its next line. Raises SystemExit if it has ended."""
+        """Wait for its next line. Raise SystemExit if it has ended."""
         if not (line := self._process.stdout.readline()):
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace").strip().splitlines()
@@ -58,7 +58,7 @@ class Peer:
         return line
 
     def ask(self, line: object) -> str:
-        """Sends a line and returns the answer."""
+        """Send a line and returns the answer."""
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self.answer()
@@ -67,6 +67,6 @@ class Peer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the process, and waits until it has let go of what it holds."""
+        """End the process, and waits until it has let go of what it holds."""
         self._process.stdin.close()
         self._process.wait()

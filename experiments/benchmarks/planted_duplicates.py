@@ -78,7 +78,7 @@ class Score:
 
 
 def whole_texts(language: str, corpora: Sequence[Path]) -> list[str]:
-    """Returns the normalised texts of a language."""
+    """Return the normalised texts of a language."""
     texts = [document.text for document in read_demo(LANGUAGES[language], "skip")]
     for path in _files(corpora, language):
         texts += [document.text for document in read_file(path, Reading(damaged="stop"))]
@@ -86,7 +86,7 @@ def whole_texts(language: str, corpora: Sequence[Path]) -> list[str]:
 
 
 def passages(language: str, corpora: Sequence[Path], number: int) -> list[str]:
-    """Returns different passages of real text, 300 to 3,000 characters each, in random order."""
+    """Return different passages of real text, 300 to 3,000 characters each, in random order."""
     found = dict.fromkeys(passage for text in whole_texts(language, corpora) for passage in _pieces(text))
     ordered = list(found)
     random.Random(0).shuffle(ordered)
@@ -98,7 +98,7 @@ def _files(corpora: Sequence[Path], language: str) -> list[Path]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yields runs of paragraphs."""
+    """Yield runs of paragraphs."""
     lines: list[str] = []
     for line in text.split("\n"):
         lines.append(line.strip())
@@ -108,7 +108,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def edited(text: str, language: str, share: float, scattered: bool, other: str, rng: random.Random) -> str:
-    """Returns a text of which a share of the units is replaced (half of them), dropped or put in."""
+    """Return a text of which a share of the units is replaced (half of them), dropped or put in."""
     units, strange = (UNIT[language].findall(part) for part in (text, other))
     count = max(1, round(share * len(units)))
     if not scattered:
@@ -121,18 +121,18 @@ def edited(text: str, language: str, share: float, scattered: bool, other: str, 
 
 
 def shingles(text: str, width: int) -> set[tuple[str, ...]]:
-    """Returns the runs of words of a text, the whole if it has fewer words."""
+    """Return the runs of words of a text, the whole if it has fewer words."""
     words = [word.lower() for word in WORD.findall(text)]
     return {tuple(words[at : at + width]) for at in range(max(1, len(words) - width + 1))}
 
 
 def jaccard(first: set, second: set) -> float:
-    """Returns the share of the members of either that both have."""
+    """Return the share of the members of either that both have."""
     return len(first & second) / len(first | second)
 
 
 def best_twin(texts: Sequence[str], kept: Sequence[str], width: int) -> list[float]:
-    """Returns how alike each text is to the kept one most like it, exactly, by an index of all shingles."""
+    """Return how alike each text is to the kept one most like it, exactly, by an index of all shingles."""
     sets = [shingles(text, width) for text in kept]
     index: dict[tuple[str, ...], list[int]] = {}
     for number, members in enumerate(sets):
@@ -147,7 +147,7 @@ def best_twin(texts: Sequence[str], kept: Sequence[str], width: int) -> list[flo
 
 
 def run(rows: Sequence[str], directory: Path, dedup: DedupConfig, workers: int = 1) -> dict[int, str]:
-    """Sends documents through the data step; returns the texts that it keeps, by index."""
+    """Send documents through the data step; return the texts that it keeps, by index."""
     directory.mkdir(parents=True)
     path = directory / "input.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), encoding="utf-8")
@@ -160,7 +160,7 @@ def run(rows: Sequence[str], directory: Path, dedup: DedupConfig, workers: int =
 def plant_documents(
     language: str, corpora: Sequence[Path], number: int
 ) -> tuple[list[str], list[tuple[int, int, str]]]:
-    """Returns (texts, planted pairs as (index of the original, of the copy, kind))."""
+    """Return (texts, planted pairs as (index of the original, of the copy, kind))."""
     originals = passages(language, corpora, number)
     rng, texts, pairs = random.Random(1), list(originals), []
     kinds = [("exact", 0.0, False), *((f"{share:.0%}", share, scattered) for share in SHARES for scattered in (0, 1))]
@@ -175,7 +175,7 @@ def plant_documents(
 
 
 def score_documents(language: str, corpora: Sequence[Path], number: int, scratch: Path) -> tuple[Score, dict, bool]:
-    """Returns (figures, {kind: (pairs, mean similarity, share found)}, whether order and workers changed nothing)."""
+    """Return (figures, {kind: (pairs, mean similarity, share found)}, whether order and workers changed nothing)."""
     texts, pairs = plant_documents(language, corpora, number)
     only_documents = DedupConfig(sentences=0)
     plain = run(texts, scratch / "plain", DedupConfig(documents=0, sentences=0))  # what the rules keep
@@ -205,7 +205,7 @@ def score_documents(language: str, corpora: Sequence[Path], number: int, scratch
 def plant_sentences(
     language: str, corpora: Sequence[Path], number: int
 ) -> tuple[list[str], list[str], list[tuple[str, str]], Sequence[str]]:
-    """Returns (documents, their sentences, planted pairs of sentences, notices)."""
+    """Return (documents, their sentences, planted pairs of sentences, notices)."""
     rng = random.Random(3)
     flat = (part for text in passages(language, corpora, number) for part in sentences(text))
     long = [part.strip() for part in flat if len(WORD.findall(part)) >= LEAST_WORDS[language]]
@@ -263,7 +263,7 @@ def _squashed(text: str) -> str:
 
 
 def aligned(corpora: Sequence[Path], scratch: Path) -> tuple[int, int]:
-    """Returns (documents, documents removed as duplicates) of texts that stand in DIR in both languages."""
+    """Return (documents, documents removed as duplicates) of texts that stand in DIR in both languages."""
     texts = []
     for path in _files(corpora, "zh"):
         other = path.with_name(path.name.replace(".zh.", ".en."))
@@ -281,7 +281,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    """Prints the figures of both languages."""
+    """Print the figures of both languages."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
     arguments.add_argument("--documents", type=int, default=2000, help="passages for each language")

@@ -73,7 +73,7 @@ CORRUPTIONS: tuple[Callable[[str, str, random.Random], str], ...] = (shuffled, s
 
 
 def read(language: str, directory: Path | None, bad_names: Sequence[str]) -> tuple[Domains, Domains]:
-    """Returns the domains of good and of bad text."""
+    """Return the domains of good and of bad text."""
     if language == "zh":
         good, bad = {"news": _demo("zh_news")}, {"reviews": _demo("zh_reviews")}
     else:
@@ -98,7 +98,7 @@ def _demo(name: str) -> list[str]:
 
 
 def _passages(texts: Sequence[str]) -> list[str]:
-    """Returns different passages of SHORT to LONG characters of long texts, and the short texts whole."""
+    """Return different passages of SHORT to LONG characters of long texts, and the short texts whole."""
     passages = {}
     for text in texts:
         rng, start = random.Random(text_hash(text)), 0
@@ -110,7 +110,7 @@ def _passages(texts: Sequence[str]) -> list[str]:
 
 
 def split(domains: Domains) -> tuple[Domains, Domains]:
-    """Returns the texts that are learnt from, and one in five that is held out."""
+    """Return the texts that are learnt from, and one in five that is held out."""
     held_out = lambda text: (text_hash(text) >> 32) % 5 == 0
     return (
         {name: [text for text in texts if not held_out(text)] for name, texts in domains.items()},
@@ -119,12 +119,12 @@ def split(domains: Domains) -> tuple[Domains, Domains]:
 
 
 def joined(domains: Domains, without: str = "") -> list[str]:
-    """Returns the texts of all domains but one."""
+    """Return the texts of all domains but one."""
     return [text for name, texts in domains.items() if name != without for text in texts]
 
 
 def matched(lengths: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Returns the texts of as many good and bad ones as can be paired with lengths that differ by 5 % at most."""
+    """Return the texts of as many good and bad ones as can be paired with lengths that differ by 5 % at most."""
     first, second = (np.flatnonzero(mask)[np.argsort(lengths[mask], kind="stable")] for mask in (good, ~good))
     pairs, at = [], 0
     for text in first:
@@ -137,24 +137,24 @@ def matched(lengths: np.ndarray, good: np.ndarray) -> np.ndarray:
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Returns Spearman's correlation."""
+    """Return Spearman's correlation."""
     ranks = [np.unique(values, return_inverse=True, return_counts=True)[1:] for values in (first, second)]
     return float(np.corrcoef(*((np.cumsum(counts) - (counts - 1) / 2)[index] for index, counts in ranks))[0, 1])
 
 
 def calibration_error(score: np.ndarray, good: np.ndarray) -> float:
-    """Returns the mean distance of score and share of good texts, over tenths of the scores."""
+    """Return the mean distance of score and share of good texts, over tenths of the scores."""
     bins = reliability(score, good)
     return sum(b["count"] * abs(b["mean_score"] - b["share_good"]) for b in bins) / len(score)
 
 
 def row(name: str, *values: float | str) -> None:
-    """Prints a row of the table."""
+    """Print a row of the table."""
     print(f"  {name:52}" + "".join(f"{value:>9}" if isinstance(value, str) else f"{value:9.3f}" for value in values))
 
 
 def report_length(model: QualityModel, language: str, good: list[str], bad: list[str]) -> None:
-    """Prints what length explains of the scores."""
+    """Print what length explains of the scores."""
     texts, truth = good + bad, np.arange(len(good) + len(bad)) < len(good)
     score, length = model.score(texts, [language] * len(texts)), np.array([len(text) for text in texts])
     row("AUC", auc(score, truth))
@@ -174,7 +174,7 @@ def report_length(model: QualityModel, language: str, good: list[str], bad: list
 
 
 def report_calibration(model: QualityModel, language: str, good: list[str], bad: list[str]) -> None:
-    """Prints how far scores are from probabilities, for as many good texts as bad ones, cut at several lengths."""
+    """Print how far scores are from probabilities, for as many good texts as bad ones, cut at several lengths."""
     number = min(len(good), len(bad))
     texts, truth = good[:number] + bad[:number], np.arange(2 * number) < number
     errors, aucs = [], []
@@ -187,7 +187,7 @@ def report_calibration(model: QualityModel, language: str, good: list[str], bad:
 
 
 def report_left_out(language: str, train: tuple[Domains, Domains], test: tuple[Domains, Domains]) -> None:
-    """Prints the AUC on each domain, with a model that has seen it and with one that has not."""
+    """Print the AUC on each domain, with a model that has seen it and with one that has not."""
     for side, kind in enumerate(("good", "bad")):
         for name, texts in test[side].items():
             if len(train[side]) == 1 or len(texts) < 20:
@@ -203,7 +203,7 @@ def report_left_out(language: str, train: tuple[Domains, Domains], test: tuple[D
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Print the tables."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path)
     arguments.add_argument("--bad", nargs="*", default=())
@@ -223,7 +223,7 @@ def main() -> None:
 
 
 def report_languages(scores: dict[str, list[np.ndarray]]) -> None:
-    """Prints how the scores of (good, bad) texts differ between the languages."""
+    """Print how the scores of (good, bad) texts differ between the languages."""
     print("zh and en")
     for side, kind in enumerate(("good", "bad")):
         for language in LANGUAGES:
@@ -243,7 +243,7 @@ def report_languages(scores: dict[str, list[np.ndarray]]) -> None:
 
 
 def detector(zh: np.ndarray, en: np.ndarray) -> float:
-    """Returns how well scores separate Chinese from English."""
+    """Return how well scores separate Chinese from English."""
     return auc(np.concatenate([zh, en]), np.arange(len(zh) + len(en)) < len(zh))
 
 

@@ -84,7 +84,7 @@ def write_labels(labels: Iterable[Label], file: TextIO) -> None:
 
 
 def judge(texts: Sequence[Text]) -> Iterator[tuple[str, Judged]]:
-    """Yields the id of each text and of each line that is taken out of it, and what the rules do with it."""
+    """Yield the id of each text and of each line that is taken out of it, and what the rules do with it."""
     cleaner = Cleaner(FilterConfig())
     cleaned = (result for batch in batches([text.text for text in texts]) for result in cleaner(batch))
     for text, result in zip(texts, cleaned, strict=True):
@@ -97,7 +97,7 @@ def judge(texts: Sequence[Text]) -> Iterator[tuple[str, Judged]]:
 
 
 def line_hash(line: str) -> str:
-    """Returns the hash of a line, the same however it is spaced and whatever width its characters have.
+    """Return the hash of a line, the same however it is spaced and whatever width its characters have.
 
     A line of which another part is taken out than before has another hash: it counts as kept.
     """
@@ -111,7 +111,7 @@ def _context(line: str, text: str) -> str:
 
 
 def draw(found: dict[str, Judged]) -> list[Label]:
-    """Returns the list without labels, drawn from everything that there is."""
+    """Return the list without labels, drawn from everything that there is."""
     by_hash = sorted(found, key=lambda id: short_hash(f"{SEED}:{id}"))
     drawn = [Label(id, *found[id][:3]) for id in by_hash]
     chosen: list[Label] = []
@@ -127,7 +127,7 @@ def draw(found: dict[str, Judged]) -> list[Label]:
 
 
 def _once(lines: Sequence[Label]) -> list[Label]:
-    """Returns the lines without those that stand in several texts, but for the first."""
+    """Return the lines without those that stand in several texts, but for the first."""
     return list({label.id.partition("/")[2]: label for label in reversed(lines)}.values())[::-1]
 
 
@@ -139,18 +139,18 @@ def _grouped(items: Sequence[Item], keys: Sequence[str]) -> dict[str, list[Item]
 
 
 def _interleave(groups: dict[str, list[Item]]) -> list[Item]:
-    """Returns the first item of every group, then the second of every group that has one, and so on."""
+    """Return the first item of every group, then the second of every group that has one, and so on."""
     return [item for rank in zip_longest(*groups.values()) for item in rank if item is not None]
 
 
 def _labelled(drawn: Sequence[Label], labels: Sequence[Label]) -> list[Label]:
-    """Returns what was drawn, with the labels and reasons that are known."""
+    """Return what was drawn, with the labels and reasons that are known."""
     known = {label.id: label for label in labels}
     return [Label(*label[:4], *known.get(label.id, label)[4:]) for label in drawn]
 
 
 def report(labels: Sequence[Label], found: dict[str, Judged]) -> bool:
-    """Prints what became of the labelled texts, and returns whether all is as it should be.
+    """Print what became of the labelled texts, and return whether all is as it should be.
 
     found: what the rules do now, of every text that was there; a line that is not in it is no longer taken out.
     """
@@ -171,7 +171,7 @@ def report(labels: Sequence[Label], found: dict[str, Judged]) -> bool:
 
 
 def _report_rules(language: str, labels: Sequence[Label], now: dict[str, str]) -> list[str]:
-    """Prints a line for each rule, and returns those that are less precise than they were."""
+    """Print a line for each rule, and return those that are less precise than they were."""
     before = {label.id: label.verdict for label in labels}
     columns = "bad, good, precision then; now; good newly taken, given back"
     print(f"\n{language}: {'rule':26} {columns}")
@@ -195,7 +195,7 @@ def _precision(fired: Sequence[Label]) -> str:
 
 
 def _report_lost(name: str, labels: Sequence[Label], now: dict[str, str]) -> list[str]:
-    """Prints how many good ones go and bad ones stay, and returns what is wrong about it."""
+    """Print how many good ones go and bad ones stay, and return what is wrong about it."""
     good, bad = ([label for label in labels if label.label == which] for which in (GOOD, BAD))
     lost = [label for label in good if now[label.id] != KEPT]
     lost_then = sum(label.verdict != KEPT for label in good)
@@ -209,7 +209,7 @@ def _report_lost(name: str, labels: Sequence[Label], now: dict[str, str]) -> lis
 
 
 def show(found: dict[str, Judged], wanted: Collection[str]) -> None:
-    """Prints the beginning, the middle and the end of the texts that are wanted."""
+    """Print the beginning, the middle and the end of the texts that are wanted."""
     for id, judged in found.items():
         if any(id.startswith(name) or judged.verdict.startswith(name) for name in wanted):
             print(f"=== {id} {judged.verdict}\n{_excerpt(judged.text)}")

@@ -42,12 +42,12 @@ class Text(NamedTuple):
 
 
 def short_hash(text: str) -> str:
-    """Returns 16 hexadecimal digits of the BLAKE2b hash of a text."""
+    """Return 16 hexadecimal digits of the BLAKE2b hash of a text."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).hexdigest()
 
 
 def all_texts(corpora: Iterable[Path], evaluation: Path | None, demos: Iterable[str] = DEMOS) -> Iterator[Text]:
-    """Yields every text once, however often its source repeats it.
+    """Yield every text once, however often its source repeats it.
 
     corpora: folders of NAME.zh.jsonl.gz and NAME.en.jsonl.gz. evaluation: the folder with the evaluation sets.
     """
@@ -69,7 +69,7 @@ def _corpora(folders: Iterable[Path]) -> Iterator[Text]:
 
 
 def _is_chinese(text: str) -> bool:
-    """True if one character in ten is an ideograph: translations may lie beside what has not been translated."""
+    """Return whether one character in ten is an ideograph: translations may lie beside what has not been translated."""
     return 10 * len(IDEOGRAPH.findall(text)) >= len(text)
 
 
@@ -103,13 +103,13 @@ def _evaluation(folder: Path) -> Iterator[Text]:
 
 
 def _records(path: Path) -> Iterator[Any]:
-    """Yields the values of JSON lines, which end with a line feed alone."""
+    """Yield the values of JSON lines, which end with a line feed alone."""
     raw = gzip.decompress(path.read_bytes()) if path.name.endswith(".gz") else path.read_bytes()
     return (json.loads(line) for line in raw.split(b"\n") if line.strip())
 
 
 def _zipped_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Yields the rows of the CSV files in an archive, by column."""
+    """Yield the rows of the CSV files in an archive, by column."""
     with zipfile.ZipFile(path) as archive:
         for name in sorted(name for name in archive.namelist() if name.endswith(".csv")):
             rows = list(csv.reader(io.StringIO(archive.read(name).decode("utf-8-sig"), newline="")))

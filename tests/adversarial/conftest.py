@@ -14,7 +14,7 @@ LINES = ("the people of these united states have made a constitution", "  return
 
 @pytest.fixture(scope="session")
 def small_tokenizers(tmp_path_factory) -> Path:
-    """A tokenizer of each kind: ours, its export, and bytes with some pairs in a rank file."""
+    """Return a tokenizer of each kind: ours, its export, and bytes with some pairs in a rank file."""
     folder = tmp_path_factory.mktemp("tokenizers")
     train(TokenizerConfig(vocab=350, character_coverage=0.99), iter(10 * LINES), folder / "tokenizer.model")
     export_huggingface(folder / "tokenizer.model", folder)

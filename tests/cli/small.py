@@ -47,7 +47,7 @@ SampleConfig.max_tokens = 8
 
 
 def write_texts(directory: Path, documents: int = 200) -> None:
-    """Writes zh.jsonl and en.jsonl: random sentences of real words, the same at every call."""
+    """Write zh.jsonl and en.jsonl: random sentences of real words, the same at every call."""
     rng = random.Random(0)
     for name, make in {
         "zh": lambda: "。".join("".join(rng.choices(CHINESE, k=rng.randint(8, 20))) for _ in range(6)) + "。",
@@ -58,7 +58,7 @@ def write_texts(directory: Path, documents: int = 200) -> None:
 
 
 def write_config(directory: Path, extra: str = "") -> Path:
-    """Writes the texts and a config over them; the workdir is `directory`/run."""
+    """Write the texts and a config over them; the workdir is `directory`/run."""
     write_texts(directory)
     path = directory / "small.gin"
     path.write_text(CONFIG.format(workdir=directory / "run", texts=directory) + extra, encoding="utf-8")
@@ -75,7 +75,7 @@ def environment(devices: int = 1) -> dict[str, str]:
 
 
 def run(*arguments: object, code: int = 0, devices: int = 1, timeout: float = 300) -> subprocess.CompletedProcess:
-    """Runs the command line in a process of its own and checks its exit code."""
+    """Run the command line in a process of its own and checks its exit code."""
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, env=environment(devices), timeout=timeout, check=False
     )

@@ -38,7 +38,7 @@ SampleConfig.max_tokens = 8
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A published checkpoint with its tokenizer in theirs/, imported into ours/, and a run over it in run.gin."""
+    """Return a published checkpoint with its tokenizer in theirs/, imported into ours/, and a run over it: run.gin."""
     folder = tmp_path_factory.mktemp("convert")
     write_texts(folder)
     write_published(folder / "theirs", MODEL, "baichuan", files=2)
@@ -204,7 +204,7 @@ def test_killed_conversions_go_on(tmp_path):
 
 
 def kill_when_done(arguments: tuple, journal, least: int) -> None:
-    """Starts a conversion and kills it when so many pieces are done, if it is not faster."""
+    """Start a conversion and kills it when so many pieces are done, if it is not faster."""
     process = subprocess.Popen(command(*arguments), env=environment(), stdout=subprocess.DEVNULL)
     while process.poll() is None:
         if journal.exists() and len(journal.read_text().splitlines()) >= least:

@@ -14,7 +14,7 @@ ROOM = 200 << 20
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of two megabytes, and a function that gives it so many bytes."""
+    """Return a file system of two megabytes, and a function that gives it so many bytes."""
     place = tmp_path / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]

@@ -26,7 +26,7 @@ PAIRS = [
 
 
 def write_data(directory) -> dict:
-    """Writes what a data step leaves, and returns its result."""
+    """Write what a data step leaves, and return its result."""
     funnels = {domain: _funnel(domain) for domain in ("zh", "en")}
     for domain in funnels:
         files = {}
@@ -64,7 +64,7 @@ def _funnel(domain: str) -> Funnel:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    """The config of a finished data step."""
+    """Return the config of a finished data step."""
     path = write_config(tmp_path_factory.mktemp("inspect"))
     pipeline = Pipeline(load(path, (), RunConfig))
     with pipeline.open():
@@ -74,7 +74,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture
 def inspect(config, capsys, monkeypatch):
-    """Returns inspect(*options) -> what is printed on a terminal 100 columns wide."""
+    """Return inspect(*options) -> what is printed on a terminal 100 columns wide."""
     monkeypatch.setenv("COLUMNS", "100")
 
     def run(*options: object) -> str:

@@ -16,7 +16,7 @@ def config(tmp_path):
 
 
 def mistake(capsys, *arguments) -> str:
-    """Runs in this process; returns what was said on standard error."""
+    """Run in this process; return what was said on standard error."""
     assert main([str(argument) for argument in arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith("baichuan-jax: ")

@@ -25,7 +25,7 @@ LONG = ("TrainConfig.steps=2000", "TrainConfig.eval_every=1000", "TrainConfig.ch
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A config whose text is tokens already."""
+    """Return a config whose text is tokens already."""
     config = write_config(tmp_path_factory.mktemp("prepared"))
     run("data", config)
     run("tokenizer", config)
@@ -33,7 +33,7 @@ def prepared(tmp_path_factory):
 
 
 def workdir(prepared: Path, directory: Path) -> Path:
-    """A workdir of its own with the same tokens."""
+    """Return a workdir of its own with the same tokens."""
     for stage in ("data", "tokenizer", "tokens"):
         shutil.copytree(prepared.parent / "run" / stage, directory / stage)
     return directory
@@ -44,7 +44,7 @@ def settings(workdir: Path, *more: str) -> list[str]:
 
 
 def port(first: int = 0) -> int:
-    """Returns a free port, from `first` on."""
+    """Return a free port, from `first` on."""
     for number in range(first, 2**16):
         with socket.socket() as free, suppress(OSError):
             free.bind(("localhost", number))
@@ -53,13 +53,13 @@ def port(first: int = 0) -> int:
 
 
 def quick(devices: int) -> dict[str, str]:
-    """An environment in which programs are compiled in half the time and run slower."""
+    """Return an environment in which programs are compiled in half the time and run slower."""
     found = environment(devices)
     return {**found, "XLA_FLAGS": f"{found['XLA_FLAGS']} --xla_backend_optimization_level=0"}
 
 
 def start(verb: str, config: Path, workdir: Path, *more: str, devices: int = 1, extra: tuple = ()) -> list:
-    """Starts two processes of `devices` each."""
+    """Start two processes of `devices` each."""
     address = f"localhost:{port()}"
     common = [verb, config, *settings(workdir, *more), "--coordinator", address, "--processes", 2, *extra]
     return [launch([*common, "--process", number], quick(devices)) for number in range(2)]
@@ -71,7 +71,7 @@ def launch(arguments: list, environment: dict) -> subprocess.Popen:
 
 
 def finish(processes: list[subprocess.Popen], code: int = 0) -> list[str]:
-    """Waits for them; returns what each wrote."""
+    """Wait for them; return what each wrote."""
     written = ["".join(process.communicate(timeout=200)) for process in processes]
     assert [process.returncode for process in processes] == [code] * len(processes), written
     return written

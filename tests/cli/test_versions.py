@@ -21,7 +21,7 @@ def pipeline(config, *overrides) -> Pipeline:
 
 @pytest.fixture
 def old(tmp_path, monkeypatch):
-    """The config of a run that code without versions has finished."""
+    """Return the config of a run that code without versions has finished."""
     config = write_config(tmp_path)
     with monkeypatch.context() as before:
         for name, recipe in list(RECIPES.items()):

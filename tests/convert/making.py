@@ -27,7 +27,7 @@ SMALL = DecoderConfig(vocab=96, layers=2, hidden=32, heads=4, head_dim=8, inner=
 
 
 def random_tensors(cfg: DecoderConfig, layout: LayoutName, dtype: np.dtype, seed: int = 0) -> dict[str, np.ndarray]:
-    """Returns {published name: values}: normal, norms around one."""
+    """Return {published name: values}: normal, norms around one."""
     rng = np.random.default_rng(seed)
     found = {}
     for matrix in matrices(publish(cfg, layout), layout):
@@ -39,7 +39,7 @@ def random_tensors(cfg: DecoderConfig, layout: LayoutName, dtype: np.dtype, seed
 def write_published(
     directory: Path, cfg: DecoderConfig, layout: LayoutName, dtype: np.dtype = np.float32, files: int = 1
 ) -> dict[str, np.ndarray]:
-    """Writes a checkpoint of random weights, in one file or in several with an index; returns its tensors."""
+    """Write a checkpoint of random weights, in one file or in several with an index; return its tensors."""
     directory.mkdir(parents=True, exist_ok=True)
     tensors = random_tensors(cfg, layout, dtype)
     write_tensors(directory, tensors, files)
@@ -49,7 +49,7 @@ def write_published(
 
 
 def write_tensors(directory: Path, tensors: dict[str, np.ndarray], files: int = 1) -> None:
-    """Writes tensors in one file, or in several with an index."""
+    """Write tensors in one file, or in several with an index."""
     if files == 1:
         save_file(tensors, directory / "model.safetensors", {"format": "pt"})
         return
@@ -63,7 +63,7 @@ def write_tensors(directory: Path, tensors: dict[str, np.ndarray], files: int = 
 
 
 def imported(source: Path, directory: Path) -> tuple[DecoderConfig, Path]:
-    """Imports a checkpoint; returns its config and where its parameters are."""
+    """Import a checkpoint; return its config and where its parameters are."""
     opened = Source(source)
     layout, cfg = read_config(opened.config, source / CONFIG)
     check(opened, cfg, layout)
@@ -72,7 +72,7 @@ def imported(source: Path, directory: Path) -> tuple[DecoderConfig, Path]:
 
 
 def trained(cfg: DecoderConfig, directory: Path) -> Path:
-    """Writes random parameters as training does, sharded over eight devices; returns where they are."""
+    """Write random parameters as training does, sharded over eight devices; return where they are."""
     layout = Layout(make_mesh(MeshConfig(fsdp=4, tensor=2)), AxisRules(vocab=None, heads=None, kv_heads=None))
     params = init_params(cfg, jax.random.key(0))
     placed = jax.device_put(params, layout.shardings(param_axes(cfg), params))
@@ -89,7 +89,7 @@ def write(
     dtype: np.dtype | None = None,
     file_bytes: int = 10**9,
 ) -> dict:
-    """Exports parameters with their config.json; returns what `save` does."""
+    """Export parameters with their config.json; return what `save` does."""
     directory.mkdir()
     found = save(params, cfg, layout, dtype, file_bytes, directory, lambda done, total: None)
     config = write_config(publish(cfg, layout), layout, found["dtypes"][0])
@@ -98,7 +98,7 @@ def write(
 
 
 def restored(cfg: DecoderConfig, params: Path) -> Params:
-    """Returns parameters as training restores them, float32."""
+    """Return parameters as training restores them, float32."""
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
     with Checkpoints(params.parents[1]) as checkpoints:
         return checkpoints.restore_params(abstract_params(cfg, layout))

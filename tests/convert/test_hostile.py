@@ -16,13 +16,13 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 @pytest.fixture
 def source(tmp_path):
-    """A checkpoint in one file, and its tensors."""
+    """Return a checkpoint in one file, and its tensors."""
     return tmp_path / "theirs", write_published(tmp_path / "theirs", SMALL, "llama")
 
 
 @pytest.fixture
 def shards(tmp_path):
-    """A checkpoint in three files."""
+    """Return a checkpoint in three files."""
     write_published(tmp_path / "theirs", SMALL, "llama", files=3)
     return tmp_path / "theirs"
 
@@ -39,7 +39,7 @@ def edit(path, **changes) -> None:
 
 
 def rewrite_header(path, change) -> None:
-    """Applies `change` to the header of a safetensors file, in place."""
+    """Apply `change` to the header of a safetensors file, in place."""
     data = path.read_bytes()
     length = struct.unpack("<Q", data[:8])[0]
     header = json.loads(data[8 : 8 + length])

@@ -34,7 +34,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16)
 
 @st.composite
 def decoders(draw) -> tuple[DecoderConfig, str]:
-    """A decoder that a layout can express, and the layout."""
+    """Return a decoder that a layout can express, and the layout."""
     layout = draw(st.sampled_from(["llama", "baichuan"]))
     heads, head_dim = draw(st.sampled_from([1, 2, 4, 6])), draw(st.sampled_from([4, 8, 10]))
     size = st.integers(1, 70)
@@ -150,7 +150,7 @@ class Killed(Exception):
 
 
 def killed_at(number: int):
-    """Returns a progress that ends the work at its call of that number, and the calls so far."""
+    """Return a progress that ends the work at its call of that number, and the calls so far."""
     calls = []
 
     def progress(done: int, total: int) -> None:

@@ -104,7 +104,7 @@ def theirs(checkpoint):
 
 @pytest.fixture(scope="module")
 def exact(checkpoint):
-    """Returns a function that loads it in float64: of a long continuation its float32 may be 1e-4 from that."""
+    """Return a function that loads it in float64: of a long continuation its float32 may be 1e-4 from that."""
     return cache(lambda: backend(checkpoint, "float64"))
 
 
@@ -115,7 +115,7 @@ def backend(checkpoint: Path, dtype: str):
 
 
 def answers(lm, name: str, longest: int) -> dict:
-    """Returns what lm-eval finds; texts that would leave no room for a prompt are as long as half of it in both."""
+    """Return what lm-eval finds; texts that would leave no room for a prompt are as long as half of it in both."""
     from baichuan_jax.evaluate.harness.load import load_tasks
 
     loaded = load_tasks(name, DATA / "eval", TASKS[name])

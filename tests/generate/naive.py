@@ -20,7 +20,7 @@ def forward(model: DecoderConfig):
 
 
 def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderConfig = MODEL, ends=(END,)) -> list[int]:
-    """Returns the new ids, without the end."""
+    """Return the new ids, without the end."""
     ids = list(prompt)
     for number in range(sample.max_tokens):
         row = np.zeros((1, model.context), np.int32)
@@ -33,7 +33,7 @@ def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderCon
 
 
 def chosen(logits: np.ndarray, seen: set[int], number: int, sample: SampleConfig) -> int:
-    """The definitions, spelt out: penalty, temperature, top-k, top-p by sorting, then the draw of the seed."""
+    """Return the definitions, spelt out: penalty, temperature, top-k, top-p by sorting, then the draw of the seed."""
     logits = logits.astype(np.float32).copy()
     for id in seen:
         logits[id] = (

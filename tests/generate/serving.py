@@ -42,7 +42,7 @@ ServeConfig.grace = 0.5
 
 
 def write_config(directory: Path, tokenizer: Path, params, layout: Layout) -> Path:
-    """Writes a config and what it names: a model that was never trained."""
+    """Write a config and what it names: a model that was never trained."""
     state = init_state(MODEL, make_optimizer(OptimConfig(), 1000, param_axes(MODEL)), layout, 0)
     with Checkpoints(directory / "weights", keep=1) as checkpoints:
         checkpoints.save(state._replace(params=params), {})
@@ -60,25 +60,25 @@ class Server:
         self.process, self.port = process, port
 
     def open(self, path: str, body: bytes | dict | None = None) -> http.client.HTTPResponse:
-        """Sends a request, and returns the answer as soon as it begins."""
+        """Send a request, and return the answer as soon as it begins."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         connection.request("GET" if data is None else "POST", path, data)
         return connection.getresponse()
 
     def ask(self, path: str, body: bytes | dict | None = None) -> tuple[int, dict]:
-        """Returns (status, body)."""
+        """Return (status, body)."""
         with self.open(path, body) as response:
             return response.status, json.loads(response.read())
 
     def complete(self, **body) -> dict:
-        """Returns a whole completion."""
+        """Return a whole completion."""
         status, answer = self.ask("/v1/completions", body)
         assert status == 200, answer
         return answer
 
     def stream(self, **body) -> list[dict | str]:
-        """Returns the events of a stream."""
+        """Return the events of a stream."""
         with self.open("/v1/completions", {**body, "stream": True}) as response:
             assert response.status == 200, response.read()
             assert response.getheader("content-type").startswith("text/event-stream")
@@ -86,7 +86,7 @@ class Server:
 
 
 def events(data: bytes) -> list[dict | str]:
-    """Returns the events of a stream's bytes, [DONE] as text; each is a whole one, and UTF-8 by itself."""
+    """Return the events of a stream's bytes, [DONE] as text; each is a whole one, and UTF-8 by itself."""
     parts = data.split(b"\n\n")
     assert parts.pop() == b""
     lines = [part.decode().removeprefix("data: ") for part in parts]
@@ -95,7 +95,7 @@ def events(data: bytes) -> list[dict | str]:
 
 @contextmanager
 def serving(config: Path, *arguments: str) -> Iterator[Server]:
-    """Runs a server while the block runs."""
+    """Run a server while the block runs."""
     process = subprocess.Popen(
         command("serve", config, *arguments), stderr=subprocess.PIPE, text=True, env=environment()
     )

@@ -34,7 +34,7 @@ JOBS = st.lists(st.tuples(PROMPTS, SAMPLES), min_size=1, max_size=7)
 
 
 def run(engine: Engine, jobs, join_later: int = 0) -> list[list[int]]:
-    """Runs the jobs; so many of them come when the others are under way."""
+    """Run the jobs; so many of them come when the others are under way."""
     first = len(jobs) - min(join_later, len(jobs) - 1)
     requests = [engine.submit(*job) for job in jobs[:first]]
     engine.step()

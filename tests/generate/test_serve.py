@@ -29,7 +29,7 @@ def server(tmp_path_factory, tokenizer_file, params, layout):
 
 @pytest.fixture
 def here(engine, tokenizer):
-    """Returns the texts that the engine gives in this process."""
+    """Return the texts that the engine gives in this process."""
 
     def texts(prompts=PROMPTS, **settings):
         return generate(engine, tokenizer, prompts, SampleConfig(**{"temperature": 0.0, "max_tokens": 8, **settings}))
@@ -89,7 +89,7 @@ def test_a_stream_is_the_whole_in_pieces(server, here):
 
 
 def spread(logits: np.ndarray) -> np.ndarray:
-    """Returns log-probabilities, by definition."""
+    """Return log-probabilities, by definition."""
     logits = logits.astype(np.float64)
     return (
         logits
@@ -232,7 +232,7 @@ def test_two_hundred_clients_at_once(server, here):
 
 
 def idle(server) -> None:
-    """Waits until nothing is open; fails after a time in which what was asked for could not have been made."""
+    """Wait until nothing is open; fails after a time in which what was asked for could not have been made."""
     deadline = time.monotonic() + 3
     while (open := server.ask("/health")[1]["open"]) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -36,7 +36,7 @@ def logits(held, cache_storage):
 
 
 def distance(found, wanted) -> float:
-    """The largest of any position, relative."""
+    """Return the largest of any position, relative."""
     return float(jnp.max(jnp.linalg.norm(found - wanted, axis=-1) / jnp.linalg.norm(wanted, axis=-1)))
 
 

@@ -71,7 +71,7 @@ class Squares:
 
 
 def run(directory: Path, how: str, count: int = 5, **settings) -> list[tuple[int, int]]:
-    """Runs the squares; returns the progress that was shown."""
+    """Run the squares; return the progress that was shown."""
     shown = []
     with Runner(RunnerConfig(**settings), directory / "engine") as runner:
         runner.run("squares", Squares(directory, how), count, lambda *progress: shown.append(progress))
@@ -79,12 +79,12 @@ def run(directory: Path, how: str, count: int = 5, **settings) -> list[tuple[int
 
 
 def squares(directory: Path) -> list[int]:
-    """What the tasks have left."""
+    """Return what the tasks have left."""
     return [int((path / "square").read_text()) for path in sorted((directory / "out").glob("*"))]
 
 
 def processes(directory: Path) -> dict[int, list[int]]:
-    """The processes in which each task was begun."""
+    """Return the processes in which each task was begun."""
     return {int(path.name): list(map(int, path.read_text().split())) for path in (directory / "runs").glob("*")}
 
 
@@ -94,5 +94,5 @@ def times(directory: Path) -> dict[int, int]:
 
 
 def drive() -> None:
-    """Runs the squares as arguments say: a program for drivers that come to harm."""
+    """Run the squares as arguments say: a program for drivers that come to harm."""
     run(Path(sys.argv[1]), sys.argv[2], workers=int(sys.argv[3]))

@@ -29,13 +29,13 @@ QUALITY = {
 
 @pytest.fixture(scope="session")
 def data_result() -> dict:
-    """The result of a data step."""
+    """Return the result of a data step."""
     return _results(DOMAINS, SAMPLES, STEPS)["data"]
 
 
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory):
-    """Returns make_run(domains, samples, name, steps) -> workdir."""
+    """Return make_run(domains, samples, name, steps) -> workdir."""
 
     def make(domains=DOMAINS, samples=SAMPLES, name="quickstart", steps=STEPS) -> Path:
         workdir = tmp_path_factory.mktemp("runs") / name

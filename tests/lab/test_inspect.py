@@ -14,7 +14,7 @@ def document(text: str, source: str = "texts.jsonl:7", score: float = 0.91) -> d
 
 @pytest.fixture
 def make_page(data_result, tmp_path):
-    """Returns make_page(kept, pairs of zh_news, changes of the result) -> (page, what a browser reads)."""
+    """Return make_page(kept, pairs of zh_news, changes of the result) -> (page, what a browser reads)."""
 
     def make(kept=(), pairs=(), **changes) -> tuple[str, Checker]:
         result = {**data_result, **changes}

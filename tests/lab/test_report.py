@@ -20,7 +20,7 @@ def domains(number: int) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def report(make_run, tmp_path_factory) -> dict:
-    """The report of the run as it is by default."""
+    """Return the report of the run as it is by default."""
     return write_report(make_run(), tmp_path_factory.mktemp("report"))
 
 

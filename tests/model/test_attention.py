@@ -21,7 +21,7 @@ def drawn(rng: np.random.Generator, length: int, heads: tuple[int, int], size: i
 
 
 def both_ways(attend, q, k, v, dy) -> tuple:
-    """The output and the gradients."""
+    """Return the output and the gradients."""
 
     @jax.jit
     def run(q, k, v, dy):

@@ -66,7 +66,7 @@ SECTIONS = {"PositionConfig": "positions", "AttentionConfig": "attention", "Head
 
 @lru_cache
 def program(cfg: DecoderConfig) -> str:
-    """Initial values and gradients as a program, its constants folded in."""
+    """Return initial values and gradients as a program, its constants folded in."""
 
     def everything():
         params = init_params(cfg, jax.random.key(0))

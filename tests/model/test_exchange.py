@@ -26,7 +26,7 @@ def attention(**changes) -> DecoderConfig:
 
 
 def compiled(cfg: DecoderConfig, layout: Layout | None, **split: int):
-    """Returns the compiled loss and its gradients, and what they take."""
+    """Return the compiled loss and its gradients, and what they take."""
     params = init_params(cfg, jax.random.key(0))
     tokens = jax.random.randint(jax.random.key(1), (BATCH, LENGTH + 1), 0, cfg.vocab)
     if layout is not None:

@@ -23,7 +23,7 @@ MODEL = DecoderConfig(
 
 
 def difference(a: jax.Array, b: jax.Array) -> float:
-    """|a - b| / |b| over everything."""
+    """Return |a - b| / |b| over everything."""
     a, b = (np.asarray(x, np.float64) for x in (a, b))
     return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 

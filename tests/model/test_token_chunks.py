@@ -45,7 +45,7 @@ def test_chunks_give_the_output_and_gradients_of_the_whole(kind, batch, length, 
 
 
 def gradients(model: DecoderConfig, layout: Layout | None, inner_bytes: int):
-    """Returns the compiled gradients of the loss, and their arguments."""
+    """Return the compiled gradients of the loss, and their arguments."""
     params = init_params(model, jax.random.key(0))
     tokens = np.random.default_rng(0).integers(0, model.vocab, (16, 33))
     if layout is not None:

@@ -57,7 +57,7 @@ VARIANTS = {
 
 
 def sees(cfg: DecoderConfig, layer: int, length: int) -> np.ndarray:
-    """The mask of a layer, by the definitions of the patterns, one pair at a time."""
+    """Return the mask of a layer, by the definitions of the patterns, one pair at a time."""
     w, c = cfg.attention.window, cfg.attention.summary
     rules = {
         "full": lambda i, j: True,

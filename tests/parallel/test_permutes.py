@@ -10,7 +10,7 @@ from baichuan_jax.parallel.permutes import gather, is_possible, scatter_sum
 
 
 def over_devices(function, axis_size: int, x):
-    """Runs function on x[device] on so many devices; returns the results, stacked."""
+    """Run function on x[device] on so many devices; return the results, stacked."""
     mesh = Mesh(np.array(jax.devices()[:axis_size]), ("a",))
     spec = PartitionSpec("a")
     split = jax.shard_map(lambda x: function(x[0])[None], mesh=mesh, in_specs=spec, out_specs=spec, check_vma=False)

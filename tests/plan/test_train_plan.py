@@ -83,14 +83,14 @@ BOTH = ("--set=AxisRules.embed=('fsdp', 'data')", "--set=AxisRules.table_embed=(
 
 
 def sent(target: str, data: int, fsdp: int, rules: tuple[str, ...] = ()) -> tuple[dict, list[Collective]]:
-    """Returns the plan of a narrow decoder of 32 layers, and its collectives of at least 1 MiB."""
+    """Return the plan of a narrow decoder of 32 layers, and its collectives of at least 1 MiB."""
     mesh = (f"--set=MeshConfig.data={data}", f"--set=MeshConfig.fsdp={fsdp}", *rules)
     found = json.loads(run("plan", CONFIG, *NARROW, "--json", "--length=1024", "--target", target, *mesh).stdout)
     return found, [Collective(**each) for each in found["collectives"]]
 
 
 def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> None:
-    """The head is gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
+    """Return the head is gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
 
     Neither the token table nor its gradient is gathered or scattered. A gradient of the table that is summed whole
     would be 8 % more to reduce on 4 ways, and more on others.

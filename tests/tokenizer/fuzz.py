@@ -15,7 +15,7 @@ RANGES = (
 
 
 def random_text(rng: random.Random) -> str:
-    """Returns up to 40 characters and hard sequences, without NUL and surrogates."""
+    """Return up to 40 characters and hard sequences, without NUL and surrogates."""
     return "".join(_part(rng) for _ in range(rng.randrange(40)))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 
 def write_json_tokenizer(folder: Path, names: list[str], template: str | None = None, added: tuple[str, ...] = ()):
-    """Writes a tokenizer.json of special names, then bytes, then words that are added to it."""
+    """Write a tokenizer.json of special names, then bytes, then words that are added to it."""
     tokenizers = pytest.importorskip("tokenizers")
     alphabet = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
     letters = {letter: len(names) + number for number, letter in enumerate(alphabet)}

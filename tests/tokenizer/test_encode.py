@@ -43,7 +43,7 @@ def corpus(tmp_path_factory) -> Path:
 
 
 def run(corpus: Path, directory: Path, workers: int = 1, bos: str = "auto") -> dict[str, bytes]:
-    """Encodes into small shards; returns every file that is left."""
+    """Encode into small shards; return every file that is left."""
     encode_corpus(corpus, corpus / "m.model", bos, directory, 2000, 1, RunnerConfig(workers=workers))
     return files(directory)
 

@@ -25,7 +25,7 @@ SIZES = {name: 99 * number for name, (_, _, number) in LINES.items()}  # about: 
 
 
 def sample(**settings) -> dict[str, int]:
-    """Returns the bytes of each domain in the sample."""
+    """Return the bytes of each domain in the sample."""
     plan = plan_sample(TokenizerConfig(**settings), DOCUMENTS)
     size = Counter()
     for line in sample_lines(plan, DOCUMENTS):

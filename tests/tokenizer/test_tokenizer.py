@@ -80,7 +80,7 @@ def test_spans_are_where_the_ids_stand(tokenizer):
 
 @pytest.fixture(scope="module")
 def public(tmp_path_factory):
-    """A tokenizer in the layout of the public vocabulary."""
+    """Return a tokenizer in the layout of the public vocabulary."""
     path = tmp_path_factory.mktemp("public") / "tokenizer.model"
     train(TokenizerConfig(vocab=800, character_coverage=0.99, layout="baichuan"), iter(CORPUS), path)
     return Tokenizer(path)

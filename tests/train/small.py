@@ -25,7 +25,7 @@ def layout(devices: int = 8, rules: AxisRules | None = None, **axes: int) -> Lay
 
 
 def setup(cfg: TrainConfig, layout: Layout, model: DecoderConfig = MODEL):
-    """Returns (optimizer, fresh state, step)."""
+    """Return (optimizer, fresh state, step)."""
     optimizer = make_optimizer(OPTIM, cfg.steps, param_axes(model))
     return optimizer, init_state(model, optimizer, layout, cfg.seed), make_step(cfg, model, optimizer, layout)
 

@@ -40,7 +40,7 @@ def test_what_a_bfloat16_can_hold_stays():
 
 
 def mean_moment(seed: int | None) -> float:
-    """The second moment of gradients of 1, from 0.5 on, after 400 steps of b2 = 0.999."""
+    """Return the second moment of gradients of 1, from 0.5 on, after 400 steps of b2 = 0.999."""
     adam = in_bfloat16(optax.scale_by_adam(b2=0.999), seed)
     params = {"w": jnp.zeros(4096)}
     state = adam.init(params)

@@ -11,7 +11,7 @@ from baichuan_jax.recipe.run_config import RunConfig
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
-    """Cleans every domain."""
+    """Clean every domain."""
     cfg = CorpusConfig(config.data, config.filters, config.quality, config.dedup, config.select)
     with data_progress() as progress:
         return build_corpus(cfg, config.runner, directory, progress)

@@ -32,7 +32,7 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
 def show_continuations(
     config: RunConfig, workdir: Path, batches: Iterable[list[str]], specials: bool, as_json: bool
 ) -> None:
-    """Prints prompts with their continuations: one alone as it is made, several in order when they are finished.
+    """Print prompts with their continuations: one alone as it is made, several in order when they are finished.
 
     specials: whether the written form of a special id in a prompt is that id. as_json: an object on a line for each;
     else a line stands before each of several.
@@ -59,19 +59,19 @@ def _show_one(prompts: list[str], pieces: Iterator[Piece]) -> None:
 
 
 def _show_several(prompts: list[str], pieces: Iterator[Piece]) -> None:
-    """Prints each below a line with its number, as `head` does with files: a text may have any number of lines."""
+    """Print each below a line with its number, as `head` does with files: a text may have any number of lines."""
     for number, text, _ in _finished(len(prompts), pieces):
         print(f"==> {number + 1} of {len(prompts)} <==\n{prompts[number]}{text}\n", flush=True)
 
 
 def _show_json(prompts: list[str], pieces: Iterator[Piece]) -> None:
-    """Prints ASCII: whatever the encoding of the terminal, and wherever its reader ends lines, each is whole."""
+    """Print ASCII: whatever the encoding of the terminal, and wherever its reader ends lines, each is whole."""
     for number, text, done in _finished(len(prompts), pieces):
         print(json.dumps({"prompt": prompts[number], "text": text, "finish_reason": done}), flush=True)
 
 
 def _finished(count: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """Yields each whole continuation, in the order of the prompts."""
+    """Yield each whole continuation, in the order of the prompts."""
     texts, done, shown = [""] * count, [""] * count, 0
     for piece in pieces:
         texts[piece.number] += piece.text
@@ -82,11 +82,11 @@ def _finished(count: int, pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def load_engine(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]:
-    """Returns an engine with the run's newest parameters, and its tokenizer."""
+    """Return an engine with the run's newest parameters, and its tokenizer."""
     trained = load_trained(config, workdir)
     return make_engine(config, trained), trained.tokenizer
 
 
 def make_engine(config: RunConfig, of: Trained) -> Engine:
-    """Returns an engine, which has a copy of the parameters."""
+    """Return an engine, which has a copy of the parameters."""
     return Engine(config.engine, config.model, of.params, of.ends, of.layout, of.dtype)

@@ -9,5 +9,5 @@ from baichuan_jax.recipe.run_config import RunConfig
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
-    """Writes report.html and its plots."""
+    """Write report.html and its plots."""
     return write_report(workdir, directory)

@@ -34,7 +34,7 @@ def run_tasks(
     fewshot: int | None,
     beside: Sequence[Path],
 ) -> list[dict]:
-    """Runs tasks in turn, writes the result and the answers of each, and tables of all; returns the results.
+    """Run tasks in turn, writes the result and the answers of each, and tables of all; return the results.
 
     They go to `tasks/` of the workdir. Answers of an earlier call are taken over. beside: workdirs of other models,
     for the leaderboard.
@@ -73,7 +73,7 @@ def _line(answer: dict) -> str:
 
 
 def _identity(config: RunConfig, workdir: Path, ends: tuple[int, ...]) -> str:
-    """Returns a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokens."""
+    """Return a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokens."""
     params = newest_params(checkpoints_of(config, workdir))
     stored = sorted((str(file.relative_to(params)), file.stat()) for file in params.rglob("*") if file.is_file())
     weights = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stored]

@@ -10,7 +10,7 @@ from baichuan_jax.tokenizer.stages import build_tokens
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
-    """Encodes the corpus."""
+    """Encode the corpus."""
     with units_progress("tokens") as progress:
         return build_tokens(
             config.tokenizer,

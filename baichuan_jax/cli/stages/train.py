@@ -19,7 +19,7 @@ from baichuan_jax.train.step import check_split, compute_dtype
 
 
 def check(config: RunConfig) -> None:
-    """Raises UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
+    """Raise UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
     layout = make_layout(config)
     abstract_params(config.model, layout)
     check_split(config.train, config.model, layout)

@@ -34,7 +34,7 @@ class Trained(NamedTuple):
 
 
 def make_layout(config: RunConfig) -> Layout:
-    """Returns the config's rules over the devices at hand."""
+    """Return the config's rules over the devices at hand."""
     return Layout(make_mesh(config.mesh), config.rules)
 
 
@@ -45,7 +45,7 @@ def tokenizer_place(config: RunConfig, workdir: Path) -> Path:
 
 
 def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
-    """Returns the run's tokenizer, which begins texts as it did when the run was trained."""
+    """Return the run's tokenizer, which begins texts as it did when the run was trained."""
     asked = config.tokenizer.bos
     trained_with = stage_bos(workdir / "tokenizer") if config.train.steps else None
     if trained_with and asked != "auto" and (asked == "off") != (trained_with == "off"):
@@ -58,18 +58,18 @@ def load_tokenizer(config: RunConfig, workdir: Path) -> AnyTokenizer:
 
 
 def checkpoints_of(config: RunConfig, workdir: Path) -> Path:
-    """Returns the directory of the run's checkpoints: those it starts from, if it takes no step."""
+    """Return the directory of the run's checkpoints: those it starts from, if it takes no step."""
     return workdir / "train" / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 
 def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
-    """Returns the newest parameters, sharded."""
+    """Return the newest parameters, sharded."""
     with Checkpoints(checkpoints_of(config, workdir)) as checkpoints:
         return checkpoints.restore_params(abstract_params(config.model, layout))
 
 
 def load_trained(config: RunConfig, workdir: Path) -> Trained:
-    """Returns the run's newest parameters with what computing takes."""
+    """Return the run's newest parameters with what computing takes."""
     layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
     with status("loading the model"):
         params = load_params(config, workdir, layout)

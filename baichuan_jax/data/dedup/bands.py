@@ -23,13 +23,13 @@ Signed = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
 def in_parts(signatures: np.ndarray, rank: np.ndarray) -> Signed:
-    """Yields (rank, signatures) of ROWS texts at a time."""
+    """Yield (rank, signatures) of ROWS texts at a time."""
     for start in range(0, len(signatures), ROWS):
         yield rank[start : start + ROWS], signatures[start : start + ROWS]
 
 
 def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: Path, low: int) -> list[Path]:
-    """Writes who shares a bucket with others into files, and returns their paths.
+    """Write who shares a bucket with others into files, and return their paths.
 
     A file is a sorted array of entries, uint64. The low `rank_bits` of an entry are the rank of a text, the others a
     hash of one of its bands: one sort brings the texts of a bucket together, the best first. No bucket lies in two
@@ -59,25 +59,25 @@ def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: P
 
 
 def shared(entries: np.ndarray, bits: int, most: int | None = None) -> np.ndarray:
-    """Returns those of sorted entries whose buckets have two members at least, and `most` at most."""
+    """Return those of sorted entries whose buckets have two members at least, and `most` at most."""
     _, sizes = buckets(entries, bits)
     wanted = sizes >= 2 if most is None else (sizes >= 2) & (sizes <= most)
     return entries[np.repeat(wanted, sizes)]
 
 
 def buckets(entries: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where each bucket of sorted entries starts and how many members it has, int64 [buckets] each."""
+    """Return where each bucket of sorted entries starts and how many members it has, int64 [buckets] each."""
     starts = run_starts(entries >> np.uint64(bits))
     return starts, np.diff(starts, append=len(entries))
 
 
 def rank_bits(texts: int) -> int:
-    """Returns how many bits of an entry hold the rank."""
+    """Return how many bits of an entry hold the rank."""
     return max(1, (texts - 1).bit_length())
 
 
 def _entries(signed: Signed, bands: int, low: int) -> Iterator[np.ndarray]:
-    """Yields the entries of each part. The hash of a band is linear in its rows, with random odd factors, and mixed."""
+    """Yield the entries of each part. The hash of a band is linear in its rows, with random odd factors, and mixed."""
     mask = np.uint64((1 << low) - 1)
     for rank, part in signed:
         rows = part.reshape(len(part), bands, part.shape[1] // bands)

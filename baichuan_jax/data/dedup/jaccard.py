@@ -14,7 +14,7 @@ AT_ONCE = 1 << 20  # characters of pairs compared at once, unless one pair has m
 
 
 def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) -> np.ndarray:
-    """Returns how alike the first and the second text of each pair are, float64 [pairs].
+    """Return how alike the first and the second text of each pair are, float64 [pairs].
 
     width: tokens in a shingle. Two texts without letters and digits are alike (1.0). Shingles are compared by 32-bit
     hashes, and long texts are cut as in `minhash.signatures`.
@@ -27,7 +27,7 @@ def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) ->
 class ExactJaccard:
     """Compares texts by their indices, as `near_duplicates.find_duplicates` asks for.
 
-    fetch: takes indices, int64 [texts], and returns the texts.
+    fetch: takes indices, int64 [texts], and return the texts.
     characters: int [texts], the length of each text, or a bound on it; so many texts are held in memory at once.
     width: tokens in a shingle.
     """
@@ -37,7 +37,7 @@ class ExactJaccard:
     width: int = TOKENS
 
     def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Returns how alike the texts of each pair are, float64 [pairs]."""
+        """Return how alike the texts of each pair are, float64 [pairs]."""
         sizes = np.cumsum(self.characters[first].astype(np.int64) + self.characters[second])
         cuts = np.flatnonzero(np.diff(sizes // AT_ONCE)) + 1
         parts = [self._compare(*pair) for pair in zip(np.split(first, cuts), np.split(second, cuts))]
@@ -49,7 +49,7 @@ class ExactJaccard:
 
 
 def _similarity(texts: Sequence[str], first: np.ndarray, second: np.ndarray, width: int) -> np.ndarray:
-    """Returns how alike pairs of texts, given by indices int64 [pairs] each, are, float64 [pairs]."""
+    """Return how alike pairs of texts, given by indices int64 [pairs] each, are, float64 [pairs]."""
     sets, sizes = _sets(texts, width)
     starts = np.cumsum(sizes) - sizes
     # A shingle of the first is looked for where it would stand among those of the second.
@@ -63,7 +63,7 @@ def _similarity(texts: Sequence[str], first: np.ndarray, second: np.ndarray, wid
 
 
 def _sets(texts: Sequence[str], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the different shingles of all texts, index of the text << 32 | hash, sorted, and how many each has."""
+    """Return the different shingles of all texts, index of the text << 32 | hash, sorted, and how many each has."""
     parts = [np.empty(0, np.uint64)]
     for owners, pieces in batches(texts):
         hashes, numbers = shingles(pieces, width)

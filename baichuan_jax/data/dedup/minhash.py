@@ -18,7 +18,7 @@ SEED = 0x5EED
 
 
 def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: int = TOKENS) -> np.ndarray:
-    """Returns uint32 [texts, permutations], a row for each text that depends on nothing but this text.
+    """Return uint32 [texts, permutations], a row for each text that depends on nothing but this text.
 
     width: tokens in a shingle. A text longer than BATCH characters is cut into pieces of that length, and the few
     shingles that lie across a cut are replaced by those of its two sides. Texts without letters and digits have equal
@@ -30,7 +30,7 @@ def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: in
 def signatures_of(
     parts: Iterable[Tokens], texts: int, permutations: int = PERMUTATIONS, width: int = TOKENS
 ) -> np.ndarray:
-    """Returns what `signatures` does, from the tokens of so many texts."""
+    """Return what `signatures` does, from the tokens of so many texts."""
     result = unsigned(texts, permutations)
     for owners, hashes, counts in parts:
         sign(result, owners, *shingles_of(hashes, counts, width))
@@ -38,12 +38,12 @@ def signatures_of(
 
 
 def unsigned(texts: int, permutations: int) -> np.ndarray:
-    """Returns the signatures of texts before any of their shingles has been seen, uint32 [texts, permutations]."""
+    """Return the signatures of texts before any of their shingles has been seen, uint32 [texts, permutations]."""
     return np.full((texts, permutations), np.iinfo(np.uint32).max, np.uint32)
 
 
 def sign(result: np.ndarray, owners: np.ndarray, hashes: np.ndarray, numbers: np.ndarray) -> None:
-    """Adds shingles to signatures. owners: int64 [pieces], the row of each; hashes, numbers: of `shingles`."""
+    """Add shingles to signatures. owners: int64 [pieces], the row of each; hashes, numbers: of `shingles`."""
     full = np.flatnonzero(numbers)
     if full.size:
         minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], result.shape[1])
@@ -55,7 +55,7 @@ def sign(result: np.ndarray, owners: np.ndarray, hashes: np.ndarray, numbers: np
 
 
 def _minima(hashes: np.ndarray, starts: np.ndarray, permutations: int) -> np.ndarray:
-    """Returns the least of each permutation of the hashes, uint32 [runs, permutations], of the runs from `starts` on.
+    """Return the least of each permutation of the hashes, uint32 [runs, permutations], of the runs from `starts` on.
 
     x -> x * a modulo 2^32, a odd, permutes the 32-bit integers. The hashes are random already: the usual "+ b" changes
     neither bias nor variance of the estimate, as measured with sets of 8 to 2,000, and costs time. So does one product

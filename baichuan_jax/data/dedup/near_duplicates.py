@@ -40,18 +40,18 @@ def find_duplicates(
     memory: int,
     scratch: Path,
 ) -> np.ndarray:
-    """Returns for each text the index of the one that stays in its place, int64 [texts]; its own index if it stays.
+    """Return for each text the index of the one that stays in its place, int64 [texts]; its own index if it stays.
 
     signatures: uint32 [texts, permutations], of `minhash.signatures`; one on disk will do. Fewer than 2^32 texts.
     rank: int64 [texts], a permutation; the lowest is the best.
-    alike: takes the indices of the first and the second texts of pairs, int64 [pairs] each, and returns how alike
+    alike: takes the indices of the first and the second texts of pairs, int64 [pairs] each, and return how alike
     they are, float [pairs], as `jaccard.ExactJaccard` does. Asked only where the signatures do not rule it out.
     threshold: the similarity, in (0, 1], from which two texts are alike.
     memory: bytes for keys and pairs; 9 bytes for each text and the arrays given and returned come on top.
     scratch: a directory for temporary files, 8 bytes for each band of each text.
     Time: near to linear. Buckets of thousands in which none are alike cost WINDOW comparisons for each member.
 
-    Raises UserError if `bands` does not divide the permutations or the threshold is no share.
+    Raise UserError if `bands` does not divide the permutations or the threshold is no share.
     """
     texts, permutations = signatures.shape
     require(permutations % bands == 0, "bands", bands, f"a divisor of the {permutations} permutations")
@@ -110,7 +110,7 @@ class _Waiting:
         return bool(files)
 
     def pairs(self, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (best, other), ranks int64 [pairs]: all that are not blocked, and those that wait behind them.
+        """Yield (best, other), ranks int64 [pairs]: all that are not blocked, and those that wait behind them.
 
         Each pair once for `at_once` pairs that are gathered, and none whose other has a better leader already.
         """
@@ -123,7 +123,7 @@ class _Waiting:
                 yield best[open_], other[open_]
 
     def _gather(self, at_once: int) -> Iterator[np.ndarray]:
-        """Yields the pairs, best << 32 | other, some `at_once` or a file of them at a time."""
+        """Yield the pairs, best << 32 | other, some `at_once` or a file of them at a time."""
         gathered = [np.empty(0, np.uint64)]
         for path in self.files:
             entries, ranks = self._read(path)
@@ -151,5 +151,5 @@ class _Waiting:
 
 
 def _agreement(signatures: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the share of equal numbers in each pair of signatures, float64 [pairs]."""
+    """Return the share of equal numbers in each pair of signatures, float64 [pairs]."""
     return np.mean(signatures[first] == signatures[second], axis=1)

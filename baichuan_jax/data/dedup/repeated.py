@@ -17,7 +17,7 @@ from baichuan_jax.data.dedup.runs import run_starts
 
 
 def first_occurrences(keys: np.ndarray, documents: np.ndarray, positions: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Returns the index of one sentence for each different key, int64 [keys], by key.
+    """Return the index of one sentence for each different key, int64 [keys], by key.
 
     It is the first in the best document. keys: uint64 [n].
     """

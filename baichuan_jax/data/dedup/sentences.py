@@ -78,7 +78,7 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
 
 
 def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
-    """Returns where sentences, given by their indices, stand, OCCURRENCE [chosen], without keys."""
+    """Return where sentences, given by their indices, stand, OCCURRENCE [chosen], without keys."""
     rows = np.zeros(len(chosen), OCCURRENCE)
     rows["document"] = found.texts[chosen]
     rows["start"] = (found.starts - found.first[found.texts])[chosen]
@@ -88,7 +88,7 @@ def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
 
 
 def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yields (owners int64 [pieces], hashes uint64 [tokens], tokens of each piece int64 [pieces]).
+    """Yield (owners int64 [pieces], hashes uint64 [tokens], tokens of each piece int64 [pieces]).
 
     A piece is a candidate, or a part of one longer than BATCH; its owner is the candidate's index.
     """
@@ -112,7 +112,7 @@ def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarr
 
 @cache
 def _powers() -> np.ndarray:
-    """Returns SHINGLE_BASE modulo 2^64 to the powers 0, 1, ..., uint64 [BATCH]."""
+    """Return SHINGLE_BASE modulo 2^64 to the powers 0, 1, ..., uint64 [BATCH]."""
     powers = np.full(BATCH, SHINGLE_BASE)
     powers[0] = 1
     return np.cumprod(powers)

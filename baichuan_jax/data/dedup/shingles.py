@@ -36,7 +36,7 @@ class Tokens(NamedTuple):
 
 
 def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
-    """Yields (owners int64 [pieces], pieces) of all texts, in order, some BATCH characters at a time.
+    """Yield (owners int64 [pieces], pieces) of all texts, in order, some BATCH characters at a time.
 
     A text of BATCH characters or more is cut into several pieces; the owner of a piece is the index of its text.
     """
@@ -51,7 +51,7 @@ def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
 
 
 def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (hashes uint32 [shingles], number int64 [texts] of them that each text has) of a batch of texts.
+    """Return (hashes uint32 [shingles], number int64 [texts] of them that each text has) of a batch of texts.
 
     A token is an ideograph, or a run of other letters, with the marks on them, and digits, lower-cased; all else only
     separates. So a shingle says about as much in Chinese as in English, and mixed text needs no choice between
@@ -62,7 +62,7 @@ def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.
 
 
 def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what `shingles` does, from the tokens of the texts."""
+    """Return what `shingles` does, from the tokens of the texts."""
     ends = np.cumsum(counts)
     # Zeros between the texts let a shingle of a short one end there, and not in the next text.
     spread = np.zeros(len(hashed) + width * len(counts), np.uint64)
@@ -76,7 +76,7 @@ def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.
 
 
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (hashes uint64 [tokens], counts int64 [texts]) of the tokens of a batch of texts, as in `shingles`.
+    """Return (hashes uint64 [tokens], counts int64 [texts]) of the tokens of a batch of texts, as in `shingles`.
 
     Equal tokens have equal hashes, wherever they stand; their low bits alone are no good hash. The texts have
     2 * BATCH characters in all at most, one more counted for each text.
@@ -85,13 +85,13 @@ def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tokenized(texts: Sequence[str]) -> Iterator[Tokens]:
-    """Yields the tokens of any number of texts, of any length, in order: those of `batches`."""
+    """Yield the tokens of any number of texts, of any length, in order: those of `batches`."""
     for owners, pieces in batches(texts):
         yield Tokens(owners, *tokens(pieces))
 
 
 def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what `tokens` does, of texts that lie one after the other.
+    """Return what `tokens` does, of texts that lie one after the other.
 
     characters: uint32, 2 * BATCH at most. ends: int64 [texts], where each ends; a token belongs to the text in which it
     begins.
@@ -121,7 +121,7 @@ def _lengths(texts: Sequence[str]) -> np.ndarray:
 
 @cache
 def _codes() -> np.ndarray:
-    """Returns what each character counts as, uint32 [TABLE]: its lower case, or 0 if it only separates."""
+    """Return what each character counts as, uint32 [TABLE]: its lower case, or 0 if it only separates."""
     codes = np.arange(TABLE, dtype=np.uint32)
     for point in np.flatnonzero(kinds(codes) != HAN).tolist():
         character = chr(point)
@@ -135,7 +135,7 @@ def _codes() -> np.ndarray:
 
 @cache
 def powers() -> tuple[np.ndarray, np.ndarray]:
-    """Returns WORD_BASE and its inverse modulo 2^64 to the powers 0, 1, ..., uint64 [2 * BATCH] each."""
+    """Return WORD_BASE and its inverse modulo 2^64 to the powers 0, 1, ..., uint64 [2 * BATCH] each."""
     inverse = np.uint64(pow(int(WORD_BASE), -1, 2**64))
     ones = np.ones(2 * BATCH, np.uint64)
     return tuple(np.cumprod(np.append(ones[:1], ones[1:] * base)) for base in (WORD_BASE, inverse))

@@ -30,12 +30,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def build(cfg: CorpusConfig, runner: RunnerConfig, directory: Path, progress: Progress | None = None) -> dict:
-    """Cleans every domain into a dataset in `directory` (see `dataset.py`), with funnel.json and a data card beside it.
+    """Clean every domain into a dataset in `directory` (see `dataset.py`), with funnel.json and a data card beside it.
 
     progress: called as progress(phase, tasks done, tasks). Call it again with the same config after an interruption;
-    the runner may be another one. Raises UserError on sources that cannot be read and if too little of a domain is
+    the runner may be another one. Raise UserError on sources that cannot be read and if too little of a domain is
     left.
-    Returns {"domains": {domain: {"documents", "bytes", "train", "validation", "language", "scores"}}, "funnel":
+    Return {"domains": {domain: {"documents", "bytes", "train", "validation", "language", "scores"}}, "funnel":
     {domain: ...}, "quality", "evaluation_sets", "megabytes_per_second"}, the last of raw text.
     """
     require(bool(cfg.data.sources), "DataConfig.sources", cfg.data.sources, "a domain, like {'web': 'web/*.jsonl'}")

@@ -25,7 +25,7 @@ MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def write_card(cfg: CorpusConfig, result: dict, directory: Path) -> None:
-    """Writes DATA_CARD.md. result: as `build.build` returns it. The same config and result make the same bytes."""
+    """Write DATA_CARD.md. result: as `build.build` returns it. The same config and result make the same bytes."""
     sections = {
         "Domains": _domains(cfg, result["domains"]),
         "What was removed": _funnel(result["funnel"]),
@@ -195,13 +195,13 @@ def _limits(cfg: CorpusConfig) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns a table of cells that are escaped already."""
+    """Return a table of cells that are escaped already."""
     lines = (head, ["---"] * len(head), *rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def plain(text: str) -> str:
-    """Returns Markdown that reads as a text on one line, whatever markup the text holds."""
+    """Return Markdown that reads as a text on one line, whatever markup the text holds."""
     escaped = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return MARKUP.sub(r"\\\g<0>", escaped)
 

@@ -52,7 +52,7 @@ class Decide:
             np.save(directory / f"{FATE}.npy", fates)
 
     def _cap(self, shards: Shards, fates: np.ndarray) -> None:
-        """Keeps the best of each domain that has a limit of bytes."""
+        """Keep the best of each domain that has a limit of bytes."""
         score, names = self.work.load(DOCUMENTS, SCORE), list(dict.fromkeys(self.work.domains))
         for domain, most in self.cfg.select.max_bytes.items():
             here = np.flatnonzero((shards.domain == names.index(domain)) & (fates == HERE))

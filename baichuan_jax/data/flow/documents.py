@@ -58,7 +58,7 @@ class Documents:
     def _near(
         self, shards: Shards, fates: np.ndarray, first: np.ndarray, rank: np.ndarray, directory: Path
     ) -> np.ndarray:
-        """Returns int64 [near-duplicates, 2]: (document that goes, document that stays for it)."""
+        """Return int64 [near-duplicates, 2]: (document that goes, document that stays for it)."""
         here = fates[first] == HERE
         numbers = first[here]
         if not self.cfg.dedup.documents or not len(numbers):
@@ -80,7 +80,7 @@ class Documents:
 
 
 def _gather(work: Work, here: np.ndarray, path: Path) -> OnDisk:
-    """Returns the signatures of all shards for which `here` is true, as one array on disk."""
+    """Return the signatures of all shards for which `here` is true, as one array on disk."""
     parts = [OnDisk(work.task(SIGN, number) / f"{SIGNATURES}.npy") for number in range(work.shards)]
     starts = np.cumsum([0, *map(len, parts)])
     chosen = (part[np.flatnonzero(here[start : start + len(part)])] for part, start in zip(parts, starts))

@@ -19,5 +19,5 @@ HERE = 0  # the fate of a document until its split is decided
 
 
 def fate(name: str) -> int:
-    """Returns the number of a fate."""
+    """Return the number of a fate."""
     return FATES.index(name)

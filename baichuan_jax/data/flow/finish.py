@@ -22,7 +22,7 @@ FUNNEL, QUALITY, CALIBRATION = "funnel.json", "quality.json", "quality.png"
 
 
 def finish(cfg: CorpusConfig, work: Work, directory: Path, vanished: str) -> dict:
-    """Makes the dataset in `directory` and returns what `build.build` does. Can be called again after a failure.
+    """Make the dataset in `directory` and returns what `build.build` does. Can be called again after a failure.
 
     vanished: as `RunnerConfig.vanished`.
     """
@@ -45,7 +45,7 @@ def finish(cfg: CorpusConfig, work: Work, directory: Path, vanished: str) -> dic
 
 
 def _evaluation_sets(work: Work) -> dict[str, dict]:
-    """Returns what was read of each evaluation set, and how many documents it touched and characters it cut."""
+    """Return what was read of each evaluation set, and how many documents it touched and characters it cut."""
     counts = read_json(work.task(sets.NAME) / sets.COUNTS)
     touched = [read_json(work.task(write.NAME, number) / write.COUNTS)["contaminated"] for number in range(work.shards)]
     for number, count in enumerate(counts.values()):
@@ -55,12 +55,12 @@ def _evaluation_sets(work: Work) -> dict[str, dict]:
 
 
 def _numbers(work: Work, domain: str) -> list[int]:
-    """Returns the shards of a domain."""
+    """Return the shards of a domain."""
     return [number for number, name in enumerate(work.domains) if name == domain]
 
 
 def _funnel(work: Work, domain: str) -> Funnel:
-    """Returns the funnel of all phases."""
+    """Return the funnel of all phases."""
     parts, copies = [], work.load(unite.NAME, unite.COPIES)
     for number in _numbers(work, domain):
         parts.append(read_funnel(work, number))
@@ -73,7 +73,7 @@ def _funnel(work: Work, domain: str) -> Funnel:
 
 
 def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> dict:
-    """Moves the files of a domain, if anything is left of it, into the dataset and returns its counts."""
+    """Move the files of a domain, if anything is left of it, into the dataset and returns its counts."""
     numbers = _numbers(work, domain)
     counts = [read_json(work.task(write.NAME, number) / write.COUNTS) for number in numbers]
     files = {
@@ -100,9 +100,9 @@ def _finish_domain(work: Work, directory: Path, domain: str, funnel: Funnel) -> 
 
 
 def _leave_out_small(cfg: CorpusConfig, funnels: dict[str, Funnel], vanished: str) -> None:
-    """Takes a domain out that has not a document to train on and one to validate on.
+    """Take a domain out that has not a document to train on and one to validate on.
 
-    Raises UserError if that is to stop, if no domain is left, or if there was nothing to read in one.
+    Raise UserError if that is to stop, if no domain is left, or if there was nothing to read in one.
     """
     small = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < FEWEST}
     empty = any(not funnel.read.documents for funnel in small.values())

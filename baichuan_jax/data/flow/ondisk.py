@@ -18,7 +18,7 @@ class OnDisk:
 
     @classmethod
     def write(cls, path: Path, parts: Iterable[np.ndarray], rows: int) -> OnDisk:
-        """Writes parts, one at least and `rows` rows in all, one after the other."""
+        """Write parts, one at least and `rows` rows in all, one after the other."""
         with path.open("wb") as file:
             for number, part in enumerate(parts):
                 if not number:

@@ -17,7 +17,7 @@ MOST, CHARACTERS, SEED = 200, 2000, 0x5A1
 
 
 def write_pairs(work: Work, directory: Path) -> None:
-    """Writes up to MOST pairs of near-duplicates, drawn by hash: {"domain", "gone", "kept"} with sources and texts."""
+    """Write up to MOST pairs of near-duplicates, drawn by hash: {"domain", "gone", "kept"} with sources and texts."""
     pairs, shards, lines = work.load(documents.NAME, documents.KEPT), work.all(), []
     drawn = np.argsort(mix(shards.rows["key"][pairs[:, 0]], SEED))[:MOST]
     names = list(dict.fromkeys(work.domains))

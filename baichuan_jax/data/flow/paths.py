@@ -26,23 +26,23 @@ class Work:
         return len(self.domains)
 
     def phase(self, name: str) -> Path:
-        """Returns the directory of a phase."""
+        """Return the directory of a phase."""
         return self.root / name
 
     def task(self, name: str, number: int = 0) -> Path:
-        """Returns the directory of a task of a phase."""
+        """Return the directory of a task of a phase."""
         return self.phase(name) / f"{number:05}"
 
     def load(self, name: str, key: str, number: int = 0) -> np.ndarray:
-        """Returns an array that a task saved as KEY.npy, mapped from the file."""
+        """Return an array that a task saved as KEY.npy, mapped from the file."""
         return np.load(self.task(name, number) / f"{key}.npy", mmap_mode="r")
 
     def join(self, name: str, key: str) -> np.ndarray:
-        """Returns the arrays of all tasks of a parallel phase, one after the other."""
+        """Return the arrays of all tasks of a parallel phase, one after the other."""
         return np.concatenate([self.load(name, key, number) for number in range(self.shards)])
 
     def part(self, number: int) -> slice:
-        """Returns where the documents of a shard stand among all."""
+        """Return where the documents of a shard stand among all."""
         starts = self.starts()
         return slice(int(starts[number]), int(starts[number + 1]))
 
@@ -51,10 +51,10 @@ class Work:
         return np.load(self.task("unite") / "starts.npy")
 
     def shard(self, number: int) -> Shard:
-        """Returns what a task of the first phase has read."""
+        """Return what a task of the first phase has read."""
         return Shard(self.task("read", number))
 
     def all(self) -> Shards:
-        """Returns what all tasks of the first phase have read."""
+        """Return what all tasks of the first phase have read."""
         groups = [list(dict.fromkeys(self.domains)).index(domain) for domain in self.domains]
         return Shards([self.task("read", number) for number in range(self.shards)], groups)

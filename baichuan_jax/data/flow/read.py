@@ -66,18 +66,18 @@ class Smallest:
         self._kept: list[tuple] = []
 
     def add(self, *entry: object) -> None:
-        """Takes an entry that begins with its key."""
+        """Take an entry that begins with its key."""
         self._kept.append(entry)
         if len(self._kept) >= 2 * self._most:
             self._kept = self.entries()
 
     def entries(self) -> list[tuple]:
-        """Returns the entries, sorted."""
+        """Return the entries, sorted."""
         return sorted(self._kept)[: self._most]
 
 
 def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[Document]:
-    """Yields the documents, and counts what was damaged."""
+    """Yield the documents, and counts what was damaged."""
     for document in documents:
         if isinstance(document, Damaged):
             size = len(document.text.encode())
@@ -107,7 +107,7 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def _clean(
     cleaner: Cleaner, batch: list[Document], writer: ShardWriter, rejected: Smallest, funnel: Funnel
 ) -> list[tuple[int, int, str]]:
-    """Puts what the rules leave of a batch into the shard; returns (key, bytes, reason) of what they removed."""
+    """Put what the rules leave of a batch into the shard; return (key, bytes, reason) of what they removed."""
     removed, read = [], 0
     for document, cleaned in zip(batch, cleaner([document.text for document in batch])):
         funnel.replaced += cleaned.repaired

@@ -55,7 +55,7 @@ class Repeats:
             np.save(directory / f"{CONTAINED}.npy", gone)
 
     def _search(self, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (documents that go with one that holds each, sentences that go)."""
+        """Return (documents that go with one that holds each, sentences that go)."""
         rank = np.array(self.work.load(DOCUMENTS, RANK))
         found = _Occurrences([self._part(OCCURRENCES, shard) for shard in range(self.work.shards)])
         first, several = self._equal(found, rank)
@@ -90,7 +90,7 @@ class Repeats:
         return Compared(rows["key"], rows["document"].astype(np.int64), rows["start"], rows["characters"])
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
+        """Return (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
         first, several = np.zeros(len(found), bool), [np.empty(0, np.int64)]
         for at, rows in found.partitions(self.cfg.dedup.memory * 1_000_000 // OCCURRENCE_BYTES):
             keys = np.ascontiguousarray(rows["key"])
@@ -107,7 +107,7 @@ class Repeats:
     def _near(
         self, found: _Occurrences, first: np.ndarray, rank: np.ndarray, scratch: Path
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (index of the sentence that stands for it, index of the sentence), int64 [near-duplicates] each."""
+        """Return (index of the sentence that stands for it, index of the sentence), int64 [near-duplicates] each."""
         memory = self.cfg.dedup.memory * 1_000_000
         shared = np.zeros(len(found), bool)
         bits = rank_bits(len(found))
@@ -128,7 +128,7 @@ class Repeats:
         return chosen[stays[goes]], chosen[goes]
 
     def _signed(self, found: _Occurrences, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (indices, signatures) of the wanted sentences, a shard at a time."""
+        """Yield (indices, signatures) of the wanted sentences, a shard at a time."""
         for shard in range(self.work.shards):
             at = np.flatnonzero(wanted[found.starts[shard] : found.starts[shard + 1]])
             yield at + found.starts[shard], self._part(SIGNATURES, shard)[at]
@@ -148,7 +148,7 @@ class _Occurrences:
         return int(self.starts[-1])
 
     def rows(self, at: np.ndarray) -> np.ndarray:
-        """Returns OCCURRENCE [indices]; in any order, with repeats."""
+        """Return OCCURRENCE [indices]; in any order, with repeats."""
         rows, part = np.empty(len(at), self._parts[0].dtype), np.searchsorted(self.starts, at, side="right") - 1
         for number in np.unique(part):
             here = part == number
@@ -156,7 +156,7 @@ class _Occurrences:
         return rows
 
     def partitions(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields (indices, OCCURRENCE) of all, equal keys together, some `most` at a time."""
+        """Yield (indices, OCCURRENCE) of all, equal keys together, some `most` at a time."""
         bits = max(0, (-(-len(self) // most) - 1).bit_length())
         for number in range(1 << bits):
             at, rows = [np.empty(0, np.int64)], [np.empty(0, self._parts[0].dtype)]

@@ -69,7 +69,7 @@ class Sentences:
                 np.save(directory / f"{name}.npy", np.concatenate(arrays))
 
     def _low(self, model: QualityModel, texts: list[str], found: Found, languages: list[Language]) -> np.ndarray:
-        """Returns the sentences that are scored below the cut, OCCURRENCE [sentences]; `document` is an index."""
+        """Return the sentences that are scored below the cut, OCCURRENCE [sentences]; `document` is an index."""
         if not self.cfg.quality.sentence_cut:
             return np.empty(0, OCCURRENCE)
         rows = places(found, np.arange(len(found.texts)))
@@ -87,5 +87,5 @@ def _outside(rows: np.ndarray, numbers: np.ndarray, cuts: np.ndarray) -> np.ndar
 
 
 def _places(rows: np.ndarray) -> np.ndarray:
-    """Returns document and start in one number, uint64 [sentences]."""
+    """Return document and start in one number, uint64 [sentences]."""
     return rows["document"].astype(np.uint64) << np.uint64(32) | rows["start"]

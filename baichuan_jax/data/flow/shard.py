@@ -44,7 +44,7 @@ class ShardWriter:
         np.save(self._directory / ROWS, np.array(self._rows, ROW))
 
     def write(self, key: int, crc: int, text: bytes, characters: int, language: Language, source: str) -> None:
-        """Adds a document; `text` is UTF-8."""
+        """Add a document; `text` is UTF-8."""
         self._rows.append((key, crc, len(text), characters, LANGUAGES.index(language)))
         self._texts.write(text)
         self._sources.write(source.encode(errors="replace"))
@@ -58,19 +58,19 @@ class Shard:
         self._texts, self._sources = (_Blobs(directory / name) for name in (TEXTS, SOURCES))
 
     def texts(self, rows: np.ndarray) -> list[str]:
-        """Returns the texts of documents; quickest if `rows` ascend."""
+        """Return the texts of documents; quickest if `rows` ascend."""
         return [text.decode() for text in self._texts.read(rows)]
 
     def sources(self, rows: np.ndarray) -> list[str]:
-        """Returns where documents stood."""
+        """Return where documents stood."""
         return [source.decode() for source in self._sources.read(rows)]
 
     def languages(self, rows: np.ndarray) -> list[Language]:
-        """Returns the languages of documents."""
+        """Return the languages of documents."""
         return [LANGUAGES[number] for number in self.rows["language"][rows]]
 
     def batches(self, rows: np.ndarray, characters: int, most: int) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yields (rows, their texts), in order: up to `most` documents, ended by the one that reaches `characters`."""
+        """Yield (rows, their texts), in order: up to `most` documents, ended by the one that reaches `characters`."""
         first, size = 0, 0
         for last, length in enumerate(self.rows["characters"][rows].tolist(), 1):
             size += length
@@ -96,15 +96,15 @@ class Shards:
         return len(self.rows)
 
     def texts(self, numbers: np.ndarray) -> list[str]:
-        """Returns the texts of documents, given by numbers that ascend."""
+        """Return the texts of documents, given by numbers that ascend."""
         return [text for shard, rows in self._at(numbers) for text in shard.texts(rows)]
 
     def sources(self, numbers: np.ndarray) -> list[str]:
-        """Returns where documents stood, given by numbers that ascend."""
+        """Return where documents stood, given by numbers that ascend."""
         return [source for shard, rows in self._at(numbers) for source in shard.sources(rows)]
 
     def _at(self, numbers: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
-        """Yields (shard, rows) of documents."""
+        """Yield (shard, rows) of documents."""
         bounds = np.searchsorted(numbers, self.starts)
         for shard, start, first, last in zip(self.parts, self.starts, bounds, bounds[1:]):
             if first < last:
@@ -136,7 +136,7 @@ class _Blobs:
         self._path = path.with_suffix(".bin")
 
     def read(self, indices: np.ndarray) -> list[bytes]:
-        """Returns byte strings; successive ones that begin in one block are read at once."""
+        """Return byte strings; successive ones that begin in one block are read at once."""
         starts, ends = self._ends[indices].astype(np.int64), self._ends[indices + 1].astype(np.int64)
         blocks = run_starts(starts // BLOCK).tolist()
         found = []

@@ -59,5 +59,5 @@ class Sign:
 
 
 def first_rows(work: Work, number: int) -> np.ndarray:
-    """Returns the rows of a shard that stand for all that equal them, int64."""
+    """Return the rows of a shard that stand for all that equal them, int64."""
     return np.flatnonzero(work.load(UNITE, FIRST)[work.part(number)])

@@ -54,7 +54,7 @@ class Unite:
             write_json(directory / REPORT, report)
 
     def _copies(self) -> np.ndarray:
-        """Returns who goes as a duplicate, though a rule would have removed it as well."""
+        """Return who goes as a duplicate, though a rule would have removed it as well."""
         parts = [self.work.load(READ, REMOVED, number) for number in range(self.work.shards)]
         rows = np.concatenate(parts)
         shard = np.repeat(np.arange(len(parts)), list(map(len, parts)))
@@ -64,7 +64,7 @@ class Unite:
         return np.stack([shard[copies], rows["reason"][copies], rows["size"][copies]], axis=1).astype(np.int64)
 
     def _examples(self, shards: Shards, first: np.ndarray, names: tuple[str, ...]) -> dict[Language, list[str]]:
-        """Returns the texts of domains, and of what was rejected if it is named, by language: the smallest keys."""
+        """Return the texts of domains, and of what was rejected if it is named, by language: the smallest keys."""
         most, found = self.cfg.quality.examples, {}
         for code, language in enumerate(LANGUAGES):
             chosen: list[tuple[int, str]] = []
@@ -77,7 +77,7 @@ class Unite:
         return found
 
     def _shards(self, shards: Shards, first: np.ndarray, names: tuple[str, ...]) -> Iterator[tuple[Shard, np.ndarray]]:
-        """Yields (shard, rows that may serve as examples) of domains."""
+        """Yield (shard, rows that may serve as examples) of domains."""
         for number, domain in enumerate(self.work.domains):
             if domain in names:
                 yield shards.parts[number], np.flatnonzero(first[shards.starts[number] : shards.starts[number + 1]])

@@ -95,7 +95,7 @@ class Write:
 
 
 def _texts(shard: Shard, rows: np.ndarray) -> Iterator[tuple[str, str]]:
-    """Yields text and source of documents."""
+    """Yield text and source of documents."""
     for part, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
         yield from zip(texts, shard.sources(part))
 

@@ -12,7 +12,7 @@ BINS = 10
 
 
 def calibrate(sums: np.ndarray, numbers: np.ndarray, good: np.ndarray) -> tuple[float, float, float]:
-    """Returns (scale, bias, prior): a text is good with the log odds (scale * sum + bias * number) / (number + prior).
+    """Return (scale, bias, prior): a text is good with the log odds (scale * sum + bias * number) / (number + prior).
 
     sums: float64 [windows], of the weights of their n-grams. numbers: of n-grams. good: bool [windows].
 
@@ -32,7 +32,7 @@ def calibrate(sums: np.ndarray, numbers: np.ndarray, good: np.ndarray) -> tuple[
 
 
 def _regress(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Returns the factors, float64 [2], of the logistic regression of targets on inputs [n, 2].
+    """Return the factors, float64 [2], of the logistic regression of targets on inputs [n, 2].
 
     Newton's method; a step that goes too far is halved, as Lin, Lin and Weng 2007 found Platt's own to need.
     """
@@ -51,13 +51,13 @@ def _regress(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _loss(inputs: np.ndarray, targets: np.ndarray, factors: np.ndarray) -> float:
-    """Returns the mean cross entropy."""
+    """Return the mean cross entropy."""
     logits = inputs @ factors
     return float(np.mean(np.logaddexp(0, logits) - targets * logits))
 
 
 def reliability(scores: np.ndarray, good: np.ndarray) -> list[dict[str, float]]:
-    """Returns {"low", "high", "mean_score", "share_good", "count"} of each tenth of the scores that is not empty."""
+    """Return {"low", "high", "mean_score", "share_good", "count"} of each tenth of the scores that is not empty."""
     tenths = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
     return [
         {
@@ -73,7 +73,7 @@ def reliability(scores: np.ndarray, good: np.ndarray) -> list[dict[str, float]]:
 
 
 def auc(values: np.ndarray, good: np.ndarray) -> float:
-    """Returns the chance that a good text has a higher value than a bad one, equal values counted half."""
+    """Return the chance that a good text has a higher value than a bad one, equal values counted half."""
     _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[index]
     number = int(good.sum())

@@ -31,12 +31,12 @@ class Windows:
     good: np.ndarray
 
     def take(self, which: np.ndarray, counts: np.ndarray) -> Windows:
-        """Returns the first tokens, as many as `counts` says (int64 [windows]), of the windows `which`."""
+        """Return the first tokens, as many as `counts` says (int64 [windows]), of the windows `which`."""
         firsts = (np.cumsum(self.counts) - self.counts)[which]
         return Windows(self.hashes[ranges(firsts, counts)], counts, self.good[which])
 
     def prefixes(self) -> Windows:
-        """Returns the windows, their first halves, their first quarters and so on."""
+        """Return the windows, their first halves, their first quarters and so on."""
         which, counts = np.arange(len(self.counts)), self.counts
         parts = []
         while len(which):
@@ -69,17 +69,17 @@ class Examples:
         self._counts = np.minimum(counts[self._owners], WINDOW)
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Returns (first token, tokens), int64 [windows] each, of the windows for a part, those to take first first."""
+        """Return (first token, tokens), int64 [windows] each, of the windows for a part, those to take first first."""
         mine = np.isin(self.folds[self._owners], PARTS[part])
         return self._firsts[mine], self._counts[mine]
 
     def tokens(self, firsts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Returns the hashes of the tokens of windows, one after the other, uint64."""
+        """Return the hashes of the tokens of windows, one after the other, uint64."""
         return self._hashes[ranges(firsts, counts)]
 
 
 def pairs(good: Examples, bad: Examples, part: str) -> Windows:
-    """Returns windows for a part of PARTS, as many good as bad: those that come first, and of these the shortest of
+    """Return windows for a part of PARTS, as many good as bad: those that come first, and of these the shortest of
     each class make a pair, then the next. Both windows of a pair are cut to the length of the shorter.
 
     The good ones stand first.
@@ -93,13 +93,13 @@ def pairs(good: Examples, bad: Examples, part: str) -> Windows:
 
 
 def _stretch(text: str, shift: int, length: int) -> str:
-    """Returns so many characters of a text, from a place that its hash chooses."""
+    """Return so many characters of a text, from a place that its hash chooses."""
     start = shift % (max(0, len(text) - length) + 1)
     return text[start : start + length]
 
 
 def _tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (hashes uint64 [tokens], counts int64 [texts]) of any number of texts, of any length."""
+    """Return (hashes uint64 [tokens], counts int64 [texts]) of any number of texts, of any length."""
     hashes, counts = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
     for owners, found, numbers in tokenized(texts):
         hashes.append(found)

@@ -16,7 +16,7 @@ SALT = 0x0A11
 
 
 def slots(hashes: np.ndarray, counts: np.ndarray, features: int) -> np.ndarray:
-    """Returns the slots of the n-grams of 1, 2 and 3 tokens that begin at each token, int64 [3, tokens].
+    """Return the slots of the n-grams of 1, 2 and 3 tokens that begin at each token, int64 [3, tokens].
 
     hashes: uint64 [tokens] and counts: int64 [texts], of `shingles.tokens`. A slot is in [0, 2^features); an n-gram
     that would go beyond the end of its text has slot 2^features, one more, whose weight is 0.
@@ -35,12 +35,12 @@ def slots(hashes: np.ndarray, counts: np.ndarray, features: int) -> np.ndarray:
 
 
 def ngrams(counts: np.ndarray) -> np.ndarray:
-    """Returns the number of n-grams of texts of so many tokens, int64 [texts]."""
+    """Return the number of n-grams of texts of so many tokens, int64 [texts]."""
     return sum(np.maximum(counts - order, 0) for order in range(ORDERS))
 
 
 def sums(table: np.ndarray, found: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Returns the sum of the weights of the n-grams of each text, float64 [texts]. table: [2^features + 1]."""
+    """Return the sum of the weights of the n-grams of each text, float64 [texts]. table: [2^features + 1]."""
     weights = table.take(found[0])
     for row in found[1:]:
         weights += table.take(row)

@@ -16,7 +16,7 @@ SEED = 0x1EA2
 
 
 def learn(windows: Windows, features: int) -> np.ndarray:
-    """Returns the weights, float64 [2^features + 1], with Adagrad (Duchi et al. 2011) in batches of windows.
+    """Return the weights, float64 [2^features + 1], with Adagrad (Duchi et al. 2011) in batches of windows.
 
     Minimised is the mean over the windows of the logistic loss of sum / (n-grams + PRIOR), plus L2 / 2 times the
     squares of the weights for each window. Batches of one order only: the result is a function of the windows.
@@ -34,12 +34,12 @@ def learn(windows: Windows, features: int) -> np.ndarray:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Returns the probabilities. Beyond 15 they are as at 15, short of 1 even in float32."""
+    """Return the probabilities. Beyond 15 they are as at 15, short of 1 even in float32."""
     return 1 / (1 + np.exp(-np.clip(logits, -15, 15)))
 
 
 def _gradient(weights: np.ndarray, windows: Windows, features: int) -> np.ndarray:
-    """Returns the gradient of the mean loss of the windows, float64 [2^features + 1]."""
+    """Return the gradient of the mean loss of the windows, float64 [2^features + 1]."""
     found, counts = slots(windows.hashes, windows.counts, features), windows.counts
     numbers = ngrams(counts) + PRIOR
     errors = sigmoid(sums(weights, found, counts) / numbers) - windows.good

@@ -38,14 +38,14 @@ class LinearModel:
     prior: float
 
     def score(self, texts: Sequence[str]) -> np.ndarray:
-        """Returns the probability that each text is good, float64 [texts]; 1/2 for one without letters and digits.
+        """Return the probability that each text is good, float64 [texts]; 1/2 for one without letters and digits.
 
         It depends on nothing but the text. One of BATCH characters or more is cut, and loses the n-grams at the cuts.
         """
         return self.score_tokens(tokenized(texts), len(texts))
 
     def score_tokens(self, parts: Iterable[Tokens], texts: int) -> np.ndarray:
-        """Returns what `score` does, from the tokens of so many texts."""
+        """Return what `score` does, from the tokens of so many texts."""
         totals, numbers = np.zeros(texts), np.zeros(texts, np.int64)
         for owners, hashes, counts in parts:
             np.add.at(totals, owners, sums(self.weights, self._slots(hashes, counts), counts))
@@ -53,7 +53,7 @@ class LinearModel:
         return sigmoid(totals / (numbers + self.prior))
 
     def score_windows(self, windows: Windows) -> np.ndarray:
-        """Returns the probability that each window is good, float64 [windows]."""
+        """Return the probability that each window is good, float64 [windows]."""
         totals = sums(self.weights, self._slots(windows.hashes, windows.counts), windows.counts)
         return sigmoid(totals / (ngrams(windows.counts) + self.prior))
 
@@ -68,14 +68,14 @@ class QualityModel:
     languages: dict[Language, LinearModel]
 
     def score(self, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
-        """Returns the probability that each text is good, float32 [texts], in (0, 1); NO_SCORE without a model.
+        """Return the probability that each text is good, float32 [texts], in (0, 1); NO_SCORE without a model.
 
         languages: of each text. A sentence is scored as any other text: the shorter, the nearer to 1/2.
         """
         return self.score_tokens(list(tokenized(texts)), languages)
 
     def score_tokens(self, parts: Sequence[Tokens], languages: Sequence[str]) -> np.ndarray:
-        """Returns what `score` does, from the tokens of the texts."""
+        """Return what `score` does, from the tokens of the texts."""
         result, names = np.full(len(languages), NO_SCORE, np.float32), np.array(languages, np.str_)
         for language, model in self.languages.items():
             mine = names == language
@@ -84,7 +84,7 @@ class QualityModel:
         return result
 
     def save(self, path: Path) -> None:
-        """Writes an .npz file."""
+        """Write an .npz file."""
         arrays = {}
         for language, model in self.languages.items():
             arrays |= {f"{language}.weights": model.weights, f"{language}.prior": np.float64(model.prior)}
@@ -93,7 +93,7 @@ class QualityModel:
 
     @classmethod
     def load(cls, path: Path) -> QualityModel:
-        """Reads what `save` wrote."""
+        """Read what `save` wrote."""
         with np.load(path) as arrays:
             names = [name.removesuffix(".prior") for name in arrays if name.endswith(".prior")]
             models = {name: LinearModel(arrays[f"{name}.weights"], float(arrays[f"{name}.prior"])) for name in names}
@@ -101,7 +101,7 @@ class QualityModel:
 
 
 def _only(part: Tokens, wanted: np.ndarray) -> Tokens:
-    """Returns the tokens of the wanted texts, bool [texts]."""
+    """Return the tokens of the wanted texts, bool [texts]."""
     here = wanted[part.owners]
     if here.all():
         return part
@@ -111,7 +111,7 @@ def _only(part: Tokens, wanted: np.ndarray) -> Tokens:
 def fit(
     good: Mapping[Language, Sequence[str]], bad: Mapping[Language, Sequence[str]], cfg: QualityConfig
 ) -> tuple[QualityModel, dict]:
-    """Returns the model and a report on it. The order of the texts does not matter.
+    """Return the model and a report on it. The order of the texts does not matter.
 
     good, bad: example texts by language, cfg.examples of each used at most. A language without both, or with too few
     (some 150 short documents of each, or 30 long ones), gets no model. The classes are made equal: a prior of 1/2.
@@ -167,7 +167,7 @@ def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearMod
 
 
 def _evaluate(model: LinearModel, windows: Windows, classes: tuple[Examples, Examples]) -> dict:
-    """Returns the part of the report that is on the documents held out."""
+    """Return the part of the report that is on the documents held out."""
     texts = [[text for text, fold in zip(c.texts, c.folds) if fold in PARTS["test"]] for c in classes]
     good = np.repeat([True, False], [len(part) for part in texts])
     whole = [text for part in texts for text in part]

@@ -17,7 +17,7 @@ WIDTH, HEIGHT, DPI = 3.6, 4.6, 150  # inches for each language
 
 
 def plot(report: dict, path: Path) -> None:
-    """Writes a PNG for a report of `model.fit`: for each language that has a model the share of good windows against
+    """Write a PNG for a report of `model.fit`: for each language that has a model the share of good windows against
     the score, and below it how many windows of each class have that score."""
     import matplotlib  # a second to import, and the data step draws one picture
     from matplotlib.backends.backend_agg import FigureCanvasAgg

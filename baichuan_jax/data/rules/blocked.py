@@ -14,7 +14,7 @@ class BlockedWords:
 
     entries: words, or paths of files with one word a line; a path has a "/" or ends in .txt. A word that begins or
     ends with A-Z a-z 0-9 is one only where no other such character goes before or follows; Chinese words stand
-    anywhere. Raises UserError if there is no such file, or it is not UTF-8.
+    anywhere. Raise UserError if there is no such file, or it is not UTF-8.
     """
 
     def __init__(self, entries: Sequence[str]):
@@ -22,7 +22,7 @@ class BlockedWords:
         self._pattern = re.compile(_tree(words, "")) if words else None
 
     def count(self, text: str) -> int:
-        """Returns how often blocked words stand in a text; of words that overlap, the first counts."""
+        """Return how often blocked words stand in a text; of words that overlap, the first counts."""
         return len(self._pattern.findall(text.lower())) if self._pattern else 0
 
 
@@ -36,7 +36,7 @@ def _words(entry: str) -> list[str]:
 
 
 def _tree(words: Iterable[str], before: str) -> str:
-    """Returns a pattern for any of the words that may follow `before`, a tree of characters, the longest word first.
+    """Return a pattern for any of the words that may follow `before`, a tree of characters, the longest word first.
 
     Thousands of words cost little more than ten so: a character that no word begins with is passed at once.
     """

@@ -11,9 +11,9 @@ CONFIGS = {"simplified": "t2s", "traditional": "s2t"}
 
 
 def converter(chinese: Literal["keep", "simplified", "traditional"]) -> Callable[[str], str] | None:
-    """Returns what converts a Chinese text, phrase by phrase, or None if characters stay as they are.
+    """Return what converts a Chinese text, phrase by phrase, or None if characters stay as they are.
 
-    Raises UserError if OpenCC is needed and absent.
+    Raise UserError if OpenCC is needed and absent.
     """
     if chinese == "keep":
         return None

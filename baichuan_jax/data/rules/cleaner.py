@@ -38,7 +38,7 @@ class Cleaner:
         self._prune = cfg.sentences
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
-        """Yields what becomes of each text; `characters.BATCH` characters at once are quickest."""
+        """Yield what becomes of each text; `characters.BATCH` characters at once are quickest."""
         repaired: dict[int, int] = {}
         before = self._facts(normalize_many(texts, repaired))
         gone: dict[int, dict[str, list[str]]] = {}
@@ -57,7 +57,7 @@ class Cleaner:
             yield Cleaned(*cleaned, gone.get(number, {}), repaired.get(number, 0))
 
     def _facts(self, texts: Sequence[str]) -> Facts:
-        """Returns the facts of normalised texts, the Chinese ones converted."""
+        """Return the facts of normalised texts, the Chinese ones converted."""
         found = facts(texts, self._prune)
         if self._convert is None:
             return found

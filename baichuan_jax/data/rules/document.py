@@ -44,7 +44,7 @@ class DocumentRules:
         self._max_blocked = cfg.max_blocked
 
     def broken(self, facts: Facts, pruned: Sequence[int] | int = 0) -> list[str | None]:
-        """Returns the name of the first rule that each document breaks, or None if it keeps them all.
+        """Return the name of the first rule that each document breaks, or None if it keeps them all.
 
         pruned: characters that `prune` took out of it.
         """
@@ -64,7 +64,7 @@ class DocumentRules:
         return reasons
 
     def _by_text(self, facts: Facts, number: int, repeats: bool) -> str | None:
-        """Returns the first of the other rules that a document breaks. repeats: whether its lines may repeat."""
+        """Return the first of the other rules that a document breaks. repeats: whether its lines may repeat."""
         text, language = facts.texts[number], facts.languages[number]
         limits = LIMITS[language]
         if text.count("orem ipsum") > limits.max_placeholders * len(text):

@@ -20,7 +20,7 @@ MARKUP = re.compile(
 
 
 def has_leftovers(text: str) -> bool:
-    """Returns whether a text has several entities, and nothing in it suggests that they are meant to be read.
+    """Return whether a text has several entities, and nothing in it suggests that they are meant to be read.
 
     A text about HTML writes `&lt;` on purpose, and so does code. Such a text has tags, says HTML or XML, or puts its
     entities in quotes.
@@ -31,7 +31,7 @@ def has_leftovers(text: str) -> bool:
 
 
 def unescape(text: str) -> str:
-    """Returns a text with the characters that its entities stand for; `&copy=1` in an address is none.
+    """Return a text with the characters that its entities stand for; `&copy=1` in an address is none.
 
     Of an ampersand that is escaped several times one escape is left.
     """

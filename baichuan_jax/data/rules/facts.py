@@ -61,7 +61,7 @@ class Facts(NamedTuple):
 
 
 def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
-    """Returns the facts of normalised texts, without hints if not `hinted`.
+    """Return the facts of normalised texts, without hints if not `hinted`.
 
     Of a few hundred short ones at once it is several times as fast.
     """
@@ -99,7 +99,7 @@ def recounted(found: Facts, numbers: Sequence[int], change: Callable[[str, int, 
 
 
 def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:
-    """Returns the places in each text, of places among the characters of all."""
+    """Return the places in each text, of places among the characters of all."""
     found: dict[int, list[int]] = {}
     owners = np.searchsorted(starts, places, side="right") - 1
     for owner, place in zip(owners.tolist(), (places - starts[owners]).tolist()):
@@ -108,7 +108,7 @@ def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:
 
 
 def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Returns the characters of each kind in each text, int64 [KINDS, texts]; the line ends between texts are none.
+    """Return the characters of each kind in each text, int64 [KINDS, texts]; the line ends between texts are none.
 
     Counted in words of 64 characters, a bit for each: a word for each bit of the kinds makes one for each kind.
     """
@@ -125,7 +125,7 @@ def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def _words(flags: np.ndarray) -> np.ndarray:
-    """Returns whether each flag is not zero, as bits, lowest first, uint64 [len(flags) // 64 + 1]."""
+    """Return whether each flag is not zero, as bits, lowest first, uint64 [len(flags) // 64 + 1]."""
     words = np.zeros(len(flags) // 64 + 1, "<u8")
     bits = np.packbits(flags, bitorder="little")
     words.view(np.uint8)[: len(bits)] = bits
@@ -152,7 +152,7 @@ def _lines(of_kind: np.ndarray) -> _Lines:
 
 
 def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
-    """Returns the columns of `Facts.layout`, int64 [columns, texts]. firsts: int64 [texts], the first line of each."""
+    """Return the columns of `Facts.layout`, int64 [columns, texts]. firsts: int64 [texts], the first line of each."""
     lasts = lines.ends - 1
     final = characters[lasts]
     spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
@@ -169,7 +169,7 @@ def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: 
 
 
 def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
-    """Returns the characters of each text in lines that may stand there already, int64 [texts].
+    """Return the characters of each text in lines that may stand there already, int64 [texts].
 
     Never too few, and seldom too many: taken for equal are lines of one length that agree in four characters, and a few
     others by chance.
@@ -187,7 +187,7 @@ def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.n
 
 @cache
 def _codes() -> np.ndarray:
-    """Returns the kind of each character, with IS_RARE added to those of RARE, and IS_ODD to those of ODD, uint8."""
+    """Return the kind of each character, with IS_RARE added to those of RARE, and IS_ODD to those of ODD, uint8."""
     codes = kinds(np.arange(TABLE))
     for characters, bit in ((RARE, IS_RARE), (ODD, IS_ODD)):
         codes[[ord(character) for character in characters]] |= bit
@@ -196,5 +196,5 @@ def _codes() -> np.ndarray:
 
 @cache
 def _among(marks: str) -> np.ndarray:
-    """Returns which characters are among the marks, bool [0x10000]."""
+    """Return which characters are among the marks, bool [0x10000]."""
     return np.isin(np.arange(0x10000), [ord(mark) for mark in marks])

@@ -17,7 +17,7 @@ SHIFT = np.uint32(16)
 
 
 def hints(text: str, characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> np.ndarray:
-    """Returns the places in a text, or in joined ones, where LINE or CLUE matches, int64, in order.
+    """Return the places in a text, or in joined ones, where LINE or CLUE matches, int64, in order.
 
     characters: of the text, uint32. lines, rare: int64, where lines begin, and the places of RARE.
     """
@@ -28,7 +28,7 @@ def hints(text: str, characters: np.ndarray, lines: np.ndarray, rare: np.ndarray
 
 
 def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns those of the places at which BEGINNINGS or CLUES may stand: none is missed, few are found in vain."""
+    """Return those of the places at which BEGINNINGS or CLUES may stand: none is missed, few are found in vain."""
     places = np.concatenate([lines, rare])
     ends = np.repeat(np.array([ENDS_LINE, ENDS_CLUE], np.uint8), [len(lines), len(rare)])  # what is looked for
     slots, found = np.zeros(len(places), np.uint32), np.zeros(len(places), np.uint8)
@@ -49,7 +49,7 @@ def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tu
 
 @cache
 def _table() -> np.ndarray:
-    """Returns what the strings do at each slot, bits, uint8 [2^16]."""
+    """Return what the strings do at each slot, bits, uint8 [2^16]."""
     table = np.zeros(1 << 16, np.uint8)
     for strings, ends in ((BEGINNINGS, ENDS_LINE), (CLUES, ENDS_CLUE)):
         for string in strings:

@@ -86,12 +86,12 @@ LIMITS: dict[Language, Limits] = {
 
 
 def limits_of(languages: Sequence[Language]) -> Limits:
-    """Returns the limits of texts in these languages; each is an array [texts]."""
+    """Return the limits of texts in these languages; each is an array [texts]."""
     numbers = np.array(list(map(LANGUAGES.index, languages)), np.int64)
     return Limits(*_columns()[:, numbers])
 
 
 @cache
 def _columns() -> np.ndarray:
-    """Returns the limits, float64 [fields, LANGUAGES]."""
+    """Return the limits, float64 [fields, LANGUAGES]."""
     return np.array([astuple(LIMITS[language]) for language in LANGUAGES]).T

@@ -26,7 +26,7 @@ IN_UNSPACED, IN_MONGOLIAN = re.compile(f"[{UNSPACED}]"), re.compile(f"[{MONGOLIA
 
 
 def _table() -> dict[int, str]:
-    """Returns what single characters become. NFKC as a whole would also turn x² into x2 and ， into a comma."""
+    """Return what single characters become. NFKC as a whole would also turn x² into x2 and ， into a comma."""
     table = {}
     # Compatibility forms that are another spelling of the same letter: full-width A-Z a-z 0-9, half-width katakana,
     # Latin ligatures.
@@ -58,7 +58,7 @@ BLANK_LINES = re.compile("\n{4,}")
 
 
 def normalize(text: str, is_odd: bool | None = None) -> str:
-    """Returns the normal form of a text; normalising again changes nothing.
+    """Return the normal form of a text; normalising again changes nothing.
 
     Unicode NFC; full-width letters, digits and symbols to half-width; radicals to ideographs; every kind of space and
     line end to one; control and invisible characters dropped, but those that a script needs; what windows-1252 has
@@ -73,7 +73,7 @@ def normalize(text: str, is_odd: bool | None = None) -> str:
 
 
 def without_leftovers(text: str) -> str:
-    """Returns the normal form of a text, entities aside, with the characters that those left over stand for."""
+    """Return the normal form of a text, entities aside, with the characters that those left over stand for."""
     # Whether entities are left over is judged by the lines of the normal form, so that a second call judges alike.
     while "&" in text and has_leftovers(text):
         text = unescape(text)
@@ -107,7 +107,7 @@ def _separator(found: re.Match) -> str:
 
 
 def _layout(text: str) -> str:
-    """Returns a text with one kind of line end, none of its blank lines and spaces too many, and half-width numbers."""
+    """Return a text with one kind of line end, none of its blank lines and spaces too many, and half-width numbers."""
     # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

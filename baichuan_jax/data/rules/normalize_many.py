@@ -131,7 +131,7 @@ def _between_digits(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 @cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """Returns the sort of each character, uint8, and what those that change become, uint32, both [BEYOND + 1]."""
+    """Return the sort of each character, uint8, and what those that change become, uint32, both [BEYOND + 1]."""
     sorts, replacements = np.zeros(BEYOND + 1, np.uint8), np.zeros(BEYOND + 1, np.uint32)
     for point in range(0x300, 0x10000):  # NFC leaves those below alone
         character = chr(point)

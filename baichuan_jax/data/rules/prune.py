@@ -13,7 +13,7 @@ PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
 
 
 def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
-    """Returns (what is left of a text, the lines and ends of lines that went, by reason).
+    """Return (what is left of a text, the lines and ends of lines that went, by reason).
 
     hints: the places to look at, in order (`hints`). The same object if nothing goes. What is left is normalised, and
     has nothing to prune.
@@ -37,7 +37,7 @@ def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
 
 
 def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:
-    """Returns what is left of a line; what goes is added to `pruned`."""
+    """Return what is left of a line; what goes is added to `pruned`."""
     while found := _find(line):
         reason, start = found
         pruned.setdefault(reason, []).append(line[start:].strip())
@@ -46,7 +46,7 @@ def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:
 
 
 def _find(line: str) -> tuple[str, int] | None:
-    """Returns (reason, where what goes begins), or None if nothing does."""
+    """Return (reason, where what goes begins), or None if nothing does."""
     if len(line) > LONGEST:
         return None
     if match := LINE.fullmatch(line.strip()):

@@ -26,7 +26,7 @@ PLACE = np.uint64(SAMPLE - 1)  # the bits of a place in the sample
 
 
 def repeated_share(text: str, language: Language) -> float:
-    """Returns the share of characters in runs that have stood in the text before.
+    """Return the share of characters in runs that have stood in the text before.
 
     0 if a few places show nothing that repeats: counting costs more than all other rules together.
     """
@@ -51,7 +51,7 @@ def _is_suspicious(text: str, width: int) -> bool:
 
 
 def _share(text: str, width: int) -> float:
-    """Returns the share of characters in runs of `width` that stood before; a short text halves it."""
+    """Return the share of characters in runs of `width` that stood before; a short text halves it."""
     text = " ".join(text.split())  # drawings of many spaces are no repetition
     hashes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
     characters, size, power = len(hashes), 1, BASE

@@ -55,7 +55,7 @@ class Sentences(NamedTuple):
 
 
 def cut(texts: Sequence[str]) -> Sentences:
-    """Returns the sentences of texts, each with what follows it up to the next, so that they cover all of it.
+    """Return the sentences of texts, each with what follows it up to the next, so that they cover all of it.
 
     Full stops end a sentence: Chinese needs no space after them; English does, and a capital letter. So does a line
     end, unless the line goes on in the next (`lines.find_lines`): a heading or an entry of a list is a sentence.
@@ -74,13 +74,13 @@ def cut(texts: Sequence[str]) -> Sentences:
 
 
 def sentences(text: str) -> list[str]:
-    """Returns the sentences of a text; joined they are the text."""
+    """Return the sentences of a text; joined they are the text."""
     found = cut([text])
     return [text[start:end] for start, end in zip(found.starts.tolist(), found.ends.tolist())]
 
 
 def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndarray) -> list[np.ndarray]:
-    """Returns where sentences end within the texts, whose line ends are at `last`, int64, in three parts.
+    """Return where sentences end within the texts, whose line ends are at `last`, int64, in three parts.
 
     In `kinds`, what stands between a line and the one in which it goes on becomes a blank.
     """
@@ -103,7 +103,7 @@ def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndar
 def _whole(
     characters: np.ndarray, kinds: np.ndarray, lines: Lines, texts: np.ndarray, starts: np.ndarray, ends: np.ndarray
 ) -> np.ndarray:
-    """Returns which sentences can be taken out of running text, bool [sentences]."""
+    """Return which sentences can be taken out of running text, bool [sentences]."""
     if not len(starts):
         return np.zeros(0, bool)
     traits = marks.traits()
@@ -162,12 +162,12 @@ def _behind(characters: np.ndarray, ends: np.ndarray, words: Sequence[str]) -> I
 
 
 def _counts(values: np.ndarray) -> np.ndarray:
-    """Returns how many values are true before each place, int64 [values + 1]."""
+    """Return how many values are true before each place, int64 [values + 1]."""
     return np.append(0, np.cumsum(values))
 
 
 def _abbreviates(characters: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Returns whether an initial or a title stands before each full stop, bool [stops]."""
+    """Return whether an initial or a title stands before each full stop, bool [stops]."""
     final = characters[np.maximum(stops - 1, 0)]  # a full stop is no capital letter
     found = (final >= ord("A")) & (final <= ord("Z"))
     for title, rows in _behind(characters, stops, TITLES):
@@ -179,5 +179,5 @@ def _abbreviates(characters: np.ndarray, stops: np.ndarray) -> np.ndarray:
 
 @cache
 def _in_words() -> np.ndarray:
-    """Returns which characters words consist of, bool [0x10000]."""
+    """Return which characters words consist of, bool [0x10000]."""
     return np.array([chr(point).isalnum() or chr(point) == "_" for point in range(0x10000)])

@@ -10,7 +10,7 @@ SEED = 0xCA9
 
 
 def quality_order(score: np.ndarray, size: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Returns the rank of documents, int64 [documents]: 0 is the best. No two are equal if the keys differ.
+    """Return the rank of documents, int64 [documents]: 0 is the best. No two are equal if the keys differ.
 
     Scores are compared in steps of 0.05, finer differences say little; of equal ones the longer text is the better.
     """
@@ -22,7 +22,7 @@ def quality_order(score: np.ndarray, size: np.ndarray, key: np.ndarray) -> np.nd
 
 
 def within_cap(score: np.ndarray, size: np.ndarray, key: np.ndarray, most: int) -> np.ndarray:
-    """Returns bool [documents]: those with the best scores that fit `most` bytes together, drawn by hash among equals.
+    """Return bool [documents]: those with the best scores that fit `most` bytes together, drawn by hash among equals.
 
     The first that does not fit ends the choice, so that long texts are not passed over for short ones.
     """

@@ -21,7 +21,7 @@ BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def set_files(pattern: str) -> tuple[File, ...]:
-    """Returns the files of an evaluation set, sorted. Raises UserError if there are none or one is of no known kind."""
+    """Return the files of an evaluation set, sorted. Raise UserError if there are none or one is of no known kind."""
     files = find_paths(pattern)
     for path in files:
         if not str(path).endswith(".zip"):

@@ -29,7 +29,7 @@ class Demo:
 
 
 def demo_files(name: str) -> tuple[Path, ...]:
-    """Returns the files of a demo corpus. Raises UserError if there is no such corpus or its package is absent."""
+    """Return the files of a demo corpus. Raise UserError if there is no such corpus or its package is absent."""
     demo = _demo(name)
     files = tuple(demo.files(_root(demo)))
     if not files:
@@ -38,12 +38,12 @@ def demo_files(name: str) -> tuple[Path, ...]:
 
 
 def read_demo(name: str, damaged: OnDamage) -> Iterator[Document]:
-    """Yields the documents of a demo corpus."""
+    """Yield the documents of a demo corpus."""
     return read_demo_files(name, demo_files(name), damaged)
 
 
 def read_demo_files(name: str, files: Iterable[Path], damaged: OnDamage) -> Iterator[Document]:
-    """Yields the documents of some files of a demo corpus."""
+    """Yield the documents of some files of a demo corpus."""
     demo = _demo(name)
     root = _root(demo)
     for path in files:
@@ -81,14 +81,14 @@ def _read_whole(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]
 
 
 def _read_reviews(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
-    """Yields one review for each line."""
+    """Yield one review for each line."""
     for number, line in lines(path):
         if not isinstance(line, Damaged) and line.strip():
             yield decoded(line, f"{label}:{number}", damaged)
 
 
 def _read_news(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
-    """Yields articles of the People's Daily."""
+    """Yield articles of the People's Daily."""
     whole = decoded(path.read_bytes(), label, damaged)
     replaced = whole.replaced
     for number, article in articles(whole.text.splitlines()):

@@ -21,7 +21,7 @@ NAMED = 3  # files that a message names
 
 
 def find_files(pattern: str) -> tuple[File, ...]:
-    """Returns the files of a path or glob, sorted. Raises UserError if there are none, naming all of unknown kinds."""
+    """Return the files of a path or glob, sorted. Raise UserError if there are none, naming all of unknown kinds."""
     files = find_paths(pattern)
     unknown = [file for file in files if _format(file) is None]
     if unknown:
@@ -30,7 +30,7 @@ def find_files(pattern: str) -> tuple[File, ...]:
 
 
 def read_file(file: File, reading: Reading) -> Found:
-    """Yields the documents of a file, and what was damaged; raises UserError on that instead if damage is to stop."""
+    """Yield the documents of a file, and what was damaged; raises UserError on that instead if damage is to stop."""
     reader = FORMATS.get(_format(file) or "")
     if reader is None:
         raise UserError(_refusal(str(file), [file], 1))
@@ -41,7 +41,7 @@ def read_file(file: File, reading: Reading) -> Found:
 
 
 def read_text(file: File, reading: Reading) -> Found:
-    """Yields the file as one document."""
+    """Yield the file as one document."""
     raw = read_bytes(file, "split it")
     if isinstance(raw, Damaged):
         yield raw
@@ -51,7 +51,7 @@ def read_text(file: File, reading: Reading) -> Found:
 
 
 def _format(file: File) -> str | None:
-    """Returns the ending of FORMATS that a file has, that of a compression aside; None if it has none of them."""
+    """Return the ending of FORMATS that a file has, that of a compression aside; None if it has none of them."""
     name = str(file).lower()
     packed = next((ending for ending in COMPRESSIONS if name.endswith(ending)), "")
     ending = PurePath(name.removesuffix(packed)).suffix
@@ -59,7 +59,7 @@ def _format(file: File) -> str | None:
 
 
 def _refusal(pattern: str, unknown: list[File], files: int) -> str:
-    """Returns what is said of files that are of no kind that is read. files: how many there are of any kind."""
+    """Return what is said of files that are of no kind that is read. files: how many there are of any kind."""
     by_ending = defaultdict(list)
     for file in unknown:
         by_ending[_ending(file)].append(str(file))

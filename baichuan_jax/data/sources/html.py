@@ -22,7 +22,7 @@ SKIPPED = {"<!--": "-->", "<?xml": ">"}
 
 
 def looks_like_html(text: str) -> bool:
-    """Returns whether a text is a page of HTML; one that only speaks about HTML, or has a few tags, is none."""
+    """Return whether a text is a page of HTML; one that only speaks about HTML, or has a few tags, is none."""
     place = _skipped(text)
     return place < BEGINNING and START.match(text, place) is not None
 
@@ -42,11 +42,11 @@ def _skipped(text: str) -> int:
 
 
 def extract(html: str, tags: int = 0) -> str:
-    """Returns the main text of a page, a paragraph a line, without navigation, comments of readers and footers.
+    """Return the main text of a page, a paragraph a line, without navigation, comments of readers and footers.
 
     tags: how many it has. Of a page with many the second opinions that trafilatura asks for are left out: justext takes
     time in the square of its paragraphs.
-    "" if there is none, or the page is too broken to tell. Raises UserError if trafilatura is absent.
+    "" if there is none, or the page is too broken to tell. Raise UserError if trafilatura is absent.
     """
     extracted = _extractor()
     try:

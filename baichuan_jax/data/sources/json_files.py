@@ -22,7 +22,7 @@ AS_LINES = "make it JSON lines, which may be of any size: jq -c '.[]' FILE > FIL
 
 
 def read_json_lines(file: File, reading: Reading) -> Found:
-    """Yields one document for each line, a JSON object; blank lines are skipped."""
+    """Yield one document for each line, a JSON object; blank lines are skipped."""
     for number, line, encoding in encoded_lines(file, reading.encoding):
         if isinstance(line, Damaged):
             yield line
@@ -38,7 +38,7 @@ def read_json_lines(file: File, reading: Reading) -> Found:
 
 
 def _quick(line: bytes, name: str) -> str | None:
-    """Returns the text of a line of JSON, or None if `_record` has to say what is wrong with it, if anything is."""
+    """Return the text of a line of JSON, or None if `_record` has to say what is wrong with it, if anything is."""
     try:
         fields = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -48,7 +48,7 @@ def _quick(line: bytes, name: str) -> str | None:
 
 
 def _record(record: Document, reading: Reading) -> Found:
-    """Yields the document of a line of JSON."""
+    """Yield the document of a line of JSON."""
     value = _parsed(record.text, record.source)
     if isinstance(value, Damaged):
         yield value
@@ -57,7 +57,7 @@ def _record(record: Document, reading: Reading) -> Found:
 
 
 def _parsed(text: str, source: str) -> Any:
-    """Returns a JSON value, or Damaged."""
+    """Return a JSON value, or Damaged."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -68,7 +68,7 @@ def _parsed(text: str, source: str) -> Any:
 
 
 def _of_object(value: Any, record: Document, reading: Reading) -> Document | Damaged:
-    """Returns the document of a JSON object. record: where it stands, and how it was decoded."""
+    """Return the document of a JSON object. record: where it stands, and how it was decoded."""
     name, source = reading.text_field, record.source
     if not isinstance(value, dict):
         said = f"expected a JSON object with a field {name!r}, found {type(value).__name__}"
@@ -86,7 +86,7 @@ def _of_object(value: Any, record: Document, reading: Reading) -> Document | Dam
 
 
 def _field(value: dict, name: str) -> Any:
-    """Returns a field, or that of an object inside if there is none of the name: "meta.text"."""
+    """Return a field, or that of an object inside if there is none of the name: "meta.text"."""
     found: Any = value
     for part in [name] if name in value else name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
@@ -94,7 +94,7 @@ def _field(value: dict, name: str) -> Any:
 
 
 def lengths(fields: dict[str, Any]) -> dict[str, int]:
-    """Returns the characters of each field that is a string, of objects inside too: "meta.text"."""
+    """Return the characters of each field that is a string, of objects inside too: "meta.text"."""
     found = {}
     for name, value in fields.items():
         if isinstance(value, str):
@@ -109,13 +109,13 @@ def _shown(value: Any) -> str:
 
 
 def text_document(text: str, source: str, replaced: int = 0, encoding: str = UTF8) -> Document | Damaged:
-    """Returns the document of a text that a record holds; of a web page its main text."""
+    """Return the document of a text that a record holds; of a web page its main text."""
     document = Document(text, source, replaced, encoding)
     return page_document(document) if looks_like_html(text) else document
 
 
 def read_json(file: File, reading: Reading) -> Found:
-    """Yields the documents of a JSON value: objects in a list, lists beside each other, or one object.
+    """Yield the documents of a JSON value: objects in a list, lists beside each other, or one object.
 
     A file whose first line is a whole value, and not the last, is read as JSON lines.
     """
@@ -138,7 +138,7 @@ def read_json(file: File, reading: Reading) -> Found:
 
 
 def _is_lines(file: File, reading: Reading) -> bool:
-    """Returns whether a file begins with a line that is a JSON object, and has another one."""
+    """Return whether a file begins with a line that is a JSON object, and has another one."""
     first = None
     for _, line, encoding in encoded_lines(file, reading.encoding):
         if isinstance(line, Damaged):
@@ -157,7 +157,7 @@ def _is_lines(file: File, reading: Reading) -> bool:
 
 
 def _entries(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yields (place in the file, JSON object) of the records of a value."""
+    """Yield (place in the file, JSON object) of the records of a value."""
     if isinstance(value, dict) and not isinstance(_field(value, name), str):
         inner = _field(value, name)
         if isinstance(inner, dict):

@@ -49,7 +49,7 @@ COMPRESSIONS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
 
 @contextmanager
 def decompressed(file: File) -> Iterator[IO[bytes]]:
-    """Opens a file, decompressing it if its ending says so. Raises OSError, and BROKEN when read."""
+    """Open a file, decompressing it if its ending says so. Raise OSError, and BROKEN when read."""
     with open_file(file) as raw:
         for ending, opened in COMPRESSIONS.items():
             if str(file).lower().endswith(ending):
@@ -99,7 +99,7 @@ def _settled(found: list[tuple[int, bytes | Damaged]]) -> str:
 
 
 def lines(file: File, encoding: str = AUTO) -> Iterator[tuple[int, bytes | Damaged]]:
-    """Yields (number from 1, line) of a file, decompressed; in UTF-8 if the file is in UTF-16.
+    """Yield (number from 1, line) of a file, decompressed; in UTF-8 if the file is in UTF-16.
 
     In place of a line longer than MOST, and at the end of a file that cannot be read to its end, stands what is wrong.
     """
@@ -158,7 +158,7 @@ def _mapped(stream: IO[bytes], function: Callable[[bytes], bytes]) -> IO[bytes]:
 
 
 def unreadable(file: File, error: Exception) -> Damaged:
-    """Returns what is to be said of a file that cannot be opened or read."""
+    """Return what is to be said of a file that cannot be opened or read."""
     if isinstance(error, OSError) and error.errno:
         return Damaged(str(file), "unreadable_file", f"{file}: cannot be read ({error.strerror or error})")
     return _cut(file, 0, error)

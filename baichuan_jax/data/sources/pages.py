@@ -25,7 +25,7 @@ WRONG = 0.1  # of the characters that are not ASCII: with more that cannot be de
 
 
 def read_page(file: File, reading: Reading) -> Iterator[Document | Damaged]:
-    """Yields the main text of a web page."""
+    """Yield the main text of a web page."""
     raw = read_bytes(file, "no page is so large")
     if isinstance(raw, Damaged):
         yield raw

@@ -13,7 +13,7 @@ HEADLINE_CHARACTERS = 40
 
 
 def articles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Yields (number of its first line, text) of each article, its paragraphs on lines of their own.
+    """Yield (number of its first line, text) of each article, its paragraphs on lines of their own.
 
     The file marks no articles. One begins at a headline (a short line that does not end like a sentence) which
     follows a paragraph that does; so a long article with subheads becomes several.
@@ -36,7 +36,7 @@ def articles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def untagged(line: str) -> str:
-    """Returns "迈向/v  充满/v" as "迈向充满"; two words in Latin letters keep a space between them."""
+    """Return "迈向/v  充满/v" as "迈向充满"; two words in Latin letters keep a space between them."""
     words = _words(line)
     if WIDE.search(words):  # in few lines, and far quicker than LATIN
         words = " ".join(map(_words, LATIN.split(line)))
@@ -48,6 +48,6 @@ def _words(line: str) -> str:
 
 
 def _headline(paragraph: str) -> bool:
-    """True of short lines that do not end like a sentence, "（附图片１张）" at their end aside."""
+    """Recognise short lines that do not end like a sentence, "（附图片１张）" at their end aside."""
     text = PICTURE.sub("", paragraph)
     return 0 < len(text) <= HEADLINE_CHARACTERS and text[-1] not in "。！？；：，、…）”』" and text[0] not in "（—"

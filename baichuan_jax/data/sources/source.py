@@ -28,7 +28,7 @@ class Unit:
 
 
 def source_files(spec: str) -> tuple[File, ...]:
-    """Returns every file that a specification reads. Raises UserError, naming all that is wrong, if one cannot be."""
+    """Return every file that a specification reads. Raise UserError, naming all that is wrong, if one cannot be."""
     kind, rest = _kind(spec)
     if kind == "demo":
         return demo_files(rest)
@@ -59,10 +59,10 @@ def all_source_files(sources: dict[str, str]) -> dict[str, tuple[File, ...]]:
 
 
 def source_units(cfg: DataConfig) -> list[Unit]:
-    """Returns the units of all domains, in order: files up to DataConfig.task_bytes together.
+    """Return the units of all domains, in order: files up to DataConfig.task_bytes together.
 
     There is one of a domain only where reading has to go on from file to file: of a tensorflow-datasets dataset, and
-    with DataConfig.max_bytes. Raises UserError as `all_source_files` does.
+    with DataConfig.max_bytes. Raise UserError as `all_source_files` does.
     """
     files = all_source_files(cfg.sources)
     return [unit for domain, spec in cfg.sources.items() for unit in _units(domain, spec, files[domain], cfg)]
@@ -86,9 +86,9 @@ def _units(domain: str, spec: str, files: tuple[File, ...], cfg: DataConfig) -> 
 
 
 def read_unit(unit: Unit, cfg: DataConfig) -> Iterator[Document | Damaged]:
-    """Yields the documents of a unit, and what was damaged, up to DataConfig.max_bytes of text.
+    """Yield the documents of a unit, and what was damaged, up to DataConfig.max_bytes of text.
 
-    Raises UserError on damage if it is to stop.
+    Raise UserError on damage if it is to stop.
     """
     if not cfg.max_bytes:
         yield from _documents(unit, cfg)
@@ -111,7 +111,7 @@ def _documents(unit: Unit, cfg: DataConfig) -> Iterable[Document | Damaged]:
 
 
 def _kind(spec: str) -> tuple[Kind, str]:
-    """Splits "demo:code" into ("demo", "code")."""
+    """Split "demo:code" into ("demo", "code")."""
     kind, colon, rest = spec.partition(":")
     if not colon or "/" in kind or "*" in kind or rest.startswith("//"):
         return "path", spec

@@ -18,7 +18,7 @@ File = Path | str
 
 
 def find_paths(pattern: str) -> tuple[File, ...]:
-    """Returns the files of a path or glob, sorted. Raises UserError if there are none."""
+    """Return the files of a path or glob, sorted. Raise UserError if there are none."""
     if "://" in pattern:
         return _find_remote(pattern)
     path = Path(pattern).expanduser()
@@ -50,7 +50,7 @@ def _once(files: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def open_file(file: File) -> IO[bytes]:
-    """Opens a file for reading. Raises OSError if it cannot be."""
+    """Open a file for reading. Raise OSError if it cannot be."""
     if isinstance(file, Path):
         return file.open("rb")
     storage, path = _storage(file)
@@ -58,7 +58,7 @@ def open_file(file: File) -> IO[bytes]:
 
 
 def file_size(file: File) -> int:
-    """Returns the bytes of a file, 0 if it cannot be looked at."""
+    """Return the bytes of a file, 0 if it cannot be looked at."""
     try:
         return file.stat().st_size if isinstance(file, Path) else int(_storage(file)[0].size(file) or 0)
     except OSError:
@@ -78,7 +78,7 @@ def _find_remote(pattern: str) -> tuple[str, ...]:
 
 
 def _storage(url: str) -> tuple[Any, str]:
-    """Returns the file system of a URL, and the path in it."""
+    """Return the file system of a URL, and the path in it."""
     import fsspec
 
     try:
@@ -88,7 +88,7 @@ def _storage(url: str) -> tuple[Any, str]:
 
 
 def _near(path: Path) -> str:
-    """Returns a hint at what is there instead of `path`."""
+    """Return a hint at what is there instead of `path`."""
     parent = path.parent
     if glob.has_magic(str(parent)):
         return "; ** matches any number of directories"

@@ -23,7 +23,7 @@ SHOWN = 50  # rows from which is learnt how long the text of a column is
 
 
 def read_separated(file: File, reading: Reading) -> Found:
-    """Yields one document for each row of a CSV file, whose first row names the columns.
+    """Yield one document for each row of a CSV file, whose first row names the columns.
 
     Between the values stands a comma, tab, semicolon or bar: what Excel's first line "sep=;" says, or what the first
     row has most of. A value in quotes may hold line ends.
@@ -49,7 +49,7 @@ def read_separated(file: File, reading: Reading) -> Found:
 
 
 def _by_column(names: list[str], row: list[str], delimiter: str) -> dict[str, str]:
-    """Returns the values of a row; what stands beyond the last column, unquoted delimiters in it, belongs to that."""
+    """Return the values of a row; what stands beyond the last column, unquoted delimiters in it, belongs to that."""
     beyond = row[len(names) :]
     return dict(zip(names, [*row[: len(names) - 1], delimiter.join(row[len(names) - 1 :])] if any(beyond) else row))
 
@@ -65,7 +65,7 @@ def _of_row(fields: dict[str, str], text: _Lines, reading: Reading) -> Document 
 
 
 def _rows(text: _Lines, delimiter: str) -> Iterator[list[str] | Damaged]:
-    """Yields the rows. After a quote that is never closed, quotes are taken for what they are."""
+    """Yield the rows. After a quote that is never closed, quotes are taken for what they are."""
     quoting, strict = csv.QUOTE_MINIMAL, True
     while True:
         text.row = []
@@ -121,22 +121,22 @@ class _Lines:
         return f"{self._file}:{self.number}"
 
     def push(self, *lines: str) -> None:
-        """Puts lines back."""
+        """Put lines back."""
         self._waiting.extend(reversed(lines))
 
     def damage(self) -> list[Damaged]:
-        """Returns what was damaged since the last call."""
+        """Return what was damaged since the last call."""
         found, self._damage = self._damage, []
         return found
 
     def taken_replaced(self) -> int:
-        """Returns the U+FFFD put in since the last call."""
+        """Return the U+FFFD put in since the last call."""
         found, self._replaced = self._replaced, 0
         return found
 
 
 def read_parquet(file: File, reading: Reading) -> Found:
-    """Yields one document for each row of a column of strings."""
+    """Yield one document for each row of a column of strings."""
     import pyarrow
     from pyarrow import parquet
 
@@ -178,7 +178,7 @@ def _column(table: Any, file: File, reading: Reading) -> Found:
 
 
 def _is_text(kind: Any) -> bool:
-    """Returns whether a type of Arrow is text, or bytes that may be, however it is stored."""
+    """Return whether a type of Arrow is text, or bytes that may be, however it is stored."""
     from pyarrow import types
 
     if types.is_dictionary(kind):
@@ -195,12 +195,12 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _plain(column: Any) -> Any:
-    """Returns a column with each value of its own."""
+    """Return a column with each value of its own."""
     return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
 
 
 def _lengths(table: Any) -> dict[str, int]:
-    """Returns the bytes in the first rows of each column of text."""
+    """Return the bytes in the first rows of each column of text."""
     import pyarrow
 
     names = [field.name for field in table.schema_arrow if _is_text(field.type)]

@@ -15,13 +15,13 @@ SPEC = re.compile(r"(?P<name>\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?)(@(?P<split>.+))?"
 
 
 def tfds_files(spec: str) -> tuple[Path, ...]:
-    """Returns the files of a prepared dataset. Raises UserError if it is not there."""
+    """Return the files of a prepared dataset. Raise UserError if it is not there."""
     builder, _, _ = _open(spec)
     return tuple(sorted(path for path in Path(builder.data_path).iterdir() if path.is_file()))
 
 
 def read_tfds(spec: str, text_field: str, damaged: OnDamage) -> Iterator[Document]:
-    """Yields one document for each example of NAME[/CONFIG][:VERSION][@SPLIT]."""
+    """Yield one document for each example of NAME[/CONFIG][:VERSION][@SPLIT]."""
     builder, name, split = _open(spec)
     examples = _data_source(builder, split, spec)
     if text_field not in builder.info.features:
@@ -35,7 +35,7 @@ def read_tfds(spec: str, text_field: str, damaged: OnDamage) -> Iterator[Documen
 
 
 def _open(spec: str) -> tuple[Any, str, str]:
-    """Returns the builder of a prepared dataset, its name and the split."""
+    """Return the builder of a prepared dataset, its name and the split."""
     match = SPEC.fullmatch(spec)
     if match is None:
         raise UserError(f"tfds:{spec}: expected tfds:NAME[/CONFIG][:VERSION][@SPLIT], for example tfds:wiki40b/zh-cn")
@@ -49,7 +49,7 @@ def _open(spec: str) -> tuple[Any, str, str]:
 
 
 def _missing(name: str) -> str:
-    """Returns what to do about a dataset that is not on disk."""
+    """Return what to do about a dataset that is not on disk."""
     import tensorflow_datasets as tfds
 
     builder = re.split("[/:]", name)[0]

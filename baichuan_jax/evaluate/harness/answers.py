@@ -14,7 +14,7 @@ from baichuan_jax.core.errors import UserError
 
 
 def request_key(kind: str, ids: Iterable[int], *settings: Any) -> str:
-    """Returns a name of a request: a digest of its kind, its ids and its settings."""
+    """Return a name of a request: a digest of its kind, its ids and its settings."""
     text = json.dumps([kind, *settings], sort_keys=True, ensure_ascii=False).encode()
     return hashlib.sha256(np.array(list(ids), np.int32).tobytes() + text).hexdigest()[:32]
 
@@ -26,7 +26,7 @@ class Answers:
     """
 
     def __init__(self, path: Path):
-        """Reads what is there. Raises UserError if the file cannot be written."""
+        """Read what is there. Raise UserError if the file cannot be written."""
         self._known: dict[str, Any] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,5 +60,5 @@ class Answers:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file."""
+        """Close the file."""
         self._file.close()

@@ -19,14 +19,14 @@ class Encoder:
 
     @property
     def _first(self) -> int:
-        """The id that comes before a text that nothing precedes. Raises UserError if the tokenizer has none."""
+        """The id that comes before a text that nothing precedes. Raise UserError if the tokenizer has none."""
         ids = [id for id in (self._tokenizer.bos, self._tokenizer.eos) if id is not None]
         if not ids:
             raise UserError("the tokenizer has no id that begins or ends a text: an empty context needs one")
         return ids[0]
 
     def texts(self, texts: Sequence[str]) -> list[Ids]:
-        """Returns the ids of each text."""
+        """Return the ids of each text."""
         begin = list(self._tokenizer.begin)
         encoded = self._tokenizer.encode_batch(texts) if texts else []
         for ids in (begin, *encoded):
@@ -34,11 +34,11 @@ class Encoder:
         return [begin + ids.tolist() for ids in encoded]
 
     def prompts(self, texts: Sequence[str]) -> list[Ids]:
-        """Returns the ids that are to be continued; one that has none is what comes before a text."""
+        """Return the ids that are to be continued; one that has none is what comes before a text."""
         return [ids or [self._first] for ids in self.texts(texts)]
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Ids, Ids]]:
-        """Returns the ids of (context, continuation), the second being what the whole has beyond the first.
+        """Return the ids of (context, continuation), the second being what the whole has beyond the first.
 
         Spaces at the end of a context belong to its continuation. An empty context is the id that begins a
         text, or else the one that ends it. Each text is encoded once: the choices of a question have one context.
@@ -56,7 +56,7 @@ class Encoder:
         return (alone[:1], alone[1:]) if alone[:1] == first else (first, alone)
 
     def windows(self, text: str, context: int) -> list[tuple[Ids, Ids]]:
-        """Returns (context ids, continuation ids) that predict every id of a text once, each after as many as fit.
+        """Return (context ids, continuation ids) that predict every id of a text once, each after as many as fit.
 
         The first window begins with the begin id; the last reaches back into the one before.
         """
@@ -71,7 +71,7 @@ class Encoder:
 
 
 def spelled(ids: Sequence[int], byte_ids: Mapping[int, int]) -> Ids:
-    """Returns ids whose text is that which transformers makes of `ids`: of a row of bytes that is no UTF-8, each byte
+    """Return ids whose text is that which transformers makes of `ids`: of a row of bytes that is no UTF-8, each byte
     is a U+FFFD. SentencePiece keeps the characters that are whole.
     """
     known, found = {byte: id for id, byte in byte_ids.items()}, []

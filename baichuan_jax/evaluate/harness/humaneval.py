@@ -15,12 +15,12 @@ AT = (1, 10, 100)
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Returns the unbiased estimate of P(one of k programs is correct), from `correct` of `samples` (equation 1)."""
+    """Return the unbiased estimate of P(one of k programs is correct), from `correct` of `samples` (equation 1)."""
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
 def passed(row: dict[str, Any], continuations: list[str]) -> int:
-    """Returns how many continuations of a question's prompt pass its tests, run two and more at a time."""
+    """Return how many continuations of a question's prompt pass its tests, run two and more at a time."""
     tests = f"{row['test']}\ncheck({row['entry_point']})\n"
     run = lambda text: run_program(row["prompt"] + text, Limits(), tests).passed
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -28,7 +28,7 @@ def passed(row: dict[str, Any], continuations: list[str]) -> int:
 
 
 def humaneval_config(samples: int) -> dict[str, Any]:
-    """Returns the settings of the task: one greedy program of each question, or `samples` drawn ones."""
+    """Return the settings of the task: one greedy program of each question, or `samples` drawn ones."""
     require(0 < samples <= 1000, "programs of a question", samples, "between 1 and 1000")
     ks = [k for k in AT if k <= samples]
 
@@ -56,7 +56,7 @@ class SandboxedCodeEval:
     """What stock tasks load as the metric "code_eval", which would run programs with no walls around them."""
 
     def compute(self, references: list[str], predictions: list[list[str]], k: list[int]) -> tuple[dict, dict]:
-        """Returns ({"pass@k": estimate}, {}) of programs against their tests, as the hub's metric does."""
+        """Return ({"pass@k": estimate}, {}) of programs against their tests, as the hub's metric does."""
         counts = []
         for tests, programs in zip(references, predictions):
             run = lambda program, tests=tests: run_program(program, Limits(), tests).passed

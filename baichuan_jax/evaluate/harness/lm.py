@@ -46,11 +46,11 @@ class BaichuanLM(LM):
         self._encoder, self._answers, self._progress = Encoder(tokenizer, model.vocab), answers, progress
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """Returns (log p(continuation | context) in nats, whether it is greedy) of each request."""
+        """Return (log p(continuation | context) in nats, whether it is greedy) of each request."""
         return self._scores(self._encoder.pairs([request.args for request in requests]))
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
-        """Returns log p(text) in nats of each request, in windows of the whole context."""
+        """Return log p(text) in nats of each request, in windows of the whole context."""
         windows = [self._encoder.windows(request.args[0], self._context) for request in requests]
         scores = iter(self._scores([pair for pairs in windows for pair in pairs]))
         return [sum(next(scores)[0] for _ in pairs) for pairs in windows]
@@ -73,7 +73,7 @@ class BaichuanLM(LM):
         return [tuple(self._answers[key]) for key in keys]
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Returns a continuation of each request, up to the first of its stop strings.
+        """Return a continuation of each request, up to the first of its stop strings.
 
         Of requests that are repeated, for samples of several, each has a seed of its own.
         """

@@ -37,10 +37,10 @@ WAYS_OUT = (
 
 
 def load_tasks(name: str, data_dir: Path | None, fewshot: int | None = None) -> dict:
-    """Returns what lm-eval's `evaluate` takes for a task, a group or a tag: tasks and groups.
+    """Return what lm-eval's `evaluate` takes for a task, a group or a tag: tasks and groups.
 
     data_dir: where the data is; None is the hub. fewshot: examples before a question, where a task does not insist on
-    none; None leaves it to the task. Raises UserError on an unknown name, or if there is no such data, or too few
+    none; None leaves it to the task. Raise UserError on an unknown name, or if there is no such data, or too few
     examples.
     """
     loaded = _protocol(name, data_dir) if is_protocol(name) else _stock(name, data_dir)
@@ -101,7 +101,7 @@ def _local(data_dir: Path) -> Iterator[None]:
 
 
 def _answers() -> bool:
-    """Returns whether the hub can be reached, after seconds, and without the packages' many attempts."""
+    """Return whether the hub can be reached, after seconds, and without the packages' many attempts."""
     try:
         get_session().head(constants.ENDPOINT, timeout=PATIENCE)
     except Exception:  # what its HTTP package, which has been another, raises where there is no network

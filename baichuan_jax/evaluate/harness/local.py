@@ -24,7 +24,7 @@ LETTERS, FOUR = "ABCDEFG", ("A", "B", "C", "D")
 
 
 def folder_of(data_dir: Path, name: str) -> Folder:
-    """Returns the folder of a data set, in a zip file or not. Raises UserError if there is neither."""
+    """Return the folder of a data set, in a zip file or not. Raise UserError if there is neither."""
     if (data_dir / name).is_dir():
         return data_dir / name
     archive = data_dir / f"{name}.zip"
@@ -48,7 +48,7 @@ def _read(folder: Folder, name: str) -> str:
 
 
 def checked(rows: Sequence[Row], file: Folder, fields: Sequence[str], letter: str = "") -> list[Row]:
-    """Returns questions that have all fields, of which one may be a letter. Raises UserError on others, or on none."""
+    """Return questions that have all fields, of which one may be a letter. Raise UserError on others, or on none."""
     for number, row in enumerate(rows, 1):
         require_fields(row, file, number, fields)
         if letter and row[letter] not in FOUR:
@@ -61,7 +61,7 @@ def checked(rows: Sequence[Row], file: Folder, fields: Sequence[str], letter: st
 
 
 def require_fields(row: Row, file: Folder, number: int, fields: Sequence[str]) -> None:
-    """Raises UserError on a question that has not all of these fields, or has more than a table's head names."""
+    """Raise UserError on a question that has not all of these fields, or has more than a table's head names."""
     missing = [name for name in fields if row.get(name) is None] if isinstance(row, dict) else fields
     if missing or None in row:
         what = f"no {', '.join(missing)}" if missing else "too many fields"
@@ -74,16 +74,16 @@ def _table(folder: Folder, name: str, letter: str, fields: Sequence[str]) -> lis
 
 
 def json_lines(folder: Folder, name: str, *fields: str) -> list[Row]:
-    """Returns the rows of a file of JSON lines, which may be gzipped.
+    """Return the rows of a file of JSON lines, which may be gzipped.
 
-    Raises UserError if it is missing or damaged, or one of its rows has not all of the fields.
+    Raise UserError if it is missing or damaged, or one of its rows has not all of the fields.
     """
     lines = (line for line in _read(folder, name).split("\n") if line.strip())
     return checked([_parse(line, folder / name) for line in lines], folder / name, fields)
 
 
 def json_of(folder: Folder, name: str) -> Row:
-    """Returns what a JSON file holds. Raises UserError if it is missing or damaged."""
+    """Return what a JSON file holds. Raise UserError if it is missing or damaged."""
     return _parse(_read(folder, name), folder / name)
 
 
@@ -151,7 +151,7 @@ def agieval(folder: Folder, name: str) -> Splits:
 
 
 def agieval_rows(folder: Folder, name: str) -> list[Row]:
-    """Returns the questions of a part of AGIEval: each has options and the letters that are right, or an answer."""
+    """Return the questions of a part of AGIEval: each has options and the letters that are right, or an answer."""
     rows = json_lines(folder, f"{name}.jsonl", "question")
     for number, row in enumerate(rows, 1):
         require_fields(row, folder / f"{name}.jsonl", number, ["label" if row.get("options") else "answer"])
@@ -187,7 +187,7 @@ def _places(options: Sequence[str]) -> list[int] | None:
 
 
 def is_chinese(name: str) -> bool:
-    """Returns whether a part of AGIEval is asked in Chinese."""
+    """Return whether a part of AGIEval is asked in Chinese."""
     return (name.startswith(("gaokao", "jec")) and name != "gaokao-english") or name == "logiqa-zh"
 
 
@@ -220,7 +220,7 @@ AGIEVAL = "hails/agieval-"
 
 
 def splits(data_dir: Path, path: str, name: str | None) -> Splits:
-    """Returns {split: rows} of a data set by its name on the hub and that of its part. Raises UserError if unknown."""
+    """Return {split: rows} of a data set by its name on the hub and that of its part. Raise UserError if unknown."""
     if path.startswith(AGIEVAL):
         return agieval(folder_of(data_dir, "agieval"), path.removeprefix(AGIEVAL))
     if path not in HUB:
@@ -233,5 +233,5 @@ def splits(data_dir: Path, path: str, name: str | None) -> Splits:
 
 
 def names(folder: Folder, ending: str) -> list[str]:
-    """Returns the names of files with this ending, in order."""
+    """Return the names of files with this ending, in order."""
     return sorted(file.name for file in folder.iterdir() if file.name.endswith(ending))

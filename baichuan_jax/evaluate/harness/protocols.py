@@ -142,7 +142,7 @@ def _split(rows: Sequence[dict]) -> local.Splits:
 
 
 def _said(folder: Path, pattern: str) -> dict[str, str]:
-    """Returns {subject: what lm-eval's own task of it calls it}."""
+    """Return {subject: what lm-eval's own task of it calls it}."""
     found = {}
     for file in sorted(folder.glob("*.yaml")):
         text = re.sub(r"!function\s+\S+", "''", file.read_text(encoding="utf-8"))
@@ -169,12 +169,12 @@ _SAMPLES = re.compile(r"(baichuan_humaneval)_(\d+)")
 
 
 def is_protocol(name: str) -> bool:
-    """Returns whether a name is one of the recipe's own; baichuan_humaneval_20 draws 20 programs of a question."""
+    """Return whether a name is one of the recipe's own; baichuan_humaneval_20 draws 20 programs of a question."""
     return name in PROTOCOLS or bool(_SAMPLES.fullmatch(name))
 
 
 def subjects_of(name: str, data_dir: Path | None, stock: Path) -> dict[str, Subject]:
-    """Returns the subjects of a protocol. stock: the folder of lm-eval's tasks. Raises UserError without data."""
+    """Return the subjects of a protocol. stock: the folder of lm-eval's tasks. Raise UserError without data."""
     if data_dir is None:
         raise UserError(f"--tasks {name} reads its data from files: name their folder, --data-dir DIR")
     if many := _SAMPLES.fullmatch(name):

@@ -17,9 +17,9 @@ from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, 
 def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, list[dict]]:
     """Asks the questions of what `load_tasks` has found, at most `limit` of each subject.
 
-    Returns the result, JSON values: {"task", "metric", "fewshot", "limit", "seconds", "rows", "other_metrics"}, a row
+    Return the result, JSON values: {"task", "metric", "fewshot", "limit", "seconds", "rows", "other_metrics"}, a row
     being {"name", "kind", and what `Figure.summary` has}; and the answers, {"subject", "question", "scores"} each.
-    Raises UserError if the task cannot be asked so.
+    Raise UserError if the task cannot be asked so.
     """
     start = time.monotonic()
     shots = max(task.get_config("num_fewshot") for task in loaded["tasks"].values())
@@ -42,7 +42,7 @@ def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, 
 
 
 def rows_of(name: str, figures: Mapping[str, Figure], members: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Returns the rows of a table: all questions, all subjects alike, the categories of a task, and each subject."""
+    """Return the rows of a table: all questions, all subjects alike, the categories of a task, and each subject."""
     rows = [{"name": name, "kind": "questions", **pooled(list(figures.values())).summary()}]
     if len(figures) == 1:
         return rows
@@ -55,7 +55,7 @@ def rows_of(name: str, figures: Mapping[str, Figure], members: Mapping[str, Sequ
 
 
 def _metrics(found: dict[str, list[dict]]) -> list[tuple[str, str]]:
-    """Returns (metric, filter) of the samples, in the order of the tasks that have them."""
+    """Return (metric, filter) of the samples, in the order of the tasks that have them."""
     samples = (sample for samples in found.values() for sample in samples)
     return list(dict.fromkeys((metric, sample["filter"]) for sample in samples for metric in sample["metrics"]))
 

@@ -19,7 +19,7 @@ class Figure:
     chance: tuple[float, ...]
 
     def summary(self) -> dict[str, float]:
-        """Returns mean, standard error of the mean, the bounds of a confidence interval, chance, and questions.
+        """Return mean, standard error of the mean, the bounds of a confidence interval, chance, and questions.
 
         The interval is Wilson's (1927), which stays within 0 and 1 and is not empty where all answers are alike.
         """
@@ -37,7 +37,7 @@ class Figure:
 
 
 def wilson(mean: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Returns the bounds of Wilson's score interval of a share of `count`."""
+    """Return the bounds of Wilson's score interval of a share of `count`."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
@@ -45,7 +45,7 @@ def wilson(mean: float, count: int, confidence: float = CONFIDENCE) -> tuple[flo
 
 
 def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
-    """Returns the mean of the subjects' means, each of the same weight, with its standard error and interval."""
+    """Return the mean of the subjects' means, each of the same weight, with its standard error and interval."""
     parts = [figure.summary() for figure in figures]
     mean, stderr = fmean(part["mean"] for part in parts), math.hypot(*(part["stderr"] for part in parts)) / len(parts)
     z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -60,12 +60,12 @@ def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
 
 
 def pooled(figures: Sequence[Figure]) -> Figure:
-    """Returns the figure of all questions, each of the same weight."""
+    """Return the figure of all questions, each of the same weight."""
     return Figure(*(tuple(x for part in figures for x in getattr(part, name)) for name in ("values", "chance")))
 
 
 def chance(sample: dict[str, Any]) -> float:
-    """Returns the share of right answers among the choices of one of lm-eval's samples; 0 where nothing is chosen."""
+    """Return the share of right answers among the choices of one of lm-eval's samples; 0 where nothing is chosen."""
     choices = len(sample["filtered_resps"])
     if choices < 2:
         return 0.0

@@ -63,7 +63,7 @@ class Verdict:
 
 
 def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
-    """Runs Python source that nobody vouches for, contained; it passes if its end was reached.
+    """Run Python source that nobody vouches for, contained; it passes if its end was reached.
 
     tests: source that is trusted to test it, if not to do no harm: it runs in a process of its own, in which the names
     that the program defines are there, and passes for both. Its calls of the program's functions go through a pipe:
@@ -71,7 +71,7 @@ def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
     tests, exit codes and output prove nothing either, but a program that was written against this very sandbox could
     claim an end that it did not reach.
 
-    May be called from several threads. Raises UserError where this machine cannot contain a program.
+    May be called from several threads. Raise UserError where this machine cannot contain a program.
     """
     if sys.platform != "linux":
         raise UserError(f"programs are contained by Linux's means; this is {sys.platform}: use a machine with Linux")
@@ -100,14 +100,14 @@ def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
 
 
 def _kill(process: subprocess.Popen) -> None:
-    """Ends the guard and the first process, which are one group; the kernel ends all others with the latter."""
+    """End the guard and the first process, which are one group; the kernel ends all others with the latter."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _listen(report: int, output: int, limits: Limits) -> Verdict:
-    """Collects what the program writes until it is known how it ended."""
+    """Collect what the program writes until it is known how it ended."""
     written, ready, deadline = bytearray(), False, time.monotonic() + SETUP_SECONDS
     reason, lines = "", _lines(report)
     with selectors.DefaultSelector() as selector:
@@ -139,7 +139,7 @@ def _listen(report: int, output: int, limits: Limits) -> Verdict:
 
 
 def _lines(report: int) -> Iterator[dict[str, Any]]:
-    """Yields what the first process says, read line by line; {} where it has gone without a word."""
+    """Yield what the first process says, read line by line; {} where it has gone without a word."""
     with open(report, "rb", closefd=False, buffering=0) as file:
         while line := file.readline():
             yield json.loads(line)

@@ -37,7 +37,7 @@ class Group:
 
 
 def bucket(length: int, most: int) -> int:
-    """Returns the length that an array is padded to: 16, 24, 32, 48, 64, 96 and so on, up to `most`."""
+    """Return the length that an array is padded to: 16, 24, 32, 48, 64, 96 and so on, up to `most`."""
     size = SHORTEST
     while size < length:
         size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
@@ -45,7 +45,7 @@ def bucket(length: int, most: int) -> int:
 
 
 def rows_of(requests: Iterable[tuple[Sequence[int], Sequence[int]]], context: int) -> list[Row]:
-    """Returns the sequences that requests of (context ids, continuation ids) need, in order of their ids.
+    """Return the sequences that requests of (context ids, continuation ids) need, in order of their ids.
 
     What does not fit the model's context is cut off on the left. Continuations of one id share a row.
     """
@@ -57,7 +57,7 @@ def rows_of(requests: Iterable[tuple[Sequence[int], Sequence[int]]], context: in
 
 
 def groups_of(rows: Sequence[Row]) -> list[Group]:
-    """Splits sorted rows where that spares most: n rows that begin with the same p ids spare (n - 1) * p.
+    """Split sorted rows where that spares most: n rows that begin with the same p ids spare (n - 1) * p.
 
     Rows that share nothing of worth are one group. Walks the tree of common beginnings from its leaves up, and at each
     node takes the whole or the best of its parts.
@@ -87,7 +87,7 @@ class _Part(NamedTuple):
 
 
 def _best(shared: int, parts: list[_Part]) -> _Part:
-    """Returns the rows of the parts as one group that shares so many ids, or as the groups of the parts."""
+    """Return the rows of the parts as one group that shares so many ids, or as the groups of the parts."""
     cuts = [cut for part in parts for cut in part.cuts]
     start, end = cuts[0][1], cuts[-1][2]
     saved, apart = shared * (end - start - 1), sum(part.saved for part in parts)
@@ -95,7 +95,7 @@ def _best(shared: int, parts: list[_Part]) -> _Part:
 
 
 def _common(one: Row, other: Row) -> int:
-    """Returns how many ids two rows begin with in common, before the places at which anything is to be predicted."""
+    """Return how many ids two rows begin with in common, before the places at which anything is to be predicted."""
     most = min(one.unread, other.unread)
     return next((place for place in range(most) if one.ids[place] != other.ids[place]), most)
 

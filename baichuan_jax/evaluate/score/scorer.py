@@ -48,7 +48,7 @@ class Scorer:
         self.programs: set[tuple[int, ...]] = set()
 
     def __call__(self, requests: Sequence[Request], known: Set[int] = frozenset()) -> Iterator[list[tuple[int, Score]]]:
-        """Yields (number of a request, its score), as many at a time as a batch has.
+        """Yield (number of a request, its score), as many at a time as a batch has.
 
         known: numbers of requests whose scores are not needed. A batch of nothing else is left out; the others stay as
         they are, so that every bit of a score is the same whether or not a run was interrupted.
@@ -61,7 +61,7 @@ class Scorer:
                     yield self._run(before, group.shared, rows)
 
     def _shared(self, group: Group) -> Cache | None:
-        """Returns keys and values of what the rows of a group share, padded to a bucket; None if that is nothing."""
+        """Return keys and values of what the rows of a group share, padded to a bucket; None if that is nothing."""
         if not group.shared:
             return None
         padded = bucket(group.shared, self._model.context)
@@ -104,7 +104,7 @@ def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[i
 
 @lru_cache
 def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
-    """Returns begin(params, tokens_BP, shared) -> cache, and
+    """Return begin(params, tokens_BP, shared) -> cache, and
     score(params, cache, shared, tokens_BT, lengths_B, places_BW, targets_BW) -> (nll_BW in nats, is_greedy_BW).
 
     Without a cache a row is a whole sequence, and attention the kernel of training.
@@ -142,6 +142,6 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
 
 
 def _widen(x_LBKPH: jax.Array, count: int, length: int) -> jax.Array:
-    """Gives so many rows the beginning that they share, and room for so many tokens of their own."""
+    """Give so many rows the beginning that they share, and room for so many tokens of their own."""
     x_LBKPH = jnp.repeat(x_LBKPH, count // x_LBKPH.shape[1], axis=1)
     return jnp.pad(x_LBKPH, [(0, 0), (0, 0), (0, 0), (0, length), (0, 0)])

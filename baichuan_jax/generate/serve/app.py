@@ -29,7 +29,7 @@ DRAINED = 16  # so many times the longest body is read of one that is too long: 
 
 
 def make_app(service: Service) -> Starlette:
-    """Returns the ASGI application."""
+    """Return the ASGI application."""
     model = {"id": service.name, "object": "model", "created": int(time.time()), "owned_by": "baichuan_jax"}
 
     async def models(_: Request) -> Response:
@@ -133,7 +133,7 @@ class Completions:
 
 
 def _usage(query: Query, prompts: list[Prompt], job: Job) -> dict[str, int]:
-    """Returns the counts; a prompt that is continued several times counts once."""
+    """Return the counts; a prompt that is continued several times counts once."""
     return usage(sum(len(ids) for ids, _ in prompts[:: query.n]), job.made)
 
 
@@ -143,7 +143,7 @@ def _event(body: dict[str, Any]) -> str:
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Returns the body. Raises ProtocolError if it is longer than so many bytes, and keeps none of those beyond."""
+    """Return the body. Raise ProtocolError if it is longer than so many bytes, and keeps none of those beyond."""
     body, size = bytearray(), 0
     async for part in request.stream():
         size += len(part)
@@ -157,7 +157,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 async def _unless_gone(receive: Receive, answer: Awaitable[Response]) -> Response:
-    """Waits for an answer; raises ClientDisconnect if the client goes away before."""
+    """Wait for an answer; raises ClientDisconnect if the client goes away before."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":

@@ -36,7 +36,7 @@ class ProtocolError(Exception):
         self.status, self.param, self.code = status, param, code
 
     def body(self) -> dict[str, Any]:
-        """Returns the answer in OpenAI's form."""
+        """Return the answer in OpenAI's form."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
 
@@ -63,7 +63,7 @@ class Query:
 
 
 def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
-    """Reads a request. What it does not say is as in `default`, and its seed is `seed`. Raises ProtocolError."""
+    """Read a request. What it does not say is as in `default`, and its seed is `seed`. Raise ProtocolError."""
     fields = _object(body)
     known = (*NUMBERS, *INTEGERS, *OTHERS, *NEUTRAL)
     for name in fields:
@@ -198,16 +198,16 @@ def _short(value: Any) -> str:
 
 
 def completion(head: dict[str, Any], choices: list[dict[str, Any]], usage: dict[str, int] | None) -> dict[str, Any]:
-    """Returns a whole answer, or one piece of a stream."""
+    """Return a whole answer, or one piece of a stream."""
     body = {**head, "object": "text_completion", "choices": choices}
     return body if usage is None else {**body, "usage": usage}
 
 
 def choice(index: int, text: str, done: str, logprobs: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Returns one continuation. done: "stop", "length", or "" where there is more to come."""
+    """Return one continuation. done: "stop", "length", or "" where there is more to come."""
     return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": done or None}
 
 
 def usage(prompt: int, made: int) -> dict[str, int]:
-    """Returns the counts of tokens."""
+    """Return the counts of tokens."""
     return {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}

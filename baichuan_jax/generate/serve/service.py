@@ -33,9 +33,9 @@ class Service:
 
     @contextmanager
     def admitted(self, prompts: int, n: int) -> Iterator[None]:
-        """Counts n continuations of each prompt as open while the block runs.
+        """Count n continuations of each prompt as open while the block runs.
 
-        Raises ProtocolError if there is no room for them.
+        Raise ProtocolError if there is no room for them.
         """
         count, most = prompts * n, self.cfg.max_open
         if self.stopping:
@@ -54,7 +54,7 @@ class Service:
 
     @contextmanager
     def running(self, prompts: list[Prompt]) -> Iterator[tuple[Job, AsyncIterator[Piece]]]:
-        """Yields the job that continues the prompts and its pieces; it ends with the block at the latest."""
+        """Yield the job that continues the prompts and its pieces; it ends with the block at the latest."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue()
         job = Job(prompts, lambda piece: loop.call_soon_threadsafe(queue.put_nowait, piece))
         self.worker.submit(job)
@@ -89,7 +89,7 @@ class Service:
         return ProtocolError(503, "the server is stopping; ask again later", code="stopping")
 
     async def prompts(self, query: Query) -> list[Prompt]:
-        """Returns what the engine is to continue. Raises ProtocolError where a text is too long for the model."""
+        """Return what the engine is to continue. Raise ProtocolError where a text is too long for the model."""
         loop, found = asyncio.get_running_loop(), []
         for text in query.prompts:
             if isinstance(text, str):  # in which no text makes a special id

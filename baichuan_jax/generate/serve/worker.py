@@ -58,7 +58,7 @@ class Worker:
             job.push(None)
 
     def cancel(self, job: Job) -> None:
-        """Ends what is left of a job; its slots are free for others."""
+        """End what is left of a job; its slots are free for others."""
         self._calls.put(partial(self._drop, job))
 
     def score(self, ids: list[int], push: Callable[[Scores | None], None]) -> None:
@@ -68,11 +68,11 @@ class Worker:
             push(None)
 
     def stop(self, grace: float) -> None:
-        """Ends the thread when all jobs are done, or after so many seconds; those unfinished then get None."""
+        """End the thread when all jobs are done, or after so many seconds; those unfinished then get None."""
         self._calls.put(partial(self._stop_at, time.monotonic() + grace))
 
     def join(self) -> None:
-        """Waits until the thread has ended."""
+        """Wait until the thread has ended."""
         self._thread.join()
 
     @property
@@ -94,7 +94,7 @@ class Worker:
             job.push(None)
 
     def _obey(self) -> bool:
-        """Does what others asked for, waiting where there is nothing else to do; returns whether to go on."""
+        """Do what others asked for, waiting where there is nothing else to do; return whether to go on."""
         while not self._calls.empty() or not (self._engine.busy or self._over()):
             self._calls.get()()
         return not self._over()

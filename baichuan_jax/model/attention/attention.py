@@ -35,7 +35,7 @@ class Attention(nnx.Module):
     def __call__(
         self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
     ) -> tuple[jax.Array, dict | None]:
-        """Returns the output and the cache with this call's keys and values written in at their positions."""
+        """Return the output and the cache with this call's keys and values written in at their positions."""
 
         def project(kernel: nnx.Param, heads: str) -> jax.Array:
             y_BTNH = context.product(x_BTD, kernel, late=kernel is self.query)
@@ -70,7 +70,7 @@ class Attention(nnx.Module):
 
 
 def write(cache: dict, k_BTKH: jax.Array, v_BTKH: jax.Array, positions_BT: jax.Array) -> dict:
-    """Writes keys and values at their positions into [B, K, S, H]; a position past the end (padding) is dropped."""
+    """Write keys and values at their positions into [B, K, S, H]; a position past the end (padding) is dropped."""
     row = jnp.arange(positions_BT.shape[0])[:, None]
     put = lambda old, new: old.at[row, :, positions_BT].set(new, mode="drop")
     new = {"key": k_BTKH, "value": v_BTKH}

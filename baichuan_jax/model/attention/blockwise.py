@@ -25,7 +25,7 @@ def blocks(x_BT: jax.Array, size: int) -> jax.Array:
 
 
 def attend(q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, scores: Scores, block: int = BLOCK) -> jax.Array:
-    """Returns y_BTKGH of full causal attention for whole sequences."""
+    """Return y_BTKGH of full causal attention for whole sequences."""
     length = q_BTKGH.shape[1]
     block = min(block, length)
     cut = [jnp.swapaxes(blocks(x, block), 0, 1) for x in (q_BTKGH, k_BTKH, v_BTKH)]  # n first, to take one of
@@ -34,7 +34,7 @@ def attend(q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, scores: Sco
 
 
 def _pairs(q_n: jax.Array) -> jax.Array:
-    """Returns every (block of queries, block of keys that it sees).
+    """Return every (block of queries, block of keys that it sees).
 
     They are made to depend on the queries. Of constants, `jax.checkpoint` around a layer would compute the masks of all
     pairs before it, and keep them: an array of the sequence squared.
@@ -66,7 +66,7 @@ def _attend(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | Non
 
 
 def _forward(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | None, soft_cap: float) -> tuple:
-    """Returns y, and what the backward pass needs: with it, for every query, the logarithm of the sum of weights."""
+    """Return y, and what the backward pass needs: with it, for every query, the logarithm of the sum of weights."""
     scores = Scores(soft_cap, slopes_KG)
 
     def add(sums: Share, pair: jax.Array) -> tuple[Share, None]:

@@ -17,14 +17,14 @@ from baichuan_jax.parallel.layout import Layout
 
 
 def to_heads(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
-    """Splits heads instead of tokens. heads: their logical axis."""
+    """Split heads instead of tokens. heads: their logical axis."""
     return (
         x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=False)
     )
 
 
 def to_tokens(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
-    """Splits tokens instead of heads: undoes `to_heads`."""
+    """Split tokens instead of heads: undoes `to_heads`."""
     return x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=True)
 
 

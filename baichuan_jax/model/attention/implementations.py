@@ -34,7 +34,7 @@ class Kernel(NamedTuple):
 
 
 def dense_band(length: int) -> int:
-    """Returns how many queries the dense kernel compares with the same keys: all up to the last of them."""
+    """Return how many queries the dense kernel compares with the same keys: all up to the last of them."""
     band = max(BAND, length // BANDS)
     return length if length % band else band
 
@@ -125,7 +125,7 @@ KERNELS = {
 
 
 def choose(cfg: DecoderConfig, length: int, dtype: jnp.dtype, platform: str) -> str:
-    """Returns the kernel of AttentionConfig.kernel for sequences of `length`. Raises UserError where it cannot run.
+    """Return the kernel of AttentionConfig.kernel for sequences of `length`. Raise UserError where it cannot run.
 
     "auto" is the platform's own kernel where that knows all that the config asks for; or else the chunked one, and the
     dense one for short sequences.
@@ -151,7 +151,7 @@ def attend(
     scores: Scores,
     layout: Layout | None,
 ) -> jax.Array:
-    """Returns y_BTKGH of full causal attention for whole sequences, by the kernel that the config names."""
+    """Return y_BTKGH of full causal attention for whole sequences, by the kernel that the config names."""
     platform = jax.default_backend() if layout is None else layout.platform
     name = choose(cfg, q_BTKGH.shape[1], q_BTKGH.dtype, platform)
     return KERNELS[name].attend(q_BTKGH, k_BTKH, v_BTKH, scores, layout)

@@ -34,7 +34,7 @@ class Pattern(NamedTuple):
     def attend(
         self, q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, cfg: AttentionConfig, scores: Scores
     ) -> jax.Array:
-        """Returns y_BTKGH for whole sequences, positions 0 to T - 1."""
+        """Return y_BTKGH for whole sequences, positions 0 to T - 1."""
         length = q_BTKGH.shape[1]
         if self.shares is None or length <= cfg.window:  # one block sees all of its past in every pattern
             at = jnp.arange(length)
@@ -46,7 +46,7 @@ class Pattern(NamedTuple):
 
 
 def _near(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
-    """The last w positions: they lie in the query's block and the one before."""
+    """Return the last w positions: they lie in the query's block and the one before."""
     with_previous = lambda x: jnp.concatenate(
         [jnp.pad(x, [(0, 0), (1, 0)] + [(0, 0)] * (x.ndim - 2))[:, :-1], x], axis=2
     )
@@ -66,14 +66,14 @@ def _every(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, score
 
 
 def _own(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
-    """The query's own block."""
+    """Return the query's own block."""
     place = jnp.arange(q.shape[2])
     distance = place[:, None] - place
     return share(q, k, v, distance >= 0, distance, scores)
 
 
 def _summaries(q: jax.Array, k: jax.Array, v: jax.Array, cfg: AttentionConfig, scores: Scores) -> Share:
-    """The last positions of the blocks before."""
+    """Return the last positions of the blocks before."""
     batch, n, w = q.shape[:3]
     flat = lambda x: x.reshape(batch, -1, *x.shape[3:])
     at = jnp.arange(n * w)
@@ -111,5 +111,5 @@ PATTERNS = {
 
 
 def pairs(pattern: str, length: int, cfg: AttentionConfig) -> int:
-    """Returns how many (query, key) pairs of a sequence the pattern sees."""
+    """Return how many (query, key) pairs of a sequence the pattern sees."""
     return int(PATTERNS[pattern].keys(np.arange(length), cfg).sum())

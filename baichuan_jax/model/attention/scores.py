@@ -24,11 +24,11 @@ class Scores(NamedTuple):
     def __call__(
         self, q_XTKGH: jax.Array, k_XSKH: jax.Array, sees_XTS: jax.Array, distance_XTS: jax.Array
     ) -> jax.Array:
-        """Returns scores_XKGTS in float32; X may be several axes, which sees and distance may lack."""
+        """Return scores_XKGTS in float32; X may be several axes, which sees and distance may lack."""
         return self.finish(self.products(q_XTKGH, k_XSKH), sees_XTS, distance_XTS)
 
     def products(self, q_XTKGH: jax.Array, k_XSKH: jax.Array) -> jax.Array:
-        """Returns the scaled products of queries and keys."""
+        """Return the scaled products of queries and keys."""
         products = jnp.einsum("...TKGH,...SKH->...KGTS", q_XTKGH, k_XSKH, preferred_element_type=jnp.float32)
         return products * q_XTKGH.shape[-1] ** -0.5
 
@@ -50,7 +50,7 @@ def attend(
     distance_BTS: jax.Array,
     scores: Scores,
 ) -> jax.Array:
-    """Returns y_BTKGH with every score in memory at once."""
+    """Return y_BTKGH with every score in memory at once."""
     scores_BKGTS = scores(q_BTKGH, k_BSKH, sees_BTS, distance_BTS)
     weights_BKGTS = jax.nn.softmax(scores_BKGTS, axis=-1).astype(v_BSKH.dtype)
     return jnp.einsum("BKGTS,BSKH->BTKGH", weights_BKGTS, v_BSKH)
@@ -75,7 +75,7 @@ def share(
     distance_XTS: jax.Array,
     scores: Scores,
 ) -> Share:
-    """Returns the part of attention that these keys have; a query that sees none of them counts for nothing."""
+    """Return the part of attention that these keys have; a query that sees none of them counts for nothing."""
     scores_XKGTS = scores(q_XTKGH, k_XSKH, sees_XTS, distance_XTS)
     top_XKGT = jax.lax.stop_gradient(jnp.max(scores_XKGTS, axis=-1))
     weights_XKGTS = jnp.exp(scores_XKGTS - top_XKGT[..., None])
@@ -86,7 +86,7 @@ def share(
 
 
 def merge(shares: Sequence[Share]) -> Share:
-    """Returns the share of the keys of all shares together, which must not overlap."""
+    """Return the share of the keys of all shares together, which must not overlap."""
     top = jnp.max(jnp.stack([part.top_XTKG for part in shares]), axis=0)
     scales = [jnp.exp(part.top_XTKG - top) for part in shares]
     total = sum(part.total_XTKG * scale for part, scale in zip(shares, scales))
@@ -94,6 +94,6 @@ def merge(shares: Sequence[Share]) -> Share:
 
 
 def join(shares: Sequence[Share]) -> jax.Array:
-    """Returns attention over the keys of all shares together."""
+    """Return attention over the keys of all shares together."""
     whole = merge(shares)
     return whole.y_XTKGH / whole.total_XTKG[..., None]

@@ -13,7 +13,7 @@ TEXTS = st.lists(st.text("甲乙丙 ab，", max_size=14), min_size=1, max_size=1
 
 
 def shingle_set(text, width):
-    """The definition, one text at a time."""
+    """Return the definition, one text at a time."""
     tokens = "".join(f" {c} " if c in "甲乙丙" else " " if c == "，" else c for c in text).split()
     return {tuple(tokens[start : start + width]) for start in range(max(len(tokens) - width + 1, 1)) if tokens}
 

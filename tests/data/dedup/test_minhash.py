@@ -17,7 +17,7 @@ TEXTS = st.lists(st.one_of(st.text(max_size=40), st.text("ab 中文，", max_siz
 
 
 def shingle_set(tokens):
-    """The definition, one token list at a time."""
+    """Return the definition, one token list at a time."""
     return {tuple(tokens[start : start + TOKENS]) for start in range(max(len(tokens) - TOKENS + 1, 1))}
 
 

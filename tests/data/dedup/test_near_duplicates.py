@@ -26,7 +26,7 @@ PLENTY = 1 << 30
 
 
 def find(rows, rank, threshold, number=BANDS, memory=PLENTY, alike=None):
-    """Searches; unless told otherwise texts are as alike as their signatures."""
+    """Search; unless told otherwise texts are as alike as their signatures."""
     rank = np.array(rank, np.int64)
     with tempfile.TemporaryDirectory() as scratch:
         compare = alike or (lambda first, second: np.mean(rows[first] == rows[second], axis=1))
@@ -36,7 +36,7 @@ def find(rows, rank, threshold, number=BANDS, memory=PLENTY, alike=None):
 
 
 def reference(rows, rank, threshold):
-    """The definition, from the best text to the worst."""
+    """Return the definition, from the best text to the worst."""
     stays = list(range(len(rows)))
     for text in sorted(stays, key=rank.__getitem__):
         equal = rows == rows[text]
@@ -172,7 +172,7 @@ def pieces(text, length=600):
 
 
 def edited(text, rng):
-    """A copy with some words changed, and now and then its end cut off."""
+    """Return a copy with some words changed, and now and then its end cut off."""
     characters = list(text)
     for _ in range(rng.randrange(1 + len(text) // 150)):
         characters[rng.randrange(len(characters))] = rng.choice("的一是在不了")

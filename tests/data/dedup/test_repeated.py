@@ -13,7 +13,7 @@ SHARES = st.sampled_from([0.25, 0.5, 0.8, 1.0])
 
 
 def arrays(corpus):
-    """Returns (clusters, documents, positions, characters)."""
+    """Return (clusters, documents, positions, characters)."""
     rows = [(cluster, number, at) for number, document in enumerate(corpus) for at, cluster in enumerate(document)]
     clusters, documents, positions = np.array(rows, np.int64).reshape(-1, 3).T
     return clusters, documents, positions, 10 + clusters
@@ -23,7 +23,7 @@ NO_PASSAGES = Compared(np.zeros(0, np.uint64), *(np.zeros(0, np.int64) for _ in 
 
 
 def holders(corpus, rank, share, other=0, order=None):
-    """Calls `contained`; `other`: characters of each document that are in no sentence given."""
+    """Call `contained`; `other`: characters of each document that are in no sentence given."""
     clusters, documents, positions, characters = arrays(corpus)
     order = np.arange(len(clusters)) if order is None else order
     whole = np.bincount(documents, characters, minlength=len(corpus)).astype(np.int64) + other
@@ -36,7 +36,7 @@ def judge(corpus, rank, share, other=0, order=None):
 
 
 def reference(corpus, rank, share):
-    """The definition, from the best document to the worst."""
+    """Return the definition, from the best document to the worst."""
     held, gone = set(), [False] * len(corpus)
     for number in sorted(range(len(corpus)), key=rank.__getitem__):
         whole = sum(10 + cluster for cluster in corpus[number])

@@ -34,7 +34,7 @@ def write(path, texts):
 
 
 def clean(directory, sources, data=None, select=None, dedup=None, quality=None, runner=None, progress=None):
-    """Runs the data step."""
+    """Run the data step."""
     cfg = CorpusConfig(
         DataConfig(sources, **(data or {})),
         dedup=DedupConfig(**(dedup or {})),
@@ -49,7 +49,7 @@ def texts(directory, domain, *splits):
 
 
 def files(directory):
-    """The bytes of everything that a data step leaves."""
+    """Return the bytes of everything that a data step leaves."""
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
@@ -120,7 +120,7 @@ QUALITY = {"good": ("zh_news",), "bad": ("zh_reviews",), "examples": 300}
 
 @pytest.fixture(scope="module")
 def alone(corpus, tmp_path_factory):
-    """The corpus cleaned by one process."""
+    """Return the corpus cleaned by one process."""
     directory = tmp_path_factory.mktemp("alone")
     clean(directory, sources(corpus), data={"task_bytes": 60_000}, quality=QUALITY)
     return directory

@@ -66,7 +66,7 @@ def card(cfg, result, directory) -> str:
 
 
 def cells(markdown: str) -> list[list[str]]:
-    """The rows of all tables as a reader sees them; asserts that there is no HTML and no other markup in them."""
+    """Return the rows of all tables as a reader sees them, checked to hold no HTML and no other markup."""
     rows = []
     for token in MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(markdown):
         assert token.type != "html_block"

@@ -48,7 +48,7 @@ def english_dialogue(rng, lines):
 
 
 def run(directory, texts):
-    """Returns (what stays, funnel) of texts."""
+    """Return (what stays, funnel) of texts."""
     source = directory / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts))
     cfg = CorpusConfig(DataConfig({"text": str(source)}), dedup=DedupConfig(documents=0))

@@ -33,7 +33,7 @@ def planted(seed):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Returns a function that runs the data step on texts in some order, and returns (result, documents)."""
+    """Return a function that runs the data step on texts in some order, and return (result, documents)."""
     directory = tmp_path_factory.mktemp("questions")
     (directory / "quiz.jsonl").write_text(json.dumps(ROW) + "\n" + json.dumps({"question": "二加三", "A": "五"}) + "\n")
 

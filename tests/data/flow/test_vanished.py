@@ -35,7 +35,7 @@ TEXTS = [
 
 @pytest.fixture
 def own_text(tmp_path):
-    """A domain of each format, in other fields and encodings."""
+    """Return a domain of each format, in other fields and encodings."""
     parts = [TEXTS[start::6] for start in range(6)]
     for name in ("books", "table", "records", "pages", "columns", "lines"):
         (tmp_path / name).mkdir()
@@ -57,7 +57,7 @@ def own_text(tmp_path):
 
 
 def run(*arguments):
-    """Runs the command line; returns (exit code, what it said)."""
+    """Run the command line; return (exit code, what it said)."""
     command = [sys.executable, "-m", "baichuan_jax.cli.main", *arguments]
     environment = {**os.environ, "COLUMNS": "200"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

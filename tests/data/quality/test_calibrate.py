@@ -10,7 +10,7 @@ from baichuan_jax.data.quality.learn import sigmoid
 
 
 def gaussian(number, between, within, rng):
-    """Sums of weights as the docstring of `calibrate` has them: means differ from text to text, and within a text."""
+    """Sum of weights as the docstring of `calibrate` has them: means differ from text to text, and within a text."""
     good = np.arange(2 * number) < number
     counts = np.floor(3 * 2 ** rng.uniform(0, 7, 2 * number))
     means = np.where(good, 1.0, -0.5) + rng.normal(0, np.sqrt(between + within / counts))

@@ -13,7 +13,7 @@ FEATURES = 30  # so many slots that different n-grams have different ones
 
 
 def expected(words):
-    """The definition: (order, position) -> n-gram."""
+    """Return the definition: (order, position) -> n-gram."""
     orders = range(1, 4)
     return {(order - 1, at): tuple(words[at : at + order]) for order in orders for at in range(len(words) - order + 1)}
 

@@ -15,7 +15,7 @@ CLOSING = "”’」』）》〉】\"')]*"
 
 
 def layout(text: str) -> list[int]:
-    """The columns of `Facts.layout`, counted one line after the other."""
+    """Return the columns of `Facts.layout`, counted one line after the other."""
     lines = [line.lstrip(" \t") for line in text.split("\n") if line.strip()]
 
     def is_loose(line: str) -> bool:
@@ -35,7 +35,7 @@ def layout(text: str) -> list[int]:
 
 
 def repeated(lines: list[str]) -> int:
-    """The characters of lines that an earlier one may be equal to."""
+    """Return the characters of lines that an earlier one may be equal to."""
     looks = [(len(line), *(line[len(line) * quarter // 4] for quarter in range(4))) for line in lines]
     return sum(look[0] for look in looks) - sum(look[0] for look in set(looks))
 

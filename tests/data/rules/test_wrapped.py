@@ -15,7 +15,7 @@ HAN = "山水天地人来去大小上下左右风雨日月明暗"
 
 @st.composite
 def english(draw):
-    """A paragraph of sentences."""
+    """Return a paragraph of sentences."""
     count = draw(st.integers(1, 6))
     made = []
     for _ in range(count):
@@ -26,7 +26,7 @@ def english(draw):
 
 @st.composite
 def chinese(draw):
-    """A paragraph of sentences, some with words in letters."""
+    """Return a paragraph of sentences, some with words in letters."""
     clause = st.lists(st.one_of(st.sampled_from(HAN), st.sampled_from([" Linux ", "1998", "“风”"])), min_size=4)
     made = []
     for _ in range(draw(st.integers(1, 6))):
@@ -36,7 +36,7 @@ def chinese(draw):
 
 
 def keys(text):
-    """The letters of each sentence, in order: what its key is made from."""
+    """Return the letters of each sentence, in order: what its key is made from."""
     found = ("".join(filter(str.isalnum, part)) for part in sentences(text))
     return [part for part in found if part]
 
@@ -52,7 +52,7 @@ def test_wrapping_changes_no_sentence(paragraphs, columns, prefix):
 
 
 def lost(text):
-    """The sentences that may be taken out."""
+    """Return the sentences that may be taken out."""
     found = cut([text])
     return [text[start:end] for start, end in zip(found.starts[found.whole], found.ends[found.whole])]
 

@@ -70,7 +70,7 @@ def choices(row):
 
 
 def found(index, text):
-    """Returns the rows in a text."""
+    """Return the rows in a text."""
     return {int(row) for row in find(index, [normalize(text)])["row"]}
 
 

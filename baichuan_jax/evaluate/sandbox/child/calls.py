@@ -40,7 +40,7 @@ def answer(define: Callable[[], dict[str, Any]], requests: BinaryIO, replies: Bi
 
 
 def _described(name: str, value: Any) -> tuple[str, Any]:
-    """Returns what the tests are told of a name: ("data", value), ("module", None) or ("function", None)."""
+    """Return what the tests are told of a name: ("data", value), ("module", None) or ("function", None)."""
     if isinstance(value, types.ModuleType) and value.__name__ == name and name in MODULES:
         return "module", None
     try:
@@ -51,7 +51,7 @@ def _described(name: str, value: Any) -> tuple[str, Any]:
 
 
 def names_of(requests: BinaryIO, replies: BinaryIO) -> dict[str, Any]:
-    """In the tests' process: returns what the program defined, functions as ones that ask it. Raises what it raised.
+    """In the tests' process: returns what the program defined, functions as ones that ask it. Raise what it raised.
 
     Builtins stay as they are, whatever the program calls its own. What it says is believed of data alone: it may have
     written the line itself, and named as a module whatever it likes.
@@ -79,7 +79,7 @@ def _send(pipe: BinaryIO, line: str) -> None:
 
 
 def _heard(replies: BinaryIO) -> Any:
-    """Returns what was returned, or raises what was raised, as the builtin exception of that name.
+    """Return what was returned, or raises what was raised, as the builtin exception of that name.
 
     Not those that loops take for an end: they would cut a test short.
     """

@@ -10,7 +10,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Calls a function with integers, bytes and pointers. Raises OSError, with its name, where it returns -1."""
+    """Call a function with integers, bytes and pointers. Raise OSError, with its name, where it returns -1."""
     as_long = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     try:
         result = getattr(_LIBC, name)(*as_long)

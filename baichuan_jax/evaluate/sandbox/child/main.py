@@ -35,7 +35,7 @@ OURS = sys.path[0]  # where this file was found, before the program comes
 
 
 def main() -> None:
-    """Reads a job from standard input; says "ready" on the descriptor of argv[1] and, in the end, how it ended.
+    """Read a job from standard input; says "ready" on the descriptor of argv[1] and, in the end, how it ended.
 
     The job: limits as JSON, the program, its tests; each is preceded by its length. argv[2]: the process id of ours.
     """
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _read() -> str:
-    """Returns the next part of the job, and reads no byte further: what follows is not for every process."""
+    """Return the next part of the job, and reads no byte further: what follows is not for every process."""
     data = b""
     (left,) = struct.unpack("=Q", os.read(0, 8))
     while left > len(data):
@@ -80,7 +80,7 @@ def _say(report: int, what: dict[str, Any]) -> None:
 
 
 def _limit(limits: dict[str, Any]) -> None:
-    """Sets the limits that processes inherit."""
+    """Set the limits that processes inherit."""
     for name, value in (
         ("AS", limits["memory"]),
         ("CORE", 0),
@@ -96,7 +96,7 @@ def _limit(limits: dict[str, Any]) -> None:
 
 
 def _start(tested: bool) -> dict[str, Any]:
-    """Starts the program, and then what follows of the job: its tests, if it is tested; returns how it ended."""
+    """Start the program, and then what follows of the job: its tests, if it is tested; return how it ended."""
     (asked, ask), (told, tell) = os.pipe(), os.pipe()
     program = _read()
     if not tested:
@@ -116,7 +116,7 @@ def _start(tested: bool) -> dict[str, Any]:
 
 
 def _fork(run: Callable[[], Any], *kept: int) -> int:
-    """Returns the id of a child that does this and ends, with no descriptor but these and those of its output."""
+    """Return the id of a child that does this and ends, with no descriptor but these and those of its output."""
     child = os.fork()
     if child:
         return child
@@ -137,7 +137,7 @@ def _fork(run: Callable[[], Any], *kept: int) -> int:
 
 
 def _define(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Runs source with these names as the main module of this process; returns its names."""
+    """Run source with these names as the main module of this process; return its names."""
     os.environ.clear()
     os.environ.update(HOME=namespaces.SCRATCH, TMPDIR=namespaces.SCRATCH, LANG="C.UTF-8")
     sys.path = [path for path in sys.path if path != OURS]
@@ -149,7 +149,7 @@ def _define(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prove(run: Callable[[], Any], ask: int, told: int) -> None:
-    """Runs something, and then says that it came to its end, or what it raised."""
+    """Run something, and then says that it came to its end, or what it raised."""
     try:
         run()
     except SystemExit:
@@ -163,7 +163,7 @@ def _prove(run: Callable[[], Any], ask: int, told: int) -> None:
 
 
 def _watch(child: int, asked: int, tell: int) -> dict[str, Any]:
-    """Returns {"passed": True} if the child proves it, {"raised": text} if it says so, or {"status": of waitpid}."""
+    """Return {"passed": True} if the child proves it, {"raised": text} if it says so, or {"status": of waitpid}."""
     token, ended, heard = secrets.token_hex(16).encode(), os.pidfd_open(child), b""
     while select.select([asked, ended], [], [])[0] != [ended]:
         if not (part := os.read(asked, 4096)) or len(heard) > 4096:  # longer than anything that is said there

@@ -66,7 +66,7 @@ def become_nobody() -> None:
 
 
 def libraries() -> list[str]:
-    """Returns the directories that a Python program needs, each once."""
+    """Return the directories that a Python program needs, each once."""
     stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
     paths = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", os.path.dirname(stdlib))
     inside = lambda path: any(path != other and path.startswith(f"{other}/") for other in paths)
@@ -76,7 +76,7 @@ def libraries() -> list[str]:
 
 
 def build_root(size: int) -> None:
-    """Makes a root of the libraries, read-only, and an empty scratch of `size` bytes; nothing else can be reached.
+    """Make a root of the libraries, read-only, and an empty scratch of `size` bytes; nothing else can be reached.
 
     The machine has no name of its own there either.
     """
@@ -114,7 +114,7 @@ def _set(target: str, how: int, attributes: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Gives up all privileges, and those that a program could bring."""
+    """Give up all privileges, and those that a program could bring."""
     call("prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
     capability = 0
     while True:

@@ -43,7 +43,7 @@ SET_SECCOMP, FILTER = 22, 2
 
 
 def program() -> bytes:
-    """Returns the filter. Raises OSError on a machine whose calls are not known."""
+    """Return the filter. Raise OSError on a machine whose calls are not known."""
     if platform.machine() not in NUMBERS:
         raise OSError(errno.ENOSYS, f"no table of the system calls of {platform.machine()}")
     arch, numbers = NUMBERS[platform.machine()]
@@ -71,6 +71,6 @@ class _Program(ctypes.Structure):
 
 
 def deny() -> None:
-    """Puts the filter in place for this process and all that come of it; there is no way back."""
+    """Put the filter in place for this process and all that come of it; there is no way back."""
     code = program()
     call("prctl", SET_SECCOMP, FILTER, ctypes.byref(_Program(len(code) // 8, code)), 0, 0)

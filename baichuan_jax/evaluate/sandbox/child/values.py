@@ -11,18 +11,18 @@ KINDS = {"tuple": tuple, "set": set, "frozenset": frozenset, "bytes": bytes, "by
 
 
 def dump(value: Any) -> str:
-    """Returns data as one line. Raises TypeError on what is not plain: None, numbers, texts, bytes and collections."""
+    """Return data as one line. Raise TypeError on what is not plain: None, numbers, texts, bytes and collections."""
     sys.set_int_max_str_digits(0)
     return json.dumps(_plain(value))
 
 
 def load(line: str | bytes) -> Any:
-    """Returns the data of a line."""
+    """Return the data of a line."""
     return json.loads(line, object_hook=_value)
 
 
 def _plain(value: Any) -> Any:
-    """Returns lists, and dicts of one tag, for data; a value of a class derived from a plain one is taken as that."""
+    """Return lists, and dicts of one tag, for data; a value of a class derived from a plain one is taken as that."""
     if value is None or value is True or value is False:
         return value
     for kind in (int, float, str):
