@@ -26,6 +26,7 @@ from baichuan_jax.lab.plots import GREY, Plot
 from baichuan_jax.lab.sweep import Progress
 from baichuan_jax.model.config import DecoderConfig, PositionConfig
 from baichuan_jax.model.decoder import Params, apply
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.model.loss import token_nll
 from baichuan_jax.model.positions import POSITIONS
 from experiments import variants
@@ -125,7 +126,7 @@ def losses_of(cfg: DecoderConfig, params: Params, rows: np.ndarray, context: int
     """Return the loss of every token [windows, context] of rows cut into windows."""
     pairs = rows[:, :-1].reshape(-1, context), rows[:, 1:].reshape(-1, context)
     at_once = max(1, TOKENS_AT_ONCE // context)
-    score = jax.jit(lambda params, tokens, targets: token_nll(apply(cfg, params, tokens), targets))
+    score = jax.jit(lambda params, tokens, targets: token_nll(apply(cfg, params, Batch(tokens)), targets))
     starts = range(0, len(pairs[0]), at_once)
     return np.concatenate([score(params, *(part[start : start + at_once] for part in pairs)) for start in starts])
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
@@ -30,6 +29,7 @@ from baichuan_jax.lab.plots import COLORS, DASHES, Plot
 from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
+from baichuan_jax.model.execution import FLOAT32
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
@@ -38,6 +38,7 @@ from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.input import Batches
 from baichuan_jax.train.loop import CHECKPOINTS, train
 from baichuan_jax.train.state import abstract_params
+from baichuan_jax.train.step import make_execution
 
 Model = Callable[[str, DecoderConfig], DecoderConfig]  # (variant, the common shape) -> its decoder
 Training = tuple[TrainConfig, OptimConfig]
@@ -163,9 +164,10 @@ class Trial:
         cfg, (schedule, optim) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
         lengths = load_tokenizer(self.corpus, self._pipeline.workdir).byte_lengths()
-        validate = BitsPerByte(model, texts, lengths, self.layout, cfg.windows, jnp.float32)
+        exe = make_execution(schedule, model, self.layout)
+        validate = BitsPerByte(model, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
         batches = Batches(schedule, self.corpus.mix, self.store)
-        summary = train(schedule, optim, model, self.layout, batches, folder, validate, lambda record: None)
+        summary = train(schedule, optim, model, exe, batches, folder, validate, lambda record: None)
         curve = [record for record in read_metrics(folder) if "validation_mean" in record]
         found = {
             "parameters": summary["parameters"],

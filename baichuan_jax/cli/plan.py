@@ -90,7 +90,7 @@ def _print(console: Console, plan: Plan, target: Target, tokens: float) -> None:
     place = "a device" if split == 1 else f"{split} devices that split their tokens"
     console.print(
         f"step          {plan.batch} sequences of {plan.length}, {plan.rows} at once on {place}; "
-        f"attention {plan.kernel}, remat {plan.remat}"
+        f"attention {plan.attention}, remat {plan.remat}"
     )
     verdict = "fits" if plan.fits else f"does NOT fit, by {gib(plan.total - plan.capacity)}"
     console.print(f"memory        {gib(plan.total)} of {gib(plan.capacity)} a device: {verdict}")

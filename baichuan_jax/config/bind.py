@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from baichuan_jax.config.typecheck import Mismatch, convert
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.renamed import RENAMED
 from baichuan_jax.core.suggest import did_you_mean, nearest
 
 
@@ -116,6 +117,8 @@ def _check_name(statement: Statement, classes: dict[str, type]) -> None:
         guess = did_you_mean(section, classes) or "."
         raise UserError(f"{where}: there is no section {section!r}{guess} Sections: {', '.join(classes)}")
     names = _field_names(classes[section])
+    if statement.name in RENAMED:
+        raise UserError(f"{where}: {statement.name} is {RENAMED[statement.name]} now; write that name")
     if field not in names:
         others = [f"{name}.{field}" for name, cls in classes.items() if field in _field_names(cls)]
         guess = f"; did you mean {' or '.join(others)}?" if others else did_you_mean(field, names) or "."

@@ -16,6 +16,7 @@ import tensorstore as ts
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json
+from baichuan_jax.model.old_params import OLD_KEY, old_name
 
 METADATA, DATABASE = "_METADATA", "manifest.ocdbt"
 
@@ -53,10 +54,13 @@ def finish(directory: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
 def open_array(directory: Path, name: str, shape: tuple[int, ...]) -> Any:
     """Open an array of a finished checkpoint for reading. Raise UserError if it is not there, or of another shape."""
     base = directory.absolute()
+    metadata = json.loads((directory / METADATA).read_text())
+    if any(f"'{OLD_KEY}'" in key for key in metadata["tree_metadata"]):
+        name = old_name(name)
     stored = {"driver": "file", "path": f"{base / name}/"}
     if (directory / DATABASE).exists():
         stored = {"driver": "ocdbt", "base": f"file://{base}/", "path": f"{name}/"}
-    driver = "zarr3" if json.loads((directory / METADATA).read_text()).get("use_zarr3") else "zarr"
+    driver = "zarr3" if metadata.get("use_zarr3") else "zarr"
     try:
         array = ts.open({"driver": driver, "kvstore": stored}, open=True, read=True).result()
     except ValueError as error:

@@ -10,7 +10,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import DecoderConfig
 
 BUFFERS = (".rotary_emb.inv_freq",)  # in old checkpoints: not parameters, they follow from the config
-TABLE, HEAD = LLAMA["ends.table"].tensor, LLAMA["ends.head"].tensor
+TABLE, HEAD = LLAMA["embed.table"].tensor, LLAMA["head.kernel"].tensor
 ROWS = 4096  # compared at once
 
 

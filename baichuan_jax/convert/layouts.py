@@ -47,9 +47,9 @@ LLAMA = {
     "blocks.mlp.gate": Place(_LAYER + "mlp.gate_proj.weight"),
     "blocks.mlp.up": Place(_LAYER + "mlp.up_proj.weight"),
     "blocks.mlp.down": Place(_LAYER + "mlp.down_proj.weight"),
-    "ends.table": Place("model.embed_tokens.weight", inputs=0),
-    "ends.norm.scale": Place("model.norm.weight", inputs=0),
-    "ends.head": Place("lm_head.weight"),
+    "embed.table": Place("model.embed_tokens.weight", inputs=0),
+    "head.norm.scale": Place("model.norm.weight", inputs=0),
+    "head.kernel": Place("lm_head.weight"),
 }
 BAICHUAN = LLAMA | {
     "blocks.attention.query": Place(_PACKED, part=0, parts=3),
@@ -147,7 +147,7 @@ def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
 
 def tensor_shapes(cfg: DecoderConfig, layout: LayoutName) -> dict[str, tuple[int, ...]]:
     """Return the shapes of the published tensors, from the token table over the layers to the head."""
-    first, last = "ends.table", cfg.layers
+    first, last = "embed.table", cfg.layers
     place = lambda matrix: -1 if matrix.name == first else last if matrix.layer is None else matrix.layer
     return {matrix.tensor: matrix.tensor_shape for matrix in sorted(matrices(cfg, layout), key=place)}
 

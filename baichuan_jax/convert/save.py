@@ -52,7 +52,7 @@ def save(
         for name, group in groupby(todo, key=lambda matrix: matrix.name):
             for piece, blocks in _pieces(name, stored[name], list(group)):
                 if piece not in journal:
-                    _copy(stored[name], blocks, placed, normalise=name == "ends.head" and bakes(cfg, layout))
+                    _copy(stored[name], blocks, placed, normalise=name == "head.kernel" and bakes(cfg, layout))
                     journal.add(piece)
                 done += sum(block.size * placed[block.matrix.tensor].dtype.itemsize for block in blocks)
                 progress(done, total)
@@ -74,8 +74,8 @@ def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dic
     """Open every parameter. A head that the layout wants and the decoder ties is the token table, turned."""
     shapes = parameter_shapes(cfg)
     found = {name: arrays.open_array(params, name, shape) for name, shape in shapes.items()}
-    if any(matrix.name == "ends.head" for matrix in todo) and cfg.head.tied:
-        found["ends.head"] = found["ends.table"].T
+    if any(matrix.name == "head.kernel" for matrix in todo) and cfg.head.tied:
+        found["head.kernel"] = found["embed.table"].T
     return found
 
 

@@ -69,7 +69,7 @@ def _rounded_logits(
 
     def value(name: str, layer: int | None) -> np.ndarray:
         array = _read(stored[name], layer)
-        if name == "ends.head" and bakes(cfg, layout):
+        if name == "head.kernel" and bakes(cfg, layout):
             array = normalised(array)
         return array.astype(dtypes[name, layer])
 
@@ -83,15 +83,16 @@ def _read(array: Any, layer: int | None) -> np.ndarray:
 def _logits(cfg: DecoderConfig, value: Callable[[str, int | None], np.ndarray], tokens_BT: np.ndarray) -> np.ndarray:
     """Return logits_BTV. value: gives the parameter of a name, in one layer if it has layers."""
 
-    def read(part: str, layer: int | None) -> Params:
+    def read(layer: int | None) -> Params:
+        """Return the parameters of a layer, or all that are in no layer."""
         found: Params = {}
-        for name in (name for name in parameter_shapes(cfg) if name.startswith(f"{part}.")):
-            *path, leaf = name.split(".")[1:]
+        for name in (name for name in parameter_shapes(cfg) if name.startswith("blocks.") == (layer is not None)):
+            *path, leaf = name.removeprefix("blocks.").split(".")
             node = found
             for key in path:
                 node = node.setdefault(key, {})
             node[leaf] = jnp.asarray(value(name, layer), jnp.float32)
         return found
 
-    logits_BTV, _ = probe(cfg, read("ends", None), lambda number: read("blocks", number), jnp.asarray(tokens_BT))
+    logits_BTV, _ = probe(cfg, read(None), read, jnp.asarray(tokens_BT))
     return np.asarray(logits_BTV)

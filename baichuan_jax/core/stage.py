@@ -23,6 +23,7 @@ from typing import Any, Literal
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.core.renamed import RENAMED
 
 PACKAGES = ("baichuan-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "sentencepiece", "numpy")
 
@@ -209,7 +210,8 @@ def _contents(files: dict[str, dict]) -> list[tuple[str, str]]:
 
 
 def _by_name(settings: Iterable[str]) -> dict[str, str]:
-    return dict(line.split(" = ", 1) for line in settings)
+    pairs = (line.split(" = ", 1) for line in settings)
+    return {RENAMED.get(name, name): value for name, value in pairs}
 
 
 def _section(setting: str) -> str:

@@ -15,8 +15,8 @@ import numpy as np
 from baichuan_jax.evaluate.heldout import HeldOut
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, apply
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.loss import token_nll
-from baichuan_jax.parallel.layout import Layout
 
 
 def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float]]:
@@ -38,26 +38,26 @@ class BitsPerByte:
     """Scores held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
 
     `<s>` and `</s>` count as predictions of no bytes, so document ends are paid for.
-    byte_lengths: UTF-8 bytes each id stands for. batch: windows at once, rounded up to the layout's batch split.
+    byte_lengths: UTF-8 bytes each id stands for. batch: windows at once, rounded up to what the mesh splits a batch
+    into.
     """
 
     def __init__(
         self,
-        model: DecoderConfig,
+        model_cfg: DecoderConfig,
         domains: Mapping[str, HeldOut],
         byte_lengths: np.ndarray,
-        layout: Layout,
+        exe: Execution,
         batch: int,
-        dtype: jnp.dtype,
     ):
-        self._domains, self._byte_lengths, self._layout = domains, byte_lengths, layout
-        self._batch = math.ceil(batch / layout.batch_shards) * layout.batch_shards
+        self._domains, self._byte_lengths, self._layout = domains, byte_lengths, exe.layout
+        self._batch = math.ceil(batch / exe.layout.batch_shards) * exe.layout.batch_shards
 
         def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> jax.Array:
-            nll_BT = token_nll(apply(model, params, tokens[:, :-1], dtype=dtype, layout=layout), tokens[:, 1:])
+            nll_BT = token_nll(apply(model_cfg, params, Batch(tokens[:, :-1]), exe), tokens[:, 1:])
             return jnp.sum(jnp.where(counted_BT, nll_BT, 0), axis=0)
 
-        self._score = jax.jit(score, out_shardings=layout.replicated)
+        self._score = jax.jit(score, out_shardings=exe.layout.replicated)
 
     def __call__(self, params: Params) -> dict[str, float]:
         """Return bits per byte of every domain."""

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import jax.numpy as jnp
-
 from baichuan_jax.evaluate.baselines import unigram_bits, zstd_bits
 from baichuan_jax.evaluate.bits import BitsPerByte, by_position
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
-from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
 
 
 def evaluate(
     cfg: EvaluateConfig,
-    model: DecoderConfig,
+    model_cfg: DecoderConfig,
     params: Params,
     store: TokenStore,
     tokenizer: AnyTokenizer,
-    layout: Layout,
-    dtype: jnp.dtype,
+    exe: Execution,
 ) -> dict:
     """Return {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}.
 
     The first three are in bits/byte. by_position: of `bits.by_position`.
     """
     texts = {domain: held_out(store, domain, cfg.length, cfg.windows) for domain in store.domains}
-    score = BitsPerByte(model, texts, tokenizer.byte_lengths(), layout, cfg.batch, dtype)
+    score = BitsPerByte(model_cfg, texts, tokenizer.byte_lengths(), exe, cfg.batch)
     bits = score.bits(params)
     return {
         "domains": {

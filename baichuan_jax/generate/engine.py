@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.groups import groups
-from baichuan_jax.generate.programs import NONE, Sampling, empty_state, programs
+from baichuan_jax.generate.programs import NONE, Sampling, empty_state, engine_programs
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, for_decoding
-from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.tokenizer.interface import check_ids
 
 SHORTEST = 32  # bucket of a prompt or a cache, in tokens
@@ -70,21 +69,20 @@ class Engine:
     def __init__(
         self,
         cfg: EngineConfig,
-        model: DecoderConfig,
+        model_cfg: DecoderConfig,
         params: Params,
-        ends: tuple[int, ...],
-        layout: Layout,
-        dtype: jnp.dtype = jnp.float32,
+        end_ids: tuple[int, ...],
+        exe: Execution,
     ):
-        """params: as training has them. ends: the ids of which any ends a text. dtype: of the computation."""
-        num_shards = layout.batch_shards
-        self.slots = -(-cfg.slots // num_shards) * num_shards
-        self.context, self.vocab = model.context, model.vocab
-        self._ends = ends
-        self._params = for_decoding(model, params, cfg.weights, dtype)
-        self._empty = partial(empty_state, model, layout, storage=cfg.cache, dtype=dtype)
-        self._run = programs(model, layout, self.slots, ends, cfg.burst, cfg.cache, dtype)
-        self._counts = [n for n in (num_shards * 4**power for power in range(16)) if n < self.slots] + [self.slots]
+        """params: as training has them. end_ids: the ids of which any ends a text."""
+        shards = exe.layout.batch_shards
+        self.slots = -(-cfg.slots // shards) * shards
+        self.context, self.vocab = model_cfg.context, model_cfg.vocab
+        self._end_ids = end_ids
+        self._params = for_decoding(model_cfg, params, cfg.weights, exe.dtype)
+        self._empty = partial(empty_state, model_cfg, exe, storage=cfg.cache)
+        self._run = engine_programs(model_cfg, exe, self.slots, end_ids, cfg.burst, cfg.cache)
+        self._counts = [n for n in (shards * 4**power for power in range(16)) if n < self.slots] + [self.slots]
         self._waiting: deque[Request] = deque()
         self._active: dict[int, Request] = {}
         self._length, self._state = 0, None
@@ -139,7 +137,7 @@ class Engine:
         for token in tokens:
             if token == NONE or request.done:
                 break
-            if token in self._ends:
+            if token in self._end_ids:
                 request.done, request.ending = "end", [token]
             else:
                 request.ids.append(token)

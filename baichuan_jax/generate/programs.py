@@ -17,6 +17,7 @@ import numpy as np
 from baichuan_jax.generate.sampling import Sampling, choose
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Cache, Params, apply_cached
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.storage import Storage, empty
 from baichuan_jax.parallel.layout import Layout
 
@@ -61,46 +62,49 @@ class Programs(NamedTuple):
     score: Callable
 
 
-def empty_state(
-    model: DecoderConfig, layout: Layout, slots: int, length: int, storage: Storage, dtype: jnp.dtype
-) -> State:
+def empty_state(model_cfg: DecoderConfig, exe: Execution, slots: int, length: int, storage: Storage) -> State:
     """Return a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
-    cache = jax.device_put(_empty_cache(np, model, slots, length, storage, dtype), cache_sharding(model, layout, slots))
+    cache = _empty_cache(np, model_cfg, slots, length, storage, exe.dtype)
+    cache = jax.device_put(cache, cache_sharding(model_cfg, exe.layout, slots))
     zeros = partial(np.zeros, slots)
     sampling = Sampling(zeros(np.float32), zeros(np.int32), zeros(np.float32), zeros(np.float32), zeros(np.uint32))
-    seen_BV = np.zeros((slots, model.vocab), bool)
+    seen_BV = np.zeros((slots, model_cfg.vocab), bool)
     rows = Rows(*(zeros(np.int32) for _ in range(4)), seen_BV, sampling)
-    return State(cache, jax.device_put(rows, layout.replicated))
+    return State(cache, jax.device_put(rows, exe.layout.replicated))
 
 
-def cache_sharding(model: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
+def cache_sharding(model_cfg: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
     """Return how [B, K, S, H] lies on the mesh. Raise UserError if the heads do not divide."""
-    return layout.sharding(("batch", "kv_heads", "length", "head_dim"), (slots, model.kv_heads, 1, model.head_dim))
+    return layout.sharding(
+        ("batch", "kv_heads", "length", "head_dim"), (slots, model_cfg.kv_heads, 1, model_cfg.head_dim)
+    )
 
 
-def _empty_cache(module, model: DecoderConfig, rows: int, length: int, storage: Storage, dtype: jnp.dtype) -> Cache:
-    make = partial(empty, module, (rows, model.kv_heads, length, model.head_dim), storage, dtype)
-    return [{"key": make(), "value": make()} for _ in range(model.layers)]
+def _empty_cache(module, model_cfg: DecoderConfig, rows: int, length: int, storage: Storage, dtype: jnp.dtype) -> Cache:
+    make = partial(empty, module, (rows, model_cfg.kv_heads, length, model_cfg.head_dim), storage, dtype)
+    return [{"key": make(), "value": make()} for _ in range(model_cfg.layers)]
 
 
 @lru_cache
-def programs(
-    model: DecoderConfig,
-    layout: Layout,
+def engine_programs(
+    model_cfg: DecoderConfig,
+    exe: Execution,
     slots: int,
-    ends: tuple[int, ...],
+    end_ids: tuple[int, ...],
     burst: int,
     storage: Storage,
-    dtype: jnp.dtype,
 ) -> Programs:
     """Return the programs of an engine; engines of the same settings share them, compiled. storage: of the cache."""
-    forward = partial(apply_cached, model, dtype=dtype, layout=layout)
+    dtype, layout = exe.dtype, exe.layout
+
+    def forward(params: Params, tokens_BT: jax.Array, place_BT: jax.Array, cache: Cache, places_BW=None) -> tuple:
+        return apply_cached(model_cfg, params, Batch(tokens_BT, positions=place_BT), cache, exe, places_BW)
 
     def advance(rows: Rows, logits_BV: jax.Array, active_B: jax.Array) -> Rows:
         """Chooses the next token of the active rows."""
         chosen_B = choose(logits_BV, rows.seen_BV, rows.number_B, rows.sampling)
         token_B = jnp.where(active_B, chosen_B, rows.token_B)
-        ended_B = jnp.any(token_B[:, None] == jnp.array(ends, jnp.int32), axis=1)
+        ended_B = jnp.any(token_B[:, None] == jnp.array(end_ids, jnp.int32), axis=1)
         left_B = jnp.where(active_B, jnp.where(ended_B, 0, rows.left_B - 1), rows.left_B)
         seen_BV = rows.seen_BV.at[jnp.arange(len(token_B)), token_B].set(True)
         return Rows(token_B, rows.position_B + 1, rows.number_B + 1, left_B, seen_BV, rows.sampling)
@@ -110,7 +114,7 @@ def programs(
     ) -> tuple[State, jax.Array]:
         count, padded = tokens_NP.shape
         # What padding leaves in the cache is written over before a query can see it.
-        cache = _empty_cache(jnp, model, count, padded, storage, dtype)
+        cache = _empty_cache(jnp, model_cfg, count, padded, storage, dtype)
         last_N = lengths_N - 1
 
         def through(start: jax.Array, tokens_Nc: jax.Array, place_Nc: jax.Array, carry: tuple) -> tuple:
@@ -120,10 +124,10 @@ def programs(
             is_last_N = (last_N >= start) & (last_N < start + tokens_Nc.shape[1])
             return jnp.where(is_last_N[:, None], found_N1V[:, 0], logits_NV), cache
 
-        logits_NV = jnp.zeros((count, model.vocab), jnp.float32)
+        logits_NV = jnp.zeros((count, model_cfg.vocab), jnp.float32)
         logits_NV, cache = in_chunks(through, tokens_NP, lengths_N, PREFILLED, (logits_NV, cache))
-        in_text_NP = jnp.where(jnp.arange(padded) < lengths_N[:, None], tokens_NP, model.vocab)
-        seen_NV = jnp.zeros((count, model.vocab), bool)
+        in_text_NP = jnp.where(jnp.arange(padded) < lengths_N[:, None], tokens_NP, model_cfg.vocab)
+        seen_NV = jnp.zeros((count, model_cfg.vocab), bool)
         seen_NV = seen_NV.at[jnp.arange(count)[:, None], in_text_NP].set(True, mode="drop")
         none_N = jnp.zeros(count, jnp.int32)
         rows = Rows(none_N, last_N, none_N, limits_N, seen_NV, sampling)
@@ -156,7 +160,7 @@ def programs(
     def score(params: Params, tokens_NP: jax.Array, lengths_N: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         count, padded = tokens_NP.shape
         next_NP = jnp.pad(tokens_NP[:, 1:], ((0, 0), (0, 1)))
-        most = min(MOST_PROBABLE, model.vocab)
+        most = min(MOST_PROBABLE, model_cfg.vocab)
 
         def through(start: jax.Array, tokens_Nc: jax.Array, place_Nc: jax.Array, carry: tuple) -> tuple:
             found, cache = carry
@@ -171,10 +175,10 @@ def programs(
 
         zeros = lambda *shape, of=jnp.float32: jnp.zeros((count, padded, *shape), of)
         found = zeros(), zeros(most), zeros(most, of=jnp.int32)
-        cache = _empty_cache(jnp, model, count, padded, "compute", dtype)
+        cache = _empty_cache(jnp, model_cfg, count, padded, "compute", dtype)
         return in_chunks(through, tokens_NP, lengths_N, SCORED, (found, cache))[0]
 
-    whole, place = layout.replicated, State(cache_sharding(model, layout, slots), layout.replicated)
+    whole, place = layout.replicated, State(cache_sharding(model_cfg, layout, slots), layout.replicated)
     return Programs(
         jax.jit(prefill, out_shardings=(place, whole)),
         jax.jit(insert, out_shardings=place, donate_argnums=0),

@@ -26,4 +26,4 @@ class Block(nnx.Module):
     ) -> tuple[jax.Array, dict | None]:
         y_BTD, cache = self.attention(self.attention_norm(x_BTD), context, cache, pattern)
         x_BTD += y_BTD
-        return x_BTD + self.mlp(self.mlp_norm(x_BTD), context), cache
+        return x_BTD + self.mlp(self.mlp_norm(x_BTD), context.exe), cache

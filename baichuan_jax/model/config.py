@@ -57,8 +57,9 @@ class AttentionConfig:
     past ("full"), the last `window` positions ("local"), these and every window-th one before ("strided"), or the
     query's own block of `window` and the last `summary` positions of the blocks before ("fixed"): the last two are
     those of Sparse Transformers (Child et al., arXiv 1904.10509). window, summary: in positions. soft_cap: bounds
-    scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off. kernel: what computes the layers of the pattern
-    "full" (kernels.py); "auto" is by platform: the flash attention of cuDNN on a GPU, splash attention on a TPU.
+    scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off. implementation: what computes the layers of the
+    pattern "full" (attention/implementations.py); "auto" is by platform: the flash attention of cuDNN on a GPU, splash
+    attention on a TPU.
     """
 
     kv_heads: int = 0
@@ -66,11 +67,16 @@ class AttentionConfig:
     window: int = 0
     summary: int = 0
     soft_cap: float = 0.0
-    kernel: Literal["auto", "xla", "chunked", "cudnn", "splash"] = "auto"
+    implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = "auto"
 
     def __post_init__(self) -> None:
-        read = self.kernel == "auto" or "full" in self.pattern
-        require(read, "AttentionConfig.kernel", self.kernel, "'auto': no layer of AttentionConfig.pattern is 'full'")
+        read = self.implementation == "auto" or "full" in self.pattern
+        require(
+            read,
+            "AttentionConfig.implementation",
+            self.implementation,
+            "'auto': no layer of AttentionConfig.pattern is 'full'",
+        )
         require(self.kv_heads >= 0, "AttentionConfig.kv_heads", self.kv_heads, "0 (as many as query heads) or more")
         require(bool(self.pattern), "AttentionConfig.pattern", self.pattern, "one pattern or more")
         require(self.soft_cap >= 0, "AttentionConfig.soft_cap", self.soft_cap, "0 (off) or more")
@@ -84,7 +90,7 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """From the last hidden state to logits (ends.py).
+    """From the last hidden state to logits (head.py).
 
     tied: the head is the token table. normalised: its vectors, one a token, are scaled to length 1 (NormHead of
     Baichuan 2, arXiv 2309.10305). soft_cap: bounds logits to +-soft_cap by tanh (Gemma 2); 0 is off.

@@ -1,7 +1,8 @@
-"""The seam: the decoder as pure functions over plain nested dicts of arrays.
+"""The decoder as pure functions over plain nested dicts of arrays.
 
-Parameters are `{"blocks": {...}, "ends": {...}}`; every leaf under "blocks" has a leading axis "layers", over which
-`lax.scan` runs; `for_decoding` makes a list of layers of them, for programs that repeat few tokens many times.
+Parameters are `{"blocks": {...}, "embed": {...}, "head": {...}}`, and "positions" where those are learned. Every leaf
+under "blocks" has a leading axis "layers", over which `lax.scan` runs; `for_decoding` makes a list of layers of them,
+for programs that run few tokens many times.
 
 B batch, T positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
 """
@@ -11,30 +12,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.core.errors import require
-from baichuan_jax.model import ahead
 from baichuan_jax.model.block import Block
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.ends import Ends
+from baichuan_jax.model.embed import Embed
+from baichuan_jax.model.execution import Batch, Execution
+from baichuan_jax.model.head import Head
 from baichuan_jax.model.layers import Context
-from baichuan_jax.model.loss import Objective, cross_entropy
-from baichuan_jax.model.spread import Sending
-from baichuan_jax.model.storage import Storage, store_block, store_ends
-from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.model.loss import Objective, Sums, cross_entropy
+from baichuan_jax.model.positions import POSITIONS, Positions
+from baichuan_jax.model.storage import Storage, store_block, store_tables
 
 Params = dict[str, Any]
 Cache = dict[str, jax.Array] | list[dict[str, jax.Array]]
-PARTS = {"blocks": Block, "ends": Ends}
+ONE_DEVICE = Execution()
 
 
 def _keeps_products(primitive: Any, *_: Any, **params: Any) -> bool:
-    """Whether the backward pass is to find what this returned: products with weights, and cuDNN's attention."""
+    """Return whether remat keeps what this primitive returned: products with weights, and cuDNN's attention."""
     is_product = jax.checkpoint_policies.dots_with_no_batch_dims_saveable(primitive, **params)
     return is_product or primitive.name == "dot_product_attention_fwd_wrapper"
 
@@ -42,32 +43,57 @@ def _keeps_products(primitive: Any, *_: Any, **params: Any) -> bool:
 KEPT = {"products": _keeps_products, "block": None}  # by DecoderConfig.remat
 
 
+class Outer(NamedTuple):
+    """The modules outside the blocks."""
+
+    embed: Embed
+    head: Head
+    positions: Positions
+
+    @classmethod
+    def make(cls, cfg: DecoderConfig, rngs: nnx.Rngs) -> Outer:
+        """Return fresh modules; their weights are drawn from one stream, in this order."""
+        return cls(Embed(cfg, rngs), Head(cfg, rngs), POSITIONS[cfg.positions.kind](cfg, rngs))
+
+
 @lru_cache
-def _abstract(part: str, cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
-    """Return the structure of one part and its parameters as shapes; allocates nothing."""
-    return nnx.split(nnx.eval_shape(lambda: PARTS[part](cfg, nnx.Rngs(0))))
+def _abstract_block(cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
+    """Return the structure of a block and its parameters as shapes; allocates nothing."""
+    return nnx.split(nnx.eval_shape(lambda: Block(cfg, nnx.Rngs(0))))
+
+
+@lru_cache
+def _abstract_outer(cfg: DecoderConfig) -> dict[str, tuple[nnx.GraphDef, nnx.State]]:
+    """Return the same of the modules outside the blocks, by name."""
+    return {
+        name: nnx.split(part) for name, part in nnx.eval_shape(lambda: Outer.make(cfg, nnx.Rngs(0)))._asdict().items()
+    }
+
+
+def _with_parameters(parts: dict[str, Any]) -> Params:
+    """Return the dicts that are not empty: most position schemes have no parameters."""
+    return {name: part for name, part in parts.items() if part}
 
 
 def init_params(cfg: DecoderConfig, key: jax.Array) -> Params:
     """Return fresh float32 parameters: normal(0, init_std) weights, norms of one."""
-
-    def make(part: str, key: jax.Array) -> Params:
-        return nnx.to_pure_dict(nnx.state(PARTS[part](cfg, nnx.Rngs(key))))
-
-    ends_key, blocks_key = jax.random.split(key)
+    pure = lambda module: nnx.to_pure_dict(nnx.state(module))
+    outer_key, blocks_key = jax.random.split(key)
     layer_keys = jax.random.split(blocks_key, cfg.layers)
-    return {"blocks": jax.vmap(lambda key: make("blocks", key))(layer_keys), "ends": make("ends", ends_key)}
+    blocks = jax.vmap(lambda key: pure(Block(cfg, nnx.Rngs(key))))(layer_keys)
+    outer = {name: pure(part) for name, part in Outer.make(cfg, nnx.Rngs(outer_key))._asdict().items()}
+    return {"blocks": blocks, **_with_parameters(outer)}
 
 
 def param_axes(cfg: DecoderConfig) -> Params:
     """Return the logical axis names of every parameter, in the tree of `init_params`."""
 
-    def axes(part: str, *leading: str) -> Params:
+    def axes(state: nnx.State, *leading: str) -> Params:
         is_param = lambda node: isinstance(node, nnx.Variable)
-        state = _abstract(part, cfg)[1]
         return nnx.to_pure_dict(jax.tree.map(lambda p: leading + p.get_metadata("axes"), state, is_leaf=is_param))
 
-    return {"blocks": axes("blocks", "layers"), "ends": axes("ends")}
+    outer = {name: axes(state) for name, (_, state) in _abstract_outer(cfg).items()}
+    return {"blocks": axes(_abstract_block(cfg)[1], "layers"), **_with_parameters(outer)}
 
 
 def param_shapes(cfg: DecoderConfig) -> Params:
@@ -92,7 +118,8 @@ def for_decoding(cfg: DecoderConfig, params: Params, storage: Storage, dtype: jn
         each = [jax.tree.map(itemgetter(number), blocks) for number in range(cfg.layers)]
         return [store_block(layer, storage, dtype) for layer in each]
 
-    return {"blocks": layers(params["blocks"]), "ends": store_ends(params["ends"], cfg, storage, dtype)}
+    outer = {name: part for name, part in params.items() if name != "blocks"}
+    return {"blocks": layers(params["blocks"]), **store_tables(outer, cfg, storage, dtype)}
 
 
 def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = jnp.float32) -> Params:
@@ -104,122 +131,107 @@ def init_cache(cfg: DecoderConfig, batch: int, length: int, dtype: jnp.dtype = j
 def apply(
     cfg: DecoderConfig,
     params: Params,
-    tokens_BT: jax.Array,
-    *,
-    dtype: jnp.dtype = jnp.float32,
-    layout: Layout | None = None,
+    batch: Batch,
+    exe: Execution = ONE_DEVICE,
     places_BW: jax.Array | None = None,
 ) -> jax.Array:
-    """Return next-token logits_BTV in float32 for whole sequences; `dtype` is that of the computation.
+    """Return next-token logits_BTV in float32 for whole sequences.
 
-    places_BW: the places in a row whose logits are wanted, [B, W, V]; without, those of all.
+    places_BW: the positions of each row whose logits are wanted, [B, W, V]; absent: all.
     """
-    ends, context, x_BTD, _ = _through_blocks(cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout)
-    return ends.logits(_at(x_BTD, places_BW), context)
+    outer, context = _open(cfg, params, batch, exe)
+    x_BTD, _ = _through_blocks(cfg, params, _embed(outer, batch, context), context, None)
+    return outer.head.logits(_at(x_BTD, places_BW), outer.embed, exe)
 
 
-def loss(
-    cfg: DecoderConfig,
-    params: Params,
-    tokens_BT: jax.Array,
-    targets_BT: jax.Array,
-    *,
-    dtype: jnp.dtype = jnp.float32,
-    layout: Layout | None = None,
-    max_z: float = 0.0,
-    chunk_bytes: int = 2**28,
-    inner_bytes: int = 0,
-    sending: Sending = "compiler",
-) -> tuple[jax.Array, jax.Array]:
-    """Return (what is minimised, the negative log-likelihood in nats), both summed over whole sequences.
-
-    max_z: weight of the max-z loss in the first. chunk_bytes: most that logits take in memory at once on a device;
-    inner_bytes: that an array of the inner width of a feed-forward layer takes; 0: as much as there is. sending:
-    who sends kernels and their gradients.
-    """
-    ends, context, x_BTD, head = _through_blocks(
-        cfg, params, tokens_BT, _positions(tokens_BT), None, dtype, layout, inner_bytes, sending
-    )
-    objective = Objective(max_z, cfg.head.soft_cap, chunk_bytes, layout)
-    return cross_entropy(ends.norm(x_BTD), ends.kernel(context) if head is None else head, targets_BT, objective)
+def loss(cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution = ONE_DEVICE, max_z: float = 0.0) -> Sums:
+    """Return the loss of a batch as sums over its targets. max_z: weight of the max-z loss in what is minimised."""
+    outer, context = _open(cfg, params, batch, exe)
+    x_BTD, _ = _through_blocks(cfg, params, _embed(outer, batch, context), context, None)
+    targets_BT, weights_BT = batch.targets, batch.weights
+    if weights_BT is None:
+        weights_BT = exe.constrain(jnp.ones(targets_BT.shape, jnp.float32), "batch", "length")
+    objective = Objective(max_z, cfg.head.soft_cap, exe)
+    head_DV = outer.head.weight(outer.embed, exe)
+    minimised, nll, nll_BT = cross_entropy(outer.head.norm(x_BTD), head_DV, targets_BT, weights_BT, objective)
+    sums = Sums(minimised, nll, jnp.sum(weights_BT))
+    if not exe.domains:
+        return sums
+    of_domain = lambda x_BT: jnp.zeros(exe.domains, jnp.float32).at[batch.domains].add(jnp.sum(x_BT, axis=1))
+    return sums._replace(domain_nll=of_domain(nll_BT * weights_BT), domain_count=of_domain(weights_BT))
 
 
 def apply_cached(
     cfg: DecoderConfig,
     params: Params,
-    tokens_BT: jax.Array,
-    positions_BT: jax.Array,
+    batch: Batch,
     cache: Cache,
-    *,
-    dtype: jnp.dtype = jnp.float32,
-    layout: Layout | None = None,
+    exe: Execution = ONE_DEVICE,
     places_BW: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache]:
     """Return (logits_BTV, cache) for tokens that continue what the cache holds.
 
-    positions_BT are absolute; a position >= the cache length marks padding: it is not stored and its logits mean
+    batch.positions are absolute. A position >= the cache length marks padding: it is not stored and its logits mean
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
     `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: as in `apply`.
     """
-    ends, context, x_BTD, cache = _through_blocks(cfg, params, tokens_BT, positions_BT, cache, dtype, layout)
-    return ends.logits(_at(x_BTD, places_BW), context), cache
+    outer, context = _open(cfg, params, batch, exe)
+    x_BTD, cache = _through_blocks(cfg, params, _embed(outer, batch, context), context, cache)
+    return outer.head.logits(_at(x_BTD, places_BW), outer.embed, exe), cache
 
 
 def probe(
-    cfg: DecoderConfig, ends: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
+    cfg: DecoderConfig, outer_params: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
 ) -> tuple[jax.Array, list[jax.Array]]:
     """Compute in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
 
-    ends: parameters["ends"]. layer: returns the block parameters of the layer of a number. Return logits_BTV and the
-    hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
+    outer_params: all parameters but "blocks". layer: returns the block parameters of the layer of a number. Return
+    logits_BTV and the hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
     """
-    head = nnx.merge(_abstract("ends", cfg)[0], ends)
-    positions_BT = _positions(tokens_BT)
-    context = Context(positions_BT, head.positions, head.positions.rotations(positions_BT), None)
-    hidden = [head.embed(tokens_BT, context, jnp.float32)]
+    batch = Batch(tokens_BT)
+    outer, context = _open(cfg, outer_params, batch, ONE_DEVICE)
+    hidden = [_embed(outer, batch, context)]
     for number in range(cfg.layers):
-        block = nnx.merge(_abstract("blocks", cfg)[0], layer(number))
+        block = nnx.merge(_abstract_block(cfg)[0], layer(number))
         pattern = cfg.attention.pattern[number % len(cfg.attention.pattern)]
-        hidden.append(jax.block_until_ready(block(hidden[-1], context, None, pattern)[0]))  # or layers pile up, waiting
-    return head.logits(hidden[-1], context), [*hidden[:-1], head.norm(hidden[-1])]
+        x_BTD, _ = block(hidden[-1], context, None, pattern)
+        hidden.append(jax.block_until_ready(x_BTD))  # or layers pile up, waiting
+    return outer.head.logits(hidden[-1], outer.embed, ONE_DEVICE), [*hidden[:-1], outer.head.norm(hidden[-1])]
 
 
 def _at(x_BTD: jax.Array, places_BW: jax.Array | None) -> jax.Array:
-    """Return the vectors of some places in a row, or all."""
+    """Return the vectors of some positions of each row, or all."""
     return x_BTD if places_BW is None else jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
 
 
-def _positions(tokens_BT: jax.Array) -> jax.Array:
-    """Return those of whole sequences."""
-    return jnp.broadcast_to(jnp.arange(tokens_BT.shape[1]), tokens_BT.shape)
+def _open(cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution) -> tuple[Outer, Context]:
+    """Return the modules outside the blocks, and the context of one forward pass."""
+    length = batch.tokens.shape[1]
+    require(length <= cfg.context, "sequence length", length, f"at most {cfg.context}")
+    parts = _abstract_outer(cfg)
+    outer = Outer(*(nnx.merge(parts[name][0], params.get(name, {})) for name in Outer._fields))
+    positions_BT = batch.positions
+    if positions_BT is None:
+        positions_BT = jnp.broadcast_to(jnp.arange(length), batch.tokens.shape)
+    rotations = outer.positions.rotations(positions_BT)
+    if isinstance(params.get("blocks"), list):
+        # XLA would compute the sines in every layer, and for every head, where they are used. A branch, always taken,
+        # stops it; XLA removes an `optimization_barrier` before it fuses.
+        zeros = jax.tree.map(jnp.zeros_like, rotations)
+        rotations = jax.lax.cond(positions_BT[0, 0] >= 0, lambda: rotations, lambda: zeros)
+    return outer, Context(exe, positions_BT, batch.segments, outer.positions, rotations)
+
+
+def _embed(outer: Outer, batch: Batch, context: Context) -> jax.Array:
+    """Return the input of the first block, [B, T, D]."""
+    return outer.embed(batch.tokens, outer.positions.vectors(context.positions_BT), context.exe)
 
 
 def _through_blocks(
-    cfg: DecoderConfig,
-    params: Params,
-    tokens_BT: jax.Array,
-    positions_BT: jax.Array,
-    cache: Cache | None,
-    dtype: jnp.dtype,
-    layout: Layout | None,
-    inner_bytes: int = 0,
-    sending: Sending = "compiler",
-) -> tuple[Ends, Context, jax.Array, Any]:
-    """Return the ends, the context, the output of the last block before the last norm, and the cache.
-
-    If kernels are sent ahead, instead of a cache the head as `ahead.through` returns it.
-    """
-    require(tokens_BT.shape[1] <= cfg.context, "sequence length", tokens_BT.shape[1], f"at most {cfg.context}")
-    ends = nnx.merge(_abstract("ends", cfg)[0], params["ends"])
-    block_graph = _abstract("blocks", cfg)[0]
-    listed = isinstance(params["blocks"], list)
-    rotations = ends.positions.rotations(positions_BT)
-    if listed:
-        # XLA would compute the sines in every layer, and for every head, where they are used. A branch, always taken,
-        # stops it; it takes `optimization_barrier` out before it fuses.
-        none = jax.tree.map(jnp.zeros_like, rotations)
-        rotations = jax.lax.cond(positions_BT[0, 0] >= 0, lambda: rotations, lambda: none)
-    context = Context(positions_BT, ends.positions, rotations, layout, inner_bytes, sending)
+    cfg: DecoderConfig, params: Params, x_BTD: jax.Array, context: Context, cache: Cache | None
+) -> tuple[jax.Array, Cache | None]:
+    """Return the output of the last block and the cache."""
+    block_graph = _abstract_block(cfg)[0]
 
     def layer(
         pattern: str, x_BTD: jax.Array, block_params: Params, block_cache: Params | None
@@ -227,22 +239,12 @@ def _through_blocks(
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat != "none":
-        # What is computed again stands behind a barrier, so that XLA does not keep it instead. In a loop it could not,
-        # unless the loop is of one and dissolved; and on a GPU the barrier has weights copied before they are read. On
-        # a TPU the schedule is better with it.
-        platform = jax.default_backend() if layout is None else layout.platform
-        barrier = platform != "gpu" or cfg.layers == len(cfg.attention.pattern)
+        # The barrier stops XLA from keeping what is computed again. A loop needs none, unless it is of one layer and
+        # dissolved. On a GPU the barrier makes XLA copy weights before they are read; on a TPU it helps the schedule.
+        barrier = context.exe.platform != "gpu" or cfg.layers == len(cfg.attention.pattern)
         layer = jax.checkpoint(layer, prevent_cse=barrier, static_argnums=0, policy=KEPT[cfg.remat])
-
-    x_BTD = ends.embed(tokens_BT, context, dtype)
-    if sending == "ahead":
-        head_DV = ends.head[...] if ahead.comes_in_parts(cfg, layout) else None
-        scan = lambda step, carry, stacked: _scan(step, cfg.attention.pattern, carry, stacked)
-        x_BTD, head_nDV = ahead.through(scan, layer, x_BTD, params["blocks"], head_DV, layout)
-        return ends, context, x_BTD, head_nDV
-    over_layers = _loop if listed else _scan
-    x_BTD, cache = over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
-    return ends, context, x_BTD, cache
+    over_layers = _loop if isinstance(params["blocks"], list) else _scan
+    return over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
 
 
 def _scan(

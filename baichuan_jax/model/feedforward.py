@@ -5,17 +5,18 @@ B batch, T positions, D hidden, F feed-forward inner.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
+from baichuan_jax.model.chunks import Chunks, Weights, chunk_size, num_model_shards, run_in_chunks
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.layers import Context, product, weight
-from baichuan_jax.model.token_chunks import Kernels, Split, in_chunks
+from baichuan_jax.model.execution import Execution, matmul
+from baichuan_jax.model.layers import weight
 
 
 class Kind(NamedTuple):
@@ -56,35 +57,61 @@ class FeedForward(nnx.Module):
         self.up = weight(rngs, cfg.init_std, embed=cfg.hidden, mlp=inner)
         self.down = weight(rngs, cfg.init_std, mlp=inner, embed=cfg.hidden)
 
-    def __call__(self, x_BTD: jax.Array, context: Context) -> jax.Array:
-        if context.inner_bytes:
-            kernels = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
-            layout, inner = context.layout, self.down.shape[0]
-            num_shards = (
-                1 if layout is None else math.prod(layout.mesh.shape[axis] for axis in layout.tensor_axes("mlp"))
-            )
-            tokens = max(1, context.inner_bytes // (x_BTD.dtype.itemsize * inner // num_shards))
+    def __call__(self, x_BTD: jax.Array, exe: Execution) -> jax.Array:
+        """Return the layer's output; with `exe.inner_bytes` set, in chunks of tokens."""
+        if exe.inner_bytes:
+            weights = {name: getattr(self, name)[...].astype(x_BTD.dtype) for name in self.names}
+            inner = self.down.shape[0] // num_model_shards(exe.layout, "mlp")
             axes = tuple((name, getattr(self, name).get_metadata("axes")) for name in self.names)
-            y_BTD = in_chunks(COMPUTE[self.kind], x_BTD, kernels, Split(tokens, axes, layout))
+            chunks = Chunks(chunk_size(exe.inner_bytes, x_BTD.dtype.itemsize * inner), axes, exe.layout)
+            y_BTD = _in_chunks(self.kind, chunks, x_BTD, weights)
         else:
-            widened = lambda inner_BTF: context.constrain(inner_BTF, "batch", "length", "mlp")
-            y_BTD = _compute(self.kind, x_BTD, lambda x, name: context.product(x, getattr(self, name)), widened)
-        return context.constrain(y_BTD, "batch", "length", "hidden")
+            times = lambda x, name: exe.matmul(x, getattr(self, name))
+            widened = lambda inner_BTF: exe.constrain(inner_BTF, "batch", "length", "mlp")
+            y_BTD = _compute(self.kind, x_BTD, times, widened)
+        return exe.constrain(y_BTD, "batch", "length", "hidden")
 
 
 def _compute(
-    kind: str, x: jax.Array, times: Callable[[jax.Array, str], jax.Array], widened: Callable[[jax.Array], jax.Array]
+    kind: str,
+    x: jax.Array,
+    times: Callable[[jax.Array, str], jax.Array],
+    widened: Callable[[jax.Array], jax.Array] = lambda inner: inner,
 ) -> jax.Array:
-    """Return the layer's output. times(x, name): x times a kernel. widened: called with what has the inner width."""
+    """Return the layer's output. times(x, name): x times a weight. widened: applied to arrays of the inner width."""
     activation, gated = FEED_FORWARDS[kind]
     up = widened(times(x, "up"))
     inner = activation(widened(times(x, "gate"))) * up if gated else activation(up)
     return times(inner, "down")
 
 
-def _of_chunk(kind: str, x: jax.Array, kernels: Kernels) -> jax.Array:
-    return _compute(kind, x, lambda x, name: product(x, kernels[name]), lambda inner: inner)
+def _of_chunk(kind: str, x_nD: jax.Array, weights: Weights) -> jax.Array:
+    return _compute(kind, x_nD, lambda x, name: matmul(x, weights[name]))
 
 
-# One function a kind, since programs are kept by the functions they are made of.
-COMPUTE = {kind: partial(_of_chunk, kind) for kind in FEED_FORWARDS}
+@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _in_chunks(kind: str, chunks: Chunks, x_BTD: jax.Array, weights: Weights) -> jax.Array:
+    """Return the layer's output; the backward pass computes a chunk again from its input."""
+
+    def step(x_nD: jax.Array, weights: Weights) -> tuple[jax.Array, Weights, tuple]:
+        return _of_chunk(kind, x_nD, weights), {}, ()
+
+    return run_in_chunks(step, x_BTD, weights, chunks, gradients=False)[0]
+
+
+def _chunk_gradients(
+    kind: str, chunks: Chunks, saved: tuple[jax.Array, Weights], dy_BTD: jax.Array
+) -> tuple[jax.Array, Weights]:
+    def step(tokens: tuple[jax.Array, jax.Array], weights: Weights) -> tuple[jax.Array, Weights, tuple]:
+        x_nD, dy_nD = tokens
+        dx_nD, grads = jax.vjp(partial(_of_chunk, kind), x_nD, weights)[1](dy_nD)
+        return dx_nD, jax.tree.map(lambda grad: grad.astype(jnp.float32), grads), ()
+
+    x_BTD, weights = saved
+    dx_BTD, grads, _ = run_in_chunks(step, (x_BTD, dy_BTD), weights, chunks, gradients=True)
+    return dx_BTD, jax.tree.map(lambda grad, weight: grad.astype(weight.dtype), grads, weights)
+
+
+_in_chunks.defvjp(
+    lambda kind, chunks, x_BTD, weights: (_in_chunks(kind, chunks, x_BTD, weights), (x_BTD, weights)), _chunk_gradients
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from baichuan_jax.model.attention.implementations import dense_band
 from baichuan_jax.model.attention.patterns import pairs
+from baichuan_jax.model.attention.xla import band_size
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import parameter_count
 
@@ -23,17 +23,17 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
     return 6 * multiplying + _of_scores(cfg, seen if causal else 2 * seen - 1)
 
 
-def executed_flops_per_token(cfg: DecoderConfig, length: int, kernel: str) -> float:
+def executed_flops_per_token(cfg: DecoderConfig, length: int, implementation: str) -> float:
     """Return the FLOPs that devices spend on one token: what HFU counts.
 
-    With remat, the forward pass of the blocks (a third of theirs) comes once more, or of them attention alone. kernel:
-    of full attention; the dense one computes what a band of queries does not see of its own keys, too. What kernels
-    compute twice inside is not counted.
+    With remat, the forward pass of the blocks (a third of theirs) comes once more, or of them attention alone.
+    implementation: of full attention; "xla" computes what a band of queries does not see of its own keys, too. What
+    flash attention computes twice inside is not counted.
     """
     full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
-    unseen = full * (dense_band(length) - 1) / 2 if kernel == "xla" else 0.0
+    unseen = full * (band_size(length) - 1) / 2 if implementation == "xla" else 0.0
     once = flops_per_token(cfg, length, causal=True) + _of_scores(cfg, unseen)
-    attention = 0.0 if kernel == "cudnn" else _of_scores(cfg, _keys(cfg, length) + unseen)
+    attention = 0.0 if implementation == "cudnn" else _of_scores(cfg, _keys(cfg, length) + unseen)
     again = {"none": 0.0, "products": attention, "block": once - 6 * cfg.vocab * cfg.hidden}
     return once + again[cfg.remat] / 3
 
@@ -45,5 +45,5 @@ def _keys(cfg: DecoderConfig, length: int) -> float:
 
 
 def _of_scores(cfg: DecoderConfig, keys: float) -> float:
-    """Return forward + backward FLOPs of attention, without its kernels, where a query has so many keys."""
+    """Return forward + backward FLOPs of attention, without its weights, where a query has so many keys."""
     return 12 * cfg.layers * cfg.heads * cfg.head_dim * keys

@@ -14,6 +14,7 @@ from qwix import QArray, dequantize, quantize
 
 from baichuan_jax.model.config import DecoderConfig
 
+StoredWeight = jax.Array | QArray
 Storage = Literal["compute", "bfloat16", "int8"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}  # axes that are not summed
@@ -39,14 +40,28 @@ def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
     return jax.tree_util.tree_map_with_path(store, block)
 
 
-def store_ends(ends: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtype) -> dict:
-    """Return what stands before and after the blocks: tables in floating point, since they decide the tokens.
+def store_tables(params: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtype) -> dict:
+    """Return the parameters outside the blocks as decoding holds them: in floating point, since they decide the tokens.
 
-    A normalised head stays as it is, float32, in which its columns' lengths are computed.
+    The norm stays float32, and so do a normalised head and the table that it may be tied to: the lengths of its columns
+    are computed in float32.
     """
-    kept = {"norm", *(("head", "table") if cfg.head.normalised else ())}
-    cast = lambda leaf: leaf.astype(float_type(storage, dtype))
-    return {name: part if name in kept else jax.tree.map(cast, part) for name, part in ends.items()}
+    kept = {"norm", *(("kernel", "table") if cfg.head.normalised else ())}
+
+    def cast(path: tuple, leaf: jax.Array) -> jax.Array:
+        names = {key.key for key in path}
+        is_position = path[0].key == "positions"
+        return leaf if names & kept and not is_position else leaf.astype(float_type(storage, dtype))
+
+    return jax.tree_util.tree_map_with_path(cast, params)
+
+
+def multiply(x: jax.Array, weight: StoredWeight, axes: int) -> jax.Array:
+    """Return x [..., *in] times a weight [*in, *out]; `in` has `axes` axes. Scales belong to outputs."""
+    if isinstance(weight, QArray):
+        y = jnp.tensordot(x, weight.qvalue.astype(x.dtype), axes)
+        return y * weight.scale.reshape(weight.shape[axes:]).astype(x.dtype)
+    return jnp.tensordot(x, weight, axes)
 
 
 def empty(module, shape: tuple[int, ...], storage: Storage, dtype: jnp.dtype) -> jax.Array | QArray:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.attention.implementations import choose
+from baichuan_jax.model.attention.implementations import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_axes, parameter_count
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.parallel.buckets import Buckets
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
@@ -26,10 +26,11 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.targets import Target, compiled_for
 from baichuan_jax.plan.hlo import Collective, collectives
 from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.input import abstract_batch
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.options import EFFICIENCY, buckets, link, products
-from baichuan_jax.train.state import abstract_state
-from baichuan_jax.train.step import compute_dtype, make_step
+from baichuan_jax.train.options import EFFICIENCY, gradient_buckets, link, step_products
+from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.step import make_execution, make_step
 
 LARGE = 2**20  # bytes from which on a collective counts as one of parameters or activations
 MOST_ROWS = 16
@@ -57,7 +58,7 @@ class Plan:
     rows: int
     length: int
     remat: str
-    kernel: str
+    attention: str
     arguments: float
     temporaries: float
     total: float
@@ -113,10 +114,10 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     batch = rows * layout.batch_shards * settings.train.accumulate
     train = replace(settings.train, batch=batch, length=length)
     model = settings.model
-    if target.chip.platform == "gpu" and model.attention.kernel in ("auto", "cudnn"):
+    if target.chip.platform == "gpu" and model.attention.implementation in ("auto", "cudnn"):
         # cuDNN's attention is chosen by cuDNN on the card; the chunked one has the same memory, up to a block.
-        model = replace(model, attention=replace(model.attention, kernel="chunked"))
-    dtype = compute_dtype(train.compute_dtype, layout.platform)
+        model = replace(model, attention=replace(model.attention, implementation="chunked"))
+    exe = make_execution(train, model, layout, domains=0)
     known = {
         "target": target.name,
         "devices": len(target.devices),
@@ -125,14 +126,14 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
         "rows": rows,
         "length": length,
         "remat": model.remat,
-        "kernel": choose(model, length, dtype, layout.platform),
+        "attention": choose_implementation(model, length, exe),
         "capacity": target.chip.hbm,
-        "buckets": buckets(model, train, layout, dtype),
+        "buckets": gradient_buckets(model, train, exe),
     }
     optimizer = make_optimizer(settings.optim, max(train.steps, settings.optim.warmup_steps + 1), param_axes(model))
-    tokens = jax.ShapeDtypeStruct((batch, length + 1), jnp.int32)
-    state = abstract_state(model, optimizer, layout)
-    lowered = make_step(train, model, optimizer, layout).lower(state, tokens)
+    sharded = ShardedState(model, optimizer, layout)
+    state = sharded.abstract
+    lowered = make_step(train, model, optimizer, sharded, exe).lower(state, abstract_batch(batch, length))
     try:
         compiled, program = compiled_for(target, lowered)
     except jax.errors.JaxRuntimeError as error:
@@ -143,7 +144,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model, train, target, layout, collectives(program)))
+    return Plan(**known, **_roofline(model, train, target, exe, collectives(program)))
 
 
 def _asked(error: Exception, arguments: int) -> float:
@@ -159,14 +160,14 @@ def _asked(error: Exception, arguments: int) -> float:
 
 
 def _roofline(
-    model: DecoderConfig, train: TrainConfig, target: Target, layout: Layout, found: list[Collective]
+    model: DecoderConfig, train: TrainConfig, target: Target, exe: Execution, found: list[Collective]
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
     tokens = train.batch * train.length / devices
     full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
-    executed, compute = products(model, train, layout, chip)
+    executed, compute = step_products(model, train, exe, chip)
     optimizer = (
-        7 * 4 * parameter_count(model) / layout.num_shards("embed") / chip.bandwidth
+        7 * 4 * parameter_count(model) / exe.layout.num_shards("embed") / chip.bandwidth
     )  # reads four arrays, writes three
     seconds = {
         kind: sum(c.sent / link(chip, c.group_size, target.per_host).rate for c in found if c.is_async == kind)

@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
+from baichuan_jax.model.old_params import OLD_KEY, from_old, to_old
 from baichuan_jax.train.state import TrainState
 
 PARAMS = "params"
@@ -64,25 +65,27 @@ class Checkpoints:
 
     def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
         """Return (state, loader state) of the newest checkpoint, on the devices that `abstract` names."""
-        found = self._restore(
-            params=ocp.args.StandardRestore(abstract.params),
-            optimizer=ocp.args.StandardRestore({"step": abstract.step, "state": abstract.optimizer}),
-            loader=ocp.args.JsonRestore(),
-        )
+        optimizer = {"step": abstract.step, "state": abstract.optimizer}
+        found = self._restore({PARAMS: abstract.params, "optimizer": optimizer}, loader=ocp.args.JsonRestore())
         optimizer = found["optimizer"]
-        return TrainState(optimizer["step"], found["params"], optimizer["state"]), found["loader"]
+        return TrainState(optimizer["step"], found[PARAMS], optimizer["state"]), found["loader"]
 
     def restore_params(self, abstract: Params) -> Params:
         """Return the parameters of the newest checkpoint alone."""
-        return self._restore(params=ocp.args.StandardRestore(abstract))["params"]
+        return self._restore({PARAMS: abstract})[PARAMS]
 
     def _none(self) -> UserError:
         return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
 
-    def _restore(self, **items: Any) -> Any:
+    def _restore(self, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
+        """Return the items of the newest checkpoint, {name: tree}. abstract: of those that hold arrays."""
         step = self.newest()
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**items))
+            is_old = f"'{OLD_KEY}'" in (self._directory / str(step) / PARAMS / "_METADATA").read_text(encoding="utf-8")
+            stored = to_old(abstract) if is_old else abstract
+            items = {name: ocp.args.StandardRestore(tree) for name, tree in stored.items()}
+            found = dict(self._manager.restore(step, args=ocp.args.Composite(**items, **others)))
+            return from_old(found) if is_old else found
         except (ValueError, KeyError, OSError) as error:
             first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,8 @@ Record = dict[str, Any]
 class StepLog:
     """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well.
 
-    metrics: of the run; None in a process that does not write them.
+    metrics: of the run; None in a process that does not write them. domains: names of the domains that the step sums
+    the loss for.
     """
 
     def __init__(
@@ -32,8 +33,10 @@ class StepLog:
         meter: Meter,
         metrics: Metrics | None,
         report: Callable[[Record], None],
+        domains: Sequence[str],
     ):
         self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
+        self._domains = domains
         self._pending: Record | None = None
 
     def step(self, step: int, values: dict[str, jax.Array]) -> None:
@@ -58,9 +61,12 @@ class StepLog:
     def _flush(self) -> None:
         if self._pending is None:
             return
-        numbers = {key: float(value) for key, value in self._pending.items() if key != "step"}
-        record = {"step": self._pending["step"], **numbers, **self._meter.read()}
-        self._pending = None
+        pending, self._pending = self._pending, None
+        scalars = {key: float(pending[key]) for key in ("loss", "grad_norm", "learning_rate")}
+        record = {"step": pending["step"], **scalars, **self._meter.read()}
+        if self._domains:
+            sums = zip(self._domains, np.asarray(pending["domain_nll"]), np.asarray(pending["domain_count"]))
+            record["domain_loss"] = {name: float(nll / count) for name, nll, count in sums if count}
         self._write(record)
         if not math.isfinite(record["loss"]):
             raise UserError(

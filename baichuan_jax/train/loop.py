@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import OptimConfig, ProfileConfig, TrainConfig
-from baichuan_jax.train.input import Batches, load, place
+from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
-from baichuan_jax.train.state import abstract_state, init_state, start_state
+from baichuan_jax.train.state import ShardedState
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import stop_between_steps
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
@@ -33,42 +33,44 @@ NO_PROFILE = ProfileConfig()
 
 def train(
     cfg: TrainConfig,
-    optim: OptimConfig,
-    model: DecoderConfig,
-    layout: Layout,
+    optim_cfg: OptimConfig,
+    model_cfg: DecoderConfig,
+    exe: Execution,
     batches: Batches,
     directory: Path,
     validate: Callable[[Params], dict[str, float]],
     report: Callable[[Record], None],
     profile: ProfileConfig = NO_PROFILE,
 ) -> dict[str, Any]:
-    """Trains from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
+    """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. Raise Interrupted after a
     checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Several processes call it alike,
     each with its own rows; the first writes the metrics and returns the summary.
     """
-    first = jax.process_index() == 0
-    optimizer = make_optimizer(optim, cfg.steps, param_axes(model), cfg.seed)
-    abstract = abstract_state(model, optimizer, layout)
-    tokens = jax.ShapeDtypeStruct((cfg.batch, cfg.length + 1), jnp.int32)
-    train_step = make_step(cfg, model, optimizer, layout).lower(abstract, tokens).compile()
-    loader = load(cfg, batches)
+    first, layout = jax.process_index() == 0, exe.layout
+    optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
+    sharded = ShardedState(model_cfg, optimizer, layout)
+    train_step = make_step(cfg, model_cfg, optimizer, sharded, exe)
+    train_step = train_step.lower(sharded.abstract, abstract_batch(cfg.batch, cfg.length)).compile()
+    loader = iterate(cfg, batches)
 
     profiler = Profiler(profile, directory / PROFILE, start=first)
     with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked, profiler:
         start = checkpoints.latest() or 0
         if start:
-            state, loader_state = checkpoints.restore(abstract)
+            state, loader_state = checkpoints.restore(sharded.abstract)
             loader.set_state(loader_state)
         elif cfg.start:
             with Checkpoints(Path(cfg.start)) as others:
-                state = start_state(model, optimizer, layout, others.restore_params(abstract.params))
+                state = sharded.start(others.restore_params(sharded.abstract.params))
         else:
-            state = init_state(model, optimizer, layout, cfg.seed)
+            state = sharded.init(cfg.seed)
         with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
-            meter = Meter(model, cfg, layout)
-            log = StepLog(cfg, schedule(optim, cfg.steps), meter, metrics, report)
+            meter = Meter(model_cfg, cfg.length, exe)
+            log = StepLog(
+                cfg, schedule(optim_cfg, cfg.steps), meter, metrics, report, batches.domains if exe.domains else ()
+            )
             if start == 0:
                 with log.pause():
                     log.validation(0, validate(state.params))
@@ -89,12 +91,12 @@ def train(
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
-    return {**_summary(cfg, model, layout, meter, read_metrics(directory)), **memory}
+    return {**_summary(cfg, model_cfg, layout, meter, read_metrics(directory)), **memory}
 
 
-def untrained(model: DecoderConfig, layout: Layout) -> dict[str, Any]:
+def untrained(model_cfg: DecoderConfig, layout: Layout) -> dict[str, Any]:
     """Return the summary of no training at all."""
-    return {"parameters": parameter_count(model), "tokens": 0, "steps": 0, **_devices(layout)}
+    return {"parameters": parameter_count(model_cfg), "tokens": 0, "steps": 0, **_devices(layout)}
 
 
 def _devices(layout: Layout) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _devices(layout: Layout) -> dict[str, Any]:
 
 
 def _summary(
-    cfg: TrainConfig, model: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
+    cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
 ) -> dict[str, Any]:
     logged = [record for record in records if "loss" in record]
     speeds = {
@@ -110,7 +112,7 @@ def _summary(
         for key in ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
     }
     return {
-        "parameters": parameter_count(model),
+        "parameters": parameter_count(model_cfg),
         "tokens": cfg.steps * cfg.batch * cfg.length,
         "steps": cfg.steps,
         "loss": logged[-1]["loss"],

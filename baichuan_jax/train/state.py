@@ -1,8 +1,7 @@
-"""What training carries from step to step, and where it lives."""
+"""What training carries from step to step, and how it is sharded."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -22,54 +21,49 @@ class TrainState(NamedTuple):
     optimizer: Any
 
 
-def _fresh(model: DecoderConfig, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    return _unmoved(optimizer, init_params(model, jax.random.key(seed)))
+class ShardedState:
+    """The train state of one model and optimizer on one mesh.
+
+    shardings, abstract: the state as shardings, and as sharded `jax.ShapeDtypeStruct` to restore a checkpoint into.
+    Both are derived once from the logical axes of the parameters; optimizer moments follow their parameter. Raise
+    UserError if a parameter does not divide over its mesh axes.
+    """
+
+    def __init__(self, model_cfg: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout):
+        self._model_cfg, self._optimizer = model_cfg, optimizer
+        shapes = jax.eval_shape(lambda: self._fresh(0))
+        params = layout.shardings(param_axes(model_cfg), shapes.params)
+        moments = optax.tree_utils.tree_map_params(
+            optimizer,
+            lambda _, sharding: sharding,
+            shapes.optimizer,
+            params,
+            transform_non_params=lambda _: layout.replicated,
+        )
+        self.shardings = TrainState(layout.replicated, params, moments)
+        self.abstract = _placed(shapes, self.shardings)
+
+    def init(self, seed: int) -> TrainState:
+        """Return the state of fresh parameters, created sharded; the values do not depend on the layout."""
+        return jax.jit(lambda: self._fresh(seed), out_shardings=self.shardings)()
+
+    def start(self, params: Params) -> TrainState:
+        """Return the state before the first step on given parameters, which it takes over."""
+        return jax.jit(self._before_first_step, out_shardings=self.shardings, donate_argnums=0)(params)
+
+    def _fresh(self, seed: int) -> TrainState:
+        return self._before_first_step(init_params(self._model_cfg, jax.random.key(seed)))
+
+    def _before_first_step(self, params: Params) -> TrainState:
+        return TrainState(jnp.zeros((), jnp.int32), params, self._optimizer.init(params))
 
 
-def _unmoved(optimizer: optax.GradientTransformation, params: Params) -> TrainState:
-    return TrainState(jnp.zeros((), jnp.int32), params, optimizer.init(params))
-
-
-def state_shardings(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout) -> TrainState:
-    """Derive the sharding of every leaf from the parameters' axes; optimizer moments follow their parameter."""
-    shapes = jax.eval_shape(lambda: _fresh(model, optimizer, 0))
-    params = layout.shardings(param_axes(model), shapes.params)
-    moments = optax.tree_utils.tree_map_params(
-        optimizer,
-        lambda _, sharding: sharding,
-        shapes.optimizer,
-        params,
-        transform_non_params=lambda _: layout.replicated,
-    )
-    return TrainState(layout.replicated, params, moments)
-
-
-def abstract_state(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout) -> TrainState:
-    """Return the state as sharded `jax.ShapeDtypeStruct`, to restore a checkpoint into."""
-    shapes = jax.eval_shape(lambda: _fresh(model, optimizer, 0))
-    return _placed(shapes, state_shardings(model, optimizer, layout))
-
-
-def abstract_params(model: DecoderConfig, layout: Layout) -> Params:
+def abstract_params(model_cfg: DecoderConfig, layout: Layout) -> Params:
     """Return the parameters alone as sharded `jax.ShapeDtypeStruct`."""
-    shapes = param_shapes(model)
-    return _placed(shapes, layout.shardings(param_axes(model), shapes))
+    shapes = param_shapes(model_cfg)
+    return _placed(shapes, layout.shardings(param_axes(model_cfg), shapes))
 
 
 def _placed(shapes: Any, shardings: Any) -> Any:
     place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     return jax.tree.map(place, shapes, shardings)
-
-
-def init_state(model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout, seed: int) -> TrainState:
-    """Create the state already sharded; the values do not depend on the layout."""
-    shardings = state_shardings(model, optimizer, layout)
-    return jax.jit(lambda: _fresh(model, optimizer, seed), out_shardings=shardings)()
-
-
-def start_state(
-    model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout, params: Params
-) -> TrainState:
-    """Return the state before the first step on given parameters, which it takes over."""
-    shardings = state_shardings(model, optimizer, layout)
-    return jax.jit(partial(_unmoved, optimizer), out_shardings=shardings, donate_argnums=0)(params)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,91 +12,117 @@ import optax
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, loss
+from baichuan_jax.model.execution import Batch, Execution
+from baichuan_jax.model.loss import Sums
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.weights import choose_strategy
 from baichuan_jax.train.config import TrainConfig
-from baichuan_jax.train.options import options, sending
-from baichuan_jax.train.state import TrainState, state_shardings
+from baichuan_jax.train.options import options
+from baichuan_jax.train.state import ShardedState, TrainState
 
 Metrics = dict[str, jax.Array]
 
 
-def compute_dtype(name: str, platform: str | None = None) -> jnp.dtype:
-    """Resolve TrainConfig.compute_dtype for a platform: that of the devices at hand, unless another is named."""
-    if name == "auto":
-        name = "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
-    return jnp.dtype(name)
+def make_execution(train_cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, domains: int = 0) -> Execution:
+    """Return how a config computes on a mesh. domains: how many the training text has.
+
+    TrainConfig.compute_dtype "auto" is float32 on CPUs, which emulate bfloat16, and bfloat16 elsewhere.
+    """
+    dtype = train_cfg.compute_dtype
+    if dtype == "auto":
+        dtype = "float32" if layout.platform == "cpu" else "bfloat16"
+    return Execution(
+        jnp.dtype(dtype),
+        layout,
+        choose_strategy(model_cfg.hidden, layout),
+        train_cfg.logits_mb * 2**20,
+        train_cfg.inner_mb * 2**20,
+        domains,
+    )
 
 
-def check_split(cfg: TrainConfig, model: DecoderConfig, layout: Layout) -> None:
+def check_split(cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout) -> None:
     """Raise UserError unless every device gets as many rows of each microbatch, tokens of a row, and heads."""
     rows = cfg.batch // cfg.accumulate
     expected = f"a multiple of the {layout.batch_shards} devices that split the batch"
     require(rows % layout.batch_shards == 0, "TrainConfig.batch / accumulate", rows, expected)
-    num_shards, heads = layout.num_shards("length"), layout.num_shards("length") * layout.num_shards("kv_heads")
+    shards = layout.num_shards("length")
+    expected = f"a multiple of the {shards} devices that split it"
+    require(cfg.length % shards == 0, "TrainConfig.length", cfg.length, expected)
+    heads = shards * layout.num_shards("kv_heads")
     require(
-        cfg.length % num_shards == 0,
-        "TrainConfig.length",
-        cfg.length,
-        f"a multiple of the {num_shards} devices that split it",
-    )
-    require(
-        num_shards == 1 or model.kv_heads % heads == 0,
+        shards == 1 or model_cfg.kv_heads % heads == 0,
         "MeshConfig.context * tensor",
         heads,
-        f"a divisor of the {model.kv_heads} heads of keys and values, which attention is split by",
+        f"a divisor of the {model_cfg.kv_heads} heads of keys and values, which attention is split by",
     )
 
 
 def make_step(
-    cfg: TrainConfig, model: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout
-) -> Callable[[TrainState, jax.Array], tuple[TrainState, Metrics]]:
-    """Return the jitted step (state, windows [B, T + 1]) -> (state, metrics); the old state is donated."""
-    check_split(cfg, model, layout)
-    dtype = compute_dtype(cfg.compute_dtype, layout.platform)
-    kernels = sending(model, layout)
+    cfg: TrainConfig,
+    model_cfg: DecoderConfig,
+    optimizer: optax.GradientTransformation,
+    state: ShardedState,
+    exe: Execution,
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Return the jitted step (state, Batch of [B, T]) -> (state, metrics); the old state is donated.
 
-    def objective(params: Params, windows: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """Return what is minimised, and (sum, count) of what is reported."""
-        split = {"sending": kernels, "chunk_bytes": cfg.logits_mb * 2**20, "inner_bytes": cfg.inner_mb * 2**20}
-        tokens, targets = (layout.constrain(x, "batch", "length") for x in (windows[:, :-1], windows[:, 1:]))
-        minimised, total = loss(model, params, tokens, targets, dtype=dtype, layout=layout, max_z=cfg.max_z, **split)
-        return minimised, (total, jnp.float32(targets.size))
+    Metrics: "loss" in nats per target, "grad_norm", and "domain_nll" and "domain_count" of `Sums` if `exe` has domains.
+    """
+    layout = exe.layout
+    check_split(cfg, model_cfg, layout)
 
-    def step(state: TrainState, windows: jax.Array) -> tuple[TrainState, Metrics]:
-        (total, count), grads = _accumulate(objective, state.params, _split(windows, cfg.accumulate, layout))
-        grads = jax.tree.map(lambda g: g / count, grads)
+    def objective(params: Params, batch: Batch) -> tuple[jax.Array, Sums]:
+        sums = loss(model_cfg, params, _by_token(batch, layout), exe, cfg.max_z)
+        return sums.minimised, sums
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        sums, grads = accumulate(objective, state.params, _microbatches(batch, cfg.accumulate, layout))
+        grads = jax.tree.map(lambda g: g / sums.count, grads)
         updates, moments = optimizer.update(grads, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics = {"loss": total / count, "grad_norm": optax.tree.norm(grads)}
+        metrics = {"loss": sums.nll / sums.count, "grad_norm": optax.tree.norm(grads)}
+        if exe.domains:
+            metrics |= {"domain_nll": sums.domain_nll, "domain_count": sums.domain_count}
         return TrainState(state.step + 1, params, moments), metrics
 
-    shardings = state_shardings(model, optimizer, layout)
-    batch = layout.sharding(("batch",))
-    metrics = {"loss": layout.replicated, "grad_norm": layout.replicated}
     return jax.jit(
         step,
-        in_shardings=(shardings, batch),
-        out_shardings=(shardings, metrics),
+        in_shardings=(state.shardings, layout.sharding(("batch",))),
+        out_shardings=(state.shardings, layout.replicated),
         donate_argnums=0,
-        compiler_options=options(model, cfg, layout, dtype),
+        compiler_options=options(model_cfg, cfg, exe),
     )
 
 
-def _split(windows: jax.Array, accumulate: int, layout: Layout) -> jax.Array:
-    """Reshape [A * B, T] to [A, B, T], every device keeping its own rows."""
-    windows = windows.reshape(-1, accumulate, windows.shape[-1]).swapaxes(0, 1)
-    return jax.vmap(lambda rows: layout.constrain(rows, "batch"))(windows)
+def _by_token(batch: Batch, layout: Layout) -> Batch:
+    """Split sequences over the devices of the context axis, too."""
+    axes = lambda x: ("batch", "length")[: x.ndim]
+    return jax.tree.map(lambda x: layout.constrain(x, *axes(x)), batch)
 
 
-def _accumulate(loss: Callable, params: Params, microbatches: jax.Array) -> tuple[tuple, Params]:
-    """Sum (total, count) and the gradients of what is minimised over microbatches [A, B, T + 1]."""
-    grad = jax.grad(loss, has_aux=True)
-    if microbatches.shape[0] == 1:
-        return grad(params, microbatches[0])[::-1]
+def _microbatches(batch: Batch, count: int, layout: Layout) -> Batch:
+    """Reshape [A * B, ...] to [A, B, ...], every device keeping its own rows."""
 
-    def add(sums: tuple, windows: jax.Array) -> tuple[tuple, None]:
-        return jax.tree.map(jnp.add, sums, grad(params, windows)[::-1]), None
+    def split(x: jax.Array) -> jax.Array:
+        x = x.reshape(-1, count, *x.shape[1:]).swapaxes(0, 1)
+        return jax.vmap(lambda rows: layout.constrain(rows, "batch"))(x)
 
-    zero = jnp.zeros(())
-    start = ((zero, zero), jax.tree.map(jnp.zeros_like, params))
-    return jax.lax.scan(add, start, microbatches)[0]
+    return jax.tree.map(split, batch)
+
+
+def accumulate(objective: Callable[[Params, Any], tuple[jax.Array, Sums]], params: Params, batches: Any) -> tuple:
+    """Return (sums, gradients of what is minimised), added up over microbatches: leaves of [A, B, ...].
+
+    Sums are not divided here: microbatches may have different counts.
+    """
+    grad = jax.grad(objective, has_aux=True)
+    first = jax.tree.map(lambda x: x[0], batches)
+    if jax.tree.leaves(batches)[0].shape[0] == 1:
+        return grad(params, first)[::-1]
+
+    def add(totals: tuple, batch: Any) -> tuple[tuple, None]:
+        return jax.tree.map(jnp.add, totals, grad(params, batch)[::-1]), None
+
+    zero_sums = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(objective, params, first)[1])
+    return jax.lax.scan(add, (zero_sums, jax.tree.map(jnp.zeros_like, params)), batches)[0]

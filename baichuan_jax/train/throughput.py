@@ -9,14 +9,12 @@ from contextlib import contextmanager
 import jax
 import jax.numpy as jnp
 
-from baichuan_jax.model.attention.implementations import choose
+from baichuan_jax.model.attention.implementations import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
 from baichuan_jax.parallel.flags import KINDS
-from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.targets import CHIPS
-from baichuan_jax.train.config import TrainConfig
-from baichuan_jax.train.step import compute_dtype
 
 # Dense peak of one device in bfloat16, FLOP/s, by a part of `device_kind`: the makers' data sheets.
 PEAK_BF16 = {
@@ -69,16 +67,16 @@ def step_memory(compiled: jax.stages.Compiled) -> int:
 class Meter:
     """Measures tokens per second between two readings; pauses (evaluation, checkpoints) do not count."""
 
-    def __init__(self, model: DecoderConfig, cfg: TrainConfig, layout: Layout):
-        kernel = choose(model, cfg.length, compute_dtype(cfg.compute_dtype, layout.platform), layout.platform)
+    def __init__(self, model_cfg: DecoderConfig, length: int, exe: Execution):
+        implementation, mesh = choose_implementation(model_cfg, length, exe), exe.layout.mesh
         self._flops = {
-            "mfu_full": flops_per_token(model, cfg.length, causal=False),
-            "mfu_causal": flops_per_token(model, cfg.length, causal=True),
-            "hfu": executed_flops_per_token(model, cfg.length, kernel),
+            "mfu_full": flops_per_token(model_cfg, length, causal=False),
+            "mfu_causal": flops_per_token(model_cfg, length, causal=True),
+            "hfu": executed_flops_per_token(model_cfg, length, implementation),
         }
-        self._devices = layout.mesh.devices.size
-        self._local = layout.mesh.local_devices
-        self.peak, self.peak_source = peak_flops(layout.mesh.devices.flatten())
+        self._devices = mesh.devices.size
+        self._local = mesh.local_devices
+        self.peak, self.peak_source = peak_flops(mesh.devices.flatten())
         self._start, self._tokens = time.perf_counter(), 0
 
     def add(self, tokens: int) -> None:

@@ -34,7 +34,7 @@ def measure(pattern: str, length: int, cfg: AttentionConfig, memory: float) -> t
     """Return (MB allocated, seconds or None if that is more than `memory` GB) of the loss and its gradients."""
     q, k, v = (jax.random.normal(jax.random.key(i), (1, length, 1, (HEADS, 1, 1)[i], HEAD_DIM)) for i in range(3))
     k, v = k[:, :, :, 0], v[:, :, :, 0]
-    attend = lambda q, k, v: jnp.sum(PATTERNS[pattern].attend(q, k, v, cfg, Scores(0.0, None)) ** 2)
+    attend = lambda q, k, v: jnp.sum(PATTERNS[pattern].attend(q, k, v, cfg, Scores(0.0, None), None) ** 2)
     program = jax.jit(jax.value_and_grad(attend, (0, 1, 2))).lower(q, k, v).compile()
     megabytes = program.memory_analysis().temp_size_in_bytes / 1e6
     if megabytes > 1000 * memory:

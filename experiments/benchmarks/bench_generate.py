@@ -33,6 +33,7 @@ from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -40,7 +41,7 @@ from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import abstract_params, init_state
+from baichuan_jax.train.state import ShardedState, abstract_params
 from experiments.benchmarks.peer import Peer
 
 NEW = 64
@@ -68,7 +69,7 @@ def export_random(model: DecoderConfig, directory: Path) -> Path:
     """Write random weights as a checkpoint that transformers loads; return its directory."""
     optimizer = make_optimizer(OptimConfig(), 1000, param_axes(model))
     with Checkpoints(directory / "ours", keep=1) as checkpoints:
-        checkpoints.save(init_state(model, optimizer, one_device(), 0), {})
+        checkpoints.save(ShardedState(model, optimizer, one_device()).init(0), {})
     out = directory / "llama"
     out.mkdir()
     save(newest_params(directory / "ours"), model, "llama", None, 10**9, out, lambda done, total: None)
@@ -89,7 +90,7 @@ def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callabl
     weights.load(source, model, layout, directory, lambda done, total: None)
     with Checkpoints(directory) as checkpoints:
         params = checkpoints.restore_params(abstract_params(model, one_device()))
-    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, (), one_device())
+    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, (), Execution(layout=one_device()))
     sample = SampleConfig(max_tokens=NEW, temperature=0)
 
     return lambda: continued(engine, prompts, sample)

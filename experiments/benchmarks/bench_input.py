@@ -20,8 +20,7 @@ from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens
-from baichuan_jax.train.input import Batches
-from baichuan_jax.train.input import load as load_batches
+from baichuan_jax.train.input import Batches, iterate
 
 
 def encode(config: RunConfig, workdir: Path) -> None:
@@ -48,7 +47,7 @@ def encode(config: RunConfig, workdir: Path) -> None:
 def read(config: RunConfig, workdir: Path, length: int, steps: int = 200) -> None:
     """Print tokens per second through the sampler, the memory maps and grain."""
     cfg = replace(config.train, steps=steps, batch=256, length=length, accumulate=1)
-    loader = load_batches(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
+    loader = iterate(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
     next(loader)
     start = time.perf_counter()
     count = sum(1 for _ in loader)

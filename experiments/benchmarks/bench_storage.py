@@ -18,7 +18,8 @@ from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import for_decoding, init_params
 from baichuan_jax.parallel.targets import known_card
 from baichuan_jax.recipe.run_config import RunConfig
-from baichuan_jax.train.step import compute_dtype
+from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.step import make_execution
 from experiments.benchmarks.bench_generate import continued, one_device
 
 PROMPT, NEW, ROUNDS = 128, 128, 3
@@ -44,7 +45,8 @@ def main() -> None:
     arguments.add_argument("config", nargs="?", default="configs/model/baichuan_7b.gin")
     args = arguments.parse_args()
     model = load(args.config, tuple(args.overrides), RunConfig).config.model
-    dtype = compute_dtype("auto")
+    exe = make_execution(TrainConfig(), model, one_device())
+    dtype = exe.dtype
     params = jax.jit(lambda: init_params(model, jax.random.key(0)))()
     card = known_card(jax.devices()[0])
     print(f"{jax.devices()[0].device_kind}, computed in {dtype.name}", flush=True)
@@ -52,7 +54,7 @@ def main() -> None:
         prompts = np.random.default_rng(0).integers(0, model.vocab, (rows, PROMPT)).tolist()
         for weights, cache in HELD:
             cfg = EngineConfig(slots=rows, burst=16, weights=weights, cache=cache)
-            engine = Engine(cfg, model, params, (), one_device(), dtype)
+            engine = Engine(cfg, model, params, (), exe)
             step = (seconds(engine, prompts, NEW + 1) - seconds(engine, prompts, 1)) / NEW  # without the prefill
             read = size(jax.eval_shape(lambda p, w=weights: for_decoding(model, p, w, dtype), params))
             best = f", at best {read / card.bandwidth * 1e3:.2f}" if card else ""

@@ -21,11 +21,12 @@ from baichuan_jax.cli.stages.trained import make_layout
 from baichuan_jax.config.load import load
 from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.input import place
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import init_state
-from baichuan_jax.train.step import make_step
+from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.step import make_execution, make_step
 from baichuan_jax.train.throughput import Meter
 from experiments.benchmarks.peer import Peer, adamw, llama_config
 
@@ -34,18 +35,20 @@ SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
 
 
 def ours(config: RunConfig) -> Timed:
-    """Return a function that trains on the batch of a seed, waits for it, and return the seconds."""
+    """Return a function that trains on the batch of a seed, waits for it, and returns the seconds."""
     layout = make_layout(config)
     optimizer = make_optimizer(config.optim, config.train.steps, param_axes(config.model))
-    state = init_state(config.model, optimizer, layout, config.train.seed)
-    train_step = make_step(config.train, config.model, optimizer, layout)
+    sharded = ShardedState(config.model, optimizer, layout)
+    state = sharded.init(config.train.seed)
+    exe = make_execution(config.train, config.model, layout)
+    train_step = make_step(config.train, config.model, optimizer, sharded, exe)
     shape = (config.train.batch, config.train.length + 1)
 
     def run(seed: int) -> float:
         nonlocal state
         windows = np.random.default_rng(seed).integers(0, config.model.vocab, shape).astype(np.int32)
         start = time.perf_counter()
-        state, _ = train_step(state, place(layout, windows))
+        state, _ = train_step(state, place(layout, Batch(windows[:, :-1], windows[:, 1:])))
         jax.block_until_ready(state)
         return time.perf_counter() - start
 

@@ -15,7 +15,6 @@ import os
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import jax
-import jax.numpy as jnp
 
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import param_axes
@@ -26,9 +25,10 @@ from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.plan.hlo import collectives
 from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.input import abstract_batch
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import abstract_state
-from baichuan_jax.train.step import make_step
+from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.step import make_execution, make_step
 
 LENGTH, FSDP = 4096, {"tpu": 16, "gpu": 8}
 TRIED = {
@@ -52,7 +52,7 @@ def lower(target: targets.Target) -> jax.stages.Lowered:
     """Return the step before it is compiled."""
     fsdp = FSDP[target.chip.platform]
     layout = Layout(make_mesh(MeshConfig(len(target.devices) // fsdp, fsdp), target.devices), AxisRules())
-    kernel = "chunked" if target.chip.platform == "gpu" else "auto"  # cuDNN's needs the card
+    implementation = "chunked" if target.chip.platform == "gpu" else "auto"  # cuDNN's needs the card
     model = DecoderConfig(
         vocab=64_000,
         layers=32,
@@ -61,12 +61,13 @@ def lower(target: targets.Target) -> jax.stages.Lowered:
         head_dim=128,
         inner=11_008,
         context=LENGTH,
-        attention=AttentionConfig(kernel=kernel),
+        attention=AttentionConfig(implementation=implementation),
     )
     train = TrainConfig(batch=len(target.devices), length=LENGTH)
     optimizer = make_optimizer(OptimConfig(), train.steps, param_axes(model))
-    tokens = jax.ShapeDtypeStruct((train.batch, LENGTH + 1), jnp.int32)
-    return make_step(train, model, optimizer, layout).lower(abstract_state(model, optimizer, layout), tokens)
+    sharded, exe = ShardedState(model, optimizer, layout), make_execution(train, model, layout)
+    step = make_step(train, model, optimizer, sharded, exe)
+    return step.lower(sharded.abstract, abstract_batch(train.batch, LENGTH))
 
 
 def row(target: targets.Target, lowered: jax.stages.Lowered, more: Flags) -> str:

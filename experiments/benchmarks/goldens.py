@@ -221,11 +221,12 @@ def record_logits(directory: Path, eval_dir: Path | None) -> Iterator[tuple[str,
     import numpy as np
 
     from baichuan_jax.model.decoder import apply, init_params
+    from baichuan_jax.model.execution import Batch
 
     tokens = jax.random.randint(jax.random.key(1), (2, 48), 0, 98)
     for name, cfg in variants().items():
         params = init_params(cfg, jax.random.key(0))
-        logits = np.asarray(jax.jit(lambda params, cfg=cfg: apply(cfg, params, tokens))(params))
+        logits = np.asarray(jax.jit(lambda params, cfg=cfg: apply(cfg, params, Batch(tokens)))(params))
         yield (
             f"logits/{name}",
             {

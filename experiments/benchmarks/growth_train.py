@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import loss, param_axes, param_shapes
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -27,13 +28,13 @@ CHUNK, WHOLE = 2**24, 2**40
 VOCABULARIES, LENGTHS = (8_192, 32_768, 65_536, 262_144), (1024, 4096, 16_384, 32_768)
 
 
-def small(vocab: int, length: int, kernel: str) -> DecoderConfig:
+def small(vocab: int, length: int, implementation: str) -> DecoderConfig:
     """Return a decoder that is little beside its logits, or its scores."""
     sizes = {"layers": 2, "hidden": 64, "heads": 4, "head_dim": 16, "inner": 172, "context": length}
-    return DecoderConfig(vocab=vocab, **sizes, attention=AttentionConfig(kernel=kernel))
+    return DecoderConfig(vocab=vocab, **sizes, attention=AttentionConfig(implementation=implementation))
 
 
-def temporaries(cfg: DecoderConfig, rows: int, chunk_bytes: int, inner_bytes: int = 0) -> float:
+def temporaries(cfg: DecoderConfig, rows: int, logits_bytes: int, inner_bytes: int = 0) -> float:
     """Return MiB of temporaries on a device, sequences as long as the context."""
     layout = Layout(make_mesh(MeshConfig()), AxisRules())
     params = jax.tree.map(
@@ -42,8 +43,8 @@ def temporaries(cfg: DecoderConfig, rows: int, chunk_bytes: int, inner_bytes: in
         layout.shardings(param_axes(cfg), param_shapes(cfg)),
     )
     tokens = jax.ShapeDtypeStruct((8 * rows, cfg.context), jnp.int32, sharding=layout.sharding(("batch", "length")))
-    split = {"chunk_bytes": chunk_bytes, "inner_bytes": inner_bytes}
-    grad = jax.grad(lambda p, x, y: loss(cfg, p, x, y, layout=layout, **split)[0])
+    exe = Execution(layout=layout, logits_bytes=logits_bytes, inner_bytes=inner_bytes)
+    grad = jax.grad(lambda p, x, y: loss(cfg, p, Batch(x, y), exe).minimised)
     return jax.jit(grad).lower(params, tokens, tokens).compile().memory_analysis().temp_size_in_bytes / 2**20
 
 

@@ -1,7 +1,6 @@
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import zstandard
@@ -12,6 +11,7 @@ from baichuan_jax.evaluate.bits import BitsPerByte, by_position
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply, init_params
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -61,8 +61,8 @@ def test_bits_per_byte_against_the_definition(run, axes):
     params = init_params(MODEL, jax.random.key(0))
     text = held_out(store, "mixed", 16)
     layout = Layout(make_mesh(MeshConfig(**axes)), AxisRules()).by_rows
-    score = BitsPerByte(MODEL, {"mixed": text}, tokenizer.byte_lengths(), layout, 5, jnp.float32)
-    logp = jax.nn.log_softmax(apply(MODEL, params, text.tokens[:, :-1]))
+    score = BitsPerByte(MODEL, {"mixed": text}, tokenizer.byte_lengths(), Execution(layout=layout), 5)
+    logp = jax.nn.log_softmax(apply(MODEL, params, Batch(text.tokens[:, :-1])))
     picked = np.take_along_axis(np.asarray(logp), text.tokens[:, 1:, None], -1)[..., 0]
     size = sum(len(line.encode()) for line in TEXTS[50:])
     assert score.bytes("mixed") == size

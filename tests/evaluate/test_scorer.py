@@ -7,6 +7,7 @@ import pytest
 from baichuan_jax.evaluate.score import scorer as scoring
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.model.decoder import apply, init_params
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -34,7 +35,7 @@ def plain(context: list[int], continuation: list[int]) -> tuple[float, bool]:
     return float(log_p), logits.argmax(-1).tolist() == continuation
 
 
-_forward = jax.jit(lambda tokens: apply(MODEL, PARAMS, tokens))
+_forward = jax.jit(lambda tokens: apply(MODEL, PARAMS, Batch(tokens)))
 
 
 def ask(scorer: Scorer, asked: list) -> list:
@@ -49,11 +50,13 @@ def test_the_plain_forward_pass(devices):
     # some continuations that are greedy
     asked += [(context, [int(np.asarray(_forward(_row(context)))[0, len(context) - 1].argmax())]) for context in
               [context for context, _ in asked[:3]]]  # fmt: skip
-    for (context, continuation), got in zip(asked, ask(Scorer(MODEL, PARAMS, layout, tokens=64), asked), strict=True):
+    for (context, continuation), got in zip(
+        asked, ask(Scorer(MODEL, PARAMS, Execution(layout=layout), tokens=64), asked), strict=True
+    ):
         log_p, greedy = plain(context, continuation)
         assert got.log_p == pytest.approx(log_p, abs=1e-4)
         assert got.greedy == greedy
-    assert any(got.greedy for got in ask(Scorer(MODEL, PARAMS, layout), asked[-3:]))
+    assert any(got.greedy for got in ask(Scorer(MODEL, PARAMS, Execution(layout=layout)), asked[-3:]))
 
 
 def _row(context: list[int]) -> np.ndarray:
@@ -64,7 +67,7 @@ def _row(context: list[int]) -> np.ndarray:
 
 def test_what_is_known_changes_no_bit_of_the_rest():
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
-    scorer, asked = Scorer(MODEL, PARAMS, layout, tokens=256), requests(2)
+    scorer, asked = Scorer(MODEL, PARAMS, Execution(layout=layout), tokens=256), requests(2)
     parts = list(scorer(asked))
     assert len(parts) > 3
     for done in range(len(parts) + 1):
@@ -76,10 +79,10 @@ def test_what_is_known_changes_no_bit_of_the_rest():
 
 def test_no_program_for_more_of_the_same(monkeypatch):
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
-    scorer, compiled = Scorer(MODEL, PARAMS, layout, tokens=64), []
+    scorer, compiled = Scorer(MODEL, PARAMS, Execution(layout=layout), tokens=64), []
     monkeypatch.setattr(scoring, "token_nll", lambda *args: compiled.append(1) or _nll(*args))
-    scoring.programs.cache_clear()
-    scorer = Scorer(MODEL, PARAMS, layout, tokens=64)
+    scoring.scorer_programs.cache_clear()
+    scorer = Scorer(MODEL, PARAMS, Execution(layout=layout), tokens=64)
     for seed in range(5):
         ask(scorer, requests(seed))
     known = len(scorer.programs)
@@ -87,7 +90,7 @@ def test_no_program_for_more_of_the_same(monkeypatch):
     before = len(compiled)
     ask(scorer, requests(3) + requests(3))
     assert len(compiled) - before <= 2, "twice the requests may need a larger batch, not new lengths"
-    scoring.programs.cache_clear()
+    scoring.scorer_programs.cache_clear()
 
 
 _nll = scoring.token_nll

@@ -6,6 +6,7 @@ import pytest
 from baichuan_jax.generate.config import EngineConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import init_params
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -39,4 +40,4 @@ def layout():
 
 @pytest.fixture
 def engine(params, layout):
-    return Engine(EngineConfig(slots=4, burst=3), MODEL, params, (2,), layout)
+    return Engine(EngineConfig(slots=4, burst=3), MODEL, params, (2,), Execution(layout=layout))

@@ -9,6 +9,7 @@ import numpy as np
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply
+from baichuan_jax.model.execution import Batch
 
 MODEL = DecoderConfig(vocab=304, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=96)
 END = 2
@@ -19,15 +20,17 @@ def forward(model: DecoderConfig):
     return jax.jit(partial(apply, model))
 
 
-def continued(params, prompt: list[int], sample: SampleConfig, model: DecoderConfig = MODEL, ends=(END,)) -> list[int]:
+def continued(
+    params, prompt: list[int], sample: SampleConfig, model: DecoderConfig = MODEL, end_ids=(END,)
+) -> list[int]:
     """Return the new ids, without the end."""
     ids = list(prompt)
     for number in range(sample.max_tokens):
         row = np.zeros((1, model.context), np.int32)
         row[0, : len(ids)] = ids
-        logits = np.asarray(forward(model)(params, row)[0, len(ids) - 1])
+        logits = np.asarray(forward(model)(params, Batch(row))[0, len(ids) - 1])
         ids.append(chosen(logits, set(ids), number, sample))
-        if ids[-1] in ends:
+        if ids[-1] in end_ids:
             return ids[len(prompt) : -1]
     return ids[len(prompt) :]
 

@@ -15,6 +15,7 @@ from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import AttentionConfig, PositionConfig
 from baichuan_jax.model.decoder import init_params
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -48,16 +49,16 @@ def run(engine: Engine, jobs, join_later: int = 0) -> list[list[int]]:
 @settings(max_examples=8, deadline=None)
 @given(JOBS, st.integers(0, 4))
 def test_batched_and_cached_equals_the_whole_text_each_time(params, layout, jobs, join_later):
-    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, (END,), layout)
+    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, (END,), Execution(layout=layout))
     assert run(engine, jobs, join_later) == [continued(params, *job) for job in jobs]
 
 
-def test_any_of_several_ends_ends_a_text(params, layout):
+def test_any_of_several_end_ids_ends_a_text(params, layout):
     jobs = [(prompt, replace(sample, max_tokens=30)) for prompt, sample in random_jobs(3, 8)]
-    often = Counter(id for job in jobs for id in continued(params, *job, ends=()))
-    ends = (END, *(id for id, _ in often.most_common(2)))
-    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, ends, layout)
-    made = [continued(params, *job, ends=ends) for job in jobs]
+    often = Counter(id for job in jobs for id in continued(params, *job, end_ids=()))
+    end_ids = (END, *(id for id, _ in often.most_common(2)))
+    engine = Engine(EngineConfig(slots=4, burst=3), MODEL, params, end_ids, Execution(layout=layout))
+    made = [continued(params, *job, end_ids=end_ids) for job in jobs]
     assert run(engine, jobs) == made
     assert min(map(len, made)) < 30
 
@@ -84,7 +85,7 @@ def random_jobs(seed: int, count: int) -> list:
 @pytest.mark.parametrize("mesh", [MeshConfig(fsdp=8), MeshConfig(data=2, fsdp=2, tensor=2)], ids=str)
 def test_sharded_over_a_mesh(params, mesh):
     layout = Layout(make_mesh(mesh), AxisRules())
-    engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, (END,), layout)
+    engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, (END,), Execution(layout=layout))
     assert engine.slots == 8
     jobs = random_jobs(0, 10)
     assert run(engine, jobs) == [continued(params, *job) for job in jobs]
@@ -110,7 +111,7 @@ def test_sharded_over_a_mesh(params, mesh):
 def test_variants_of_the_decoder(changes, layout):
     model = replace(MODEL, **changes)
     params = jax.tree.map(lambda x: x * 6, init_params(model, jax.random.key(1)))
-    engine = Engine(EngineConfig(slots=4, burst=4), model, params, (END,), layout)
+    engine = Engine(EngineConfig(slots=4, burst=4), model, params, (END,), Execution(layout=layout))
     jobs = random_jobs(1, 6)
     assert run(engine, jobs) == [continued(params, *job, model) for job in jobs]
 
@@ -132,7 +133,7 @@ class compilations:
 
 def test_a_thousand_mixed_requests_compile_nothing(params, layout):
     # A burst of its own, so that no other test has compiled the programs.
-    engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, (END,), layout)
+    engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, (END,), Execution(layout=layout))
     with compilations() as compiled:
         warm_up = engine.warm_up()
     assert len(compiled) == warm_up.compiled == warm_up.programs > 10

@@ -5,6 +5,7 @@ from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.generate import Continuation, generate, stream
 from baichuan_jax.generate.text import TextStream
+from baichuan_jax.model.execution import Execution
 from tests.generate.naive import MODEL, continued
 
 PROMPTS = ["The", "中国 12", "def f(x):\n    return", "", "quick " * 9]
@@ -80,9 +81,9 @@ def test_leaving_a_stream_early_frees_the_engine(engine, tokenizer):
 def test_a_stop_string_ends_the_ids_whatever_the_burst(params, layout, tokenizer, burst):
     """The ids are those up to the one that completed the string: so many are counted as made."""
     prompt = tokenizer.prompt("中国 12")
-    ids = continued(params, prompt, SampleConfig(max_tokens=40, temperature=0), ends=())
+    ids = continued(params, prompt, SampleConfig(max_tokens=40, temperature=0), end_ids=())
     whole = TextStream(tokenizer).push(ids)
-    engine = Engine(EngineConfig(slots=2, burst=burst), MODEL, params, (), layout)
+    engine = Engine(EngineConfig(slots=2, burst=burst), MODEL, params, (), Execution(layout=layout))
     for stop in (whole[0], whole[3:5], whole[9:11], "never there"):
         taken = next((n for n in range(len(ids)) if stop in TextStream(tokenizer).push(ids[:n])), len(ids))
         request = engine.submit(prompt, SampleConfig(max_tokens=40, temperature=0, stop=(stop,)))

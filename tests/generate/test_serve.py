@@ -12,6 +12,7 @@ import pytest
 
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.generate import generate
+from baichuan_jax.model.execution import Batch
 from tests.generate.naive import continued, forward
 from tests.generate.serving import MODEL, NAME, events, serving, write_config
 
@@ -116,7 +117,7 @@ def test_echo_and_logprobs_are_those_of_the_whole_text(server, params, tokenizer
     ids = before + continued(params, before, SampleConfig(max_tokens=made, temperature=0.0), MODEL) if made else before
     row = np.zeros((1, MODEL.context), np.int32)
     row[0, : len(ids)] = ids
-    log_p = spread(np.asarray(forward(MODEL)(params, row))[0, : len(ids) - 1])
+    log_p = spread(np.asarray(forward(MODEL)(params, Batch(row)))[0, : len(ids) - 1])
     for answer in answers:
         assert answer["choices"][0]["text"].startswith(prompt)
         assert answer["usage"]["completion_tokens"] == made

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.jobs.cluster import partition
+
+__all__ = ["partition"]
+
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch):

@@ -12,6 +12,7 @@ from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 from baichuan_jax.model.decoder import apply, init_params, parameter_count
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.recipe.run_config import RunConfig
 from tests.model.variants import decoder, distinct_tokens
 
@@ -60,7 +61,7 @@ CHANGES = {
         name: ({}, {name: value}) for name, value in {"tied": True, "normalised": True, "soft_cap": 5.0}.items()
     },
 }
-CHANGES["AttentionConfig"]["kernel"] = ({"kernel": "xla"}, {"kernel": "chunked"})
+CHANGES["AttentionConfig"]["implementation"] = ({"implementation": "xla"}, {"implementation": "chunked"})
 SECTIONS = {"PositionConfig": "positions", "AttentionConfig": "attention", "HeadConfig": "head"}
 
 
@@ -70,7 +71,7 @@ def program(cfg: DecoderConfig) -> str:
 
     def everything():
         params = init_params(cfg, jax.random.key(0))
-        return jax.grad(lambda p: apply(cfg, p, distinct_tokens(8)).sum())(params)
+        return jax.grad(lambda p: apply(cfg, p, Batch(distinct_tokens(8))).sum())(params)
 
     return jax.jit(everything).lower().as_text()
 

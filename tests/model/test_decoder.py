@@ -11,6 +11,7 @@ from baichuan_jax.model.decoder import (
     init_cache,
     init_params,
 )
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.model.loss import token_nll
 
@@ -36,14 +37,14 @@ def test_initial_values(params):
     weights = [leaf for leaf in jax.tree.leaves(params) if leaf.size > 1000]
     for leaf in weights:
         assert float(leaf.std()) == pytest.approx(CFG.init_std, rel=0.1)
-    assert (params["ends"]["norm"]["scale"] == 1).all()
+    assert (params["head"]["norm"]["scale"] == 1).all()
     query = params["blocks"]["attention"]["query"]
     assert not np.allclose(query[0], query[1]), "layers must not start alike"
 
 
 def test_logits_see_only_the_past(params, tokens):
-    logits = apply(CFG, params, tokens)
-    changed = apply(CFG, params, tokens.at[:, 9].set((tokens[:, 9] + 1) % CFG.vocab))
+    logits = apply(CFG, params, Batch(tokens))
+    changed = apply(CFG, params, Batch(tokens.at[:, 9].set((tokens[:, 9] + 1) % CFG.vocab)))
     np.testing.assert_allclose(logits[:, :9], changed[:, :9], atol=1e-6)
     assert (np.abs(logits[:, 9:] - changed[:, 9:]).max(axis=(1, 2)) > 1e-4).all()
 
@@ -51,7 +52,7 @@ def test_logits_see_only_the_past(params, tokens):
 @pytest.mark.parametrize("remat", ["products", "block"])
 def test_remat_changes_no_numbers(params, tokens, remat):
     def grads(cfg):
-        loss = lambda p: token_nll(apply(cfg, p, tokens[:, :-1]), tokens[:, 1:]).mean()
+        loss = lambda p: token_nll(apply(cfg, p, Batch(tokens[:, :-1])), tokens[:, 1:]).mean()
         return jax.jit(jax.grad(loss))(params)
 
     rematerialised = DecoderConfig(**{**CFG.__dict__, "remat": remat})
@@ -59,23 +60,25 @@ def test_remat_changes_no_numbers(params, tokens, remat):
 
 
 def test_bfloat16_compute_keeps_float32_logits(params, tokens):
-    logits = apply(CFG, params, tokens, dtype=jnp.bfloat16)
+    logits = apply(CFG, params, Batch(tokens), Execution(jnp.dtype(jnp.bfloat16)))
     assert logits.dtype == jnp.float32
-    np.testing.assert_allclose(logits, apply(CFG, params, tokens), atol=0.05)
+    np.testing.assert_allclose(logits, apply(CFG, params, Batch(tokens)), atol=0.05)
 
 
 def test_cache_gives_the_logits_of_the_whole_sequence_for_ragged_rows(params, tokens):
     """Rows of 5, 9 and 16 tokens, right-padded, then two more tokens each."""
     lengths, size = np.array([5, 9, 14]), 32
-    whole = apply(CFG, params, tokens)
+    whole = apply(CFG, params, Batch(tokens))
     place = np.broadcast_to(np.arange(14), (3, 14))
     positions = np.where(place < lengths[:, None], place, size)
-    logits, cache = apply_cached(CFG, params, tokens[:, :14], positions, init_cache(CFG, 3, size))
+    logits, cache = apply_cached(CFG, params, Batch(tokens[:, :14], positions=positions), init_cache(CFG, 3, size))
     for row, length in enumerate(lengths):
         np.testing.assert_allclose(logits[row, :length], whole[row, :length], atol=1e-5)
     for extra in range(2):
         at = lengths + extra
-        logits, cache = apply_cached(CFG, params, tokens[np.arange(3), at][:, None], at[:, None], cache)
+        logits, cache = apply_cached(
+            CFG, params, Batch(tokens[np.arange(3), at][:, None], positions=at[:, None]), cache
+        )
         np.testing.assert_allclose(logits[:, 0], whole[np.arange(3), at], atol=1e-5)
 
 
@@ -88,4 +91,4 @@ def test_token_nll_is_the_log_softmax():
 
 def test_too_long_a_sequence_is_refused(params):
     with pytest.raises(UserError, match="sequence length = 65: expected at most 64"):
-        apply(CFG, params, jnp.zeros((1, 65), jnp.int32))
+        apply(CFG, params, Batch(jnp.zeros((1, 65), jnp.int32)))

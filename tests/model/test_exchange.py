@@ -9,6 +9,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 from baichuan_jax.model.decoder import init_params, loss, param_axes, param_shapes
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -32,7 +33,8 @@ def compiled(cfg: DecoderConfig, layout: Layout | None, **split: int):
     if layout is not None:
         params = jax.device_put(params, layout.shardings(param_axes(cfg), param_shapes(cfg)))
         tokens = jax.device_put(tokens, layout.sharding(("batch",)))
-    value = lambda params, tokens: loss(cfg, params, tokens[:, :-1], tokens[:, 1:], layout=layout, **split)[0]
+    exe = Execution(layout=layout, **split)
+    value = lambda params, tokens: loss(cfg, params, Batch(tokens[:, :-1], tokens[:, 1:]), exe).minimised
     return jax.jit(jax.value_and_grad(value)).lower(params, tokens).compile(), params, tokens
 
 
@@ -43,13 +45,13 @@ def slow(*values):
 @pytest.mark.parametrize(
     ("cfg", "mesh", "split"),
     [
-        (attention(kernel="chunked"), WIDE, {"chunk_bytes": 1024, "inner_bytes": 1024}),
+        (attention(implementation="chunked"), WIDE, {"logits_bytes": 1024, "inner_bytes": 1024}),
         slow(replace(attention(kv_heads=4, pattern=("local", "full"), window=6), remat="none"), WITH_TENSOR, {}),
         slow(replace(SMALL, positions=PositionConfig("alibi"), head=HeadConfig(tied=True)), WITH_TENSOR, {}),
         slow(replace(SMALL, positions=PositionConfig("learned")), WIDE, {}),
         slow(attention(pattern=("strided",), window=8), WIDE, {}),
         slow(attention(pattern=("fixed",), window=8, summary=2), WITH_TENSOR, {}),
-        slow(attention(kernel="chunked", soft_cap=5.0), MeshConfig(fsdp=1, context=8), {}),
+        slow(attention(implementation="chunked", soft_cap=5.0), MeshConfig(fsdp=1, context=8), {}),
     ],
 )
 def test_loss_and_gradients_are_those_of_whole_sequences(cfg, mesh, split):

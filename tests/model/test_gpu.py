@@ -7,10 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baichuan_jax.model.attention.implementations import KERNELS, choose
+from baichuan_jax.model.attention.cudnn import attend_cudnn
+from baichuan_jax.model.attention.implementations import choose_implementation
 from baichuan_jax.model.attention.scores import Scores
+from baichuan_jax.model.attention.xla import attend_xla
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import init_params, loss
+from baichuan_jax.model.execution import Batch, Execution
 from tests.model.test_attention import both_ways, drawn
 
 pytestmark = [
@@ -33,10 +36,10 @@ def test_cudnn_attention_is_dense_attention(length, heads):
     """In bfloat16, against float32 on the same numbers."""
     arrays = [jnp.asarray(x, jnp.bfloat16) for x in drawn(np.random.default_rng(0), length, heads, 128)]
     scores = Scores(0.0, None)
-    cudnn = both_ways(lambda q, k, v: KERNELS["cudnn"].attend(q, k, v, scores, None), *arrays)
+    cudnn = both_ways(lambda q, k, v: attend_cudnn(q, k, v, scores, None, Execution()), *arrays)
     with jax.default_matmul_precision("float32"):
         exact = [x.astype(jnp.float32) for x in arrays]
-        dense = both_ways(lambda q, k, v: KERNELS["xla"].attend(q, k, v, scores, None), *exact)
+        dense = both_ways(lambda q, k, v: attend_xla(q, k, v, scores, None, Execution()), *exact)
     for name, a, b in zip(("y", "dq", "dk", "dv"), cudnn, dense):
         assert difference(a, b) < 0.01, name
 
@@ -44,14 +47,15 @@ def test_cudnn_attention_is_dense_attention(length, heads):
 def gradients(model: DecoderConfig, dtype: jnp.dtype) -> tuple[jax.stages.Compiled, dict]:
     params = init_params(model, jax.random.key(0))
     tokens = jax.random.randint(jax.random.key(1), (2, 1025), 0, model.vocab)
-    objective = lambda p: loss(model, p, tokens[:, :-1], tokens[:, 1:], dtype=dtype)[0]
+    batch, exe = Batch(tokens[:, :-1], tokens[:, 1:]), Execution(jnp.dtype(dtype))
+    objective = lambda p: loss(model, p, batch, exe).minimised
     compiled = jax.jit(jax.grad(objective)).lower(params).compile()
     return compiled, compiled(params)
 
 
 def test_gradients_in_bfloat16_are_near_those_in_float32():
     with jax.default_device(jax.devices("cpu")[0]):  # to compile it for the card takes minutes
-        exact = gradients(replace(MODEL, attention=AttentionConfig(2, kernel="chunked")), jnp.float32)[1]
+        exact = gradients(replace(MODEL, attention=AttentionConfig(2, implementation="chunked")), jnp.float32)[1]
     for remat in ("none", "products", "block"):
         found = gradients(replace(MODEL, remat=remat), jnp.bfloat16)[1]
         worst = max(jax.tree.leaves(jax.tree.map(difference, found, exact)))
@@ -60,7 +64,7 @@ def test_gradients_in_bfloat16_are_near_those_in_float32():
 
 def test_products_keeps_the_results_of_attention():
     """The forward kernel is there once for the forward pass, and again only where whole blocks are recomputed."""
-    assert choose(MODEL, 1024, jnp.dtype("bfloat16"), "gpu") == "cudnn"
+    assert choose_implementation(MODEL, 1024, Execution(jnp.dtype("bfloat16"))) == "cudnn"
     for remat, kernels in (("none", 1), ("products", 1), ("block", 2)):
         text = gradients(replace(MODEL, remat=remat), jnp.bfloat16)[0].as_text()
         found = [line for line in text.splitlines() if 'custom_call_target="__cudnn$fmha' in line]

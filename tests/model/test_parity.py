@@ -12,6 +12,7 @@ import pytest
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import apply, apply_cached, init_cache, param_shapes, probe
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.model.loss import token_nll
 from tests.convert.making import imported, restored, write
 
@@ -44,7 +45,7 @@ def test_the_config_is_the_published_one(model):
 def test_logits_and_loss(model):
     _, cfg, params, _, golden = model
     tokens = jnp.array(golden["input_ids"], jnp.int32)
-    logits = apply(cfg, params, tokens)
+    logits = apply(cfg, params, Batch(tokens))
     np.testing.assert_allclose(logits, golden["logits"], **WITHIN)
     if "loss" in golden:
         loss = token_nll(logits[:, :-1], tokens[:, 1:]).mean()
@@ -56,7 +57,7 @@ def test_hidden_states_of_every_layer(model):
     if "hidden_states" not in golden:
         pytest.skip(f"{name} comes without hidden states")
     tokens = jnp.array(golden["input_ids"], jnp.int32)
-    logits, hidden = probe(cfg, params["ends"], lambda n: jax.tree.map(lambda x: x[n], params["blocks"]), tokens)
+    logits, hidden = probe(cfg, params, lambda n: jax.tree.map(lambda x: x[n], params["blocks"]), tokens)
     assert len(hidden) == len(golden["hidden_states"]) == cfg.layers + 1
     np.testing.assert_allclose(np.stack(hidden), golden["hidden_states"], atol=1e-5, rtol=0)
     np.testing.assert_allclose(logits, golden["logits"], atol=1e-5, rtol=0)
@@ -70,7 +71,9 @@ def test_greedy_continuation_through_the_cache(model):
     assert total - prompt >= {"tiny-baichuan": 24, "stories260K": 100}[name]
     cache = init_cache(cfg, batch, total)
     positions = jnp.broadcast_to(jnp.arange(prompt), (batch, prompt))
-    step = jax.jit(lambda tokens, positions, cache: apply_cached(cfg, params, tokens, positions, cache))
+    step = jax.jit(
+        lambda tokens, positions, cache: apply_cached(cfg, params, Batch(tokens, positions=positions), cache)
+    )
     logits, cache = step(greedy[:, :prompt], positions, cache)
     made = []
     for position in range(prompt, total):

@@ -44,7 +44,7 @@ def test_sparse_attention_is_dense_attention_under_its_mask(
     def both(q, k, v, y):
         scores = Scores(soft_cap, slopes)
         dense, dense_vjp = jax.vjp(lambda q, k, v: attend(q, k, v, mask, at[:, None] - at, scores), q, k, v)
-        sparse, sparse_vjp = jax.vjp(lambda q, k, v: PATTERNS[pattern].attend(q, k, v, cfg, scores), q, k, v)
+        sparse, sparse_vjp = jax.vjp(lambda q, k, v: PATTERNS[pattern].attend(q, k, v, cfg, scores, None), q, k, v)
         return (dense, *dense_vjp(y)), (sparse, *sparse_vjp(y))
 
     for reference, ours in zip(*both(q, k, v, y)):
@@ -65,7 +65,7 @@ def test_memory_grows_with_the_pattern(pattern):
     def temporaries(length: int, attention) -> int:
         shape = jax.ShapeDtypeStruct((1, length, 1, 2, 16), jnp.float32)
         shared = jax.ShapeDtypeStruct((1, length, 1, 16), jnp.float32)
-        loss = lambda q, k, v: attention(q, k, v, cfg, Scores(0.0, None)).sum()
+        loss = lambda q, k, v: attention(q, k, v, cfg, Scores(0.0, None), None).sum()
         compiled = jax.jit(jax.grad(loss, (0, 1, 2))).lower(shape, shared, shared).compile()
         return compiled.memory_analysis().temp_size_in_bytes
 

@@ -9,6 +9,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.attention.scores import Scores
 from baichuan_jax.model.config import PositionConfig
 from baichuan_jax.model.decoder import apply, init_params
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.model.positions import Sinusoidal, alibi_slopes
 from baichuan_jax.model.rope import SCALINGS, attention_factor, rotate, rotations
 from tests.model.variants import decoder, distinct_tokens
@@ -113,7 +114,7 @@ def test_every_scheme_tells_order(kind):
     def difference(kind: str) -> float:
         cfg = decoder(positions=PositionConfig(kind), layers=1)
         params = init_params(cfg, jax.random.key(0))
-        ab, ba = (apply(cfg, params, jnp.array([tokens]))[0, -1] for tokens in ([5, 9, 7], [9, 5, 7]))
+        ab, ba = (apply(cfg, params, Batch(jnp.array([tokens])))[0, -1] for tokens in ([5, 9, 7], [9, 5, 7]))
         return float(jnp.abs(ab - ba).max())
 
     assert difference(kind) > 1e-3 > 1e-5 > difference("none")
@@ -122,4 +123,4 @@ def test_every_scheme_tells_order(kind):
 def test_learned_vectors_end_with_the_context():
     cfg = decoder(positions=PositionConfig("learned"), context=16)
     with pytest.raises(UserError, match="sequence length = 17: expected at most 16"):
-        apply(cfg, init_params(cfg, jax.random.key(0)), distinct_tokens(17))
+        apply(cfg, init_params(cfg, jax.random.key(0)), Batch(distinct_tokens(17)))

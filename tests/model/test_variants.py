@@ -19,6 +19,7 @@ from baichuan_jax.model.decoder import (
     param_shapes,
     parameter_count,
 )
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.feedforward import FEED_FORWARDS
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.model.loss import token_nll
@@ -51,10 +52,10 @@ def test_gradients_reach_exactly_the_positions_that_the_patterns_show(cfg):
     elsewhere = jnp.arange(cfg.vocab) >= LENGTH  # logits of other tokens, so that a tied head leads to other rows
 
     def outputs(table):
-        logits = apply(cfg, params | {"ends": params["ends"] | {"table": table}}, tokens)[0]
+        logits = apply(cfg, params | {"embed": {"table": table}}, Batch(tokens))[0]
         return logits @ (elsewhere * jnp.sin(jnp.arange(cfg.vocab)))
 
-    reached = np.abs(jax.jit(jax.jacrev(outputs))(params["ends"]["table"])[:, :LENGTH]).max(axis=-1) > 0
+    reached = np.abs(jax.jit(jax.jacrev(outputs))(params["embed"]["table"])[:, :LENGTH]).max(axis=-1) > 0
     hops = [sees(cfg, layer, LENGTH) | np.eye(LENGTH, dtype=bool) for layer in range(cfg.layers)]
     np.testing.assert_array_equal(reached, reduce(lambda path, hop: hop.astype(int) @ path > 0, hops))
 
@@ -64,8 +65,10 @@ def test_the_cache_gives_the_logits_of_the_whole_sequence(cfg):
     """Rows of 5 and 13 tokens, right-padded, then the rest one at a time."""
     params = init_params(cfg, jax.random.key(0))
     tokens = jax.random.randint(jax.random.key(1), (2, 20), 0, cfg.vocab)
-    whole = apply(cfg, params, tokens)
-    step = jax.jit(lambda tokens, positions, cache: apply_cached(cfg, params, tokens, positions, cache))
+    whole = apply(cfg, params, Batch(tokens))
+    step = jax.jit(
+        lambda tokens, positions, cache: apply_cached(cfg, params, Batch(tokens, positions=positions), cache)
+    )
     lengths, size = np.array([5, 13]), 20
     place = np.broadcast_to(np.arange(13), (2, 13))
     logits, cache = step(tokens[:, :13], np.where(place < lengths[:, None], place, size), init_cache(cfg, 2, size))
@@ -90,7 +93,7 @@ def test_sharding_and_remat_leave_the_gradients_alone(cfg):
     tokens = jax.random.randint(jax.random.key(1), (4, LENGTH), 0, cfg.vocab)
 
     def grads(cfg, layout, params):
-        loss = lambda p: token_nll(apply(cfg, p, tokens[:, :-1], layout=layout), tokens[:, 1:]).mean()
+        loss = lambda p: token_nll(apply(cfg, p, Batch(tokens[:, :-1]), Execution(layout=layout)), tokens[:, 1:]).mean()
         return jax.jit(jax.value_and_grad(loss))(params)
 
     alone = grads(cfg, None, params)
@@ -113,7 +116,7 @@ def test_flops_are_those_of_the_products_in_the_program(cfg):
     """Counted in the forward pass over the full square; the backward pass has twice as many."""
     full = replace(cfg, attention=replace(cfg.attention, pattern=("full",), window=0, summary=0))
     shapes = param_shapes(full)
-    program = jax.make_jaxpr(lambda p: apply(full, p, distinct_tokens(LENGTH)))(shapes)
+    program = jax.make_jaxpr(lambda p: apply(full, p, Batch(distinct_tokens(LENGTH))))(shapes)
     is_axes = lambda node: isinstance(node, tuple)
     names = jax.tree.leaves(param_axes(full), is_leaf=is_axes)
     norms = sum(leaf.size for axes, leaf in zip(names, jax.tree.leaves(shapes)) if "norm" in axes)

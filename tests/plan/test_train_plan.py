@@ -95,8 +95,8 @@ def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> No
     Neither the token table nor its gradient is gathered or scattered. A gradient of the table that is summed whole
     would be 8 % more to reduce on 4 ways, and more on others.
     """
-    ends = [each for each in collectives if each.kind == "all-gather" and each.size == HEAD]
-    assert [(each.times, each.loop) for each in ends] == [(1, False)]
+    heads = [each for each in collectives if each.kind == "all-gather" and each.size == HEAD]
+    assert [(each.times, each.loop) for each in heads] == [(1, False)]
     gathered = sum(each.times * each.size for each in collectives if each.kind == "all-gather")
     once = HEAD + 2 * 2 * MATRICES  # in bfloat16, in the forward pass and again in the backward pass
     again = 2 * 2 * LAYERS * HIDDEN * HIDDEN  # libtpu 0.0.42.1 gathers two of attention's matrices a third time
@@ -192,7 +192,7 @@ def test_seven_billion_on_64_chips():
     """Two sequences of 4,096 of a chip, blocks recomputed."""
     pytest.importorskip("libtpu")
     found = json.loads(run("plan", CONFIG, "--json", "--target", "v5p:4x4x4", "--rows", "2").stdout)
-    assert (found["kernel"], found["remat"]) == ("splash", "block")
+    assert (found["attention"], found["remat"]) == ("splash", "block")
     assert found["total"] <= 6.3 * 2**30
 
 
@@ -200,7 +200,7 @@ def test_seven_billion_on_64_chips():
 def test_a_tpu_slice():
     pytest.importorskip("libtpu")
     found = planned("--target", "v5e:2x2", "--length=1024")
-    assert found["kernel"] == "splash"
+    assert found["attention"] == "splash"
     assert found["fits"]
     assert found["total"] > found["arguments"] > 0  # with the program itself, which is the larger part here
 
@@ -211,6 +211,6 @@ def test_sequences_that_are_split_over_a_slice():
     pytest.importorskip("libtpu")
     mesh = ("--set=MeshConfig.fsdp=4", "--set=MeshConfig.context=4", "--set=DecoderConfig.context=8192")
     found = planned("--target", "v5e:4x4", *mesh)
-    assert (found["kernel"], found["length"], found["batch"]) == ("splash", 8192, 4)
+    assert (found["attention"], found["length"], found["batch"]) == ("splash", 8192, 4)
     part = 8192 // 4 * 512 * 2  # bytes of a device's queries, in bfloat16, and of its looked-up vectors
     assert found["sent_bytes"]["all-to-all"] == 2 * 3 * 4 * part * 3 / 4 + 2 * part * 15 / 16

@@ -7,14 +7,15 @@ import numpy as np
 
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.execution import Batch
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.shards import TokenStore, write_index
 from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import init_state
-from baichuan_jax.train.step import make_step
+from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.step import make_execution, make_step
 
 MODEL = DecoderConfig(vocab=64, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=64)
 OPTIM = OptimConfig(peak_lr=1e-2, warmup_steps=2)
@@ -27,13 +28,15 @@ def layout(devices: int = 8, rules: AxisRules | None = None, **axes: int) -> Lay
 def setup(cfg: TrainConfig, layout: Layout, model: DecoderConfig = MODEL):
     """Return (optimizer, fresh state, step)."""
     optimizer = make_optimizer(OPTIM, cfg.steps, param_axes(model))
-    return optimizer, init_state(model, optimizer, layout, cfg.seed), make_step(cfg, model, optimizer, layout)
+    sharded, exe = ShardedState(model, optimizer, layout), make_execution(cfg, model, layout)
+    return optimizer, sharded.init(cfg.seed), make_step(cfg, model, optimizer, sharded, exe)
 
 
-def windows(batch: int, length: int, step: int) -> np.ndarray:
-    """Learnable rows: each id follows from the one before."""
+def learnable(batch: int, length: int, step: int) -> Batch:
+    """Return rows in which each id follows from the one before."""
     start = np.random.default_rng(step).integers(0, 64, (batch, 1))
-    return ((start + np.arange(length + 1)) % 64).astype(np.int32)
+    windows = ((start + np.arange(length + 1)) % 64).astype(np.int32)
+    return Batch(windows[:, :-1], windows[:, 1:])
 
 
 def store(directory: Path) -> TokenStore:

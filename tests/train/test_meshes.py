@@ -11,7 +11,7 @@ from baichuan_jax.parallel.config import MeshConfig
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.config import TrainConfig
 from tests.train import small
-from tests.train.small import layout, setup, windows
+from tests.train.small import layout, learnable, setup
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs/mesh").glob("*.gin"))
 MESHES = {file.stem: load(file, (), RunConfig).config.mesh for file in SHIPPED} | {
@@ -29,7 +29,7 @@ def curve(devices: int, mesh: MeshConfig) -> list[float]:
     _, state, step = setup(CFG, layout(devices, **vars(mesh)), MODEL)
     losses = []
     for number in range(CFG.steps):
-        state, values = step(state, windows(CFG.batch, CFG.length, number))
+        state, values = step(state, learnable(CFG.batch, CFG.length, number))
         losses.append(float(values["loss"]))
     return losses
 

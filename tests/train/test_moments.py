@@ -11,9 +11,9 @@ from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.input import place
 from baichuan_jax.train.moments import in_bfloat16, stochastic_round
 from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import abstract_state, init_state
-from baichuan_jax.train.step import make_step
-from tests.train.small import MODEL, layout, windows
+from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.step import make_execution, make_step
+from tests.train.small import MODEL, layout, learnable
 
 numbers = st.floats(-(2.0**100), 2.0**100, width=32, allow_subnormal=False)
 every_bit = jnp.arange(2**16, dtype=jnp.uint32)
@@ -63,13 +63,14 @@ def test_training_keeps_them_in_half_the_memory_beside_their_parameters():
         make_optimizer(OptimConfig(peak_lr=1e-2, warmup_steps=2, moments=moments), cfg.steps, param_axes(MODEL))
         for moments in ("bfloat16", "float32")
     )
-    state, step = init_state(MODEL, optimizer, lay, 0), make_step(cfg, MODEL, optimizer, lay)
+    sharded = ShardedState(MODEL, optimizer, lay)
+    state, step = sharded.init(0), make_step(cfg, MODEL, optimizer, sharded, make_execution(cfg, MODEL, lay))
     losses = []
     for number in range(cfg.steps):
-        state, values = step(state, place(lay, windows(8, 16, number)))
+        state, values = step(state, place(lay, learnable(8, 16, number)))
         losses.append(float(values["loss"]))
     assert losses[-1] < losses[0] - 0.1
-    adam, kept = state.optimizer[1][0], abstract_state(MODEL, full, lay).optimizer[1][0]
+    adam, kept = state.optimizer[1][0], ShardedState(MODEL, full, lay).abstract.optimizer[1][0]
     size = lambda adam: sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((adam.mu, adam.nu)))
     assert size(adam) * 2 == size(kept)
     same = lambda moment, param: moment.sharding.is_equivalent_to(param.sharding, param.ndim)

@@ -42,7 +42,8 @@ def test_a_single_step_has_the_peak():
 
 def test_decay_is_on_matrices_and_not_on_norms():
     mask = decayed(param_axes(MODEL))
-    assert mask["ends"] == {"table": True, "norm": {"scale": False}, "head": True}
+    assert mask["head"] == {"norm": {"scale": False}, "kernel": True}
+    assert mask["embed"] == {"table": True}
     assert not mask["blocks"]["mlp_norm"]["scale"]
     assert all(mask["blocks"]["attention"].values())
 
@@ -54,8 +55,8 @@ def test_one_update_against_adamw_by_hand():
     grads = jax.tree.map(lambda x: jnp.full(x.shape, 3.0), params)
     optimizer = make_optimizer(cfg, 10, param_axes(MODEL))
     updates, _ = optimizer.update(grads, optimizer.init(params), params)
-    np.testing.assert_allclose(updates["ends"]["head"], -1e-2 * (1 + 0.1 * params["ends"]["head"]), rtol=1e-5)
-    np.testing.assert_allclose(updates["ends"]["norm"]["scale"], -1e-2, rtol=1e-5)
+    np.testing.assert_allclose(updates["head"]["kernel"], -1e-2 * (1 + 0.1 * params["head"]["kernel"]), rtol=1e-5)
+    np.testing.assert_allclose(updates["head"]["norm"]["scale"], -1e-2, rtol=1e-5)
 
 
 def test_clipping_is_by_the_global_norm():

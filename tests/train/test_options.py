@@ -1,6 +1,5 @@
 from types import SimpleNamespace
 
-import jax.numpy as jnp
 import pytest
 
 from baichuan_jax.model.config import DecoderConfig
@@ -10,13 +9,14 @@ from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.targets import CHIPS, known_card
 from baichuan_jax.train.config import TrainConfig
-from baichuan_jax.train.options import buckets, cards_of_a_host, options
+from baichuan_jax.train.options import cards_of_a_host, gradient_buckets, options
+from baichuan_jax.train.step import make_execution
 
 
 def test_no_thresholds_where_the_compiler_takes_none():
     layout = Layout(make_mesh(MeshConfig()), AxisRules())
-    wanted = DecoderConfig(), TrainConfig(), layout, jnp.dtype("float32")
-    assert buckets(*wanted) is None
+    wanted = DecoderConfig(), TrainConfig(), make_execution(TrainConfig(), DecoderConfig(), layout)
+    assert gradient_buckets(*wanted) is None
     assert options(*wanted) == FLAGS["cpu"] == {}
 
 

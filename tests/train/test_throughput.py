@@ -8,13 +8,14 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import init_params, loss
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
-from baichuan_jax.train.config import ProfileConfig, TrainConfig
+from baichuan_jax.train.config import ProfileConfig
 from baichuan_jax.train.profile import Profiler
 from baichuan_jax.train.throughput import Meter, peak_memory
 from tests.train.small import MODEL, layout
 
-REMAT, KERNELS = ("products", "block"), ("xla", "chunked", "cudnn")
+REMAT, IMPLEMENTATIONS = ("products", "block"), ("xla", "chunked", "cudnn")
 ONE_LAYER = DecoderConfig(vocab=512, layers=1, hidden=256, heads=4, head_dim=64, inner=704, context=256)
 
 
@@ -23,7 +24,7 @@ def test_executed_flops_are_those_that_xla_counts(remat):
     """Of a single layer, which no scan repeats; XLA counts the small operations as well."""
     model = replace(ONE_LAYER, remat=remat)
     tokens = jnp.zeros((2, 256), jnp.int32)
-    objective = lambda params: loss(model, params, tokens, tokens)[0]
+    objective = lambda params: loss(model, params, Batch(tokens, tokens)).minimised
     lowered = jax.jit(jax.grad(objective)).lower(jax.eval_shape(lambda: init_params(model, jax.random.key(0))))
     counted = lowered.cost_analysis()["flops"] / tokens.size
     assert counted == pytest.approx(executed_flops_per_token(model, 256, "xla"), rel=0.06)
@@ -33,13 +34,15 @@ def test_what_is_executed_is_more_than_what_is_needed():
     needed = [flops_per_token(MODEL, 64, causal) for causal in (True, False)]
     kept = replace(MODEL, remat="none")
     assert [executed_flops_per_token(kept, 64, kernel) for kernel in ("chunked", "xla")] == needed
-    again = {(r, k): executed_flops_per_token(replace(MODEL, remat=r), 64, k) for r, k in product(REMAT, KERNELS)}
+    again = {
+        (r, k): executed_flops_per_token(replace(MODEL, remat=r), 64, k) for r, k in product(REMAT, IMPLEMENTATIONS)
+    }
     assert again["products", "cudnn"] == needed[0]  # the one kernel whose results are kept
     assert needed[1] < again["products", "xla"] < again["block", "xla"] < 4 / 3 * needed[1]
 
 
 def test_the_meter_tells_all_rates():
-    meter = Meter(replace(MODEL, remat="none"), TrainConfig(length=64), layout(8))
+    meter = Meter(replace(MODEL, remat="none"), 64, Execution(layout=layout(8)))
     meter.add(1000)
     read = meter.read()
     assert read["tokens_per_second"] == pytest.approx(8 * read["tokens_per_second_per_device"])

@@ -9,13 +9,12 @@ from baichuan_jax.cli.stages.trained import load_params, load_tokenizer, make_la
 from baichuan_jax.evaluate.stage import evaluate
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.train.step import compute_dtype
+from baichuan_jax.train.step import make_execution
 
 
 def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     """Measures bits per byte of every domain, beside the baselines."""
-    layout, store = make_layout(config).by_rows, TokenStore(workdir / "tokens")
-    dtype = compute_dtype(config.train.compute_dtype)
-    params = load_params(config, workdir, layout)
+    exe, store = make_execution(config.train, config.model, make_layout(config)).by_rows, TokenStore(workdir / "tokens")
+    params = load_params(config, workdir, exe.layout)
     with status("scoring held-out text"):
-        return evaluate(config.evaluate, config.model, params, store, load_tokenizer(config, workdir), layout, dtype)
+        return evaluate(config.evaluate, config.model, params, store, load_tokenizer(config, workdir), exe)

@@ -89,4 +89,4 @@ def load_engine(config: RunConfig, workdir: Path) -> tuple[Engine, AnyTokenizer]
 
 def make_engine(config: RunConfig, of: Trained) -> Engine:
     """Return an engine, which has a copy of the parameters."""
-    return Engine(config.engine, config.model, of.params, of.ends, of.layout, of.dtype)
+    return Engine(config.engine, config.model, of.params, of.end_ids, of.exe)

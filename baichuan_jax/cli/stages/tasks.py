@@ -52,9 +52,9 @@ def run_tasks(
     with status("loading the tasks"):
         loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
     trained = load_trained(config, workdir)
-    scorer = Scorer(config.model, trained.params, trained.layout, trained.dtype)
+    scorer = Scorer(config.model, trained.params, trained.exe)
     engine = cache(lambda: make_engine(config, trained))
-    with closing(Answers(out / f"answers-{_identity(config, workdir, trained.ends)}.jsonl")) as answers:
+    with closing(Answers(out / f"answers-{_identity(config, workdir, trained.end_ids)}.jsonl")) as answers:
         for name in names:
             with units_progress(name) as progress:
                 lm = BaichuanLM(scorer, engine, trained.tokenizer, config.model, answers, progress)
@@ -72,7 +72,7 @@ def _line(answer: dict) -> str:
     return json.dumps(answer, ensure_ascii=False, default=str)
 
 
-def _identity(config: RunConfig, workdir: Path, ends: tuple[int, ...]) -> str:
+def _identity(config: RunConfig, workdir: Path, end_ids: tuple[int, ...]) -> str:
     """Return a digest of what answers depend on: the decoder, its parameters, its numbers' type, its tokens."""
     params = newest_params(checkpoints_of(config, workdir))
     stored = sorted((str(file.relative_to(params)), file.stat()) for file in params.rglob("*") if file.is_file())
@@ -80,4 +80,4 @@ def _identity(config: RunConfig, workdir: Path, ends: tuple[int, ...]) -> str:
     tokenizer = tokenizer_file(tokenizer_place(config, workdir))
     texts = [entry["sha256"] for entry in fingerprint([tokenizer]).values()]
     shape = [line for part in parts(config.model) for line in settings(part)]
-    return digest(repr((shape, weights, texts, config.train.compute_dtype, ends)))
+    return digest(repr((shape, weights, texts, config.train.compute_dtype, end_ids)))

@@ -15,7 +15,7 @@ from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.input import Batches, local_rows
 from baichuan_jax.train.loop import train, untrained
 from baichuan_jax.train.state import abstract_params
-from baichuan_jax.train.step import check_split, compute_dtype
+from baichuan_jax.train.step import check_split, make_execution
 
 
 def check(config: RunConfig) -> None:
@@ -33,7 +33,8 @@ def build(config: RunConfig, workdir: Path, directory: Path) -> dict:
     store = TokenStore(workdir / "tokens")
     texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
     lengths = load_tokenizer(config, workdir).byte_lengths()
-    validate = BitsPerByte(config.model, texts, lengths, layout.by_rows, cfg.batch, compute_dtype(cfg.compute_dtype))
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
+    exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
+    validate = BitsPerByte(config.model, texts, lengths, exe.by_rows, cfg.batch)
     with train_progress(cfg, shown=jax.process_index() == 0) as report:
-        return train(cfg, config.optim, config.model, layout, batches, directory, validate, report, config.profile)
+        return train(cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
-
 from baichuan_jax.cli.progress import status
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.recipe.run_config import RunConfig
@@ -20,17 +19,16 @@ from baichuan_jax.tokenizer.stages import stage_bos
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
-from baichuan_jax.train.step import compute_dtype
+from baichuan_jax.train.step import make_execution
 
 
 class Trained(NamedTuple):
-    """A run's decoder, ready to compute. ends: ids of which any ends a text. dtype: in which it computes."""
+    """A run's decoder, ready to compute. end_ids: ids of which any ends a text."""
 
     params: Params
     tokenizer: AnyTokenizer
-    ends: tuple[int, ...]
-    layout: Layout
-    dtype: jnp.dtype
+    end_ids: tuple[int, ...]
+    exe: Execution
 
 
 def make_layout(config: RunConfig) -> Layout:
@@ -70,8 +68,9 @@ def load_params(config: RunConfig, workdir: Path, layout: Layout) -> Params:
 
 def load_trained(config: RunConfig, workdir: Path) -> Trained:
     """Return the run's newest parameters with what computing takes."""
-    layout, tokenizer = make_layout(config).by_rows, load_tokenizer(config, workdir)
+    exe = make_execution(config.train, config.model, make_layout(config)).by_rows
+    tokenizer = load_tokenizer(config, workdir)
     with status("loading the model"):
-        params = load_params(config, workdir, layout)
-    ends = (*tokenizer.end, *end_ids(load.tokenizer_file(tokenizer_place(config, workdir)).parent))
-    return Trained(params, tokenizer, tuple(dict.fromkeys(ends)), layout, compute_dtype(config.train.compute_dtype))
+        params = load_params(config, workdir, exe.layout)
+    ids = (*tokenizer.end, *end_ids(load.tokenizer_file(tokenizer_place(config, workdir)).parent))
+    return Trained(params, tokenizer, tuple(dict.fromkeys(ids)), exe)

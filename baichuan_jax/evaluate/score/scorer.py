@@ -18,8 +18,8 @@ from baichuan_jax.evaluate.score.plan import Group, Row, batches, bucket, groups
 from baichuan_jax.generate.sampling import most_probable
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Cache, Params, apply, apply_cached, init_cache
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.loss import token_nll
-from baichuan_jax.parallel.layout import Layout
 
 Request = tuple[Sequence[int], Sequence[int]]
 PAIRS = 4  # ids predicted in a row, of the smallest bucket
@@ -39,12 +39,11 @@ class Scorer:
     buckets, so the number of programs does not grow with the number of requests. tokens: in a batch.
     """
 
-    def __init__(
-        self, model: DecoderConfig, params: Params, layout: Layout, dtype: jnp.dtype = jnp.float32, tokens: int = 2048
-    ):
-        self._model, self._params, self._tokens, self._ways = model, params, tokens, layout.batch_shards
-        self._counts = [self._ways * 4**power for power in range(8)]
-        self._begin, self._score = programs(model, layout, dtype)
+    def __init__(self, model_cfg: DecoderConfig, params: Params, exe: Execution, tokens: int = 2048):
+        self._model_cfg, self._params, self._tokens = model_cfg, params, tokens
+        self._shards = exe.layout.batch_shards
+        self._counts = [self._shards * 4**power for power in range(8)]
+        self._begin, self._score = scorer_programs(model_cfg, exe)
         self.programs: set[tuple[int, ...]] = set()
 
     def __call__(self, requests: Sequence[Request], known: Set[int] = frozenset()) -> Iterator[list[tuple[int, Score]]]:
@@ -53,7 +52,7 @@ class Scorer:
         known: numbers of requests whose scores are not needed. A batch of nothing else is left out; the others stay as
         they are, so that every bit of a score is the same whether or not a run was interrupted.
         """
-        for group in groups_of(rows_of(requests, self._model.context)):
+        for group in groups_of(rows_of(requests, self._model_cfg.context)):
             cut = batches(group, self._tokens, self._counts)
             if wanted := [rows for rows in cut if not known.issuperset(_numbers(rows))]:
                 before = self._shared(group)
@@ -64,15 +63,15 @@ class Scorer:
         """Return keys and values of what the rows of a group share, padded to a bucket; None if that is nothing."""
         if not group.shared:
             return None
-        padded = bucket(group.shared, self._model.context)
-        tokens_BT = np.zeros((self._ways, padded), np.int32)
+        padded = bucket(group.shared, self._model_cfg.context)
+        tokens_BT = np.zeros((self._shards, padded), np.int32)
         tokens_BT[:, : group.shared] = group.rows[0].ids[: group.shared]
         self.programs.add((padded,))
         return self._begin(self._params, tokens_BT, np.int32(group.shared))
 
     def _run(self, before: Cache | None, shared: int, rows: list[Row]) -> list[tuple[int, Score]]:
         count = next(count for count in self._counts if count >= len(rows))
-        length = bucket(max(len(row.ids) for row in rows) - shared, self._model.context)
+        length = bucket(max(len(row.ids) for row in rows) - shared, self._model_cfg.context)
         pairs = PAIRS
         while pairs < max(row.pairs for row in rows):
             pairs *= 4
@@ -103,21 +102,21 @@ def _of_row(row: Row, nll_W: np.ndarray, best_W: np.ndarray) -> Iterator[tuple[i
 
 
 @lru_cache
-def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
+def scorer_programs(model_cfg: DecoderConfig, exe: Execution):
     """Return begin(params, tokens_BP, shared) -> cache, and
     score(params, cache, shared, tokens_BT, lengths_B, places_BW, targets_BW) -> (nll_BW in nats, is_greedy_BW).
 
-    Without a cache a row is a whole sequence, and attention the kernel of training.
+    Without a cache a row is a whole sequence, and attention is computed as in training.
     """
-    forward = partial(apply_cached, model, dtype=dtype, layout=layout)
+    forward = partial(apply_cached, model_cfg, exe=exe)
 
     def begin(params: Params, tokens_BP: jax.Array, shared: jax.Array) -> Cache:
         count, padded = tokens_BP.shape
         place_P = jnp.arange(padded)
         place_BP = jnp.broadcast_to(jnp.where(place_P < shared, place_P, padded), tokens_BP.shape)
         nowhere_BW = jnp.zeros((count, 1), jnp.int32)
-        cache = init_cache(model, count, padded, dtype)
-        return forward(params, tokens_BP, place_BP, cache, places_BW=nowhere_BW)[1]
+        cache = init_cache(model_cfg, count, padded, exe.dtype)
+        return forward(params, Batch(tokens_BP, positions=place_BP), cache, places_BW=nowhere_BW)[1]
 
     def score(
         params: Params,
@@ -130,15 +129,15 @@ def programs(model: DecoderConfig, layout: Layout, dtype: jnp.dtype):
     ) -> tuple[jax.Array, jax.Array]:
         count, length = tokens_BT.shape
         if before is None:
-            logits_BWV = apply(model, params, tokens_BT, dtype=dtype, layout=layout, places_BW=places_BW)
+            logits_BWV = apply(model_cfg, params, Batch(tokens_BT), exe, places_BW)
         else:
             cache = jax.tree.map(lambda x_LBKPH: _widen(x_LBKPH, count, length), before)
             place_T = jnp.arange(length)
             place_BT = jnp.where(place_T < lengths_B[:, None], shared + place_T, cache["key"].shape[3])
-            logits_BWV, _ = forward(params, tokens_BT, place_BT, cache, places_BW=places_BW)
+            logits_BWV, _ = forward(params, Batch(tokens_BT, positions=place_BT), cache, places_BW=places_BW)
         return token_nll(logits_BWV, targets_BW), most_probable(logits_BWV) == targets_BW
 
-    return jax.jit(begin), jax.jit(score, out_shardings=layout.replicated)
+    return jax.jit(begin), jax.jit(score, out_shardings=exe.layout.replicated)
 
 
 def _widen(x_LBKPH: jax.Array, count: int, length: int) -> jax.Array:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from baichuan_jax.model.attention import implementations as kernels
 from baichuan_jax.model.attention.exchange import to_heads, to_tokens
+from baichuan_jax.model.attention.implementations import attend_full
 from baichuan_jax.model.attention.patterns import PATTERNS
 from baichuan_jax.model.attention.scores import Scores, attend
 from baichuan_jax.model.config import DecoderConfig
@@ -37,9 +37,10 @@ class Attention(nnx.Module):
     ) -> tuple[jax.Array, dict | None]:
         """Return the output and the cache with this call's keys and values written in at their positions."""
 
+        exe, segments_BT = context.exe, context.segments_BT
+
         def project(kernel: nnx.Param, heads: str) -> jax.Array:
-            y_BTNH = context.product(x_BTD, kernel, late=kernel is self.query)
-            return context.constrain(y_BTNH, "batch", "length", heads, "head_dim")
+            return exe.constrain(exe.matmul(x_BTD, kernel), "batch", "length", heads, "head_dim")
 
         q_BTNH = project(self.query, "heads")
         k_BSKH, v_BSKH = project(self.key, "kv_heads"), project(self.value, "kv_heads")
@@ -49,12 +50,14 @@ class Attention(nnx.Module):
         slopes_N, cap = context.scheme.slopes(), self.cfg.attention.soft_cap
         scores = Scores(cap, None if slopes_N is None else slopes_N.reshape(k_BSKH.shape[2], -1))
         if cache is None:
-            q_BTNH = to_heads(q_BTNH, "heads", context.layout)
-            k_BSKH, v_BSKH = (to_heads(x, "kv_heads", context.layout) for x in (k_BSKH, v_BSKH))
+            q_BTNH = to_heads(q_BTNH, "heads", exe.layout)
+            k_BSKH, v_BSKH = (to_heads(x, "kv_heads", exe.layout) for x in (k_BSKH, v_BSKH))
         if cache is None and pattern == "full":
-            y_BTKGH = kernels.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg, scores, context.layout)
+            q_BTKGH = q_BTNH.reshape(grouped)
+            y_BTKGH = attend_full(q_BTKGH, k_BSKH, v_BSKH, self.cfg, scores, segments_BT, exe)
         elif cache is None:
-            y_BTKGH = PATTERNS[pattern].attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores)
+            sparse = PATTERNS[pattern]
+            y_BTKGH = sparse.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores, segments_BT)
         else:
             cache = write(cache, k_BSKH, v_BSKH, context.positions_BT)
             k_BSKH, v_BSKH = (jnp.swapaxes(restored(cache[name], x_BTD.dtype), 1, 2) for name in ("key", "value"))
@@ -64,9 +67,8 @@ class Attention(nnx.Module):
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
         y_BTNH = y_BTKGH.reshape(q_BTNH.shape)
         if cache is None:
-            y_BTNH = to_tokens(y_BTNH, "heads", context.layout)
-        out_BTD = context.product(y_BTNH, self.output, 2)
-        return context.constrain(out_BTD, "batch", "length", "hidden"), cache
+            y_BTNH = to_tokens(y_BTNH, "heads", exe.layout)
+        return exe.constrain(exe.matmul(y_BTNH, self.output, 2), "batch", "length", "hidden"), cache
 
 
 def write(cache: dict, k_BTKH: jax.Array, v_BTKH: jax.Array, positions_BT: jax.Array) -> dict:

@@ -13,7 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baichuan_jax.model.attention.scores import Scores, Share, merge, share
+from baichuan_jax.model.attention.scores import Scores, Share, merge, same_segment, share
+from baichuan_jax.model.execution import Execution
 
 BLOCK = 512
 
@@ -24,11 +25,20 @@ def blocks(x_BT: jax.Array, size: int) -> jax.Array:
     return jnp.pad(x_BT, pad).reshape(x_BT.shape[0], -1, size, *x_BT.shape[2:])
 
 
-def attend(q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, scores: Scores, block: int = BLOCK) -> jax.Array:
-    """Return y_BTKGH of full causal attention for whole sequences."""
+def attend_blockwise(
+    q_BTKGH: jax.Array,
+    k_BTKH: jax.Array,
+    v_BTKH: jax.Array,
+    scores: Scores,
+    segments_BT: jax.Array | None,
+    exe: Execution,
+    block: int = BLOCK,
+) -> jax.Array:
+    """Return y_BTKGH of full causal attention over whole sequences."""
     length = q_BTKGH.shape[1]
     block = min(block, length)
-    cut = [jnp.swapaxes(blocks(x, block), 0, 1) for x in (q_BTKGH, k_BTKH, v_BTKH)]  # n first, to take one of
+    blocks_first = lambda x: None if x is None else jnp.swapaxes(blocks(x, block), 0, 1)  # so that one can be indexed
+    cut = map(blocks_first, (q_BTKGH, k_BTKH, v_BTKH, segments_BT))
     y_nBwKGH = _attend(*cut, scores.slopes_KG, scores.soft_cap)
     return jnp.swapaxes(y_nBwKGH, 0, 1).reshape(q_BTKGH.shape[0], -1, *q_BTKGH.shape[2:])[:, :length]
 
@@ -60,19 +70,41 @@ def _add(x_n: jax.Array, x: jax.Array, at: jax.Array) -> jax.Array:
     return _put(x_n, _one(x_n, at) + x, at)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _attend(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | None, soft_cap: float) -> jax.Array:
-    return _forward(q, k, v, slopes_KG, soft_cap)[0]
+def _seen(distance_ww: jax.Array, segments: jax.Array | None, pair: jax.Array) -> jax.Array:
+    """Return which keys of a block the queries of another see, bool [w, w] or [B, w, w]."""
+    sees = distance_ww >= 0
+    if segments is None:
+        return sees
+    return sees & same_segment(_one(segments, pair[0]), _one(segments, pair[1]))
 
 
-def _forward(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | None, soft_cap: float) -> tuple:
+@partial(jax.custom_vjp, nondiff_argnums=(5,))
+def _attend(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    segments: jax.Array | None,
+    slopes_KG: jax.Array | None,
+    soft_cap: float,
+) -> jax.Array:
+    return _forward(q, k, v, segments, slopes_KG, soft_cap)[0]
+
+
+def _forward(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    segments: jax.Array | None,
+    slopes_KG: jax.Array | None,
+    soft_cap: float,
+) -> tuple:
     """Return y, and what the backward pass needs: with it, for every query, the logarithm of the sum of weights."""
     scores = Scores(soft_cap, slopes_KG)
 
     def add(sums: Share, pair: jax.Array) -> tuple[Share, None]:
         i, j = pair
         distance_ww = _distances(pair, q.shape[2])
-        more = share(_one(q, i), _one(k, j), _one(v, j), distance_ww >= 0, distance_ww, scores)
+        more = share(_one(q, i), _one(k, j), _one(v, j), _seen(distance_ww, segments, pair), distance_ww, scores)
         so_far = Share(*(_one(x, i) for x in sums))
         return Share(*(_put(x, new, i) for x, new in zip(sums, merge([so_far, more])))), None
 
@@ -80,11 +112,11 @@ def _forward(q: jax.Array, k: jax.Array, v: jax.Array, slopes_KG: jax.Array | No
     start = Share(nothing, jnp.full(q.shape[:-1], -jnp.inf), nothing[..., 0])
     sums, _ = jax.lax.scan(add, start, _pairs(q))
     y = (sums.y_XTKGH / sums.total_XTKG[..., None]).astype(v.dtype)
-    return y, (q, k, v, slopes_KG, y, sums.top_XTKG + jnp.log(sums.total_XTKG))
+    return y, (q, k, v, segments, slopes_KG, y, sums.top_XTKG + jnp.log(sums.total_XTKG))
 
 
 def _backward(soft_cap: float, saved: tuple, dy: jax.Array) -> tuple:
-    q, k, v, slopes_KG, y, log_total = saved
+    q, k, v, segments, slopes_KG, y, log_total = saved
     scores = Scores(soft_cap, slopes_KG)
     along = jnp.sum(dy.astype(jnp.float32) * y.astype(jnp.float32), axis=-1)  # of each gradient, what softmax takes off
     dot = partial(jnp.einsum, preferred_element_type=jnp.float32)
@@ -94,7 +126,8 @@ def _backward(soft_cap: float, saved: tuple, dy: jax.Array) -> tuple:
         i, j = pair
         q_BwKGH, k_BwKH, v_BwKH, dy_BwKGH = _one(q, i), _one(k, j), _one(v, j), _one(dy, i)
         distance_ww = _distances(pair, q.shape[2])
-        finish = lambda products: scores.finish(products, distance_ww >= 0, distance_ww)
+        sees = _seen(distance_ww, segments, pair)
+        finish = lambda products: scores.finish(products, sees, distance_ww)
         scores_BKGww, pull = jax.vjp(finish, scores.products(q_BwKGH, k_BwKH))
         weights_BKGww = jnp.exp(scores_BKGww - heads_first(_one(log_total, i)))
         dweights_BKGww = dot("BtKGH,BsKH->BKGts", dy_BwKGH, v_BwKH)
@@ -109,7 +142,7 @@ def _backward(soft_cap: float, saved: tuple, dy: jax.Array) -> tuple:
     zeros = tuple(jnp.zeros(x.shape, jnp.float32) for x in (q, k, v))
     grads, _ = jax.lax.scan(add, zeros, _pairs(q))
     dslopes = None if slopes_KG is None else jnp.zeros_like(slopes_KG)  # they are not learned
-    return (*(dx.astype(x.dtype) for dx, x in zip(grads, (q, k, v))), dslopes)
+    return (*(dx.astype(x.dtype) for dx, x in zip(grads, (q, k, v))), None, dslopes)
 
 
 _attend.defvjp(_forward, _backward)

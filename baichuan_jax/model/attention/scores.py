@@ -15,6 +15,11 @@ import jax.numpy as jnp
 NEVER = jnp.finfo(jnp.float32).min
 
 
+def same_segment(q_segments_XT: jax.Array, k_segments_XS: jax.Array) -> jax.Array:
+    """Return which keys are of the document of each query, bool [X, T, S]; X may be several axes."""
+    return q_segments_XT[..., :, None] == k_segments_XS[..., None, :]
+
+
 class Scores(NamedTuple):
     """What is done to scores before the softmax. soft_cap: 0 is off. slopes_KG: taken off per position of distance."""
 

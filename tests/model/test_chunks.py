@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baichuan_jax.model.chunks import Chunks
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import init_params, loss, param_axes
-from baichuan_jax.model.feedforward import COMPUTE, FEED_FORWARDS
-from baichuan_jax.model.token_chunks import Split, in_chunks
+from baichuan_jax.model.execution import Batch, Execution
+from baichuan_jax.model.feedforward import FEED_FORWARDS, _in_chunks, _of_chunk
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -38,9 +39,9 @@ def test_chunks_give_the_output_and_gradients_of_the_whole(kind, batch, length, 
     names = AXES if FEED_FORWARDS[kind].gated else ("up", "down")
     kernels = {name: rng.standard_normal((12, 8) if name == "down" else (8, 12)).astype(np.float32) for name in names}
     x, weights = rng.standard_normal((2, batch, length, 8)).astype(np.float32)
-    split = Split(tokens, tuple(AXES.items()), None)
-    whole = lambda x, kernels: jnp.sum(COMPUTE[kind](x, kernels) * weights)
-    cut = lambda x, kernels: jnp.sum(in_chunks(COMPUTE[kind], x, kernels, split) * weights)
+    chunks = Chunks(tokens, tuple(AXES.items()), None)
+    whole = lambda x, kernels: jnp.sum(_of_chunk(kind, x, kernels) * weights)
+    cut = lambda x, kernels: jnp.sum(_in_chunks(kind, chunks, x, kernels) * weights)
     assert_near(*(jax.jit(jax.value_and_grad(each, (0, 1)))(x, kernels) for each in (cut, whole)))
 
 
@@ -51,9 +52,8 @@ def gradients(model: DecoderConfig, layout: Layout | None, inner_bytes: int):
     if layout is not None:
         params = jax.device_put(params, layout.shardings(param_axes(model), params))
         tokens = jax.device_put(tokens, layout.sharding(("batch", "length")))
-    total = lambda params, tokens: loss(
-        model, params, tokens[:, :-1], tokens[:, 1:], layout=layout, inner_bytes=inner_bytes
-    )[0]
+    exe = Execution(layout=layout, inner_bytes=inner_bytes)
+    total = lambda params, tokens: loss(model, params, Batch(tokens[:, :-1], tokens[:, 1:]), exe).minimised
     return jax.jit(jax.value_and_grad(total)).lower(params, tokens).compile(), (params, tokens)
 
 
@@ -85,7 +85,8 @@ def test_the_peak_is_lower(remat):
     params = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
 
     def temporaries(inner_bytes: int) -> int:
-        grad = jax.grad(lambda params: loss(model, params, tokens, tokens, inner_bytes=inner_bytes)[0])
+        exe = Execution(inner_bytes=inner_bytes)
+        grad = jax.grad(lambda params: loss(model, params, Batch(tokens, tokens), exe).minimised)
         return jax.jit(grad).lower(params).compile().memory_analysis().temp_size_in_bytes
 
     assert temporaries(2**20) < 0.5 * temporaries(0)

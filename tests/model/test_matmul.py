@@ -1,11 +1,11 @@
-"""`product` is a matrix product whose gradients are autodiff's, whatever axes it contracts."""
+"""`matmul` is a matrix product whose gradients are autodiff's, whatever axes it contracts."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from baichuan_jax.model.layers import product
+from baichuan_jax.model.execution import matmul
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from baichuan_jax.model.layers import product
 def test_gradients_are_those_of_einsum(spec, x_shape, kernel_shape, axes, dtype):
     keys = jax.random.split(jax.random.key(0), 3)
     x, kernel = jax.random.normal(keys[0], x_shape, dtype), jax.random.normal(keys[1], kernel_shape, dtype)
-    ours, backward = jax.vjp(lambda x, kernel: product(x, kernel, axes), x, kernel)
+    ours, backward = jax.vjp(lambda x, kernel: matmul(x, kernel, axes), x, kernel)
     theirs, reference = jax.vjp(lambda x, kernel: jnp.einsum(spec, x, kernel), x, kernel)
     dy = jax.random.normal(keys[2], ours.shape, dtype)
     for mine, other in zip((ours, *backward(dy)), (theirs, *reference(dy)), strict=True):
@@ -42,4 +42,4 @@ def test_the_wider_factor_is_not_transposed():
 
     transposed = "f32[512,256]"
     assert transposed in compiled(lambda x, kernel: x @ kernel)
-    assert transposed not in compiled(product)
+    assert transposed not in compiled(matmul)

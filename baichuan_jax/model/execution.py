@@ -1,0 +1,111 @@
+"""How a program computes, and what goes through the decoder.
+
+B sequences, T positions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from baichuan_jax.model.storage import StoredWeight, multiply
+from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.parallel.weights import STRATEGIES, Sharded, WeightStrategy
+
+
+class Batch(NamedTuple):
+    """Sequences to train on or to score; every field but `tokens` may be absent.
+
+    tokens, targets: ids, int32 [B, T]; a target is the id after its token. weights: how much each target counts in the
+    loss, float32 [B, T]; absent: 1. segments: number of the document of each token, int32 [B, T]; tokens attend within
+    their own. positions: of each token in its sequence, int32 [B, T]; absent: 0 to T - 1. domains: number of the domain
+    of each sequence, int32 [B].
+    """
+
+    tokens: jax.Array
+    targets: jax.Array | None = None
+    weights: jax.Array | None = None
+    segments: jax.Array | None = None
+    positions: jax.Array | None = None
+    domains: jax.Array | None = None
+
+
+FLOAT32 = jnp.dtype(jnp.float32)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a program computes: made once by train, plan, generate and evaluate, and passed as one argument.
+
+    dtype: of activations and matrix products. layout: mesh and axis rules; None on one device. weights: how gradients
+    of FSDP-sharded weights are summed. logits_bytes: most that the logits of a chunk of the loss take on a device.
+    inner_bytes: most that an array of the inner width of a feed-forward layer takes; 0: no limit. domains: number of
+    domains that the loss is summed for separately.
+    """
+
+    dtype: jnp.dtype = FLOAT32
+    layout: Layout | None = None
+    weights: WeightStrategy = "xla"
+    logits_bytes: int = 2**28
+    inner_bytes: int = 0
+    domains: int = 0
+
+    @property
+    def platform(self) -> str:
+        """cpu, gpu or tpu."""
+        return jax.default_backend() if self.layout is None else self.layout.platform
+
+    @property
+    def by_rows(self) -> Execution:
+        """The same for evaluation and generation: no sequence is split over devices, since they have any length."""
+        return replace(self, layout=self.layout and self.layout.by_rows, weights="xla", inner_bytes=0, domains=0)
+
+    def constrain(self, x: jax.Array, *axes: str) -> jax.Array:
+        """Tell the compiler how an activation with these logical axes is sharded."""
+        return x if self.layout is None else self.layout.constrain(x, *axes)
+
+    def matmul(self, x: jax.Array, weight: nnx.Param, axes: int = 1) -> jax.Array:
+        """Return x [..., *in] times a weight [*in, *out], in the dtype of x; `in` has `axes` axes."""
+        reduction = None
+        if self.weights != "xla":
+            reduction = self.weights, Sharded(self.layout, weight.get_metadata("axes"))
+        return matmul(x, weight[...].astype(x.dtype), axes, reduction)
+
+
+Reduction = tuple[WeightStrategy, Sharded] | None
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def matmul(x: jax.Array, weight: StoredWeight, axes: int = 1, reduction: Reduction = None) -> jax.Array:
+    """Return x [..., *in] times a weight [*in, *out], [..., *out]; `in` has `axes` axes.
+
+    reduction: how the gradient of the weight is summed over devices; None leaves it to XLA.
+
+    The gradients are those of autodiff, with the factors of the weight's in another order: x^T dy, not the transpose of
+    dy^T x. XLA for CPU transposes the left factor in memory, and dy is the wider one. Weights in 8-bit integers have no
+    gradient.
+    """
+    return multiply(x, weight, axes)
+
+
+def _matmul_gradients(
+    axes: int, reduction: Reduction, saved: tuple[jax.Array, jax.Array], dy: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    x, weight = saved
+    leading, out = tuple(range(x.ndim - axes)), weight.ndim - axes
+    to_x = (tuple(range(dy.ndim - out, dy.ndim)), tuple(range(axes, weight.ndim)))
+    if reduction is None:
+        dweight = jnp.tensordot(x, dy, (leading, leading))
+    else:
+        strategy, sharded = reduction
+        dweight = STRATEGIES[strategy](x, dy, sharded)
+    return jnp.tensordot(dy, weight, to_x), dweight
+
+
+# The remat policy looks for matrix products, and not inside functions with gradients of their own.
+matmul.defvjp(lambda x, weight, axes, reduction: (multiply(x, weight, axes), (x, weight)), _matmul_gradients)
