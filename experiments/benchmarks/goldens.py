@@ -27,7 +27,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = (
-    "VOCAB=2000",
+    "VOCAB=3000",
     "DecoderConfig.layers=2",
     "DecoderConfig.hidden=64",
     "DecoderConfig.heads=8",

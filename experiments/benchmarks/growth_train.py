@@ -64,7 +64,7 @@ def main() -> None:
     print("inner MiB    remat 'block'        'none'   MiB of temporaries, 2 rows of 4,096, hidden 1,024, inner 2,752")
     for size in (0, 32, 8):
         sizes = {"layers": 4, "hidden": 1024, "heads": 8, "head_dim": 128, "inner": 2752, "context": 4096}
-        model = partial(DecoderConfig, vocab=8192, **sizes, attention=AttentionConfig(kernel="chunked"))
+        model = partial(DecoderConfig, vocab=8192, **sizes, attention=AttentionConfig(implementation="chunked"))
         block, none = (temporaries(model(remat=remat), 2, CHUNK, size * 2**20) for remat in ("block", "none"))
         print(f"{size or 'whole':>10}{block:19,.0f}{none:8,.0f}", flush=True)
 
