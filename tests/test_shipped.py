@@ -22,11 +22,6 @@ from tests.generate.serving import serving
 ROOT = Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.gin"))
 RUNS = [path for path in CONFIGS if path.parent.name == "runs"]
-SLOW = {"attention_variants", "position_extrapolation"}  # they share what ffn_variants runs through
-EXPERIMENTS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
-    for name in find_experiments(ROOT / "experiments")
-]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 DEBUG = [
@@ -64,6 +59,17 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith("baichuan-jax ")]
 
 
+# What a command of the README runs is not run again.
+NAMED = {tuple(arguments[:2]) for arguments in commands()}
+OTHER_RUNS = [path for path in RUNS if ("run", name(path)) not in NAMED]
+SLOW = {"attention_variants", "position_extrapolation", "precision"}  # they share what ffn_variants runs through
+EXPERIMENTS = [
+    pytest.param(experiment, marks=[pytest.mark.slow] if experiment in SLOW else [])
+    for experiment in find_experiments(ROOT / "experiments")
+    if ("experiment", experiment) not in NAMED
+]
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=name)
 def test_every_config_loads_and_rebuilds(path, tmp_path):
     loaded = load(path, (), RunConfig)
@@ -79,10 +85,14 @@ def test_a_run_file_states_its_command_cost_and_result(path):
     assert f"baichuan-jax run {name(path)}" in head
 
 
-@pytest.mark.parametrize("path", RUNS, ids=name)
-def test_every_run_runs(path, tmp_path):
+@pytest.mark.parametrize("path", OTHER_RUNS, ids=name)
+def test_every_other_run_runs(path, tmp_path):
     run("run", path, f"--set=RunConfig.workdir={tmp_path / 'run'}", *DEBUG)
-    assert all((tmp_path / "run" / stage / "manifest.json").exists() for stage in RECIPES)
+    assert_finished(tmp_path / "run")
+
+
+def assert_finished(workdir: Path) -> None:
+    assert all((workdir / stage / "manifest.json").exists() for stage in RECIPES)
 
 
 def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
@@ -95,6 +105,11 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
             serve(arguments)
         else:
             run(*arguments, *settings_for(arguments))
+    for verb, named in NAMED:
+        if verb == "run":
+            assert_finished(tmp_path / load(ROOT / named, (), RunConfig).config.workdir)
+        if verb == "experiment":
+            assert (tmp_path / "runs/experiments" / named / "record.json").exists()
 
 
 def serve(arguments: list[str]) -> None:
@@ -117,9 +132,13 @@ def debug_settings(name: str) -> list[str]:
     return [f"--set={setting}" for setting in import_module(f"experiments.{name}").DEBUG]
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_runs(name, tmp_path):
+@pytest.mark.parametrize("name", find_experiments(ROOT / "experiments"))
+def test_an_experiment_states_its_command(name):
     assert f"Command: baichuan-jax experiment {name}" in import_module(f"experiments.{name}").__doc__
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_other_experiment_runs(name, tmp_path):
     settings = [*debug_settings(name), f"--set={class_name(name)}.workdir={tmp_path}"]
     if any("TrialConfig" in setting for setting in settings):
         settings.append(f"--set=TrialConfig.corpus_workdir={tmp_path}/corpus")  # the usual one is the user's
