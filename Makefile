@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate clean
+.PHONY: quickstart test test-time test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -57,6 +57,10 @@ bench-evaluate: .venv/installed-dev
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,dev]'
 	touch $@
+
+# How large the code is, and what one forward pass goes through.
+stats: .venv/installed-dev
+	$(BIN)/python -m experiments.benchmarks.stats
 
 clean:
 	rm -rf .venv build *.egg-info
