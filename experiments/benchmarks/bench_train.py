@@ -100,7 +100,8 @@ def main() -> None:
     args = arguments.parse_args()
     config = load(args.config, (*SHAPE, *args.overrides), RunConfig).config
     tokens = config.train.batch * config.train.length
-    meter = Meter(config.model, config.train, make_layout(config))
+    exe = make_execution(config.train, config.model, make_layout(config))
+    meter = Meter(config.model, config.train.length, exe)
     runners = {"baichuan_jax": ours(config)}
     if args.peer:
         runners["transformers (PyTorch)"] = peer(config, args.peer, os.cpu_count())

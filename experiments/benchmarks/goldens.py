@@ -164,7 +164,7 @@ def record_recipe(directory: Path, eval_dir: Path | None) -> Iterator[tuple[str,
             [answers] = (first / "tasks").glob(f"{task}-*.answers.jsonl")
             yield f"tasks/{task}", [json.loads(line) for line in answers.read_text().splitlines()]
     exported = directory / "exported"
-    recipe("convert export", first, exported)
+    recipe("convert export", first, exported, "--layout", "llama")
     yield "export", {name: value for name, value in digests(exported, "**/*").items() if "README" not in name}
 
 

@@ -212,7 +212,7 @@ CHEATS = {
         "raised AssertionError",
     ),
     "other functions of the sandbox": (
-        "import sys\nfor name, module in list(sys.modules.items()):\n    if 'contained' in name:\n"
+        "import sys\nfor name, module in list(sys.modules.items()):\n    if 'sandbox.child' in name:\n"
         "        for key, value in list(vars(module).items()):\n            if callable(value):\n"
         "                setattr(module, key, lambda *_, **__: 4)\ndef f(x):\n    return 4",
         "out of time",
