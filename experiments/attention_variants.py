@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome
 from baichuan_jax.lab.sweep import Progress
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
@@ -23,15 +24,15 @@ from experiments.variants import Trial, TrialConfig, compared
 
 @dataclass(frozen=True)
 class AttentionVariants:
-    """workdir: of units, tables, plots and the report. kinds: of attention; the first is compared with.
+    """Which kinds of attention are compared."""
 
-    window, summary: of the sparse patterns, in positions.
-    """
-
-    workdir: str = "runs/experiments/attention_variants"
-    kinds: tuple[str, ...] = ("multi-head", "grouped", "multi-query", "local", "strided", "fixed", "local and full")
-    window: int = 16
-    summary: int = 2
+    workdir: str = setting("runs/experiments/attention_variants", "directory of units, tables, plots and report")
+    kinds: tuple[str, ...] = setting(
+        ("multi-head", "grouped", "multi-query", "local", "strided", "fixed", "local and full"),
+        "kinds of attention; each is compared with the first",
+    )
+    window: int = setting(16, "positions of the sparse patterns")
+    summary: int = setting(2, "positions at the end of a block that later blocks attend to, in the pattern 'fixed'")
     trial: TrialConfig = field(default_factory=TrialConfig)
 
     def __post_init__(self) -> None:

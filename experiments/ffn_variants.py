@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome
 from baichuan_jax.lab.sweep import Progress
 from baichuan_jax.model.feedforward import FEED_FORWARDS
@@ -24,10 +25,10 @@ DEBUG = (*variants.DEBUG, "FfnVariants.kinds=('relu', 'swiglu')")
 
 @dataclass(frozen=True)
 class FfnVariants:
-    """workdir: of units, tables, plots and the report. kinds: of feed-forward; the last is compared with."""
+    """Which feed-forward layers are compared."""
 
-    workdir: str = "runs/experiments/ffn_variants"
-    kinds: tuple[str, ...] = tuple(FEED_FORWARDS)
+    workdir: str = setting("runs/experiments/ffn_variants", "directory of units, tables, plots and report")
+    kinds: tuple[str, ...] = setting(tuple(FEED_FORWARDS), "feed-forward layers; each is compared with the last")
     trial: TrialConfig = field(default_factory=TrialConfig)
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import GREY, Plot
@@ -44,10 +45,10 @@ BASELINE = "rope"
 
 @dataclass(frozen=True)
 class PositionExtrapolation:
-    """workdir: of units, tables, plots and the report. schemes: of positions, RoPE among them."""
+    """Which position schemes are compared."""
 
-    workdir: str = "runs/experiments/position_extrapolation"
-    schemes: tuple[str, ...] = tuple(POSITIONS)
+    workdir: str = setting("runs/experiments/position_extrapolation", "directory of units, tables, plots and report")
+    schemes: tuple[str, ...] = setting(tuple(POSITIONS), "position schemes, RoPE among them")
     trial: TrialConfig = field(default_factory=TrialConfig)
 
     def __post_init__(self) -> None:

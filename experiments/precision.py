@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import Plot
 from baichuan_jax.lab.sweep import Progress
@@ -35,14 +36,13 @@ DEBUG = (*variants.DEBUG, "Precision.kinds=('float32', 'bfloat16, moments too')"
 
 @dataclass(frozen=True)
 class Precision:
-    """workdir: of units, tables, plots and the report. kinds: of precision; the first is compared with.
+    """Which precisions are compared."""
 
-    b2: of Adam; the longer the second moment remembers, the smaller the steps that rounding may swallow.
-    """
-
-    workdir: str = "runs/experiments/precision"
-    kinds: tuple[str, ...] = tuple(KINDS)
-    b2: float = 0.95
+    workdir: str = setting("runs/experiments/precision", "directory of units, tables, plots and report")
+    kinds: tuple[str, ...] = setting(tuple(KINDS), "precisions; each is compared with the first")
+    b2: float = setting(
+        0.95, "b2 of Adam; the longer the second moment remembers, the smaller the steps that rounding may swallow"
+    )
     trial: TrialConfig = field(default_factory=TrialConfig)
 
     def __post_init__(self) -> None:

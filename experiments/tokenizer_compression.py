@@ -9,7 +9,7 @@ held out, and on texts of sources that are no domain at all, beside every tokeni
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import BLUE, COLORS, GREY, ORANGE, Plot, bar_height, bars
 from baichuan_jax.lab.sweep import Point, Progress, run_units
@@ -58,24 +59,19 @@ DEBUG = (
 
 @dataclass(frozen=True)
 class TokenizerCompression:
-    """What is trained, on what, and beside what it is measured.
+    """What is trained, on what, and beside what it is measured. Of the defaults, what is absent is left out."""
 
-    corpora: a folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings. tokenizers: a folder of
-    tokenizers to compare with. unseen: NAME_LANGUAGE -> files of texts that no domain holds (a path or glob). Of the
-    defaults, what is absent is left out.
-    vocabs: sizes to train. words, zh_share, sample_bytes: of the sample, as in TokenizerConfig.
-    max_bytes: read per domain; 0 is all.
-    """
-
-    workdir: str = "runs/experiments/tokenizer_compression"
-    corpora: str = CORPORA
-    tokenizers: str = TOKENIZERS
-    unseen: dict[str, str] = field(default_factory=lambda: dict(UNSEEN))
-    vocabs: tuple[int, ...] = (8_000, 16_000, 32_000, 64_000)
-    words: float = 0.45
-    zh_share: float | None = None
-    sample_bytes: int = 0
-    max_bytes: int = 0
+    workdir: str = setting("runs/experiments/tokenizer_compression", "directory of units, tables, plots and report")
+    corpora: str = setting(
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+    )
+    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' is none")
+    unseen: dict[str, str] = setting(UNSEEN, "NAME_LANGUAGE -> path or glob of files of texts that no domain holds")
+    vocabs: tuple[int, ...] = setting((8_000, 16_000, 32_000, 64_000), "vocabulary sizes to train")
+    words: float = setting(0.45, "share of the sample that comes from word lists")
+    zh_share: float | None = setting(None, "share of the sample that is Chinese, as in TokenizerConfig")
+    sample_bytes: int = setting(0, "UTF-8 bytes of the sample; 0 is all")
+    max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")
 
     def __post_init__(self) -> None:
         require(bool(self.vocabs), "TokenizerCompression.vocabs", self.vocabs, "one size at least")

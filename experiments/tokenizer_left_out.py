@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from baichuan_jax.core.files import fingerprint
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import BLUE, GREY, SKY, Plot, bar_height, bars
 from baichuan_jax.lab.sweep import Point, Progress, run_units
@@ -46,12 +47,14 @@ DEBUG = (
 class TokenizerLeftOut:
     """Settings as in tokenizer_compression, for one size."""
 
-    workdir: str = "runs/experiments/tokenizer_left_out"
-    corpora: str = CORPORA
-    tokenizers: str = TOKENIZERS
-    max_bytes: int = 0
-    vocab: int = 64_000
-    words: float = 0.45
+    workdir: str = setting("runs/experiments/tokenizer_left_out", "directory of units, tables, plots and report")
+    corpora: str = setting(
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+    )
+    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' is none")
+    max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")
+    vocab: int = setting(64_000, "number of pieces")
+    words: float = setting(0.45, "share of the sample that comes from word lists")
 
 
 def family(domain: str) -> str:

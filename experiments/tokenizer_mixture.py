@@ -16,6 +16,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
+from baichuan_jax.core.settings import setting
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import COLORS, Plot
 from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
@@ -34,19 +35,17 @@ DEBUG = (
 
 @dataclass(frozen=True)
 class TokenizerMixture:
-    """The points of the sweep.
+    """The points of the sweep."""
 
-    corpora, max_bytes: as in tokenizer_compression. vocabs, shares: of pieces and of Chinese. words: share of the
-    sample that comes from word lists. sample_bytes: size of every sample; 0 is as large as its share allows.
-    """
-
-    workdir: str = "runs/experiments/tokenizer_mixture"
-    corpora: str = CORPORA
-    max_bytes: int = 0
-    vocabs: tuple[int, ...] = (16_000, 64_000)
-    shares: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)
-    words: float = 0.45
-    sample_bytes: int = 40_000_000
+    workdir: str = setting("runs/experiments/tokenizer_mixture", "directory of units, tables, plots and report")
+    corpora: str = setting(
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+    )
+    max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")
+    vocabs: tuple[int, ...] = setting((16_000, 64_000), "vocabulary sizes")
+    shares: tuple[float, ...] = setting((0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0), "shares of Chinese in the sample")
+    words: float = setting(0.45, "share of the sample that comes from word lists")
+    sample_bytes: int = setting(40_000_000, "UTF-8 bytes of every sample; 0 is as large as its share allows")
 
 
 def run(cfg: TokenizerMixture, directory: Path, progress: Progress) -> Outcome:

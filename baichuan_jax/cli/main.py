@@ -61,7 +61,7 @@ def _add_overrides(verb: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME.FIELD=VALUE",
         dest="overrides",
-        help="override one setting; may be repeated",
+        help="override one setting; may be repeated. `baichuan-jax explain CONFIG` shows every one and its meaning",
     )
 
 

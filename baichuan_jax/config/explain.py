@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.config.load import Loaded
+from baichuan_jax.core.settings import help_of
 
 WIDEST_COLUMN = 40  # longer values push their own row only
 
@@ -26,17 +26,8 @@ def print_explain(loaded: Loaded, console: Console) -> None:
         console.print(line, soft_wrap=True)
 
 
-def meanings(section: type) -> dict[str, str]:
-    """Return {field: meaning} from the sentences "field: meaning." and "field, field: meaning." of a docstring."""
-    names = "|".join(section.__dataclass_fields__)
-    doc = " ".join((section.__doc__ or "").split())
-    pieces = re.split(rf"(?:^|(?<=\. ))((?:{names})(?:, (?:{names}))*): ", doc)
-    pairs = zip(pieces[1::2], pieces[2::2])
-    return {name: meaning.strip() for names, meaning in pairs for name in names.split(", ")}
-
-
 def _lines(loaded: Loaded) -> Iterable[Text]:
-    """Yield a heading per section and a row per field: name, value, origin, meaning."""
+    """Yield a heading per section and a row per field: name, value, origin, help text."""
     sections = [part for part in parts(loaded.config) if values(part)]
     rows = {type(part).__name__: _rows(part, loaded.origins) for part in sections}
     widths = [max(len(row[i]) for table in rows.values() for row in table) for i in range(3)]
@@ -47,19 +38,19 @@ def _lines(loaded: Loaded) -> Iterable[Text]:
 
 
 def _rows(section: Any, origins: dict[str, str]) -> list[tuple[str, str, str, str]]:
-    name, meaning = type(section).__name__, meanings(type(section))
+    name, help = type(section).__name__, help_of(type(section))
     return [
-        (field, literal(value), origins[f"{name}.{field}"], meaning.get(field, ""))
+        (field, literal(value), origins[f"{name}.{field}"], help.get(field, ""))
         for field, value in values(section).items()
     ]
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> Text:
-    field, value, origin, meaning = row
+    field, value, origin, help = row
     line = Text("  ")
     line.append(field.ljust(widths[0]) + "  ", "cyan")
     line.append(value.ljust(min(widths[1], WIDEST_COLUMN)) + "  ")
     line.append(origin.ljust(min(widths[2], WIDEST_COLUMN)) + "  ", "dim" if origin == "default" else "green")
-    line.append(meaning, "dim italic")
+    line.append(help, "dim italic")
     line.rstrip()
     return line

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.data.encodings.codec import known
 from baichuan_jax.data.encodings.detect import AUTO
 
@@ -24,34 +25,43 @@ class Reading:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to read.
+    """What the data step reads, and what becomes of input that cannot be read."""
 
-    sources: domain name -> where its text is. One of: a path or glob ("texts/**/*.jsonl.gz"; several separated by
-    ";", on any storage that fsspec knows, as in "s3://bucket/*.parquet"), "demo:NAME" (text that pip brings, the extra
-    [demo]), or "tfds:NAME[/CONFIG][:VERSION][@SPLIT]" (a prepared tensorflow-datasets dataset; the split defaults to
-    train).
-    licences: domain name -> its licence, for the data card; those of other domains are not used.
-    text_field: the field of JSON, columns of CSV and Parquet and tensorflow-datasets examples that holds the text;
-    "meta.text" is the field "text" of the object in "meta".
-    text_fields: domain name -> its own text field, if it is another.
-    encodings: domain name -> the encoding of its files, by a name that browsers know ("gbk", "big5", "shift_jis"). Of
-    other domains each file is in UTF-8, if it is valid, in what its byte order mark or web page says, or in what
-    it looks like.
-    damaged: what becomes of input that cannot be read (a file cut short, a line that is not JSON, bytes that are in no
-    encoding). "skip" leaves it out, or puts U+FFFD for such bytes, and counts it; "stop" makes it an error.
-    max_bytes: raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it. 0: no limit.
-    task_bytes: size of the files that one task reads, unless a single one is larger. It shapes the shards of the
-    dataset, so it does not follow the number of workers.
-    """
-
-    sources: dict[str, str] = field(default_factory=dict)
-    licences: dict[str, str] = field(default_factory=dict)
-    text_field: str = "text"
-    text_fields: dict[str, str] = field(default_factory=dict)
-    encodings: dict[str, str] = field(default_factory=dict)
-    damaged: Literal["skip", "stop"] = "skip"
-    max_bytes: int = 0
-    task_bytes: int = 64_000_000
+    sources: dict[str, str] = setting(
+        {},
+        "domain name -> where its text is: a path or glob ('texts/**/*.jsonl.gz'; several separated by ';', on any "
+        "storage that fsspec knows, as in 's3://bucket/*.parquet'), 'demo:NAME' (text that pip brings, the extra "
+        "[demo]), or 'tfds:NAME[/CONFIG][:VERSION][@SPLIT]' (a prepared tensorflow-datasets dataset; the split "
+        "defaults to train)",
+    )
+    licences: dict[str, str] = setting(
+        {}, "domain name -> its licence, for the data card; those of domains that are not in `sources` are ignored"
+    )
+    text_field: str = setting(
+        "text",
+        "field of JSON, columns of CSV and Parquet and tensorflow-datasets examples that holds the text; 'meta.text' "
+        "is the field 'text' of the object in 'meta'",
+    )
+    text_fields: dict[str, str] = setting({}, "domain name -> its own text field, where it differs from `text_field`")
+    encodings: dict[str, str] = setting(
+        {},
+        "domain name -> encoding of its files, by a name that browsers know ('gbk', 'big5', 'shift_jis'); in other "
+        "domains each file is read as UTF-8 if it is valid, as its byte order mark or web page says, or as what it "
+        "looks like",
+    )
+    damaged: Literal["skip", "stop"] = setting(
+        "skip",
+        "input that cannot be read (a file cut short, a line that is not JSON, bytes that are in no encoding): 'skip' "
+        "leaves it out, or puts U+FFFD for such bytes, and counts it; 'stop' makes it an error",
+    )
+    max_bytes: int = setting(
+        0, "raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it; 0: no limit"
+    )
+    task_bytes: int = setting(
+        64_000_000,
+        "bytes of the files that one task reads, unless a single one is larger; it shapes the shards of the dataset, "
+        "so it does not depend on the number of workers",
+    )
 
     def __post_init__(self) -> None:
         for domain, spec in self.sources.items():

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """length: tokens per window. batch: windows scored at once. windows: of each domain; 0 is all of them."""
+    """How held-out text is scored."""
 
-    length: int = 256
-    batch: int = 16
-    windows: int = 0
+    length: int = setting(256, "tokens per window")
+    batch: int = setting(16, "windows scored at once")
+    windows: int = setting(0, "windows per domain; 0 is all of them")
 
     def __post_init__(self) -> None:
         require(self.length > 0, "EvaluateConfig.length", self.length, "a positive integer")

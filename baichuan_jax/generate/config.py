@@ -5,28 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.model.storage import STORAGES, Storage
 
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """prompts: texts that a run continues. max_tokens: longest continuation. temperature: 0 is greedy. top_k: the draw
-    is among the k most probable tokens; 0 is off. seed: of the draws; prompt number n has seed + n.
+    """How a text is continued."""
 
-    top_p: the draw is among the most probable tokens that together reach this probability (nucleus sampling,
-    Holtzman et al., arXiv 1904.09751). repetition_penalty: logits of tokens that the text has already, the prompt
-    included, are divided by it if positive and multiplied by it if negative (CTRL, Keskar et al., arXiv 1909.05858, as
-    transformers reads it); 1 is off, Baichuan-7B's README has 1.1. stop: a continuation ends before the first of these.
-    """
-
-    prompts: tuple[str, ...] = ()
-    max_tokens: int = 128
-    temperature: float = 0.8
-    top_k: int = 0
-    top_p: float = 0.95
-    repetition_penalty: float = 1.0
-    stop: tuple[str, ...] = ()
-    seed: int = 0
+    prompts: tuple[str, ...] = setting((), "texts that a run continues")
+    max_tokens: int = setting(128, "most tokens of a continuation")
+    temperature: float = setting(0.8, "divides the logits; 0 is greedy")
+    top_k: int = setting(0, "sample from the k most probable tokens; 0 is off")
+    top_p: float = setting(
+        0.95,
+        "sample from the most probable tokens whose sum reaches this probability (nucleus sampling, Holtzman et al., "
+        "arXiv 1904.09751)",
+    )
+    repetition_penalty: float = setting(
+        1.0,
+        "logits of tokens that the text already has, prompt included, are divided by it if positive and multiplied by "
+        "it if negative (CTRL, Keskar et al., arXiv 1909.05858, as transformers implements it); 1 is off; the README "
+        "of Baichuan-7B has 1.1",
+    )
+    stop: tuple[str, ...] = setting((), "a continuation ends before the first of these texts")
+    seed: int = setting(0, "random seed; prompt number n is sampled with seed + n")
 
     def __post_init__(self) -> None:
         require(self.max_tokens > 0, "SampleConfig.max_tokens", self.max_tokens, "a positive integer")
@@ -40,18 +43,19 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How requests share the device, and what is held on it.
+    """How requests share the device, and in what their weights and caches are stored.
 
-    slots: requests that are decoded together, rounded up to what the mesh splits a batch into. burst: tokens a row
-    decoded in one dispatch; a request may join, and a text is shown, after each. weights, cache: what kernels, and keys
-    and values, are held in: as they are computed with, in bfloat16, or as 8-bit integers. Less of them is read for
-    each token, and the texts change a little.
+    With less to read for each token decoding is faster, and the texts change a little.
     """
 
-    slots: int = 8
-    burst: int = 8
-    weights: Storage = "compute"
-    cache: Storage = "compute"
+    slots: int = setting(8, "requests decoded at once, rounded up to a multiple of what the mesh splits a batch into")
+    burst: int = setting(
+        8, "tokens per row that one dispatch decodes; between dispatches requests may join and text is shown"
+    )
+    weights: Storage = setting(
+        "compute", "how weight matrices are stored: in the compute dtype, in bfloat16, or as 8-bit integers"
+    )
+    cache: Storage = setting("compute", "how keys and values are stored, likewise")
 
     def __post_init__(self) -> None:
         require(self.slots > 0, "EngineConfig.slots", self.slots, "a positive integer")

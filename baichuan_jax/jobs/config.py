@@ -6,31 +6,33 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class RunnerConfig:
-    """Where the tasks of the data step run, and when it stops.
+    """Where the tasks of the data step run, and when it stops."""
 
-    kind: "local" (processes of this machine), "slurm" (job arrays) or "ray" (a Ray cluster, the extra [scale]). The
-    workdir must lie on storage that all machines share.
-    workers: tasks that run at once; 1 on "local" runs them in this process.
-    partition, time, setup: of Slurm jobs: the partition, the time limit ("04:00:00"), and shell commands that make
-    this package importable (by default the directory of the Python in use comes first on PATH).
-    memory: gigabytes that a Slurm or Ray task may use.
-    address: of the Ray cluster; "" starts one on this machine.
-    vanished: what becomes of a domain of which fewer than two documents are left. "stop" makes it an error, which says
-    why, as soon as it is known; "skip" makes the dataset without it. The same command goes on with either.
-    """
-
-    kind: Literal["local", "slurm", "ray"] = "local"
-    workers: int = 1
-    partition: str = ""
-    time: str = "04:00:00"
-    setup: str = ""
-    memory: int = 4
-    address: str = ""
-    vanished: Literal["stop", "skip"] = "stop"
+    kind: Literal["local", "slurm", "ray"] = setting(
+        "local",
+        "'local' (processes of this machine), 'slurm' (job arrays) or 'ray' (a Ray cluster, the extra [scale]); the "
+        "workdir must lie on storage that all machines share",
+    )
+    workers: int = setting(1, "tasks that run at once; 1 with kind 'local' runs them in this process")
+    partition: str = setting("", "Slurm partition")
+    time: str = setting("04:00:00", "time limit of a Slurm job")
+    setup: str = setting(
+        "",
+        "shell commands of a Slurm job that make this package importable; by default the directory of the Python in "
+        "use comes first on PATH",
+    )
+    memory: int = setting(4, "gigabytes that a Slurm or Ray task may use")
+    address: str = setting("", "address of the Ray cluster; '' starts one on this machine")
+    vanished: Literal["stop", "skip"] = setting(
+        "stop",
+        "a domain of which fewer than two documents are left: 'stop' makes it an error, which says why, as soon as it "
+        "is known; 'skip' makes the dataset without it; the same command goes on with either",
+    )
 
     def __post_init__(self) -> None:
         kinds = ("local", "slurm", "ray")

@@ -6,28 +6,33 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 Pattern = Literal["full", "local", "strided", "fixed"]
 
 
 @dataclass(frozen=True)
 class PositionConfig:
-    """How the decoder knows the order of tokens (positions.py), and how RoPE is stretched (rope.py).
+    """How the decoder knows the order of tokens (positions.py), and how RoPE is stretched (rope.py)."""
 
-    kind: which scheme. rope_base: base of the rotary wavelengths. scaling: how RoPE reaches past the context it was
-    trained on. factor: by how many times. original_context: that context, for yarn and llama3. fast, slow: rotations
-    over it above which a frequency is kept, and below which it is divided by the factor; YaRN has 32 and 1, Llama 3.1
-    has 4 and 1. attention_factor: multiplies queries and keys in yarn; 0 is the paper's 0.1 ln(factor) + 1.
-    """
-
-    kind: Literal["none", "sinusoidal", "learned", "rope", "alibi"] = "rope"
-    rope_base: float = 10_000.0
-    scaling: Literal["none", "linear", "ntk", "yarn", "llama3"] = "none"
-    factor: float = 1.0
-    original_context: int = 0
-    fast: float = 32.0
-    slow: float = 1.0
-    attention_factor: float = 0.0
+    kind: Literal["none", "sinusoidal", "learned", "rope", "alibi"] = setting("rope", "position scheme")
+    rope_base: float = setting(10_000.0, "base of RoPE's wavelengths")
+    scaling: Literal["none", "linear", "ntk", "yarn", "llama3"] = setting(
+        "none", "how RoPE reaches past the context it was trained on"
+    )
+    factor: float = setting(1.0, "by how many times RoPE's context is stretched")
+    original_context: int = setting(0, "context before the stretch, for yarn and llama3")
+    fast: float = setting(
+        32.0,
+        "rotations over original_context above which yarn and llama3 keep a frequency; YaRN has 32, Llama 3.1 has 4",
+    )
+    slow: float = setting(
+        1.0,
+        "rotations over original_context below which yarn and llama3 divide a frequency by the factor; both have 1",
+    )
+    attention_factor: float = setting(
+        0.0, "multiplies queries and keys in yarn; 0 is the paper's 0.1 ln(factor) + 1 (arXiv 2309.00071)"
+    )
 
     def __post_init__(self) -> None:
         if self.kind != "rope":
@@ -50,24 +55,27 @@ class PositionConfig:
 
 @dataclass(frozen=True)
 class AttentionConfig:
-    """Who attends to whom (patterns.py).
+    """Which positions attend to which (patterns.py), and what computes it."""
 
-    kv_heads: heads of keys and values, each shared by an equal group of query heads (Ainslie et al., arXiv
-    2305.13245); 0 is as many as query heads, 1 is multi-query. pattern: of the layers, repeated in turn: all of the
-    past ("full"), the last `window` positions ("local"), these and every window-th one before ("strided"), or the
-    query's own block of `window` and the last `summary` positions of the blocks before ("fixed"): the last two are
-    those of Sparse Transformers (Child et al., arXiv 1904.10509). window, summary: in positions. soft_cap: bounds
-    scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off. implementation: what computes the layers of the
-    pattern "full" (attention/implementations.py); "auto" is by platform: the flash attention of cuDNN on a GPU, splash
-    attention on a TPU.
-    """
-
-    kv_heads: int = 0
-    pattern: tuple[Pattern, ...] = ("full",)
-    window: int = 0
-    summary: int = 0
-    soft_cap: float = 0.0
-    implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = "auto"
+    kv_heads: int = setting(
+        0,
+        "heads of keys and values, each shared by an equal group of query heads (Ainslie et al., arXiv 2305.13245); 0 "
+        "is as many as query heads, 1 is multi-query",
+    )
+    pattern: tuple[Pattern, ...] = setting(
+        ("full",),
+        "of the layers, repeated in turn: all of the past ('full'), the last `window` positions ('local'), these and "
+        "every window-th one before ('strided'), or the query's own block of `window` and the last `summary` positions "
+        "of the blocks before ('fixed'); the last two are from Sparse Transformers (Child et al., arXiv 1904.10509)",
+    )
+    window: int = setting(0, "positions of a sparse pattern")
+    summary: int = setting(0, "positions at the end of a block that later blocks attend to, in the pattern 'fixed'")
+    soft_cap: float = setting(0.0, "bounds scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off")
+    implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = setting(
+        "auto",
+        "what computes layers of the pattern 'full' (attention/implementations.py); 'auto' is by platform: flash "
+        "attention of cuDNN on a GPU, splash attention on a TPU",
+    )
 
     def __post_init__(self) -> None:
         read = self.implementation == "auto" or "full" in self.pattern
@@ -90,15 +98,13 @@ class AttentionConfig:
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """From the last hidden state to logits (head.py).
+    """From the last hidden state to logits (head.py)."""
 
-    tied: the head is the token table. normalised: its vectors, one a token, are scaled to length 1 (NormHead of
-    Baichuan 2, arXiv 2309.10305). soft_cap: bounds logits to +-soft_cap by tanh (Gemma 2); 0 is off.
-    """
-
-    tied: bool = False
-    normalised: bool = False
-    soft_cap: float = 0.0
+    tied: bool = setting(False, "whether the head is the token table")
+    normalised: bool = setting(
+        False, "whether each token's vector is scaled to length 1 (NormHead of Baichuan 2, arXiv 2309.10305)"
+    )
+    soft_cap: float = setting(0.0, "bounds logits to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off")
 
     def __post_init__(self) -> None:
         require(self.soft_cap >= 0, "HeadConfig.soft_cap", self.soft_cap, "0 (off) or more")
@@ -106,29 +112,30 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """A pre-norm decoder without biases; the defaults are Baichuan-7B (config.json of baichuan-inc/Baichuan-7B).
+    """A pre-norm decoder without biases; the defaults are Baichuan-7B (config.json of baichuan-inc/Baichuan-7B)."""
 
-    vocab: rows of the token table and of the head. layers: blocks. hidden: width of the residual stream.
-    heads, head_dim: of queries.
-    inner: width inside the feed-forward; 0 gives every kind of it as many parameters as Baichuan-7B's ratio has: 43/16
-    of hidden with a gate, 129/32 without. feed_forward: its activation, with a gate or without (feedforward.py).
-    context: longest sequence in tokens. norm, norm_eps: which normalisation (norms.py), and what it adds to a variance.
-    init_std: of every weight matrix. remat: what the backward pass recomputes: nothing ("none"), all but products with
-    weights ("products"; attention too, where cuDNN does not compute it), or each block from its input ("block").
-    """
-
-    vocab: int = 64_000
-    layers: int = 32
-    hidden: int = 4096
-    heads: int = 32
-    head_dim: int = 128
-    inner: int = 11_008
-    feed_forward: Literal["relu", "gelu", "silu", "glu", "bilinear", "reglu", "geglu", "swiglu"] = "swiglu"
-    context: int = 4096
-    norm: Literal["rms", "layer"] = "rms"
-    norm_eps: float = 1e-6
-    init_std: float = 0.02
-    remat: Literal["none", "products", "block"] = "block"
+    vocab: int = setting(64_000, "rows of the token table and of the head")
+    layers: int = setting(32, "number of blocks")
+    hidden: int = setting(4096, "width of the residual stream")
+    heads: int = setting(32, "number of query heads")
+    head_dim: int = setting(128, "width of a head")
+    inner: int = setting(
+        11_008,
+        "width inside the feed-forward; 0 gives every kind of it as many parameters as Baichuan-7B's ratio has: 43/16 "
+        "of hidden with a gate, 129/32 without",
+    )
+    feed_forward: Literal["relu", "gelu", "silu", "glu", "bilinear", "reglu", "geglu", "swiglu"] = setting(
+        "swiglu", "activation of the feed-forward, with a gate or without (feedforward.py)"
+    )
+    context: int = setting(4096, "longest sequence in tokens")
+    norm: Literal["rms", "layer"] = setting("rms", "normalisation (norms.py)")
+    norm_eps: float = setting(1e-6, "added to the variance in a norm")
+    init_std: float = setting(0.02, "standard deviation of every weight matrix at the start")
+    remat: Literal["none", "products", "block"] = setting(
+        "block",
+        "what the backward pass recomputes: nothing ('none'), all but products with weights ('products'; attention "
+        "too, where cuDNN does not compute it), or each block from its input ('block')",
+    )
     positions: PositionConfig = field(default_factory=PositionConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     head: HeadConfig = field(default_factory=HeadConfig)

@@ -5,23 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 Axis = str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """Sizes of the mesh axes; at most one is -1 and takes the devices that the others leave.
+    """Sizes of the mesh axes; at most one is -1 and takes the devices that the others leave."""
 
-    data: replicas of the parameters. fsdp: ways the parameters and the batch are split together. context: ways the
-    tokens of a sequence are split, and the parameters once more. tensor: ways heads, feed-forward and vocabulary are
-    split.
-    """
-
-    data: int = 1
-    fsdp: int = -1
-    context: int = 1
-    tensor: int = 1
+    data: int = setting(1, "replicas of the parameters")
+    fsdp: int = setting(-1, "number of shards that both the parameters and the batch are split into")
+    context: int = setting(1, "number of shards of the tokens of a sequence; the parameters are split by it once more")
+    tensor: int = setting(1, "number of shards of heads, feed-forward and vocabulary")
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -44,29 +40,23 @@ def mesh_axes(axis: Axis) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class AxisRules:
-    """The mesh axis (or axes) that split each logical axis; None replicates it.
+    """The mesh axis (or axes) that shard each logical axis; None replicates it."""
 
-    batch: sequences of a batch. length: tokens of a sequence. hidden: of activations. layers: the stacked blocks.
-    table_vocab: rows of the token table. table_embed: its columns. positions: learned ones. embed: the hidden size in
-    kernels. heads: of queries, in kernels and activations. kv_heads: of keys and values, likewise. head_dim: inside of
-    a head. mlp: the inner width of feed-forward layers. vocab: logits, and columns of the head. norm: scales of norms.
-    """
-
-    batch: Axis = ("data", "fsdp")
-    length: Axis = "context"
-    hidden: Axis = None
-    layers: Axis = None
-    # The token table is split by vector: vectors come together at a lookup, for less than the table where it is large.
-    table_vocab: Axis = None
-    table_embed: Axis = ("tensor", "fsdp", "context")
-    positions: Axis = None
-    embed: Axis = ("fsdp", "context")
-    heads: Axis = "tensor"
-    kv_heads: Axis = "tensor"
-    head_dim: Axis = None
-    mlp: Axis = "tensor"
-    vocab: Axis = "tensor"
-    norm: Axis = None
+    batch: Axis = setting(("data", "fsdp"), "sequences of a batch")
+    length: Axis = setting("context", "tokens of a sequence")
+    hidden: Axis = setting(None, "hidden size of activations")
+    layers: Axis = setting(None, "the stacked blocks")
+    table_vocab: Axis = setting(None, "rows of the token table")
+    # The token table is split by columns: a lookup gathers vectors, which are smaller than the table where it is large.
+    table_embed: Axis = setting(("tensor", "fsdp", "context"), "columns of the token table")
+    positions: Axis = setting(None, "rows of the table of learned positions")
+    embed: Axis = setting(("fsdp", "context"), "hidden size in weight matrices")
+    heads: Axis = setting("tensor", "query heads, in weight matrices and activations")
+    kv_heads: Axis = setting("tensor", "heads of keys and values, likewise")
+    head_dim: Axis = setting(None, "width of a head")
+    mlp: Axis = setting("tensor", "inner width of feed-forward layers")
+    vocab: Axis = setting("tensor", "logits, and columns of the head")
+    norm: Axis = setting(None, "scales of norms")
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.quality.config import REJECTED, QualityConfig
@@ -22,9 +23,9 @@ from baichuan_jax.train.config import MixConfig, OptimConfig, ProfileConfig, Tra
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run depends on. workdir: where every stage writes."""
+    """Everything a run depends on."""
 
-    workdir: str = "runs/default"
+    workdir: str = setting("runs/default", "directory that every stage writes to")
     data: DataConfig = field(default_factory=DataConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)

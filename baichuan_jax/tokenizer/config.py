@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 from baichuan_jax.tokenizer.symbols import LAYOUTS
 
 Layout = Literal["plain", "baichuan"]
@@ -14,34 +15,46 @@ Bos = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True)
 class TokenizerConfig:
-    """How the SentencePiece BPE model is trained and the corpus encoded.
+    """How the SentencePiece BPE model is trained and the corpus encoded; `file` replaces settings up to `layout`."""
 
-    file: a tokenizer to use instead of training one: a SentencePiece .model, a Hugging Face tokenizer.json, or a
-    .tiktoken file; "" trains one, and the settings up to `layout` say how.
-    vocab: number of pieces, those of special symbols and bytes included. character_coverage: share of the sample's
-    characters that get a piece; the rest are spelled in bytes. sample_bytes: UTF-8 bytes to train on; 0 is all.
-    zh_share: share of the sample that comes from Chinese documents, all domains together; None leaves it to the
-    domains. The sample is as large as both languages allow. weights: domain -> its weight among those of its language,
-    1 for those not named; a domain gives all it has before others give more. words: share of the sample that is words
-    from frequency lists (wordfreq, the extra [demo]) instead of documents, for vocabulary that the documents lack.
-    layout: which ids come before the learned pieces. "plain": 3 special ones and 256 bytes; "baichuan": between these
-    the public vocabulary's 390 symbols (tags, digits, punctuation, 300 reserved).
-    bos: whether the id that begins a text is put before documents and prompts: in token shards, evaluation, generation,
-    serving and exports. "auto": as the files of the tokenizer say; of one that is trained here no, as Baichuan-7B's.
-    threads: of training, and of encoding in one process. shard_bytes: UTF-8 bytes of text per token shard, roughly.
-    """
-
-    file: str = ""
-    vocab: int = 64_000
-    character_coverage: float = 0.9999
-    sample_bytes: int = 0
-    zh_share: float | None = None
-    weights: dict[str, float] = field(default_factory=dict)
-    words: float = 0.0
-    layout: Layout = "plain"
-    bos: Bos = "auto"
-    threads: int = 2
-    shard_bytes: int = 2**26
+    file: str = setting(
+        "",
+        "tokenizer to use instead of training one: a SentencePiece .model, a Hugging Face tokenizer.json, or a "
+        ".tiktoken file; '' trains one",
+    )
+    vocab: int = setting(64_000, "number of pieces, special symbols and bytes included")
+    character_coverage: float = setting(
+        0.9999, "share of the sample's characters that get a piece; the rest are spelled in bytes"
+    )
+    sample_bytes: int = setting(0, "UTF-8 bytes of text to train on; 0 is all")
+    zh_share: float | None = setting(
+        None,
+        "share of the sample that comes from Chinese documents of all domains; the sample is as large as both "
+        "languages allow; None leaves the share to the domains",
+    )
+    weights: dict[str, float] = setting(
+        {},
+        "domain name -> its weight among the domains of its language, 1 for those not named; a domain gives all it has "
+        "before others give more",
+    )
+    words: float = setting(
+        0.0,
+        "share of the sample that is words from frequency lists (wordfreq, the extra [demo]) instead of documents, for "
+        "vocabulary that the documents lack",
+    )
+    layout: Layout = setting(
+        "plain",
+        "ids before the learned pieces: 'plain' has 3 special ones and 256 bytes; 'baichuan' has the 390 symbols of "
+        "Baichuan-7B's vocabulary between these (tags, digits, punctuation, 300 reserved)",
+    )
+    bos: Bos = setting(
+        "auto",
+        "whether the id that begins a text comes before documents and prompts, in token shards, evaluation, "
+        "generation, serving and exports; 'auto' does as the files of the tokenizer say, and does not with one that is "
+        "trained here, as Baichuan-7B does not",
+    )
+    threads: int = setting(2, "threads that train, and that encode in one process")
+    shard_bytes: int = setting(2**26, "approximate UTF-8 bytes of text per token shard")
 
     def __post_init__(self) -> None:
         fixed = 259 + len(LAYOUTS[self.layout])

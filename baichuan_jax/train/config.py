@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and on what shapes to train.
+    """How long and on what shapes to train."""
 
-    steps: optimizer steps; 0 takes the weights of `start` as they are. start: a directory of checkpoints, such as
-    `convert import` writes, whose newest parameters training starts from; without one they are drawn. batch: sequences
-    per step, over all devices and hosts. length: tokens per sequence. accumulate: microbatches a step is computed in.
-    seed: of the parameters and of the data order.
-    compute_dtype: of the forward and backward pass; parameters stay float32. "auto" is bfloat16 on an accelerator
-    and float32 on CPU, where bfloat16 is emulated. log_every, eval_every, checkpoint_every: in steps.
-    eval_windows: held-out sequences per domain in each evaluation during training. keep: checkpoints kept.
-    max_z: weight of the squared largest logit in what is minimised, which keeps logits small; 2e-4 in Baichuan 2 (arXiv
-    2309.10305, section 2.4). The loss that is reported is without it. logits_mb: MiB of float32 logits that a device
-    holds at once; the loss is computed in chunks of as many tokens. inner_mb: likewise of one array of the inner width
-    of a feed-forward layer, which is then computed in chunks, in the backward pass again; 0 computes it whole.
-    """
-
-    steps: int = 1000
-    start: str = ""
-    batch: int = 16
-    length: int = 256
-    accumulate: int = 1
-    seed: int = 0
-    compute_dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    log_every: int = 10
-    eval_every: int = 100
-    eval_windows: int = 32
-    checkpoint_every: int = 100
-    keep: int = 2
-    max_z: float = 0.0
-    logits_mb: int = 256
-    inner_mb: int = 0
+    steps: int = setting(1000, "optimizer steps; 0 keeps the weights of `start`")
+    start: str = setting(
+        "",
+        "directory of checkpoints, such as `convert import` writes, from whose newest parameters training starts; '' "
+        "initialises them at random",
+    )
+    batch: int = setting(16, "sequences per step, over all devices and hosts")
+    length: int = setting(256, "tokens per sequence")
+    accumulate: int = setting(1, "microbatches a step is computed in")
+    seed: int = setting(0, "random seed of the initial parameters, of the data order, and of stochastic rounding")
+    compute_dtype: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto",
+        "dtype of the forward and backward pass, with parameters in float32; 'auto' is bfloat16 on an accelerator and "
+        "float32 on CPU, where bfloat16 is emulated",
+    )
+    log_every: int = setting(10, "steps between two lines of the log")
+    eval_every: int = setting(100, "steps between two evaluations on held-out text")
+    eval_windows: int = setting(32, "held-out sequences per domain in each evaluation")
+    checkpoint_every: int = setting(100, "steps between two checkpoints")
+    keep: int = setting(2, "number of checkpoints kept")
+    max_z: float = setting(
+        0.0,
+        "weight of the squared largest logit in the minimised loss, which keeps logits small; Baichuan 2 has 2e-4 "
+        "(arXiv 2309.10305, section 2.4); the reported loss leaves it out",
+    )
+    logits_mb: int = setting(
+        256, "most MiB of float32 logits on a device; the loss is computed in chunks of as many tokens"
+    )
+    inner_mb: int = setting(
+        0,
+        "most MiB of an array of the inner width of a feed-forward layer on a device; the layer is computed in chunks, "
+        "and again in the backward pass; 0 computes it whole",
+    )
 
     def __post_init__(self) -> None:
         steps = "a positive integer" + (", or 0" if self.start else ", or 0 with TrainConfig.start")
@@ -59,25 +65,21 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B).
+    """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B)."""
 
-    peak_lr: the highest learning rate, after the warm-up. warmup_steps: from 0 to there in equal parts; at 0 and 1 the
-    first step has it. final_lr_ratio: of the peak, to which a cosine falls at the last step. b1, b2: of Adam's moments:
-    the share that each step keeps of the mean gradient, and of the mean square. eps: added to the root of the latter.
-    weight_decay: on weight matrices and the token table, not on norms. clip: largest global gradient norm. moments: how
-    Adam's are kept; in bfloat16 they take half the memory, and are rounded at random so that their means stay right
-    ("bfloat16_nearest" does not do so, and is there to compare with).
-    """
-
-    peak_lr: float = 3e-4
-    warmup_steps: int = 100
-    final_lr_ratio: float = 0.1
-    b1: float = 0.9
-    b2: float = 0.95
-    eps: float = 1e-8
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    moments: Literal["float32", "bfloat16", "bfloat16_nearest"] = "float32"
+    peak_lr: float = setting(3e-4, "highest learning rate, after the warm-up")
+    warmup_steps: int = setting(100, "steps of a linear warm-up from 0; with 0 and 1 the first step has the peak")
+    final_lr_ratio: float = setting(0.1, "share of the peak to which a cosine falls at the last step")
+    b1: float = setting(0.9, "share of Adam's mean gradient that each step keeps")
+    b2: float = setting(0.95, "share of Adam's mean squared gradient that each step keeps")
+    eps: float = setting(1e-8, "added to the root of the mean squared gradient")
+    weight_decay: float = setting(0.1, "decay of weight matrices and the token table; norms have none")
+    clip: float = setting(1.0, "largest global gradient norm")
+    moments: Literal["float32", "bfloat16", "bfloat16_nearest"] = setting(
+        "float32",
+        "dtype of Adam's moments; bfloat16 takes half the memory and is rounded stochastically, so that means stay "
+        "right; 'bfloat16_nearest' rounds to the nearest, to compare with",
+    )
 
     def __post_init__(self) -> None:
         for name in ("peak_lr", "eps", "clip"):
@@ -96,13 +98,10 @@ class OptimConfig:
 
 @dataclass(frozen=True)
 class ProfileConfig:
-    """Steps to trace with JAX's profiler, for xprof and TensorBoard; a run may go on with others.
+    """Steps to trace with JAX's profiler, for xprof and TensorBoard; a run may go on with others."""
 
-    first: the first step that is traced; 0 traces none. steps: how many are.
-    """
-
-    first: int = 0
-    steps: int = 3
+    first: int = setting(0, "first step that is traced; 0 traces none")
+    steps: int = setting(3, "number of steps that are traced")
 
     def __post_init__(self) -> None:
         require(self.first >= 0, "ProfileConfig.first", self.first, "the number of a step, or 0 for none")
@@ -111,12 +110,11 @@ class ProfileConfig:
 
 @dataclass(frozen=True)
 class MixConfig:
-    """Share of each domain in the training sequences.
+    """Share of each domain in the training sequences."""
 
-    weights: {domain: weight}, in any unit; empty weighs every domain by its tokens.
-    """
-
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] = setting(
+        {}, "domain name -> its weight, in any unit; empty weighs every domain by its tokens"
+    )
 
     def __post_init__(self) -> None:
         for domain, weight in self.weights.items():

@@ -1,26 +1,27 @@
 import io
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from baichuan_jax.config.explain import explain_text, meanings, print_explain
+from baichuan_jax.config.explain import explain_text, print_explain
 from baichuan_jax.config.literal import parts, values
-from baichuan_jax.config.load import Loaded
+from baichuan_jax.config.load import Loaded, load
+from baichuan_jax.core.settings import help_of, setting
+from baichuan_jax.lab.experiment import class_name, find_experiments
 from baichuan_jax.recipe.run_config import RunConfig
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; it has steps: many of them.
+    """How to train."""
 
-    steps: optimizer updates: each on one batch. log_every: steps between
-    two lines. clip, names: shared.
-    """
-
-    steps: int = 100
-    log_every: int = 10
-    clip: float = 1.0
-    names: tuple[str, ...] = ()
+    steps: int = setting(100, "optimizer updates: each on one batch")
+    log_every: int = setting(10, "steps between two lines")
+    clip: float = setting(1.0, "shared")
+    names: tuple[str, ...] = setting((), "shared")
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ def test_table():
         "Run",
         "  workdir    'w'  --set",
         "TrainConfig",
-        "  steps      100  configs/runs/quickstart.gin:12  optimizer updates: each on one batch.",
-        "  log_every  10   default                         steps between two lines.",
-        "  clip       1.0  default                         shared.",
-        "  names      ()   default                         shared.",
+        "  steps      100  configs/runs/quickstart.gin:12  optimizer updates: each on one batch",
+        "  log_every  10   default                         steps between two lines",
+        "  clip       1.0  default                         shared",
+        "  names      ()   default                         shared",
     ]
 
 
@@ -63,14 +64,21 @@ def test_piped_output_is_the_plain_text_at_any_width():
     assert out.getvalue() == explain_text(loaded)
 
 
-def test_every_setting_has_a_meaning():
-    silent = [
-        f"{type(part).__name__}.{name}"
-        for part in parts(RunConfig())
-        for name in values(part)
-        if not meanings(type(part)).get(name)
-    ]
-    assert silent == []
+def experiments() -> list[type]:
+    folder = Path(__file__).parents[2] / "experiments"
+    return [getattr(import_module(f"experiments.{name}"), class_name(name)) for name in find_experiments(folder)]
+
+
+@pytest.mark.parametrize("root", [RunConfig, *experiments()])
+def test_every_setting_has_a_help_text(root):
+    lines = explain_text(load(None, (), root)).splitlines()
+    shown = {line[2:] for line in lines if line.startswith("  ")}
+    settings = [(part, name) for part in parts(root()) for name in values(part)]
+    assert len(shown) == len(settings) > 3
+    for part, name in settings:
+        text = help_of(type(part)).get(name)
+        assert text, f"{type(part).__name__}.{name} has no help text"
+        assert any(line.startswith(f"{name} ") and line.endswith(f"  {text}") for line in shown)
 
 
 def test_a_terminal_gets_colours():
@@ -79,11 +87,11 @@ def test_a_terminal_gets_colours():
     assert "\x1b[" in out.getvalue()
 
 
-def test_meanings_start_sentences_only():
-    assert meanings(TrainConfig) == {
-        "steps": "optimizer updates: each on one batch.",
-        "log_every": "steps between two lines.",
-        "clip": "shared.",
-        "names": "shared.",
+def test_help_texts_stand_beside_their_fields():
+    assert help_of(TrainConfig) == {
+        "steps": "optimizer updates: each on one batch",
+        "log_every": "steps between two lines",
+        "clip": "shared",
+        "names": "shared",
     }
-    assert meanings(Run) == {}
+    assert help_of(Run) == {}

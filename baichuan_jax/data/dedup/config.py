@@ -5,24 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class DedupConfig:
-    """Which texts count as the same. Equal documents always do.
+    """Which texts count as duplicates. Equal documents always do."""
 
-    documents: Jaccard similarity of two documents from which only the better stays; 0 looks for none.
-    sentences: Jaccard similarity of two sentences from which they count as one; 0 looks for none.
-    sentence_documents: a sentence that stands in so many documents stays in the best of them only.
-    contained: share of a document, in characters, that may stand in better documents too; with more it goes whole.
-    memory: megabytes that the search may hold in memory; beyond that it works from files.
-    """
-
-    documents: float = 0.8
-    sentences: float = 0.8
-    sentence_documents: int = 2
-    contained: float = 0.8
-    memory: int = 2000
+    documents: float = setting(
+        0.8,
+        "Jaccard similarity from which two documents are near-duplicates, of which only the better stays; 0 turns the "
+        "search off",
+    )
+    sentences: float = setting(
+        0.8, "Jaccard similarity from which two sentences are near-duplicates; 0 turns the search off"
+    )
+    sentence_documents: int = setting(
+        2, "a sentence that occurs in at least this many documents stays in the best of them only"
+    )
+    contained: float = setting(
+        0.8,
+        "share of a document's characters that may occur in better documents too; with more the whole document is "
+        "removed",
+    )
+    memory: int = setting(2000, "megabytes that the search may hold in memory; beyond that it works from files")
 
     def __post_init__(self) -> None:
         for name in ("documents", "sentences"):

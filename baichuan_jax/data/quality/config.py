@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 LANGUAGES = ("zh", "en", "code", "other")  # as in data/language.py, which needs numpy
 
@@ -13,26 +14,27 @@ REJECTED = "rejected"  # in `bad`: the texts that the rules removed
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """A linear model over hashed n-grams of tokens, one for each language that has good and bad examples.
+    """A linear model over hashed n-grams of tokens, one for each language that has good and bad examples."""
 
-    good: domains whose text is an example of good text.
-    bad: domains whose text is an example of bad text; "rejected" stands for what the rules removed.
-    cut: documents scored below it go; the score is a probability, 0 keeps all.
-    sentence_cut: sentences scored below it go; 0 keeps all.
-    unscored: languages ("zh", "en", "code", "other") that a cut may let pass without a model; without their names here
-    a cut is refused if the corpus holds text that no model can score.
-    features: size of the table of weights of a language, as a power of two.
-    examples: documents of a language and class that are learnt from, at most; long ones give several examples if there
-    are fewer documents.
-    """
-
-    good: tuple[str, ...] = ()
-    bad: tuple[str, ...] = (REJECTED,)
-    cut: float = 0.0
-    sentence_cut: float = 0.0
-    unscored: tuple[str, ...] = ()
-    features: int = 18
-    examples: int = 20_000
+    good: tuple[str, ...] = setting((), "domains whose text is an example of good text")
+    bad: tuple[str, ...] = setting(
+        (REJECTED,), "domains whose text is an example of bad text; 'rejected' stands for what the rules removed"
+    )
+    cut: float = setting(
+        0.0, "documents with a lower score are removed; the score is a probability of being good; 0 keeps all"
+    )
+    sentence_cut: float = setting(0.0, "sentences with a lower score are removed; 0 keeps all")
+    unscored: tuple[str, ...] = setting(
+        (),
+        "languages ('zh', 'en', 'code', 'other') that a cut may let pass without a model; text in any other language "
+        "that no model can score makes a cut an error",
+    )
+    features: int = setting(18, "size of the table of weights of a language: its base-2 logarithm, 10 to 24")
+    examples: int = setting(
+        20_000,
+        "most documents of a language and class that are learnt from; where there are fewer, long documents give "
+        "several examples",
+    )
 
     def __post_init__(self) -> None:
         both = sorted(set(self.good) & set(self.bad))

@@ -6,23 +6,27 @@ from dataclasses import dataclass
 from typing import Literal
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class FilterConfig:
-    """What the heuristic rules do beyond their thresholds.
+    """What the heuristic rules do beyond their thresholds."""
 
-    chinese: "keep" leaves traditional and simplified characters as they are; "simplified" or "traditional" converts
-    Chinese texts to one of them (OpenCC, the extra [chinese]).
-    blocked_words: words, or paths of files with one word a line, compared without case.
-    max_blocked: occurrences of blocked words that a document may hold; with more it goes.
-    sentences: whether the rules for lines and sentences apply; those for documents always do.
-    """
-
-    chinese: Literal["keep", "simplified", "traditional"] = "keep"
-    blocked_words: tuple[str, ...] = ()
-    max_blocked: int = 0
-    sentences: bool = True
+    chinese: Literal["keep", "simplified", "traditional"] = setting(
+        "keep",
+        "'keep' leaves traditional and simplified characters as they are; 'simplified' or 'traditional' converts "
+        "Chinese texts to one of them (OpenCC, the extra [chinese])",
+    )
+    blocked_words: tuple[str, ...] = setting(
+        (), "words, or paths of files with one word per line, compared without case; see `max_blocked`"
+    )
+    max_blocked: int = setting(
+        0, "blocked words that a document may hold, each occurrence counted; a document with more is removed"
+    )
+    sentences: bool = setting(
+        True, "whether the rules for lines and sentences apply; the rules for documents always do"
+    )
 
     def __post_init__(self) -> None:
         known = ("keep", "simplified", "traditional")

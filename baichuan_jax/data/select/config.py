@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.settings import setting
 
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """What goes into the dataset, and where.
+    """Which documents go into the dataset, and into which split."""
 
-    validation_fraction: expected share of documents held out in every domain, chosen by the hash of their text.
-    max_bytes: domain name -> most bytes of text it may put into the dataset; the documents with the best scores stay.
-    evaluation_sets: name -> path or glob of files that training must not see (.jsonl, .json, .csv, .tsv, .txt, these
-    with .gz, and .zip of them). Their questions are cut out of the documents that hold them.
-    ngram: tokens (ideographs, or words) that a question must have with its choices to be looked for.
-    """
-
-    validation_fraction: float = 0.02
-    max_bytes: dict[str, int] = field(default_factory=dict)
-    evaluation_sets: dict[str, str] = field(default_factory=dict)
-    ngram: int = 13
+    validation_fraction: float = setting(
+        0.02, "expected share of documents held out in every domain, chosen by the hash of their text"
+    )
+    max_bytes: dict[str, int] = setting(
+        {}, "domain name -> most bytes of text it may put into the dataset; the documents with the best scores stay"
+    )
+    evaluation_sets: dict[str, str] = setting(
+        {},
+        "name -> path or glob of files that training must not see (.jsonl, .json, .csv, .tsv, .txt, these with .gz, "
+        "and .zip of them); their questions are cut out of the documents that hold them",
+    )
+    ngram: int = setting(
+        13, "tokens (ideographs, or words) that a question must have, choices included, to be looked for"
+    )
 
     def __post_init__(self) -> None:
         fraction = self.validation_fraction
