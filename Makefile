@@ -21,6 +21,7 @@ test-all: .venv/installed-dev
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: bench-train
 	$(BIN)/python -m experiments.benchmarks.bench_input

@@ -16,6 +16,7 @@ DEV = [
     *HTML,
     *SERVE,
     "hypothesis>=6.100",
+    "mypy>=1.15",
     "pre-commit>=4",
     "pytest>=8",
     "pyyaml>=6",
@@ -34,6 +35,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
+    package_data={"baichuan_jax": ["py.typed"]},
     install_requires=[
         "array_record>=0.8",
         "chardetng-py>=0.3.5",

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
 from baichuan_jax.data.config import DataConfig
@@ -19,6 +18,7 @@ from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.sources.source import source_files
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.lab.sweep import Point, Progress, unit
+from baichuan_jax.recipe.table import STAGES
 from baichuan_jax.tokenizer.sample import Documents
 
 CORPORA, TOKENIZERS = "../shared/data/corpora", "../shared/data/tokenizers"  # where they often are; never needed
@@ -60,7 +60,7 @@ def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress:
     contents = sorted(entry["sha256"] for entry in fingerprint(files).values())
     point: Point = {
         "corpus": digest(repr((sorted(found), contents))),
-        "version": len(RECIPES["data"].changes),  # older code has made another corpus of it
+        "version": len(STAGES["data"].changes),  # older code has made another corpus of it
         "max_bytes": max_bytes,
         "held_out": VALIDATION,
     }

@@ -17,9 +17,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
-from baichuan_jax.cli.pipeline import Pipeline
-from baichuan_jax.cli.stages.trained import load_tokenizer, make_layout
-from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.settings import setting
@@ -32,7 +29,9 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import FLOAT32
 from baichuan_jax.model.flops import flops_per_token
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.run import Run
+from baichuan_jax.recipe.trained import make_layout
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import OptimConfig, TrainConfig
@@ -85,13 +84,12 @@ class Trial:
         """also: settings beside `cfg` that shape what is trained."""
         self.cfg, self._directory, self._progress, self._also = cfg, directory, progress, also or {}
         settings = (*cfg.corpus_settings, f"RunConfig.workdir={cfg.corpus_workdir}")
-        self._pipeline = Pipeline(load(cfg.corpus, settings, RunConfig))
-        with self._pipeline.open():
-            for number, stage in enumerate(("data", "tokenizer", "tokens")):
-                progress(stage, number, 3)
-                self._pipeline.run(stage)
-        self.corpus = self._pipeline.config
-        self.store = TokenStore(self._pipeline.workdir / "tokens")
+        self._run = Run(load_config(cfg.corpus, settings))
+        for number, stage in enumerate(("data", "tokenizer", "tokens")):
+            progress(stage, number, 3)
+            self._run.build(stage)
+        self.corpus = self._run.config
+        self.store = TokenStore(self._run.workdir / "tokens")
         self.layout = make_layout(self.corpus)
         # Seeds of a variant run the same program: it is compiled once, also over calls.
         jax.config.update("jax_compilation_cache_dir", str(directory / "programs"))
@@ -122,7 +120,7 @@ class Trial:
             for name, value in asdict(self.cfg).items()
             if name not in ("corpus", "corpus_workdir", "corpus_settings", "seeds")
         }
-        text = {"corpus": self._pipeline.stage("tokens").identity}
+        text = {"corpus": self._run.pipeline.stage("tokens").identity}
         sweep = product(values("variant", variants), values("seed", self.cfg.seeds), [common | self._also | text])
 
         def build(point: Point, folder: Path) -> dict:
@@ -159,7 +157,7 @@ class Trial:
     ) -> dict:
         cfg, (schedule, optim) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
-        lengths = load_tokenizer(self.corpus, self._pipeline.workdir).byte_lengths()
+        lengths = self._run.tokenizer.byte_lengths()
         exe = make_execution(schedule, model, self.layout)
         validate = BitsPerByte(model, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
         batches = Batches(schedule, self.corpus.mix, self.store)

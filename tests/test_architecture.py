@@ -30,6 +30,7 @@ ALLOWED = {
     "config": ("core",),
     "lab": ("core", "jobs"),
 }
+ALLOWED["recipe"] = tuple(ALLOWED)
 # Third-party package -> where alone it may be imported.
 ONLY_IN = {"gin": "config/", "flax": "model/"}
 # Text packages run in worker processes that must never load jax; nothing at all loads TensorFlow.
@@ -62,6 +63,24 @@ def test_imports_run_one_way(path):
             inner = name.removeprefix("baichuan_jax.")
             allowed = (package, *ALLOWED[package])
             assert any(f"{inner}.".startswith(f"{prefix}.") for prefix in allowed), f"{place} imports {name}"
+
+
+@pytest.mark.parametrize("folder", ["baichuan_jax", "experiments"])
+def test_nothing_imports_the_command_line(folder):
+    for path in sorted((PACKAGE.parent / folder).rglob("*.py")):
+        if not path.is_relative_to(PACKAGE / "cli"):
+            found = [name for name in imports(path) if f"{name}.".startswith("baichuan_jax.cli.")]
+            assert not found, f"{path} imports {found}"
+
+
+def test_the_public_api_loads_no_jax():
+    """Nor does anything that only declares stages: `run` on a finished run is answered at once."""
+    check = (
+        "import sys, baichuan_jax as bj; assert 'baichuan_jax.recipe' not in sys.modules; "
+        "[getattr(bj, name) for name in bj.__all__]; import baichuan_jax.recipe.table; "
+        "assert not {'jax', 'flax', 'matplotlib', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_the_rule_would_notice(tmp_path):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table as View
 
-from baichuan_jax.cli.progress import units_progress
+from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.config.load import REPOSITORY, load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
@@ -51,7 +51,7 @@ def experiment(args: argparse.Namespace) -> None:
         (directory / RECORD).unlink(missing_ok=True)  # of an earlier call: what follows may overwrite what it tells of
         write_text(directory / "config.gin", loaded.text)
         start = time.monotonic()
-        with units_progress(args.name) as progress:
+        with terminal_progress().units(args.name) as progress:
             outcome = module.run(loaded.config, directory, progress)
         page = write_record(args.name, loaded.text, outcome, time.monotonic() - start, directory)
     _print(console, outcome)

@@ -1,13 +1,22 @@
-"""Where the prompts of `baichuan-jax generate` come from."""
+"""Where the prompts of `baichuan-jax generate` come from, and how continuations are printed."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
+from baichuan_jax.cli.progress import console
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.recipe.run import Run
+
+if TYPE_CHECKING:
+    from baichuan_jax.generate.generate import Piece
 
 STDIN = "-"
 
@@ -85,3 +94,53 @@ def _typed() -> Iterator[list[str]]:
             return
         if text:
             yield [text]
+
+
+def show_continuations(run: Run, batches: Iterable[list[str]], symbols: bool, as_json: bool) -> None:
+    """Print prompts with their continuations: one alone as it is made, several in order when they are finished.
+
+    symbols: whether the written form of a special id in a prompt is that id. as_json: an object on a line for each;
+    else a line stands before each of several.
+    """
+    run.load_engine()
+    for prompts in batches:
+        pieces = run.stream(prompts, symbols=symbols)
+        show = _show_json if as_json else _show_one if len(prompts) == 1 else _show_several
+        try:
+            show(prompts, pieces)
+        except UserError as error:
+            if isinstance(batches, list):
+                raise
+            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)  # the next one typed may do better
+
+
+def _show_one(prompts: list[str], pieces: Iterator[Piece]) -> None:
+    text = prompts[0]
+    for piece in pieces:
+        sys.stdout.write(text + piece.text)
+        sys.stdout.flush()
+        text = ""
+    sys.stdout.write("\n")
+
+
+def _show_several(prompts: list[str], pieces: Iterator[Piece]) -> None:
+    """Print each below a line with its number, as `head` does with files: a text may have any number of lines."""
+    for number, text, _ in _finished(len(prompts), pieces):
+        print(f"==> {number + 1} of {len(prompts)} <==\n{prompts[number]}{text}\n", flush=True)
+
+
+def _show_json(prompts: list[str], pieces: Iterator[Piece]) -> None:
+    """Print ASCII: whatever the encoding of the terminal, and wherever its reader ends lines, each is whole."""
+    for number, text, done in _finished(len(prompts), pieces):
+        print(json.dumps({"prompt": prompts[number], "text": text, "finish_reason": done}), flush=True)
+
+
+def _finished(count: int, pieces: Iterator[Piece]) -> Iterator[tuple[int, str, str]]:
+    """Yield the number, the text and the end of each whole continuation, in the order of the prompts."""
+    texts, done, shown = [""] * count, [""] * count, 0
+    for piece in pieces:
+        texts[piece.number] += piece.text
+        done[piece.number] = piece.done
+        while shown < count and done[shown]:
+            yield shown, texts[shown], done[shown]
+            shown += 1

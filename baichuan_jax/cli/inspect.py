@@ -11,13 +11,13 @@ from pathlib import Path
 from rich.console import Console
 
 from baichuan_jax.cli.inspect_view import show_domain
-from baichuan_jax.cli.pipeline import Pipeline
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.funnel import PARTS
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.recipe.pipeline import Pipeline
 
 KEPT, NEAR = "kept", "near_duplicate"  # reasons that have their own texts: the dataset, and pairs
 TERMINAL, PAGE = 3, 10  # texts of each kind, unless --samples says otherwise
@@ -37,7 +37,7 @@ def inspect(loaded: Loaded, args: argparse.Namespace) -> None:
 
     Raise UserError if the step is not finished, or has no such domain or reason.
     """
-    pipeline = Pipeline(loaded)
+    pipeline = Pipeline(loaded.config)
     stage = pipeline.stage("data")
     stage.complete()  # or it was made from another config
     result = stage.result()

@@ -10,16 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
-from baichuan_jax.cli.pipeline import RECIPES
-from baichuan_jax.cli.verbs import VERBS
-from baichuan_jax.config.load import load
+from baichuan_jax.cli.verbs import verbs
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.interrupt import Interrupted, taking_signals
 from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.core.suggest import did_you_mean
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_with_origins
+from baichuan_jax.recipe.table import STAGES
 
-NAMES = (*VERBS, "convert import", "experiment")
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "data inspect": inspect.add_arguments,
@@ -36,19 +34,19 @@ LOST = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = argparse.ArgumentParser(prog="baichuan-jax", description="The Baichuan-7B recipe, from raw text to report.")
-    verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, (_, help) in VERBS.items():
-        verb = verbs.add_parser(name, help=help, description=help)
+    parsers = root.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, (_, help) in verbs().items():
+        verb = parsers.add_parser(name, help=help, description=help)
         verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
         _add_overrides(verb)
         if name in OPTIONS:
             OPTIONS[name](verb)
-        if name in RECIPES and RECIPES[name].multi_process:
+        if name in STAGES and STAGES[name].multi_process:
             processes.add_arguments(verb)
     help = "turn a Hugging Face checkpoint into a run of ours to start from"
-    convert.add_import_arguments(verbs.add_parser("convert import", help=help, description=help))
+    convert.add_import_arguments(parsers.add_parser("convert import", help=help, description=help))
     help = "run a file of experiments/ by its name: tables, plots and one page"
-    verb = verbs.add_parser("experiment", help=help, description=help)
+    verb = parsers.add_parser("experiment", help=help, description=help)
     experiment.add_arguments(verb)
     _add_overrides(verb)
     return root
@@ -77,12 +75,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain_verbs(root, given)
     args = root.parse_args(given)
     try:
-        if args.verb == "experiment":
-            experiment.experiment(args)
-        elif args.verb == "convert import":
-            convert.import_weights(args)
-        else:
-            VERBS[args.verb][0](load(args.config, args.overrides, RunConfig), args)
+        with taking_signals():
+            if args.verb == "experiment":
+                experiment.experiment(args)
+            elif args.verb == "convert import":
+                convert.import_weights(args)
+            else:
+                verbs()[args.verb][0](load_with_origins(args.config, args.overrides), args)
     except UserError as error:
         print(f"baichuan-jax: {error}", file=sys.stderr)
         return 2
@@ -110,22 +109,27 @@ def _print_whatever_the_terminal_can() -> None:
 
 def _is_verb(arguments: Sequence[str]) -> bool:
     """Return whether these begin with a verb, or an option that stands before one; argparse explains the others."""
-    return not arguments or arguments[0].startswith("-") or arguments[0] in NAMES
+    return not arguments or arguments[0].startswith("-") or arguments[0] in _names()
+
+
+def _names() -> tuple[str, ...]:
+    return (*verbs(), "convert import", "experiment")
 
 
 def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
     """Say which verbs there are where there is none of this name. Return the exit code."""
     word = arguments[0]
-    longer = [name for name in NAMES if name.split()[0] == word]
+    names = _names()
+    longer = [name for name in names if name.split()[0] == word]
     if longer and not set(arguments[1:]).isdisjoint(("-h", "--help")):
-        [verbs] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
+        [parsers] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
         for name in longer:
-            print(verbs.choices[name].format_help())
+            print(parsers.choices[name].format_help())
         return 0
-    hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), NAMES)
+    hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), names)
     if not longer and not hint:
-        hint = did_you_mean(word, NAMES)
-    known = "" if hint else f"; the verbs are {', '.join(NAMES)}"
+        hint = did_you_mean(word, names)
+    known = "" if hint else f"; the verbs are {', '.join(names)}"
     print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
     return 2
 
@@ -138,7 +142,7 @@ def _disk_is_full(error: OSError) -> bool:
 def _joined(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with a verb of two words as one."""
     first, rest = " ".join(arguments[:2]), arguments[2:]
-    return [first, *rest] if first in (*VERBS, "convert import") else list(arguments)
+    return [first, *rest] if first in _names() else list(arguments)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 
-from baichuan_jax.cli.pipeline import RECIPES, Pipeline
-from baichuan_jax.cli.progress import status
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.recipe.run import Run
+from baichuan_jax.recipe.table import STAGES
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -23,17 +23,17 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def process_group(args: argparse.Namespace, names: Sequence[str], pipeline: Pipeline) -> Iterator[ProcessGroup]:
+def process_group(args: argparse.Namespace, names: Sequence[str], run: Run) -> Iterator[ProcessGroup]:
     """Yield the processes that build these stages; there is one where a stage is not for several, or all are done."""
-    several = all(RECIPES[name].multi_process for name in names)
-    if not several or all(pipeline.stage(name).complete() for name in names):
+    several = all(STAGES[name].multi_process for name in names)
+    if not several or all(run.pipeline.stage(name).complete() for name in names):
         yield SINGLE_PROCESS
         return
     from baichuan_jax.parallel.processes import Start, joined  # brings jax in
 
     start = Start(args.coordinator, args.processes, args.process, args.heartbeat)
-    with ExitStack() as run:
+    with ExitStack() as stack:
         waiting = f"process {start.process} of {start.processes} waits for the others, the first at {start.coordinator}"
-        with status(waiting) if start.coordinator else nullcontext():
-            processes = run.enter_context(joined(start))
+        with run.progress.status(waiting) if start.coordinator else nullcontext():
+            processes = stack.enter_context(joined(start))
         yield processes

@@ -8,12 +8,12 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baichuan_jax.cli.pipeline import Pipeline
-from baichuan_jax.cli.progress import console, status
+from baichuan_jax.cli.progress import console, terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
 from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.recipe.run import Run
 
 if TYPE_CHECKING:
     from baichuan_jax.generate.engine import WarmUp
@@ -26,21 +26,20 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
         import uvicorn
     except ImportError:
         raise UserError("serve needs starlette and uvicorn: pip install -e '.[serve]'") from None
-    from baichuan_jax.cli.stages.generate import load_engine  # brings jax in
     from baichuan_jax.generate.serve.app import make_app
     from baichuan_jax.generate.serve.service import Service
 
-    pipeline = Pipeline(loaded)
-    config, cfg = pipeline.config, pipeline.config.serve
-    pipeline.check_model()
+    run = Run(loaded.config, terminal_progress())
+    config, cfg = run.config, run.config.serve
+    run.pipeline.check_model()
     with bound(cfg) as listener:
-        engine, tokenizer = load_engine(config, pipeline.workdir)
+        engine = run.load_engine()
         if cfg.warm_up:
-            with status(f"compiling, for {cfg.warm_up:g} seconds at most"):
+            with run.progress.status(f"compiling, for {cfg.warm_up:g} seconds at most"):
                 warm_up = engine.warm_up(cfg.warm_up)
             console.print(_compiled(warm_up), soft_wrap=True)
         name = cfg.name or Path(config.workdir).resolve().name
-        service = Service(cfg, name, config.sample, engine, tokenizer)
+        service = Service(cfg, name, config.sample, engine, run.tokenizer)
 
         class Server(uvicorn.Server):
             """One that ends with the worker, and the worker with it."""

@@ -35,3 +35,8 @@ def settings(section: Any) -> tuple[str, ...]:
     """Return one gin line per field of a section: "TrainConfig.steps = 300"."""
     name = type(section).__name__
     return tuple(f"{name}.{field} = {literal(value)}" for field, value in values(section).items())
+
+
+def gin_text(config: Any) -> str:
+    """Return gin text that binds every field of a root and its sections, and loads to an equal config."""
+    return "\n".join("".join(f"{line}\n" for line in settings(part)) for part in parts(config))

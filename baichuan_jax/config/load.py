@@ -16,7 +16,7 @@ from typing import Any
 from gin import config_parser
 
 from baichuan_jax.config.bind import Macro, Statement, bind
-from baichuan_jax.config.literal import parts, settings
+from baichuan_jax.config.literal import gin_text
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.suggest import nearest
 
@@ -36,7 +36,7 @@ class Loaded:
     @property
     def text(self) -> str:
         """Gin text that binds every field and loads to an equal config."""
-        return "\n".join("".join(f"{line}\n" for line in settings(part)) for part in parts(self.config))
+        return gin_text(self.config)
 
 
 def load(path: Path | str | None, overrides: Sequence[str], root: type) -> Loaded:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
-from baichuan_jax.model.storage import STORAGES, Storage
+from baichuan_jax.model.config import STORAGES, Storage
 
 
 @dataclass(frozen=True)

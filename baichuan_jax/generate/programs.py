@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.generate.sampling import Sampling, choose
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, Storage
 from baichuan_jax.model.decoder import Cache, Params, apply_cached
 from baichuan_jax.model.execution import Batch, Execution
-from baichuan_jax.model.storage import Storage, empty
+from baichuan_jax.model.storage import empty
 from baichuan_jax.parallel.layout import Layout
 
 PREFILLED = 1024  # tokens, over all rows, that go through the decoder at once: attention holds them times the cache

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.local import Local
 from baichuan_jax.jobs.phase import Phase, Task
@@ -18,8 +19,8 @@ ENGINES = {"local": Local, "slurm": Slurm, "ray": RayCluster}
 class Runner:
     """Runs phases, and remembers which tasks have completed; a context, for its processes live from phase to phase.
 
-    directory: for logs and marks of completion. Within the context SIGTERM is a KeyboardInterrupt, as Ctrl-C is, and
-    no process outlives it.
+    directory: for logs and marks of completion. No process outlives the context. Within it SIGTERM is a
+    KeyboardInterrupt, as Ctrl-C is, if signals are ours to handle.
     """
 
     def __init__(self, cfg: RunnerConfig, directory: Path):
@@ -28,12 +29,15 @@ class Runner:
     def __enter__(self) -> Runner:
         self._previous = signal.getsignal(signal.SIGTERM)  # before Ray puts its own
         self._engine = ENGINES[self._cfg.kind](self._cfg, self._directory)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        self._handles = may_handle_signals()
+        if self._handles:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._engine.close()
-        signal.signal(signal.SIGTERM, self._previous)
+        if self._handles:
+            signal.signal(signal.SIGTERM, self._previous)
 
     def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
         """Run task(0) to task(count - 1), but for those that have completed in an earlier run.

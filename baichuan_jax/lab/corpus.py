@@ -9,14 +9,14 @@ from baichuan_jax.lab import funnel
 from baichuan_jax.lab.markup import Html, table, tag
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import COLORS, GREEN, GREY, Plot, bar_height, bars, stack
-from baichuan_jax.lab.run_files import Run
+from baichuan_jax.lab.run_files import RunRecord
 
 REASON_COLORS = tuple(color for color in COLORS if color != GREEN)  # one reason each; further reasons are other
 VISIBLE = 0.005  # share of a domain's text below which a reason is other, too
 NOTHING = {"documents": 0, "bytes": 0}
 
 
-def data(run: Run, canvas: Canvas) -> list[Html]:
+def data(run: RunRecord, canvas: Canvas) -> list[Html]:
     """Return what was read, what was kept, and what was removed for which reason."""
     result = run.results["data"]
     domains, speed = result["funnel"], result["megabytes_per_second"]
@@ -64,7 +64,7 @@ def _fates(counts: dict, drawn: list[str]) -> dict[str, float]:
     return {fate: 100 * size / whole for fate, size in sizes.items()}
 
 
-def tokenizer(run: Run, canvas: Canvas) -> list[Html]:
+def tokenizer(run: RunRecord, canvas: Canvas) -> list[Html]:
     """How far the tokenizer shortens held-out text of each domain."""
     result = run.results["tokenizer"]
     compression = result["compression"]

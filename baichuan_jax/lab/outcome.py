@@ -9,12 +9,12 @@ from statistics import mean
 from baichuan_jax.lab.markup import Html, prose, table, tag
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, GREY, ORANGE, Plot, bar_height, bars, by_position, curves
-from baichuan_jax.lab.run_files import Run
+from baichuan_jax.lab.run_files import RunRecord
 
 SERIES = {"model": "bits_per_byte", "unigram": "unigram", "zstd -19": "zstd"}
 
 
-def bits_per_byte(run: Run, canvas: Canvas) -> list[Html]:
+def bits_per_byte(run: RunRecord, canvas: Canvas) -> list[Html]:
     """Return the model beside its baselines, by domain, at the end and on the way."""
     rows = run.results["evaluate"]["domains"]
     means = {label: mean(row[key] for row in rows.values()) for label, key in SERIES.items()}
@@ -51,7 +51,7 @@ def _bits(row: dict) -> list[str]:
     return [f"{row[key]:.3f}" for key in SERIES.values()]
 
 
-def _on_the_way(run: Run) -> list[Plot]:
+def _on_the_way(run: RunRecord) -> list[Plot]:
     records = run.validations
     if not records:
         return []
@@ -77,7 +77,7 @@ def _against_position(rows: dict[str, dict]) -> list[Plot]:
     return [Plot("position", "Against position", alt, partial(by_position, lines=lines, unit="bits per byte"))]
 
 
-def samples(run: Run, canvas: Canvas) -> list[Html]:
+def samples(run: RunRecord, canvas: Canvas) -> list[Html]:
     """Prompts and what the model made of them."""
     found = run.results["generate"]["samples"]
     if not found:

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
 from statistics import mean
 
 from baichuan_jax.core.files import write_text
-from baichuan_jax.lab import corpus, outcome, training
 from baichuan_jax.lab.markup import Html, details, join, table, tag
 from baichuan_jax.lab.numbers import SPACE, duration, short
 from baichuan_jax.lab.page import Canvas, page
-from baichuan_jax.lab.run_files import Run, read_run
+from baichuan_jax.lab.run_files import RunRecord, read_run
 
 PAGE = "report.html"
+Section = tuple[str, str, Callable[[RunRecord, Canvas], list[Html]]]  # heading, the stage it tells of, its writer
 
 
-def write_report(workdir: Path, directory: Path) -> dict:
-    """Write report.html and plots/*.png about the finished stages in `workdir`; return where they are."""
-    run, canvas = read_run(workdir), Canvas(directory / "plots")
-    sections = [
-        (heading, join(write(run, canvas), "\n"))
-        for heading, (stage, write) in SECTIONS.items()
-        if stage is None or stage in run.results
-    ]
+def write_report(workdir: Path, directory: Path, stages: Sequence[str], told: Sequence[Section]) -> dict:
+    """Write report.html and plots/*.png about those of the stages that are finished in `workdir`.
+
+    told: the sections, in the order of the page. Return {"page", "plots"}: where they are.
+    """
+    run, canvas = read_run(workdir, stages), Canvas(directory / "plots")
+    sections = [(heading, join(write(run, canvas), "\n")) for heading, stage, write in told if stage in run.results]
+    sections.append(("Record", join(record(run), "\n")))
     write_text(directory / PAGE, page(run.name, summary(run), sections))
     return {"page": str(directory / PAGE), "plots": [str(path) for path in canvas.files]}
 
 
-def summary(run: Run) -> Html:
+def summary(run: RunRecord) -> Html:
     """Return the run in one sentence."""
     seconds = sum(result["seconds"] for result in run.results.values())
     facts = [f"{duration(seconds)} for all stages"]
@@ -43,8 +44,8 @@ def summary(run: Run) -> Html:
     return join([*sentence, "."])
 
 
-def record(run: Run, canvas: Canvas) -> list[Html]:
-    """Stage times, package versions and the config."""
+def record(run: RunRecord) -> list[Html]:
+    """Return stage times, package versions and the config."""
     times = [[stage, duration(result["seconds"])] for stage, result in run.results.items()]
     return [
         table("Stage times", ["stage", "time"], times),
@@ -54,18 +55,7 @@ def record(run: Run, canvas: Canvas) -> list[Html]:
     ]
 
 
-def _versions(run: Run) -> list[list[str]]:
+def _versions(run: RunRecord) -> list[list[str]]:
     packages = dict.fromkeys(name for versions in run.versions.values() for name in versions)
     found = {name: dict.fromkeys(versions[name] for versions in run.versions.values()) for name in packages}
     return [[name, ", then ".join(values)] for name, values in found.items()]
-
-
-# Heading -> the stage that it tells of (None: any), and the function that writes it.
-SECTIONS = {
-    "Bits per byte": ("evaluate", outcome.bits_per_byte),
-    "Training": ("train", training.training),
-    "Samples": ("generate", outcome.samples),
-    "Data": ("data", corpus.data),
-    "Tokenizer": ("tokenizer", corpus.tokenizer),
-    "Record": (None, record),
-}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_jax.core.files import read_json
 from baichuan_jax.core.metrics import read_metrics
 
-STAGES = ("data", "tokenizer", "tokens", "train", "evaluate", "generate")
-
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """A run's record.
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
@@ -40,11 +39,11 @@ class Run:
         return self.results["train"]["tokens"] // self.results["train"]["steps"]
 
 
-def read_run(workdir: Path) -> Run:
-    """Read every stage that has a manifest; others are left out."""
-    found = {stage: workdir / stage / "manifest.json" for stage in STAGES}
+def read_run(workdir: Path, stages: Sequence[str]) -> RunRecord:
+    """Read every one of these stages that has a manifest."""
+    found = {stage: workdir / stage / "manifest.json" for stage in stages}
     manifests = {stage: read_json(path) for stage, path in found.items() if path.exists()}
-    return Run(
+    return RunRecord(
         name=workdir.resolve().name,
         config=(workdir / "config.gin").read_text(encoding="utf-8"),
         results={stage: manifest["result"] for stage, manifest in manifests.items()},

@@ -13,10 +13,10 @@ from baichuan_jax.lab.markup import Html, table, tag
 from baichuan_jax.lab.numbers import short
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, Plot, curves
-from baichuan_jax.lab.run_files import Run
+from baichuan_jax.lab.run_files import RunRecord
 
 
-def training(run: Run, canvas: Canvas) -> list[Html]:
+def training(run: RunRecord, canvas: Canvas) -> list[Html]:
     """Curves against steps, then the numbers at the end."""
     if run.results["train"]["steps"] == 0:
         return [tag("p", "No step was taken: the weights are those the run starts from.", class_="note")]
@@ -48,7 +48,7 @@ def training(run: Run, canvas: Canvas) -> list[Html]:
     ]
 
 
-def _plots(run: Run, window: int) -> list[Plot]:
+def _plots(run: RunRecord, window: int) -> list[Plot]:
     first, last = run.steps[0], run.steps[-1]
     return [
         Plot(
@@ -90,13 +90,13 @@ def _gib(size: int) -> str:
     return f"{size / 2**30:.2f} GiB"
 
 
-def _loss(axes: Axes, run: Run, window: int) -> None:
+def _loss(axes: Axes, run: RunRecord, window: int) -> None:
     steps, losses = ([record[key] for record in run.steps] for key in ("step", "loss"))
     axes.plot(steps, losses, color=BLUE, alpha=0.45, linewidth=0.8)
     curves(axes, {"loss": (steps, smooth(losses, window))}, "nats per token", run.tokens_per_step)
 
 
-def _curve(run: Run, series: dict[str, str], unit: str, ticks: EngFormatter | None = None):
+def _curve(run: RunRecord, series: dict[str, str], unit: str, ticks: EngFormatter | None = None):
     """Return the painter of fields of the step records, from zero."""
     steps = [record["step"] for record in run.steps]
     lines = {label: (steps, [record[key] for record in run.steps]) for label, key in series.items()}

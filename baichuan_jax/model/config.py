@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
 
 Pattern = Literal["full", "local", "strided", "fixed"]
+Storage = Literal["compute", "bfloat16", "int8"]  # in what form decoding holds weights and the cache
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,14 @@ from flax import nnx
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.model.block import Block
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, Storage
 from baichuan_jax.model.embed import Embed
 from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.head import Head
 from baichuan_jax.model.layers import Context
 from baichuan_jax.model.loss import Objective, Sums, cross_entropy
 from baichuan_jax.model.positions import POSITIONS, Positions
-from baichuan_jax.model.storage import Storage, store_block, store_tables
+from baichuan_jax.model.storage import store_block, store_tables
 
 Params = dict[str, Any]
 Cache = dict[str, jax.Array] | list[dict[str, jax.Array]]

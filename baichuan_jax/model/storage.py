@@ -6,17 +6,13 @@ accelerator. Integers are qwix's: symmetric, the largest magnitude of a group is
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
 import jax
 import jax.numpy as jnp
 from qwix import QArray, dequantize, quantize
 
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, Storage
 
 StoredWeight = jax.Array | QArray
-Storage = Literal["compute", "bfloat16", "int8"]
-STORAGES: tuple[Storage, ...] = get_args(Storage)
 OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}  # axes that are not summed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from baichuan_jax.core.errors import require
@@ -58,7 +59,7 @@ class RunConfig:
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
         self.optim.check_steps(self.train.steps)
         known = ", ".join(self.data.sources)
-        named = {
+        named: dict[str, Iterable[str]] = {
             "MixConfig.weights": self.mix.weights,
             "SelectConfig.max_bytes": self.select.max_bytes,
             "QualityConfig.good": self.quality.good,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import jax
 from jax.experimental import multihost_utils
 
-from baichuan_jax.core.interrupt import stop_on_signal
+from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal
 
 
 @contextmanager
@@ -23,6 +23,9 @@ def stop_between_steps() -> Iterator[Callable[[int], bool]]:
     if jax.process_count() == 1:
         with stop_on_signal() as stop:
             yield lambda step: stop.requested
+        return
+    if not may_handle_signals():
+        yield multihost_utils.reached_preemption_sync_point
         return
 
     def ask(number: int, _frame: object) -> None:

@@ -17,12 +17,12 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from baichuan_jax.cli.stages.trained import make_layout
 from baichuan_jax.config.load import load
 from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.execution import Batch
 from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.trained import make_layout
 from baichuan_jax.train.input import place
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.state import ShardedState

@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from baichuan_jax.cli.stages.trained import load_tokenizer
-from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.stages import stage_bos
@@ -34,8 +33,8 @@ def begin(workdir, result: dict, bos: str, steps: int = 3) -> tuple[int, ...]:
         f"TrainConfig.steps={steps}",
         "TrainConfig.start=weights",
     )
-    config = load(None, (*overrides, "OptimConfig.warmup_steps=1"), RunConfig).config
-    return load_tokenizer(config, workdir).begin
+    config = load_config(None, (*overrides, "OptimConfig.warmup_steps=1"))
+    return load_run_tokenizer(config).begin
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 
 from baichuan_jax.cli.inspect_view import visible
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.pipeline import Pipeline
 from baichuan_jax.config.load import load
 from baichuan_jax.core.files import write_json, write_text
 from baichuan_jax.data.dataset import SplitWriter, finish_domain
 from baichuan_jax.data.funnel import Count, Funnel, Removed
 from baichuan_jax.data.split import SPLITS
+from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.run_config import RunConfig
 from tests.cli.small import write_config
 
@@ -66,7 +66,7 @@ def _funnel(domain: str) -> Funnel:
 def config(tmp_path_factory):
     """Return the config of a finished data step."""
     path = write_config(tmp_path_factory.mktemp("inspect"))
-    pipeline = Pipeline(load(path, (), RunConfig))
+    pipeline = Pipeline(load(path, (), RunConfig).config)
     with pipeline.open():
         pipeline.stage("data").run(write_data)
     return path

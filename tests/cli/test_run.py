@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from baichuan_jax.cli.pipeline import RECIPES
 from baichuan_jax.config.load import load
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import STAGES
 from experiments.benchmarks.bench_train_gpu import Timing, whole
 from tests.cli.small import command, environment, run, write_config
 
@@ -37,7 +37,7 @@ def losses(workdir: Path) -> dict[int, float]:
 
 def test_every_stage_leaves_a_result_and_a_manifest(finished):
     _, workdir = finished
-    for stage in RECIPES:
+    for stage in STAGES:
         assert json.loads((workdir / stage / "result.json").read_text())["stage"] == stage
         assert (workdir / stage / "manifest.json").exists()
     assert sorted(losses(workdir)) == list(range(1, 13))
@@ -57,7 +57,7 @@ def test_the_second_run_skips_every_stage_without_loading_jax(finished):
     config, _ = finished
     start = time.monotonic()
     done = run("run", config)
-    assert done.stdout.count("done before, skipped") == len(RECIPES)
+    assert done.stdout.count("done before, skipped") == len(STAGES)
     assert time.monotonic() - start < 20
 
 
@@ -65,7 +65,7 @@ def test_the_saved_config_rebuilds_the_same_config(finished):
     config, workdir = finished
     assert load(workdir / "config.gin", (), RunConfig).config == load(config, (), RunConfig).config
     done = run("run", workdir / "config.gin")
-    assert done.stdout.count("skipped") == len(RECIPES)
+    assert done.stdout.count("skipped") == len(STAGES)
 
 
 def test_generate_continues_a_prompt(finished):

@@ -3,15 +3,13 @@
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.stages.generate import load_engine
-from baichuan_jax.config.load import load
 from baichuan_jax.generate.text import TextStream
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.run import Run
 from tests.convert.making import SMALL, write_published
 from tests.tokenizer.making import write_json_tokenizer
 
@@ -47,8 +45,8 @@ def imported(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(imported):
-    config = load(imported[0] / "config.gin", (), RunConfig).config
-    return config, *load_engine(config, Path(config.workdir))
+    run = Run(load_config(imported[0] / "config.gin"))
+    return run.config, run.load_engine(), run.tokenizer
 
 
 def continuation(loaded, ids: list[int]) -> str:

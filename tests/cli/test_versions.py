@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.pipeline import RECIPES, Pipeline
-from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.pipeline import Pipeline
+from baichuan_jax.recipe.table import STAGES
 from tests.cli.small import write_config
 
 CORPUS = ("data", "tokenizer", "tokens")  # what changed since
 
 
 def pipeline(config, *overrides) -> Pipeline:
-    return Pipeline(load(config, overrides, RunConfig))
+    return Pipeline(load_config(config, overrides))
 
 
 @pytest.fixture
@@ -24,10 +24,10 @@ def old(tmp_path, monkeypatch):
     """Return the config of a run that code without versions has finished."""
     config = write_config(tmp_path)
     with monkeypatch.context() as before:
-        for name, recipe in list(RECIPES.items()):
-            before.setitem(RECIPES, name, replace(recipe, changes=()))
+        for name, spec in list(STAGES.items()):
+            before.setitem(STAGES, name, replace(spec, changes=()))
         made = pipeline(config)
-        for name in RECIPES:
+        for name in STAGES:
             made.stage(name).run(lambda directory: {})
     for path in (tmp_path / "run").glob("*/*.json"):
         record = read_json(path)
@@ -66,7 +66,7 @@ def test_a_model_of_older_code_is_looked_at_as_before(old):
 
 
 def test_a_training_of_older_code_is_refused_and_can_still_be_looked_at(old, monkeypatch):
-    monkeypatch.setattr("baichuan_jax.cli.stages.train.check", lambda config: None)
+    monkeypatch.setitem(STAGES, "train", replace(STAGES["train"], check=lambda config: None))
     remove(old, "train", "manifest.json")
     with pytest.raises(UserError, match="half-made: finish it with the code that began it"):
         pipeline(old).check(("train",))
@@ -75,8 +75,7 @@ def test_a_training_of_older_code_is_refused_and_can_still_be_looked_at(old, mon
 
 def test_a_training_goes_on_over_the_tokens_it_began_with(old, monkeypatch):
     checked = []
-    monkeypatch.setattr("baichuan_jax.cli.stages.train.check", checked.append)
-    monkeypatch.setitem(RECIPES, "train", replace(RECIPES["train"], changes=()))
+    monkeypatch.setitem(STAGES, "train", replace(STAGES["train"], changes=(), check=checked.append))
     pipeline(old).check(("train",))
     remove(old, "train", "manifest.json")
     pipeline(old).check(("train",))
@@ -99,7 +98,7 @@ def test_what_older_code_left_half_made_is_made_anew(old, name):
     assert not stage.complete()
     assert not stage.run(lambda directory: {})[1]
     assert not (stage.directory / "half").exists()
-    assert read_json(stage.directory / "manifest.json")["version"] == 1 + len(RECIPES[name].changes)
+    assert read_json(stage.directory / "manifest.json")["version"] == 1 + len(STAGES[name].changes)
 
 
 def test_a_corpus_made_anew_is_not_the_one_that_the_rest_was_made_from(old):
@@ -110,8 +109,8 @@ def test_a_corpus_made_anew_is_not_the_one_that_the_rest_was_made_from(old):
         made("tokenizer").complete(any_version=True)
 
 
-@pytest.mark.parametrize("name", list(RECIPES))
+@pytest.mark.parametrize("name", list(STAGES))
 def test_every_version_is_recorded(old, name):
     stage = pipeline(old, f"RunConfig.workdir={str(old.parent / 'new')!r}").stage(name)
     stage.run(lambda directory: {})
-    assert read_json(stage.directory / "manifest.json")["version"] == stage.version == 1 + len(RECIPES[name].changes)
+    assert read_json(stage.directory / "manifest.json")["version"] == stage.version == 1 + len(STAGES[name].changes)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.verbs import VERBS
+from baichuan_jax.cli.verbs import verbs
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
@@ -47,7 +47,7 @@ def test_a_mistyped_verb(capsys, words, said):
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "convert import", "experiment"])
+@pytest.mark.parametrize("verb", [*verbs(), "convert import", "experiment"])
 def test_every_verb_has_help(capsys, verb):
     with pytest.raises(SystemExit) as stop:
         main([*verb.split(), "--help"])

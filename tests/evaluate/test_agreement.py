@@ -13,7 +13,6 @@ import jax
 import pytest
 
 from baichuan_jax.cli.main import main
-from baichuan_jax.cli.stages.trained import load_params, load_tokenizer
 from baichuan_jax.config.load import load
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
@@ -24,6 +23,8 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
+from baichuan_jax.recipe.trained import load_params
 from baichuan_jax.tokenizer.published import end_ids, give
 from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from experiments.benchmarks.bench_evaluate import with_tokenizer
@@ -87,9 +88,9 @@ def ours(checkpoint, tmp_path_factory):
     run = tmp_path_factory.mktemp("r") / "ours"
     assert main(["convert", "import", str(checkpoint), str(run)]) == 0
     config = load(str(run / "config.gin"), (), RunConfig).config
-    tokenizer = load_tokenizer(config, run)
+    tokenizer = load_run_tokenizer(config)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
-    params = load_params(config, run, layout)
+    params = load_params(config, layout)
     ends = (*tokenizer.end, *end_ids(run))
     engine = cache(lambda: Engine(EngineConfig(), config.model, params, ends, layout))
     answers = Answers(run / "answers.jsonl")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.interrupt import taking_signals
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.output import task_directory
 from baichuan_jax.jobs.runner import Runner
@@ -95,4 +96,5 @@ def times(directory: Path) -> dict[int, int]:
 
 def drive() -> None:
     """Run the squares as arguments say: a program for drivers that come to harm."""
-    run(Path(sys.argv[1]), sys.argv[2], workers=int(sys.argv[3]))
+    with taking_signals():
+        run(Path(sys.argv[1]), sys.argv[2], workers=int(sys.argv[3]))

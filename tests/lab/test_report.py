@@ -5,8 +5,12 @@ import matplotlib
 import numpy as np
 import pytest
 
-from baichuan_jax.lab.report import write_report
+from baichuan_jax.recipe.stages.report import write_run_report
 from tests.lab.checker import Checker
+
+
+def write_report(workdir: Path, directory: Path) -> dict:
+    return write_run_report(workdir, directory).as_record()
 
 
 def read(result: dict) -> tuple[str, Checker]:

@@ -1,0 +1,168 @@
+"""Published checkpoints to ours, and ours to theirs: resumable, and skipped when they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from baichuan_jax.config.literal import literal, parts, settings
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json, write_json, write_text
+from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.stage import Stage
+from baichuan_jax.evaluate.config import EvaluateConfig
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.recipe.pipeline import CONFIG, LOCK
+from baichuan_jax.recipe.progress import Progress, Tell
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
+from baichuan_jax.tokenizer import published
+from baichuan_jax.tokenizer.beside import STEM
+from baichuan_jax.tokenizer.load import tokenizer_file
+from baichuan_jax.train.config import TrainConfig
+
+CHECKPOINTS = "checkpoints"
+# What became of the output when it changed: a phrase is added whenever it does, as in a `StageSpec`.
+IMPORT_CHANGES = ("its config holds from any folder, and names the tokenizer that can be read",)
+EXPORT_CHANGES = ("tokenizer.json gives SentencePiece's ids for any text; ids and tokenizer are kept",)
+IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+class Converted(NamedTuple):
+    """What a conversion has found. params: our side. has_tokenizer: whether there is one beside the weights."""
+
+    result: dict[str, Any]
+    skipped: bool
+    params: Path
+    model_cfg: DecoderConfig
+    has_tokenizer: bool
+
+
+def import_checkpoint(source: Path, out: Path, progress: Progress) -> Converted:
+    """Turn a published checkpoint into one of ours, with a config that binds its shape: out/config.gin.
+
+    Raise UserError if the checkpoint is damaged, or not of an architecture that we compute exactly.
+    """
+    from baichuan_jax.convert.check import check
+    from baichuan_jax.convert.hf_config import read_config
+    from baichuan_jax.convert.load import load
+    from baichuan_jax.convert.source import Source
+    from baichuan_jax.train.checkpoint import newest_params
+
+    theirs = Source(source)
+    layout, model_cfg = read_config(theirs.config, theirs.directory / published.CONFIG)
+    check(theirs, model_cfg, layout)
+
+    def build(directory: Path) -> dict[str, Any]:
+        with exclusive(directory / LOCK), progress.units("import") as tell:
+            found = load(theirs, model_cfg, layout, directory / CHECKPOINTS, _megabytes(tell))
+            taken = published.take(theirs.directory, directory)
+            write_text(directory / CONFIG, _config(model_cfg, directory))
+            (directory / LOCK).unlink()
+        return {"layout": layout, **found, "taken": taken}
+
+    files = (theirs.directory / published.CONFIG, *theirs.files)
+    made_of = tuple(map(_version, files))
+    result, skipped = _run(Stage("import", out, made_of, unfinished="resume", changes=IMPORT_CHANGES), build)
+    return Converted(result, skipped, newest_params(out / CHECKPOINTS), model_cfg, tokenizer_file(out).is_file())
+
+
+def export_checkpoint(
+    config: RunConfig,
+    out: Path,
+    layout: Literal["baichuan", "llama"],
+    progress: Progress,
+    dtype: Literal["float32", "bfloat16"] | None = None,
+    file_bytes: int = 5 * 10**9,
+) -> Converted:
+    """Write the newest parameters of a run, or those it starts from, as a published checkpoint.
+
+    Raise UserError if there are none, or if the layout cannot express the decoder.
+    """
+    import numpy as np
+
+    from baichuan_jax.convert.publish import publish, write_config
+    from baichuan_jax.convert.safetensors import BFLOAT16
+    from baichuan_jax.convert.save import save
+    from baichuan_jax.recipe.trained import checkpoints_of
+    from baichuan_jax.train.checkpoint import newest_params
+
+    model, params = publish(config.model, layout), newest_params(checkpoints_of(config))
+    stored_as = {None: None, "float32": np.dtype(np.float32), "bfloat16": BFLOAT16}[dtype]
+
+    def build(directory: Path) -> dict[str, Any]:
+        with exclusive(directory / LOCK), progress.units("export") as tell:
+            found = save(params, config.model, layout, stored_as, file_bytes, directory, _megabytes(tell))
+            stored = found["dtypes"][0] if len(found["dtypes"]) == 1 else "float32"
+            write_json(directory / published.CONFIG, write_config(model, layout, stored) | _beside(config, directory))
+            (directory / LOCK).unlink()
+        return {"layout": layout, **found}
+
+    options = (f"layout = {layout}", f"dtype = {dtype}", f"file_gb = {file_bytes / 1e9}")
+    shape = (line for part in parts(config.model) for line in settings(part))
+    made_of = (_version(params / "_METADATA"), *options, *shape)
+    result, skipped = _run(Stage("export", out, made_of, unfinished="resume", changes=EXPORT_CHANGES), build)
+    has_tokenizer = tokenizer_file(tokenizer_place(config)).is_file()
+    return Converted(result, skipped, params, config.model, has_tokenizer)
+
+
+def _megabytes(tell: Tell) -> Callable[[int, int], None]:
+    return lambda done, count: tell("MB", done // 10**6, count // 10**6)
+
+
+def _version(file: Path) -> str:
+    """Return what tells a file from another one: hashing gigabytes would take as long as to convert them."""
+    stat = file.stat()
+    return f"{file.name} = {stat.st_size} bytes, changed at {stat.st_mtime_ns} ns"
+
+
+def _run(stage: Stage, build: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], bool]:
+    try:
+        stage.directory.mkdir(parents=True, exist_ok=True)
+        return stage.run(build)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(f"cannot write in {stage.directory} ({error.strerror})") from error
+
+
+def _config(model_cfg: DecoderConfig, directory: Path) -> str:
+    """Return gin text of a run that starts from the import and takes no step, from whatever folder it is started."""
+    directory = directory.absolute()
+    bound = {
+        "RunConfig.workdir": str(directory / "run"),
+        "TokenizerConfig.file": str(tokenizer_file(directory)),
+        "TokenizerConfig.vocab": model_cfg.vocab,
+        "TrainConfig.start": str(directory / CHECKPOINTS),
+        "TrainConfig.steps": 0,
+        "TrainConfig.length": min(TrainConfig.length, model_cfg.context),
+        "EvaluateConfig.length": min(EvaluateConfig.length, model_cfg.context),
+    }
+    lines = [f"{name} = {literal(value)}" for name, value in bound.items()]
+    lines += [line for part in parts(model_cfg) for line in settings(part)]
+    return "# What `convert import` found: the weights as they are. Give TrainConfig.steps to train on.\n" + "".join(
+        f"{line}\n" for line in lines
+    )
+
+
+def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
+    """Write the tokenizer files and the generation config; return the ids that config.json is to name.
+
+    The files are those that were published with the tokenizer, if it is that of an import, whatever the weights are.
+    """
+    file = tokenizer_file(tokenizer_place(config))
+    origin = file.parent if config.tokenizer.file and file.stem == STEM else None
+    ids: dict[str, Any] = dict.fromkeys(IDS)
+    if file.is_file():
+        tokenizer = load_run_tokenizer(config)
+        ids |= {"bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.eos}
+        published.give(origin, file, tokenizer, config.model.context, directory)
+    if origin and (origin / published.CONFIG).is_file():
+        known = read_json(origin / published.CONFIG)
+        ids |= {name: known[name] for name in IDS if name in known}
+    if not (directory / published.GENERATION).exists():
+        sample = config.sample
+        how = {"do_sample": True, "temperature": sample.temperature, "top_p": sample.top_p}
+        # No max_new_tokens: in transformers it would win over the max_length that lm-eval asks for.
+        found = {**ids, **(how if sample.temperature else {"do_sample": False})}
+        write_json(directory / published.GENERATION, found)
+    return ids

@@ -1,0 +1,163 @@
+"""The stages of one config in its workdir: what is complete, what has to be built, and who may write there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from baichuan_jax.config.literal import gin_text, parts, settings
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import write_text
+from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.core.stage import Stage, finished_in
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import STAGES, needs_of
+
+CONFIG, LOCK = "config.gin", ".lock"
+
+
+class Pipeline:
+    """The stages of one config in its workdir."""
+
+    def __init__(self, config: RunConfig):
+        self.config = config
+        self.workdir = Path(config.workdir)
+        self._stages: dict[str, Stage] = {}
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage with everything it depends on resolved."""
+        if name not in self._stages:
+            self._stages[name] = self._resolve(name)
+        return self._stages[name]
+
+    def refresh(self) -> None:
+        """Look at the workdir and the source files anew from here on."""
+        self._stages.clear()
+
+    def alone(self, name: str) -> Stage:
+        """Return a stage as far as its own settings go: what it was made from may be out of reach."""
+        spec = STAGES[name]
+        stage = Stage(
+            name=name,
+            directory=self.workdir / name,
+            settings=_lines(part for part in parts(self.config) if type(part) in spec.sections),
+            files=None,
+            unfinished=spec.unfinished,
+            defaults=_lines(section() for section in spec.sections),
+            changes=spec.changes,
+            command=f"baichuan-jax {spec.verb or name} CONFIG",
+        )
+        return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
+
+    def _resolve(self, name: str) -> Stage:
+        stage = self.alone(name)
+        inputs = {}
+        for need in needs_of(name):
+            if not self._lost(name, need):
+                inputs[need] = self.stage(need).identity
+            elif need in stage.inputs:
+                inputs[need] = stage.inputs[need]
+        return replace(stage, inputs=inputs, files=self._files(name))
+
+    def _files(self, name: str) -> tuple[Path | str, ...] | None:
+        """Return the files from outside the workdir that a stage reads, None where a finished one has lost them.
+
+        So a run can be trained, say, on a machine that its corpus was not made on.
+        """
+        finished = finished_in(self.workdir / name)
+        try:
+            files = STAGES[name].files(self.config)
+        except UserError:
+            if finished:
+                return None
+            raise
+        lost = any(isinstance(file, Path) and not file.exists() for file in files)
+        return None if finished and lost else files
+
+    def check(self, names: Iterable[str]) -> None:
+        """Find what would fail later in these stages and those they need, and write nothing.
+
+        Raise UserError on a workdir of another config or of older code, on missing sources, on a stage that must be
+        finished first, or on devices that do not fit.
+        """
+        names = tuple(names)
+        of_this_version = self._of_this_version(names)
+        needed = [name for name in STAGES if name in self._with_needs(names)]
+        complete = lambda name: self.stage(name).complete(any_version=name not in of_this_version)
+        unfinished = [name for name in needed if not complete(name)]
+        for need in [need for name in names for need in needs_of(name) if need not in names]:
+            self.stage(need).result()
+        for name in names:
+            if name in unfinished:
+                STAGES[name].check(self.config)
+
+    def check_model(self) -> None:
+        """Check that this config has a model; one that takes no step has its parameters from elsewhere.
+
+        What it was trained on is not looked at. Raise UserError if there is none, it is of another config, or it does
+        not fit the devices.
+        """
+        if not self.config.train.steps:
+            return
+        self.alone("tokenizer").complete(any_version=True)
+        train = self.alone("train")
+        if train.started() is None:
+            train.result()
+        if not train.complete(any_version=True):
+            STAGES["train"].check(self.config)
+
+    def due(self, name: str) -> tuple[str, ...]:
+        """Return a stage, after those that have to be finished before it."""
+        found, waiting = {name}, [name]
+        while waiting:
+            stage = waiting.pop()
+            if self.stage(stage).complete(any_version=True):
+                continue
+            needs = {need for need in needs_of(stage) if not self.stage(need).complete(any_version=True)} - found
+            found |= needs
+            waiting += needs
+        return tuple(each for each in STAGES if each in found)
+
+    def _of_this_version(self, names: tuple[str, ...]) -> set[str]:
+        """Return the stages that this version must have made: these, and all that those are made from that begin now.
+
+        What was made already, or is half-made and goes on, was made from what is there.
+        """
+        begin = [name for name in names if not STAGES[name].reads_only and not self.stage(name).kept()]
+        return {*names, *self._with_needs(tuple(begin))}
+
+    def _with_needs(self, names: tuple[str, ...]) -> set[str]:
+        needs = [need for name in names for need in needs_of(name) if not self._lost(name, need)]
+        return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
+
+    def _lost(self, name: str, need: str) -> bool:
+        """Return whether a finished stage has come here without one that it was made from, such as its corpus."""
+        return finished_in(self.workdir / name) and not (self.workdir / need).exists()
+
+    @contextmanager
+    def open(self, processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
+        """Make the workdir this run's own while the block runs, and save the config there.
+
+        Raise UserError if it cannot be written, or another run is at work there.
+        """
+        with ExitStack() as stack:
+            processes.on_primary(lambda: stack.enter_context(self._own()))
+            yield
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        try:
+            self.workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"RunConfig.workdir = {self.config.workdir!r}: no directory ({error.strerror})") from error
+        with exclusive(self.workdir / LOCK):
+            write_text(self.workdir / CONFIG, gin_text(self.config))
+            yield
+
+
+def _lines(sections: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(line for section in sections for part in parts(section) for line in settings(part))

@@ -1,0 +1,200 @@
+"""A run as an object: the whole recipe from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.recipe.load import Overrides, load_config
+from baichuan_jax.recipe.pipeline import CONFIG, Pipeline
+from baichuan_jax.recipe.progress import Progress
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.spec import StageResult
+from baichuan_jax.recipe.stages.evaluate import EvaluateResult
+from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
+from baichuan_jax.recipe.table import STAGES
+
+if TYPE_CHECKING:
+    from baichuan_jax.generate.engine import Engine
+    from baichuan_jax.generate.generate import Piece
+    from baichuan_jax.model.decoder import Params
+    from baichuan_jax.recipe.trained import Trained
+    from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+
+class Run:
+    """A run of the recipe: a config, and the directory `config.workdir` with what its stages have left there.
+
+    The stages are data, tokenizer, tokens, train, evaluate, generate and report. A stage is built once; one that was
+    interrupted goes on where it was. The same config in the same workdir is the same run, whether it is built from
+    here or by the command line.
+
+    Example:
+        import baichuan_jax as bj
+
+        cfg = bj.load_config("configs/runs/quickstart.gin", {"TrainConfig.steps": 100})
+        run = bj.Run(cfg, progress=bj.PrintProgress())
+        trained = run.build("train")                # and first what it needs: data, tokenizer, tokens
+        print(trained.loss, trained.parameters)
+        run.metrics()                               # a dict for each logged step and each validation
+        run.tokenizer.encode("今天天气很好")
+        run.generate(["中国", "The people"], temperature=0.0)
+        run.evaluate().domains                      # held-out bits per byte of every domain
+        run.params["blocks"]                        # nested dicts of jax arrays
+
+        same = bj.Run.open("runs/quickstart")       # a run that is there, from its config.gin
+
+    Mistakes of the user raise `UserError`, whose message says what to do. Nothing is printed, and no signal is handled:
+    a KeyboardInterrupt comes at once, and the next `build` goes on from the last checkpoint. Several runs can live in
+    one process.
+    """
+
+    def __init__(self, config: RunConfig, progress: Progress | None = None):
+        """config: of `load_config`. progress: is told how work goes on; by default nobody is."""
+        self.config = config
+        self.workdir = Path(config.workdir)
+        self.progress = progress or Progress()
+        self.pipeline = Pipeline(config)
+        self._tokenizer: AnyTokenizer | None = None
+        self._trained: Trained | None = None
+        self._engine: Engine | None = None
+
+    @classmethod
+    def open(cls, workdir: Path | str, overrides: Overrides = (), progress: Progress | None = None) -> Run:
+        """Return the run whose stages are in a directory, wherever that has been moved to.
+
+        overrides: as `load_config` has them. Raise UserError if there is no run.
+        """
+        file = Path(workdir) / CONFIG
+        if not file.is_file():
+            raise UserError(f"there is no run in {str(workdir)!r}: {CONFIG} is missing")
+        config = load_config(file, overrides)
+        return cls(replace(config, workdir=str(workdir)), progress)
+
+    def __repr__(self) -> str:
+        """Return the run with its finished stages."""
+        finished = [name for name in STAGES if (self.workdir / name / "manifest.json").exists()]
+        return f"<Run {self.config.workdir!r}: {', '.join(finished) or 'nothing'} finished>"
+
+    def build(self, name: str) -> Any:
+        """Build a stage, after those it needs that are not finished; return its result, such as a `TrainResult`.
+
+        What is finished is not built again. Raise UserError if the workdir holds something made from another config.
+        """
+        self.pipeline.refresh()
+        names = self.pipeline.due(_known(name))
+        self.pipeline.check(names)
+        with self.pipeline.open():
+            return [self.build_stage(each)[0] for each in names][-1]
+
+    def build_stage(self, name: str, processes: ProcessGroup = SINGLE_PROCESS) -> tuple[StageResult, bool]:
+        """Build a stage alone unless it is complete; return its result, and whether it was complete.
+
+        For callers that have checked `pipeline` and opened it, as `build` does.
+        """
+        spec = STAGES[name]
+
+        def build(directory: Path) -> dict[str, Any]:
+            self._tokenizer = self._trained = self._engine = None  # they may be of what is built anew
+            result = spec.build(self, directory)
+            return result.as_record() if result is not None else {}
+
+        record, skipped = self.pipeline.stage(name).run(build, processes)
+        result = spec.result.read(record) if processes.is_primary else StageResult.read(record)
+        return result, skipped
+
+    def result(self, name: str) -> Any:
+        """Return the result of a finished stage, typed as `build` returns it. Raise UserError if it is not finished."""
+        return STAGES[_known(name)].result.read(self.pipeline.alone(name).result())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """Return the records of training so far.
+
+        A step that was logged has step, loss, grad_norm, learning_rate and speeds; an evaluation has step, validation
+        ({domain: bits per byte}) and validation_mean.
+        """
+        return read_metrics(self.workdir / "train")
+
+    @property
+    def tokenizer(self) -> AnyTokenizer:
+        """The run's tokenizer: `encode(text)` returns ids, `decode(ids)` the text."""
+        if self._tokenizer is None:
+            self._tokenizer = load_run_tokenizer(self.config)
+        return self._tokenizer
+
+    @property
+    def params(self) -> Params:
+        """The newest parameters, as nested dicts of arrays that are sharded over the devices at hand."""
+        if self._trained is None:
+            self._trained = self._load()
+        return self._trained.params
+
+    def generate(self, prompts: Sequence[str], *, symbols: bool = False, **sample: Any) -> list[str]:
+        """Return the continuation of each prompt by the newest parameters, without the prompt.
+
+        symbols: read special symbols in the prompts, such as "</s>", as their ids. sample: fields of `SampleConfig`
+        in place of the config's: temperature, top_p, max_tokens, seed, stop, ...
+        """
+        texts = [""] * len(prompts)
+        for piece in self.stream(prompts, symbols=symbols, **sample):
+            texts[piece.number] += piece.text
+        return texts
+
+    def stream(self, prompts: Sequence[str], *, symbols: bool = False, **sample: Any) -> Iterator[Piece]:
+        """Yield the continuations as they are made: pieces with the number of their prompt, and text.
+
+        symbols, sample: as `generate` has them.
+        """
+        from baichuan_jax.generate.generate import stream
+
+        return stream(self.load_engine(), self.tokenizer, prompts, replace(self.config.sample, **sample), symbols)
+
+    def load_engine(self) -> Engine:
+        """Return the engine that continues texts, with the newest parameters; it is loaded once."""
+        from baichuan_jax.recipe.trained import make_engine
+
+        if self._engine is None:
+            self._engine = make_engine(self.config, self._trained or self._load())
+        return self._engine
+
+    def _load(self) -> Trained:
+        from baichuan_jax.recipe.trained import load_trained
+
+        self.pipeline.check_model()
+        return load_trained(self.config, self.progress)
+
+    def evaluate(self) -> EvaluateResult:
+        """Build the stage evaluate: held-out bits per byte of every domain, beside baselines."""
+        return self.build("evaluate")
+
+    def run_tasks(
+        self,
+        names: Sequence[str],
+        data_dir: Path | str | None = None,
+        limit: int | None = None,
+        fewshot: int | None = None,
+        beside: Sequence[Path | str] = (),
+    ) -> list[dict[str, Any]]:
+        """Ask the tasks of lm-eval, such as "mmlu", or the recipe's own; return the results (needs the extra [eval]).
+
+        data_dir: where the data sets are; None: the hub. limit: only so many questions of each subject. fewshot: solved
+        examples before a question; None: as the task has it. beside: workdirs of other runs, for the leaderboard.
+        """
+        if self.config.train.steps:
+            self.pipeline.alone("train").result()
+        from baichuan_jax.recipe.tasks import run_tasks
+
+        with self.pipeline.open():
+            place = Path(data_dir) if data_dir else None
+            return run_tasks(self, names, place, limit, fewshot, [Path(path) for path in beside])
+
+
+def _known(name: str) -> str:
+    if name not in STAGES:
+        raise UserError(f"there is no stage {name!r}; the stages are {', '.join(STAGES)}")
+    return name

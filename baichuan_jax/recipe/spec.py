@@ -1,0 +1,92 @@
+"""The declaration of a stage: one object that holds all that the rest of the program knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeVar
+
+if TYPE_CHECKING:
+    from baichuan_jax.lab.markup import Html
+    from baichuan_jax.lab.page import Canvas
+    from baichuan_jax.lab.run_files import RunRecord
+    from baichuan_jax.recipe.run import Run
+    from baichuan_jax.recipe.run_config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """The result of a stage. Its fields are the keys of `result.json`, without those that are None.
+
+    stage, seconds: set when the stage has finished.
+    """
+
+    stage: str = ""
+    seconds: float = 0.0
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """Return the result that a record holds; keys of other versions are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in record.items() if name in known})
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what the stage has found, as JSON values."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if name not in ("stage", "seconds") and value is not None}
+
+
+class Grid(NamedTuple):
+    """A table for the terminal."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+
+
+class ReportSection(NamedTuple):
+    """A section of the report page. order: sections stand by it, from the smallest."""
+
+    heading: str
+    write: Callable[[RunRecord, Canvas], list[Html]]
+    order: int = 50
+
+
+R = TypeVar("R", bound=StageResult)
+
+
+@dataclass(frozen=True)
+class StageSpec(Generic[R]):
+    """A stage of the recipe.
+
+    result: type of what `build(run, directory)` returns; None in a process that is not the first of several.
+    summary: the result in a line. help: of the verb that builds the stage.
+    sections: config sections that shape the result, by their class. One that `RunConfig` lacks becomes a section of
+    it. Mesh, axis rules, profile, runner and engine shape no result, and are not named.
+    needs: the stages it reads; None: all before it that no other one reads.
+    table: the result as a table for the terminal. report: its section of the report page.
+    files: the files outside the workdir that it reads. check: raises UserError if this machine cannot build it.
+    verb: the verb that builds it, if not the one of its name.
+    unfinished: as `core.stage.Stage` has it. multi_process: whether several processes may build it.
+    reads_only: whether it only reads a model, which any version may have made.
+    changes: what became of the output when it changed; their number is the version of the stage. Add a phrase whenever
+    the stage writes something else for the same config and inputs, so that nobody gets what older code has made.
+    """
+
+    name: str
+    result: type[R]
+    build: Callable[[Run, Path], R | None]
+    summary: Callable[[R], str]
+    help: str = ""
+    sections: tuple[type, ...] = ()
+    needs: tuple[str, ...] | None = ()
+    table: Callable[[R], Grid] | None = None
+    report: ReportSection | None = None
+    files: Callable[[RunConfig], tuple[Path | str, ...]] = lambda config: ()
+    check: Callable[[RunConfig], None] = lambda config: None
+    verb: str = ""
+    unfinished: Literal["redo", "resume", "keep"] = "redo"
+    multi_process: bool = False
+    reads_only: bool = False
+    changes: tuple[str, ...] = ()

@@ -1,0 +1,115 @@
+"""Stage train: token shards to checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.recipe.progress import Progress
+from baichuan_jax.recipe.spec import ReportSection, StageResult, StageSpec
+from baichuan_jax.train.config import MixConfig, OptimConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from baichuan_jax.lab.markup import Html
+    from baichuan_jax.lab.page import Canvas
+    from baichuan_jax.lab.run_files import RunRecord
+    from baichuan_jax.recipe.run import Run
+    from baichuan_jax.recipe.run_config import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult(StageResult):
+    """How training ended, and its speed: medians over the run. With no step taken there is no loss and no speed.
+
+    loss: of the last step, nats per token. validation: {domain: bits per byte} of the last evaluation. mfu_full,
+    mfu_causal, hfu: shares of `peak_flops`. step_memory_bytes, peak_memory_bytes: of a device, as the step was
+    compiled, and as it was measured where that can be. mesh: {axis: size}.
+    """
+
+    parameters: int
+    tokens: int
+    steps: int
+    loss: float | None = None
+    validation: dict[str, float] | None = None
+    tokens_per_second: float | None = None
+    tokens_per_second_per_device: float | None = None
+    mfu_full: float | None = None
+    mfu_causal: float | None = None
+    hfu: float | None = None
+    peak_flops: float | None = None
+    peak_source: str | None = None
+    mesh: dict[str, int]
+    device: str
+    step_memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+def build(run: Run, directory: Path) -> TrainResult | None:
+    """Train, or go on training, to the last step."""
+    import jax
+
+    from baichuan_jax.evaluate.bits import BitsPerByte
+    from baichuan_jax.evaluate.heldout import held_out
+    from baichuan_jax.recipe.trained import make_layout
+    from baichuan_jax.tokenizer.shards import TokenStore
+    from baichuan_jax.train.input import Batches, local_rows
+    from baichuan_jax.train.loop import train, untrained
+    from baichuan_jax.train.step import make_execution
+
+    config, cfg, layout = run.config, run.config.train, make_layout(run.config)
+    if cfg.steps == 0:
+        return TrainResult(**untrained(config.model, layout))
+    store = TokenStore(run.workdir / "tokens")
+    texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
+    batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
+    exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
+    validate = BitsPerByte(config.model, texts, run.tokenizer.byte_lengths(), exe.by_rows, cfg.batch)
+    progress = run.progress if jax.process_index() == 0 else Progress()
+    with progress.training(cfg.steps) as report:
+        found = train(cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile)
+    return TrainResult(**found) if found else None
+
+
+def _check(config: RunConfig) -> None:
+    """Raise UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
+    from baichuan_jax.recipe.trained import make_layout
+    from baichuan_jax.train.state import abstract_params
+    from baichuan_jax.train.step import check_split
+
+    layout = make_layout(config)
+    abstract_params(config.model, layout)
+    check_split(config.train, config.model, layout)
+
+
+def _summary(result: TrainResult) -> str:
+    if result.steps == 0:
+        return f"{result.parameters:,} parameters, as they were"
+    return (
+        f"{result.parameters:,} parameters, {result.tokens:,} tokens, loss {result.loss:.4f}, "
+        f"{result.tokens_per_second:,.0f} tokens/s, MFU {result.mfu_full:.1%} (attention in full) "
+        f"{result.mfu_causal:.1%} (causal half), HFU {result.hfu:.1%}"
+    )
+
+
+def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
+    from baichuan_jax.lab.training import training
+
+    return training(record, canvas)
+
+
+TRAIN = StageSpec(
+    "train",
+    TrainResult,
+    build,
+    _summary,
+    help="train the decoder, or go on training it",
+    sections=(DecoderConfig, MixConfig, TrainConfig, OptimConfig),
+    needs=("tokens",),
+    report=ReportSection("Training", _section, 20),
+    check=_check,
+    unfinished="keep",
+    multi_process=True,
+    changes=("the cosine of the learning rate ends at the last step",),
+)
