@@ -10,7 +10,7 @@ from baichuan_jax.convert.layouts import LayoutName
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import DecoderConfig, HeadConfig, PositionConfig
 from baichuan_jax.model.feedforward import inner_size
-from baichuan_jax.model.rope import ntk_base
+from baichuan_jax.model.positions import ntk_base
 
 
 def publish(cfg: DecoderConfig, layout: LayoutName) -> DecoderConfig:

@@ -11,8 +11,7 @@ import numpy as np
 from baichuan_jax.convert.layouts import LayoutName
 from baichuan_jax.convert.source import Source
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.positions import alibi_slopes
-from baichuan_jax.model.rope import rotations
+from baichuan_jax.model.positions import alibi_slopes, rotations
 
 ROWS = 8192  # of the head at once
 

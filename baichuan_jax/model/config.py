@@ -15,7 +15,7 @@ STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 @dataclass(frozen=True)
 class PositionConfig:
-    """How the decoder knows the order of tokens (positions.py), and how RoPE is stretched (rope.py)."""
+    """How the decoder knows the order of tokens and how RoPE is stretched (positions.py)."""
 
     kind: Literal["none", "sinusoidal", "learned", "rope", "alibi"] = setting("rope", "position scheme")
     rope_base: float = setting(10_000.0, "base of RoPE's wavelengths")
@@ -75,7 +75,7 @@ class AttentionConfig:
     soft_cap: float = setting(0.0, "bounds scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off")
     implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = setting(
         "auto",
-        "what computes layers of the pattern 'full' (attention/implementations.py); 'auto' is by platform: flash "
+        "what computes layers of the pattern 'full' (attention/attention.py); 'auto' is by platform: flash "
         "attention of cuDNN on a GPU, splash attention on a TPU",
     )
 
@@ -130,7 +130,7 @@ class DecoderConfig:
         "swiglu", "activation of the feed-forward, with a gate or without (feedforward.py)"
     )
     context: int = setting(4096, "longest sequence in tokens")
-    norm: Literal["rms", "layer"] = setting("rms", "normalisation (norms.py)")
+    norm: Literal["rms", "layer"] = setting("rms", "normalisation (layers.py)")
     norm_eps: float = setting(1e-6, "added to the variance in a norm")
     init_std: float = setting(0.02, "standard deviation of every weight matrix at the start")
     remat: Literal["none", "products", "block"] = setting(

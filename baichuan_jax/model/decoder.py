@@ -19,12 +19,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from baichuan_jax.core.errors import require
-from baichuan_jax.model.block import Block
+from baichuan_jax.model.attention.attention import Attention
 from baichuan_jax.model.config import DecoderConfig, Storage
 from baichuan_jax.model.embed import Embed
 from baichuan_jax.model.execution import Batch, Execution
+from baichuan_jax.model.feedforward import FeedForward
 from baichuan_jax.model.head import Head
-from baichuan_jax.model.layers import Context
+from baichuan_jax.model.layers import NORMS, Context
 from baichuan_jax.model.loss import Objective, Sums, cross_entropy
 from baichuan_jax.model.positions import POSITIONS, Positions
 from baichuan_jax.model.storage import store_block, store_tables
@@ -41,6 +42,23 @@ def _keeps_products(primitive: Any, *_: Any, **params: Any) -> bool:
 
 
 KEPT = {"products": _keeps_products, "block": None}  # by DecoderConfig.remat
+
+
+class Block(nnx.Module):
+    """Pre-norm: x + attention(norm(x)), then x + feed_forward(norm(x))."""
+
+    def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
+        self.attention_norm = NORMS[cfg.norm](cfg)
+        self.attention = Attention(cfg, rngs)
+        self.mlp_norm = NORMS[cfg.norm](cfg)
+        self.mlp = FeedForward(cfg, rngs)
+
+    def __call__(
+        self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
+    ) -> tuple[jax.Array, dict | None]:
+        y_BTD, cache = self.attention(self.attention_norm(x_BTD), context, cache, pattern)
+        x_BTD += y_BTD
+        return x_BTD + self.mlp(self.mlp_norm(x_BTD), context.exe), cache
 
 
 class Outer(NamedTuple):

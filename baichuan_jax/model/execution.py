@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from baichuan_jax.model.storage import StoredWeight, multiply
+from baichuan_jax.model.storage import QArray, StoredWeight, multiply_stored
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.weights import STRATEGIES, Sharded, WeightStrategy
 
@@ -65,6 +65,11 @@ class Execution:
         """The same for evaluation and generation: no sequence is split over devices, since they have any length."""
         return replace(self, layout=self.layout and self.layout.by_rows, weights="xla", inner_bytes=0, domains=0)
 
+    @property
+    def splits_length(self) -> bool:
+        """Whether the tokens of a sequence are split over devices."""
+        return self.layout is not None and self.layout.num_shards("length") > 1
+
     def constrain(self, x: jax.Array, *axes: str) -> jax.Array:
         """Tell the compiler how an activation with these logical axes is sharded."""
         return x if self.layout is None else self.layout.constrain(x, *axes)
@@ -90,7 +95,11 @@ def matmul(x: jax.Array, weight: StoredWeight, axes: int = 1, reduction: Reducti
     dy^T x. XLA for CPU transposes the left factor in memory, and dy is the wider one. Weights in 8-bit integers have no
     gradient.
     """
-    return multiply(x, weight, axes)
+    return _multiply(x, weight, axes)
+
+
+def _multiply(x: jax.Array, weight: StoredWeight, axes: int) -> jax.Array:
+    return multiply_stored(x, weight, axes) if isinstance(weight, QArray) else jnp.tensordot(x, weight, axes)
 
 
 def _matmul_gradients(
@@ -108,4 +117,4 @@ def _matmul_gradients(
 
 
 # The remat policy looks for matrix products, and not inside functions with gradients of their own.
-matmul.defvjp(lambda x, weight, axes, reduction: (multiply(x, weight, axes), (x, weight)), _matmul_gradients)
+matmul.defvjp(lambda x, weight, axes, reduction: (_multiply(x, weight, axes), (x, weight)), _matmul_gradients)

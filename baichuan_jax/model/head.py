@@ -9,9 +9,7 @@ from flax import nnx
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.embed import Embed
 from baichuan_jax.model.execution import Execution
-from baichuan_jax.model.layers import weight
-from baichuan_jax.model.loss import capped
-from baichuan_jax.model.norms import NORMS
+from baichuan_jax.model.layers import NORMS, capped, weight
 
 
 class Head(nnx.Module):

@@ -1,6 +1,6 @@
-"""What the layers of the decoder share: weights with named axes, and the context of one forward pass.
+"""What the layers of the decoder share: weights with named axes, norms, and the context of one forward pass.
 
-B batch, T positions.
+B batch, T positions, D hidden.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
+from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.positions import Positions
 
@@ -30,3 +32,39 @@ class Context(NamedTuple):
 def weight(rngs: nnx.Rngs, std: float, **axes: int) -> nnx.Param:
     """Return a weight of normal(0, std) whose axes are given as name=size, in order."""
     return nnx.Param(std * jax.random.normal(rngs.params(), tuple(axes.values())), axes=tuple(axes))
+
+
+def capped(x: jax.Array, soft_cap: float) -> jax.Array:
+    """Bound logits or scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off."""
+    return soft_cap * jnp.tanh(x / soft_cap) if soft_cap else x
+
+
+class RMSNorm(nnx.Module):
+    """Root mean square layer normalisation (Zhang and Sennrich, arXiv 1910.07467)."""
+
+    def __init__(self, cfg: DecoderConfig):
+        self.scale = nnx.Param(jnp.ones(cfg.hidden), axes=("norm",))
+        self.eps = cfg.norm_eps
+
+    def __call__(self, x_BTD: jax.Array) -> jax.Array:
+        x = x_BTD.astype(jnp.float32)
+        x *= jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps)
+        return (x * self.scale[...]).astype(x_BTD.dtype)
+
+
+class LayerNorm(nnx.Module):
+    """Layer normalisation with gain and bias (Ba et al., arXiv 1607.06450)."""
+
+    def __init__(self, cfg: DecoderConfig):
+        self.scale = nnx.Param(jnp.ones(cfg.hidden), axes=("norm",))
+        self.bias = nnx.Param(jnp.zeros(cfg.hidden), axes=("norm",))
+        self.eps = cfg.norm_eps
+
+    def __call__(self, x_BTD: jax.Array) -> jax.Array:
+        x = x_BTD.astype(jnp.float32)
+        x -= jnp.mean(x, axis=-1, keepdims=True)
+        x *= jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps)
+        return (x * self.scale[...] + self.bias[...]).astype(x_BTD.dtype)
+
+
+NORMS = {"rms": RMSNorm, "layer": LayerNorm}

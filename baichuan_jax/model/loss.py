@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from baichuan_jax.model.chunks import Chunks, chunk_size, num_model_shards, run_in_chunks
 from baichuan_jax.model.execution import Execution
+from baichuan_jax.model.layers import capped
 
 HEAD_AXES = ("embed", "vocab")
 
@@ -47,11 +48,6 @@ def token_nll(logits_BTV: jax.Array, targets_BT: jax.Array) -> jax.Array:
 def max_z(logits_BTV: jax.Array) -> jax.Array:
     """Return the squared largest logit of every position: the max-z loss of Baichuan 2 (arXiv 2309.10305)."""
     return jnp.square(jnp.max(logits_BTV, axis=-1))
-
-
-def capped(logits_BTV: jax.Array, soft_cap: float) -> jax.Array:
-    """Bound logits to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off."""
-    return soft_cap * jnp.tanh(logits_BTV / soft_cap) if soft_cap else logits_BTV
 
 
 class Objective(NamedTuple):

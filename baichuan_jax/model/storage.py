@@ -52,12 +52,10 @@ def store_tables(params: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.
     return jax.tree_util.tree_map_with_path(cast, params)
 
 
-def multiply(x: jax.Array, weight: StoredWeight, axes: int) -> jax.Array:
-    """Return x [..., *in] times a weight [*in, *out]; `in` has `axes` axes. Scales belong to outputs."""
-    if isinstance(weight, QArray):
-        y = jnp.tensordot(x, weight.qvalue.astype(x.dtype), axes)
-        return y * weight.scale.reshape(weight.shape[axes:]).astype(x.dtype)
-    return jnp.tensordot(x, weight, axes)
+def multiply_stored(x: jax.Array, weight: QArray, axes: int) -> jax.Array:
+    """Return x [..., *in] times a weight [*in, *out] of integers; `in` has `axes` axes. Scales belong to outputs."""
+    y = jnp.tensordot(x, weight.qvalue.astype(x.dtype), axes)
+    return y * weight.scale.reshape(weight.shape[axes:]).astype(x.dtype)
 
 
 def empty(module, shape: tuple[int, ...], storage: Storage, dtype: jnp.dtype) -> jax.Array | QArray:

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.attention.implementations import choose_implementation
+from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.execution import Execution

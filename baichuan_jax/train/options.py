@@ -6,7 +6,7 @@ from collections import Counter
 
 import jax
 
-from baichuan_jax.model.attention.implementations import choose_implementation
+from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.execution import Execution

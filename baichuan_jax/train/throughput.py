@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import jax
 import jax.numpy as jnp
 
-from baichuan_jax.model.attention.implementations import choose_implementation
+from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token

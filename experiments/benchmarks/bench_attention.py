@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.model.attention.patterns import PATTERNS, pairs
-from baichuan_jax.model.attention.scores import Scores
+from baichuan_jax.model.attention.xla import Scores
 from baichuan_jax.model.config import AttentionConfig
 
 HEADS, HEAD_DIM = 4, 64

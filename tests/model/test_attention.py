@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.attention.blockwise import attend_blockwise
-from baichuan_jax.model.attention.implementations import choose_implementation
-from baichuan_jax.model.attention.scores import Scores, attend
 from baichuan_jax.model.attention.splash import attend_splash
-from baichuan_jax.model.attention.xla import attend_xla, band_size
+from baichuan_jax.model.attention.xla import Scores, attend, attend_xla, band_size
 from baichuan_jax.model.config import AttentionConfig, PositionConfig
 from baichuan_jax.model.decoder import apply, init_params
 from baichuan_jax.model.execution import Batch, Execution

@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.attention.cudnn import attend_cudnn
-from baichuan_jax.model.attention.implementations import choose_implementation
-from baichuan_jax.model.attention.scores import Scores
-from baichuan_jax.model.attention.xla import attend_xla
+from baichuan_jax.model.attention.xla import Scores, attend_xla
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import init_params, loss
 from baichuan_jax.model.execution import Batch, Execution

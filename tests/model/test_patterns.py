@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.model.attention.patterns import PATTERNS, pairs
-from baichuan_jax.model.attention.scores import Scores, attend
+from baichuan_jax.model.attention.xla import Scores, attend
 from baichuan_jax.model.config import AttentionConfig
 from tests.model.variants import decoder, sees
 

@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.attention.scores import Scores
+from baichuan_jax.model.attention.xla import Scores
 from baichuan_jax.model.config import PositionConfig
 from baichuan_jax.model.decoder import apply, init_params
 from baichuan_jax.model.execution import Batch
-from baichuan_jax.model.positions import Sinusoidal, alibi_slopes
-from baichuan_jax.model.rope import SCALINGS, attention_factor, rotate, rotations
+from baichuan_jax.model.positions import SCALINGS, Sinusoidal, alibi_slopes, attention_factor, rotate, rotations
 from tests.model.variants import decoder, distinct_tokens
 
 SCALED = {

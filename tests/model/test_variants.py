@@ -22,10 +22,9 @@ from baichuan_jax.model.decoder import (
 from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.feedforward import FEED_FORWARDS
 from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.model.layers import NORMS
 from baichuan_jax.model.loss import token_nll
-from baichuan_jax.model.norms import NORMS
-from baichuan_jax.model.positions import POSITIONS
-from baichuan_jax.model.rope import SCALINGS
+from baichuan_jax.model.positions import POSITIONS, SCALINGS
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh

@@ -1,23 +1,73 @@
 """Attention over the past, with grouped heads of keys and values, and its cache.
 
+`IMPLEMENTATIONS` is the table of what computes full causal attention. Sparse patterns are in patterns.py.
+
 B batch, T query positions, S key positions, D hidden, N query heads, K key/value heads, G = N/K heads of a group, H
 head size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from baichuan_jax.core.errors import require
+from baichuan_jax.model.attention.blockwise import attend_blockwise
+from baichuan_jax.model.attention.cudnn import attend_cudnn, refused_by_cudnn
 from baichuan_jax.model.attention.exchange import to_heads, to_tokens
-from baichuan_jax.model.attention.implementations import attend_full
 from baichuan_jax.model.attention.patterns import PATTERNS
-from baichuan_jax.model.attention.scores import Scores, attend
+from baichuan_jax.model.attention.splash import attend_splash, refused_by_splash
+from baichuan_jax.model.attention.xla import Scores, attend, attend_xla
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.layers import Context, weight
-from baichuan_jax.model.rope import rotate
+from baichuan_jax.model.positions import rotate
 from baichuan_jax.model.storage import restored, stored
+
+DENSE_LENGTH = 1024  # up to here, the loop of blocks costs more than the scores that it leaves out
+
+
+class Implementation(NamedTuple):
+    """attend(q_BTKGH, k_BTKH, v_BTKH, scores, segments_BT, exe) -> y_BTKGH.
+
+    refuses(cfg, length, dtype, segments): why it cannot compute this, or "". platform: the only one it runs on, if any.
+    """
+
+    attend: Callable[..., jax.Array]
+    refuses: Callable[[DecoderConfig, int, jnp.dtype, bool], str] = lambda cfg, length, dtype, segments: ""
+    platform: str = ""
+
+
+IMPLEMENTATIONS = {
+    "xla": Implementation(attend_xla),
+    "chunked": Implementation(attend_blockwise),
+    "cudnn": Implementation(attend_cudnn, refused_by_cudnn, "gpu"),
+    "splash": Implementation(attend_splash, refused_by_splash, "tpu"),
+}
+
+
+def choose_implementation(cfg: DecoderConfig, length: int, exe: Execution, segments: bool = False) -> str:
+    """Return which implementation computes sequences of `length`. Raise UserError where the one named cannot run.
+
+    "auto" is the platform's own where it can compute all that the config asks for. Otherwise it is "xla" for short
+    sequences and "chunked" for long ones. segments: whether documents are kept apart.
+    """
+    name, dtype = cfg.attention.implementation, exe.dtype
+    if name == "auto":
+        own = [each for each, found in IMPLEMENTATIONS.items() if found.platform == exe.platform]
+        fitting = [each for each in own if not IMPLEMENTATIONS[each].refuses(cfg, length, dtype, segments)]
+        return [*fitting, "xla" if length <= DENSE_LENGTH else "chunked"][0]
+    found, hint = IMPLEMENTATIONS[name], "'chunked' runs everywhere"
+    fits = found.platform in ("", exe.platform)
+    expected = f"one for {exe.platform}: it needs a {found.platform}"
+    require(fits, "AttentionConfig.implementation", name, expected, hint)
+    reason = found.refuses(cfg, length, dtype, segments)
+    require(not reason, "AttentionConfig.implementation", name, f"another one: it {reason}", hint)
+    return name
 
 
 class Attention(nnx.Module):
@@ -49,12 +99,14 @@ class Attention(nnx.Module):
         grouped = (*q_BTNH.shape[:2], k_BSKH.shape[2], -1, q_BTNH.shape[3])  # query head n has key head n // G
         slopes_N, cap = context.scheme.slopes(), self.cfg.attention.soft_cap
         scores = Scores(cap, None if slopes_N is None else slopes_N.reshape(k_BSKH.shape[2], -1))
-        if cache is None:
+        exchanged = cache is None and exe.splits_length
+        if exchanged:
             q_BTNH = to_heads(q_BTNH, "heads", exe.layout)
             k_BSKH, v_BSKH = (to_heads(x, "kv_heads", exe.layout) for x in (k_BSKH, v_BSKH))
         if cache is None and pattern == "full":
             q_BTKGH = q_BTNH.reshape(grouped)
-            y_BTKGH = attend_full(q_BTKGH, k_BSKH, v_BSKH, self.cfg, scores, segments_BT, exe)
+            name = choose_implementation(self.cfg, q_BTKGH.shape[1], exe, segments_BT is not None)
+            y_BTKGH = IMPLEMENTATIONS[name].attend(q_BTKGH, k_BSKH, v_BSKH, scores, segments_BT, exe)
         elif cache is None:
             sparse = PATTERNS[pattern]
             y_BTKGH = sparse.attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, self.cfg.attention, scores, segments_BT)
@@ -66,7 +118,7 @@ class Attention(nnx.Module):
             distance_BTS = q_positions_BT1 - k_positions_S
             y_BTKGH = attend(q_BTNH.reshape(grouped), k_BSKH, v_BSKH, sees_BTS, distance_BTS, scores)
         y_BTNH = y_BTKGH.reshape(q_BTNH.shape)
-        if cache is None:
+        if exchanged:
             y_BTNH = to_tokens(y_BTNH, "heads", exe.layout)
         return exe.constrain(exe.matmul(y_BTNH, self.output, 2), "batch", "length", "hidden"), cache
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from baichuan_jax.model.attention.scores import Scores, Share, merge, same_segment, share
+from baichuan_jax.model.attention.xla import Scores, Share, merge, same_segment, share
 from baichuan_jax.model.execution import Execution
 
 BLOCK = 512

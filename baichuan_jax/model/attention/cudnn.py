@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from baichuan_jax.model.attention.scores import Scores
+from baichuan_jax.model.attention.xla import Scores
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
 

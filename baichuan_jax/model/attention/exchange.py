@@ -16,16 +16,14 @@ from baichuan_jax.parallel.config import mesh_axes
 from baichuan_jax.parallel.layout import Layout
 
 
-def to_heads(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
+def to_heads(x_BTNH: jax.Array, heads: str, layout: Layout) -> jax.Array:
     """Split heads instead of tokens. heads: their logical axis."""
-    return (
-        x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=False)
-    )
+    return _exchange(x_BTNH, heads, layout, back=False)
 
 
-def to_tokens(x_BTNH: jax.Array, heads: str, layout: Layout | None) -> jax.Array:
-    """Split tokens instead of heads: undoes `to_heads`."""
-    return x_BTNH if layout is None or layout.num_shards("length") == 1 else _exchange(x_BTNH, heads, layout, back=True)
+def to_tokens(x_BTNH: jax.Array, heads: str, layout: Layout) -> jax.Array:
+    """Split tokens instead of heads: undo `to_heads`."""
+    return _exchange(x_BTNH, heads, layout, back=True)
 
 
 def _exchange(x_BTNH: jax.Array, heads: str, layout: Layout, back: bool) -> jax.Array:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.model.attention.blockwise import blocks
-from baichuan_jax.model.attention.scores import Scores, Share, attend, join, same_segment, share
+from baichuan_jax.model.attention.xla import Scores, Share, attend, join, same_segment, share
 from baichuan_jax.model.config import AttentionConfig
 
 

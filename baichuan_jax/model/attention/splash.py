@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
-from baichuan_jax.model.attention.scores import Scores
+from baichuan_jax.model.attention.xla import Scores
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
 
