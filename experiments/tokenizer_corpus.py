@@ -11,8 +11,8 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.core.files import digest, fingerprint
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.sources.source import source_files
@@ -69,7 +69,9 @@ def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress:
         data=DataConfig(sources=found, max_bytes=max_bytes), select=SelectConfig(validation_fraction=VALIDATION)
     )
     runner = RunnerConfig(workers=2)
-    stage.run(lambda folder: build(cfg, runner, folder, lambda *step: progress(f"tasks of data, {step[0]}", *step[1:])))
+    stage.run(
+        lambda folder: build_corpus(cfg, runner, folder, lambda *step: progress(f"tasks of data, {step[0]}", *step[1:]))
+    )
     return stage.directory, stage.identity
 
 

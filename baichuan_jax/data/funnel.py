@@ -1,12 +1,20 @@
-"""The funnel: how many documents and bytes each reason removed, with samples of them."""
+"""The funnel: how many documents and bytes each reason removed, with samples of them.
+
+Every count of the data step is added by a method of `Funnel`; the phases read its fields and never write them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
+from baichuan_jax.data.document import Damaged, Document
+from baichuan_jax.data.encodings.codec import UTF8
+
 SAMPLES = 10
 SAMPLE_CHARACTERS = 300
+PARTS = ("removed", "pruned")  # the fields of a funnel that count by reason
+Sample = tuple[str, str, dict[str, str] | None]  # text, source, twin
 
 
 @dataclass
@@ -24,14 +32,14 @@ class Count:
 
 @dataclass
 class Removed(Count):
-    """What one reason removed, and the first few beginnings of it."""
+    """What one reason removed, and the beginnings of the first few."""
 
     samples: list[dict] = field(default_factory=list)
 
     def sample(self, text: str, source: str, twin: dict[str, str] | None = None) -> None:
         """Keep the beginning of a removed text while there is room.
 
-        twin: what it was removed for, {"source", "text"}: the document or sentence that stays, or the test question.
+        twin: why it was removed, {"source", "text"}: the document or sentence that stays, or the test question.
         """
         if len(self.samples) < SAMPLES:
             sample = {"source": source, "text": text[:SAMPLE_CHARACTERS]}
@@ -44,9 +52,10 @@ class Removed(Count):
 class Funnel:
     """The counts of one domain.
 
-    read: raw documents. kept: those of the dataset. removed: documents by reason. pruned: sentences by reason, of
-    documents that may have stayed. replaced: U+FFFD put in for bytes that the encoding does not know. encodings:
-    documents in each encoding but UTF-8. fields: of records without the text field: name -> characters in it.
+    read: raw documents. kept: documents of the dataset. removed: documents by reason. pruned: sentences by reason, of
+    documents whether these were kept or not. replaced: number of U+FFFD that replace undecodable bytes. encodings:
+    number of documents in each encoding other than UTF-8. fields: in records without the text field, name -> number of
+    characters.
     """
 
     read: Count = field(default_factory=Count)
@@ -57,30 +66,64 @@ class Funnel:
     encodings: dict[str, int] = field(default_factory=dict)
     fields: dict[str, int] = field(default_factory=dict)
 
+    def add_decoded(self, document: Document) -> None:
+        """Count how a document was decoded; `add_read` counts it as read."""
+        self.replaced += document.replaced
+        if document.encoding != UTF8:
+            self.encodings[document.encoding] = self.encodings.get(document.encoding, 0) + 1
+
+    def add_damaged(self, damaged: Damaged) -> None:
+        """Count what could not be read, as read and as removed."""
+        size = len(damaged.text.encode())
+        self.add_read(size, 1)
+        self.remove(damaged.reason, size, damaged.text, damaged.message)
+        for name, characters in damaged.fields.items():
+            self.fields[name] = self.fields.get(name, 0) + characters
+
+    def add_read(self, size: int, documents: int, replaced: int = 0) -> None:
+        """Count raw documents of `size` bytes in all. replaced: control characters replaced in normalisation."""
+        self.read.add(size, documents)
+        self.replaced += replaced
+
+    def keep(self, size: int) -> None:
+        """Count a document of the dataset."""
+        self.kept.add(size)
+
     def remove(self, reason: str, size: int, text: str, source: str) -> None:
         """Count a removed document of `size` bytes."""
-        _count(self.removed, reason, size, text, source)
+        _add(self.removed, reason, size, text, source)
+
+    def remove_many(self, reason: str, size: int, documents: int, samples: Iterable[Sample] = ()) -> None:
+        """Count removed documents of `size` bytes in all. samples: the arguments of `Removed.sample` for each."""
+        entry = self.removed.setdefault(reason, Removed())
+        entry.add(size, documents)
+        for sample in samples:
+            entry.sample(*sample)
 
     def prune(self, reason: str, text: str, source: str, twin: dict[str, str] | None = None) -> None:
-        """Count a sentence that was taken out of a document. twin: as in `Removed.sample`."""
-        _count(self.pruned, reason, len(text.encode()), text, source, twin)
+        """Count a sentence that was removed from a document. twin: as in `Removed.sample`."""
+        _add(self.pruned, reason, len(text.encode()), text, source, twin)
 
     def samples_more(self, reason: str) -> bool:
-        """Return whether there is room for another sample of the sentences that went for a reason."""
+        """Return whether there is room for another sample of the sentences pruned for a reason."""
         return reason not in self.pruned or len(self.pruned[reason].samples) < SAMPLES
 
-    def rename(self, reason: str, other: str, documents: int, size: int) -> None:
+    def move(self, reason: str, other: str, documents: int, size: int) -> None:
         """Count some of the documents that were removed for one reason as removed for another."""
         if documents:
             self.removed[reason].add(-size, -documents)
-            self.removed.setdefault(other, Removed()).add(size, documents)
+            self.remove_many(other, size, documents)
             if not self.removed[reason].documents:
                 del self.removed[reason]
 
-    def remove_lone(self) -> None:
-        """Count what is kept as removed: too few documents for a domain."""
+    def keep_rest(self) -> None:
+        """Count every document that was read and not removed as kept; its bytes are not known yet."""
+        self.kept = Count(self.read.documents - sum(entry.documents for entry in self.removed.values()))
+
+    def remove_kept(self) -> None:
+        """Count what was kept as removed: too few documents for a domain."""
         if self.kept.documents:
-            self.removed.setdefault("lone_document", Removed()).add(self.kept.bytes, self.kept.documents)
+            self.remove_many("lone_document", self.kept.bytes, self.kept.documents)
             self.kept = Count()
 
     def merge(self, other: Funnel) -> None:
@@ -114,9 +157,6 @@ class Funnel:
         return cls(Count(**value["read"]), Count(**value["kept"]), removed, pruned, **rest)
 
 
-PARTS = ("removed", "pruned")
-
-
 def merged(funnels: Iterable[Funnel]) -> Funnel:
     """Return the sum of funnels."""
     total = Funnel()
@@ -125,7 +165,7 @@ def merged(funnels: Iterable[Funnel]) -> Funnel:
     return total
 
 
-def _count(
+def _add(
     entries: dict[str, Removed], reason: str, size: int, text: str, source: str, twin: dict[str, str] | None = None
 ) -> None:
     entry = entries.setdefault(reason, Removed())

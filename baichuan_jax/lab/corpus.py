@@ -42,8 +42,8 @@ def _funnel_plot(domains: dict[str, dict]) -> Plot:
             {why: count["bytes"] / max(1, counts["read"]["bytes"]) for why, count in counts["removed"].items()}
         )
     drawn = [reason for reason, share in largest.most_common(len(REASON_COLORS)) if share >= VISIBLE]
-    fates = [_fates(counts, drawn) for counts in domains.values()]
-    series = {fate: [shares[fate] for shares in fates] for fate in fates[0]}
+    shares = [_shares(counts, drawn) for counts in domains.values()]
+    series = {verdict: [share[verdict] for share in shares] for verdict in shares[0]}
     said = ", ".join(f"{domain} {funnel.share_kept(counts)}" for domain, counts in domains.items())
     colors = (GREEN, *REASON_COLORS[: len(drawn)], GREY)
     return Plot(
@@ -55,13 +55,13 @@ def _funnel_plot(domains: dict[str, dict]) -> Plot:
     )
 
 
-def _fates(counts: dict, drawn: list[str]) -> dict[str, float]:
+def _shares(counts: dict, drawn: list[str]) -> dict[str, float]:
     """Return percentages of the text: kept, removed for each reason in `drawn`, and other."""
     sizes = {"kept": counts["kept"]["bytes"]}
     sizes |= {reason: counts["removed"].get(reason, NOTHING)["bytes"] for reason in drawn}
     sizes["other"] = max(0, counts["read"]["bytes"] - sum(sizes.values()))  # normalisation can lengthen a text as well
     whole = max(1, sum(sizes.values()))  # of a file that could not be opened there is nothing
-    return {fate: 100 * size / whole for fate, size in sizes.items()}
+    return {verdict: 100 * size / whole for verdict, size in sizes.items()}
 
 
 def tokenizer(run: RunRecord, canvas: Canvas) -> list[Html]:

@@ -27,11 +27,11 @@ import numpy as np
 from loguru import logger
 
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
-from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
 from baichuan_jax.data.dedup.shingles import batches
 from baichuan_jax.data.dedup.shingles import shingles as our_shingles
-from baichuan_jax.data.flow import read
+from baichuan_jax.data.dedup.signatures import PERMUTATIONS, signatures
+from baichuan_jax.data.flow.arrays import READ
 from experiments.benchmarks.data_step import run_data_step
 from experiments.benchmarks.planted_duplicates import (
     LANGUAGES,
@@ -83,7 +83,7 @@ def compare(corpora: Sequence[Path], revision: str) -> None:
 
 def _rates(done: dict) -> tuple[float, float]:
     """Return megabytes a second of the rules, with reading and writing, and of the whole flow."""
-    return done["megabytes"] / done["seconds"][read.NAME], done["megabytes"] / done["whole"]
+    return done["megabytes"] / done["seconds"][READ], done["megabytes"] / done["whole"]
 
 
 def _show_size(done: dict) -> None:

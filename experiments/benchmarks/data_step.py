@@ -19,12 +19,17 @@ import baichuan_jax
 from baichuan_jax.data import funnel
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.split import SPLITS
-from baichuan_jax.jobs.config import RunnerConfig
+
+try:
+    from baichuan_jax.data.flow.corpus import build_corpus
+    from baichuan_jax.jobs.config import RunnerConfig
+except ImportError:  # an older revision, with other names
+    from baichuan_jax.data.engine.config import RunnerConfig
+    from baichuan_jax.data.flow.build import build as build_corpus
 
 
 def run_data_step(what: dict) -> dict:
@@ -44,7 +49,7 @@ def run_data_step(what: dict) -> dict:
         last = now
 
     with tempfile.TemporaryDirectory() as directory:
-        result = build(cfg, _runner(), Path(directory), progress)
+        result = build_corpus(cfg, _runner(), Path(directory), progress)
         whole = time.process_time() - start
         if "texts" in what:
             Path(what["texts"]).write_text(json.dumps(_texts(result, Path(directory))), encoding="utf-8")

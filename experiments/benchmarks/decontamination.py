@@ -29,8 +29,8 @@ import numpy as np
 from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.select.config import SelectConfig
@@ -167,7 +167,7 @@ def standing(documents: dict[str, list[str]], directory: Path, sets: dict[str, s
         dedup=DedupConfig(documents=0, sentences=0),
         select=SelectConfig(evaluation_sets=sets),
     )
-    build(cfg, RunnerConfig(workers=2), directory / "data")
+    build_corpus(cfg, RunnerConfig(workers=2), directory / "data")
     found: dict[str, dict[int, str]] = {name: {} for name in documents}
     for name in domains(directory / "data"):
         for split in SPLITS:

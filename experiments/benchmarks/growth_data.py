@@ -24,8 +24,8 @@ from pathlib import Path
 
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.jobs.config import RunnerConfig
 from experiments.benchmarks.planted_duplicates import LANGUAGES, UNIT, passages
 
@@ -57,7 +57,7 @@ def step(texts: Path, times: int, memory: int) -> None:
     parts = range(times)
     files = {language: ";".join(f"{texts}/{language}-{part}.jsonl.gz" for part in parts) for language in LANGUAGES}
     cfg = CorpusConfig(DataConfig(files, task_bytes=16_000_000), dedup=DedupConfig(memory=memory))
-    funnels = build(cfg, RunnerConfig(), texts / f"out{times}")["funnel"].values()
+    funnels = build_corpus(cfg, RunnerConfig(), texts / f"out{times}")["funnel"].values()
     total = lambda part, key: sum(funnel[part][key] for funnel in funnels)
     read = f"{total('read', 'bytes') / 1e6:6.0f} MB, {total('read', 'documents'):7,} documents"
     print(f"{times} x: {read}, {total('kept', 'documents'):7,} kept; ", end="", flush=True)

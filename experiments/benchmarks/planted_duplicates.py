@@ -29,8 +29,8 @@ from pathlib import Path
 from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.rules.sentences import sentences
@@ -152,7 +152,7 @@ def run(rows: Sequence[str], directory: Path, dedup: DedupConfig, workers: int =
     path = directory / "input.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in rows), encoding="utf-8")
     cfg = CorpusConfig(DataConfig({"text": str(path)}), filters=FilterConfig(sentences=False), dedup=dedup)
-    build(cfg, RunnerConfig(workers=workers), directory / "data")
+    build_corpus(cfg, RunnerConfig(workers=workers), directory / "data")
     documents = (document for split in SPLITS for document in read_documents(directory / "data", "text", split))
     return {int(document["source"].rpartition(":")[2]) - 1: document["text"] for document in documents}
 

@@ -27,8 +27,8 @@ from unittest.mock import patch
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.flow import write
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.jobs.config import RunnerConfig
@@ -99,11 +99,11 @@ def removals(path: Path) -> list[Removal]:
             else:
                 runs.append([start, start + size])
         found.extend(Removal(text[:start], text[start:end], text[end:]) for start, end in runs)
-        return without(text, gone)
+        return remove_spans(text, gone)
 
-    without = write.without
-    with tempfile.TemporaryDirectory() as scratch, patch.object(write, "without", record):
-        build(CorpusConfig(DataConfig({"text": str(path)})), RunnerConfig(workers=1), Path(scratch) / "data")
+    remove_spans = write.remove_spans
+    with tempfile.TemporaryDirectory() as scratch, patch.object(write, "remove_spans", record):
+        build_corpus(CorpusConfig(DataConfig({"text": str(path)})), RunnerConfig(workers=1), Path(scratch) / "data")
     return found
 
 

@@ -13,10 +13,10 @@ import numpy as np
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.dedup.minhash import signatures
-from baichuan_jax.data.dedup.sentences import occurrences
-from baichuan_jax.data.flow.build import build
+from baichuan_jax.data.dedup.occurrences import occurrences
+from baichuan_jax.data.dedup.signatures import signatures
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.quality.model import LinearModel
 from baichuan_jax.data.rules.blocked import BlockedWords
 from baichuan_jax.data.rules.cleaner import Cleaner
@@ -130,7 +130,7 @@ def flow(folder: Path) -> Target:
         texts.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         tests.write_text(json.dumps({"question": _whole(text[:5000])}) + "\n", encoding="utf-8")
         cfg = CorpusConfig(DataConfig({"one": str(texts)}), select=SelectConfig(evaluation_sets={"test": str(tests)}))
-        build(cfg, RunnerConfig(), out)
+        build_corpus(cfg, RunnerConfig(), out)
 
     run("What is imported at the first call is not timed.")
     return run

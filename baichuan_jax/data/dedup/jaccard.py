@@ -17,7 +17,7 @@ def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) ->
     """Return how alike the first and the second text of each pair are, float64 [pairs].
 
     width: tokens in a shingle. Two texts without letters and digits are alike (1.0). Shingles are compared by 32-bit
-    hashes, and long texts are cut as in `minhash.signatures`.
+    hashes, and long texts are cut as in `signatures.signatures`.
     """
     pairs = np.arange(len(first))
     return _similarity([*first, *second], pairs, pairs + len(first), width)

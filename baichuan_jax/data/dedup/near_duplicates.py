@@ -42,7 +42,7 @@ def find_duplicates(
 ) -> np.ndarray:
     """Return for each text the index of the one that stays in its place, int64 [texts]; its own index if it stays.
 
-    signatures: uint32 [texts, permutations], of `minhash.signatures`; one on disk will do. Fewer than 2^32 texts.
+    signatures: uint32 [texts, permutations], of `signatures.signatures`; one on disk will do. Fewer than 2^32 texts.
     rank: int64 [texts], a permutation; the lowest is the best.
     alike: takes the indices of the first and the second texts of pairs, int64 [pairs] each, and return how alike
     they are, float [pairs], as `jaccard.ExactJaccard` does. Asked only where the signatures do not rule it out.

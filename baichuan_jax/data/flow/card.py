@@ -25,7 +25,7 @@ MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def write_card(cfg: CorpusConfig, result: dict, directory: Path) -> None:
-    """Write DATA_CARD.md. result: as `build.build` returns it. The same config and result make the same bytes."""
+    """Write DATA_CARD.md. result: as `build_corpus` returns it. The same config and result make the same bytes."""
     sections = {
         "Domains": _domains(cfg, result["domains"]),
         "What was removed": _funnel(result["funnel"]),

@@ -1,4 +1,4 @@
-"""Near-duplicates side by side, for people to look at."""
+"""Near-duplicates side by side, for people to inspect."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.core.files import write_text
-from baichuan_jax.data.flow import documents
-from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.arrays import NEAR_DUPLICATES
+from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.permutation import mix
 
 PAIRS = "near_duplicates.jsonl"
@@ -18,7 +18,7 @@ MOST, CHARACTERS, SEED = 200, 2000, 0x5A1
 
 def write_pairs(work: Work, directory: Path) -> None:
     """Write up to MOST pairs of near-duplicates, drawn by hash: {"domain", "gone", "kept"} with sources and texts."""
-    pairs, shards, lines = work.load(documents.NAME, documents.KEPT), work.all(), []
+    pairs, shards, lines = work.load(NEAR_DUPLICATES), work.all(), []
     drawn = np.argsort(mix(shards.rows["key"][pairs[:, 0]], SEED))[:MOST]
     names = list(dict.fromkeys(work.domains))
     for gone, kept in pairs[np.sort(drawn)].tolist():

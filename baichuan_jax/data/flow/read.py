@@ -1,4 +1,4 @@
-"""First phase: sources, normalisation and rules; what they leave becomes the shards."""
+"""Phase `read`: sources, normalisation and rules; the documents that pass become the shards."""
 
 from __future__ import annotations
 
@@ -9,29 +9,27 @@ from pathlib import Path
 import numpy as np
 from isal.isal_zlib import crc32
 
-from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
-from baichuan_jax.data.encodings.codec import UTF8
+from baichuan_jax.data.flow.arrays import READ, REMOVED, REMOVED_DOCUMENT
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.paths import Work
+from baichuan_jax.data.flow.funnels import save_funnel
 from baichuan_jax.data.flow.shard import ShardWriter
+from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.funnel import Funnel
 from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.sources.source import Unit, read_unit
 from baichuan_jax.jobs.output import task_directory
 
-NAME, FUNNEL, REJECTED, REMOVED = "read", "funnel.json", "rejected", "removed"
-# Of a document that a rule removed. reason: index in the order of the funnel's reasons. size: bytes as it was read.
-REMOVED_ROW = np.dtype([("key", "<u8"), ("size", "<u4"), ("reason", "u1")])
+REJECTED = "rejected"  # a directory: a shard of some of the documents that the rules removed
 BATCH_CHARACTERS, BATCH = 1 << 19, 4096  # of documents that are cleaned at once
 
 
 @dataclass(frozen=True)
 class Read:
-    """Task NUMBER reads units[NUMBER] into a shard, and a sample of what the rules removed into a shard within it.
+    """Task NUMBER reads units[NUMBER] into a shard.
 
-    It also saves `removed` REMOVED_ROW [documents], all that the rules removed, in order.
+    It also saves REMOVED, a sample of the removed documents as a second shard, and its funnel.
     """
 
     cfg: CorpusConfig
@@ -39,7 +37,7 @@ class Read:
     units: tuple[Unit, ...]
 
     def __call__(self, number: int) -> None:
-        with task_directory(self.work.phase(NAME), number) as directory:
+        with task_directory(self.work.phase(READ), number) as directory:
             funnel, removed = Funnel(), []
             cleaner = Cleaner(self.cfg.filters)
             rejected = Smallest(self.cfg.quality.examples)
@@ -49,24 +47,19 @@ class Read:
             _write_rejected(rejected, directory / REJECTED)
             reasons = list(funnel.removed)
             rows = [(key, size, reasons.index(reason)) for key, size, reason in removed]
-            np.save(directory / f"{REMOVED}.npy", np.array(rows, REMOVED_ROW))
-            write_json(directory / FUNNEL, funnel.as_json())
-
-
-def read_funnel(work: Work, number: int) -> Funnel:
-    """Return the funnel that a task has left."""
-    return Funnel.from_json(read_json(work.task(NAME, number) / FUNNEL))
+            REMOVED.save(directory, np.array(rows, REMOVED_DOCUMENT))
+            save_funnel(directory, funnel)
 
 
 class Smallest:
-    """Of the texts given it keeps those with the smallest keys: a sample that no order of them changes."""
+    """The texts with the smallest keys: a sample that does not depend on the order in which texts are added."""
 
     def __init__(self, most: int):
         self._most = most
         self._kept: list[tuple] = []
 
     def add(self, *entry: object) -> None:
-        """Take an entry that begins with its key."""
+        """Add an entry, whose first value is its key."""
         self._kept.append(entry)
         if len(self._kept) >= 2 * self._most:
             self._kept = self.entries()
@@ -77,19 +70,13 @@ class Smallest:
 
 
 def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[Document]:
-    """Yield the documents, and counts what was damaged."""
+    """Yield the documents; count what was damaged."""
     for document in documents:
         if isinstance(document, Damaged):
-            size = len(document.text.encode())
-            funnel.read.add(size)
-            funnel.remove(document.reason, size, document.text, document.message)
-            for name, characters in document.fields.items():
-                funnel.fields[name] = funnel.fields.get(name, 0) + characters
-            continue
-        funnel.replaced += document.replaced
-        if document.encoding != UTF8:
-            funnel.encodings[document.encoding] = funnel.encodings.get(document.encoding, 0) + 1
-        yield document
+            funnel.add_damaged(document)
+        else:
+            funnel.add_decoded(document)
+            yield document
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -107,10 +94,10 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def _clean(
     cleaner: Cleaner, batch: list[Document], writer: ShardWriter, rejected: Smallest, funnel: Funnel
 ) -> list[tuple[int, int, str]]:
-    """Put what the rules leave of a batch into the shard; return (key, bytes, reason) of what they removed."""
-    removed, read = [], 0
+    """Write what passes the rules into the shard; return (key, bytes, reason) of each document that they remove."""
+    removed, read, replaced = [], 0, 0
     for document, cleaned in zip(batch, cleaner([document.text for document in batch])):
-        funnel.replaced += cleaned.repaired
+        replaced += cleaned.repaired
         for reason, pieces in cleaned.pruned.items():
             for piece in pieces:
                 funnel.prune(reason, piece, document.source)
@@ -126,7 +113,7 @@ def _clean(
             funnel.remove(cleaned.reason, size, document.text, document.source)
             rejected.add(*row)
             removed.append((key, size, cleaned.reason))
-    funnel.read.add(read, len(batch))
+    funnel.add_read(read, len(batch), replaced)
     return removed
 
 

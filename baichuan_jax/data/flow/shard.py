@@ -1,7 +1,7 @@
-"""A shard: the documents that one task has read and the rules have kept, in columns on disk.
+"""A shard: the documents of one task of `read` that passed the rules, in columns on disk.
 
-`texts.bin` and `sources.bin` hold the bytes one after the other, `texts.npy` and `sources.npy` where each begins,
-`rows.npy` what is known of each document. No shard is ever held in memory.
+`texts.bin` and `sources.bin` hold concatenated bytes, `texts.npy` and `sources.npy` the offset of each document, and
+`rows.npy` its metadata (ROW). The texts are never in memory as a whole.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 from baichuan_jax.data.dedup.runs import run_starts
 from baichuan_jax.data.language import LANGUAGES, Language
 
-# key: hash of the text without white space, before any sentence was taken out. crc: of the text as it is. size: UTF-8
-# bytes. language: index in LANGUAGES.
+# key: hash of the text without white space, before any sentence was removed. crc: of the text. size: UTF-8 bytes.
+# language: index in LANGUAGES.
 ROW = np.dtype([("key", "<u8"), ("crc", "<u4"), ("size", "<u4"), ("characters", "<u4"), ("language", "u1")])
 TEXTS, SOURCES, ROWS = "texts", "sources", "rows.npy"
-BUFFER = 1 << 18  # bytes that are written at once
-BLOCK = 1 << 16  # bytes that are read at once, but the last text may be longer: a call to the system costs as much
+BUFFER = 1 << 18  # bytes of a write
+BLOCK = 1 << 16  # bytes of a read, more if the last text is longer: a system call costs as much as reading so many
 
 
 class ShardWriter:
-    """Writes a shard; it is whole once the block has ended without an exception."""
+    """Writer of a shard, as a context; the shard is complete once the block has ended without an exception."""
 
     def __init__(self, directory: Path):
         self._directory = directory
@@ -51,18 +51,18 @@ class ShardWriter:
 
 
 class Shard:
-    """Reads a shard. rows: ROW [documents]."""
+    """Reader of a shard. rows: ROW [documents]."""
 
     def __init__(self, directory: Path):
         self.rows: np.ndarray = np.load(directory / ROWS)
         self._texts, self._sources = (_Blobs(directory / name) for name in (TEXTS, SOURCES))
 
     def texts(self, rows: np.ndarray) -> list[str]:
-        """Return the texts of documents; quickest if `rows` ascend."""
+        """Return the texts of documents; fastest if `rows` ascend."""
         return [text.decode() for text in self._texts.read(rows)]
 
     def sources(self, rows: np.ndarray) -> list[str]:
-        """Return where documents stood."""
+        """Return the sources of documents ("reviews.jsonl:17")."""
         return [source.decode() for source in self._sources.read(rows)]
 
     def languages(self, rows: np.ndarray) -> list[Language]:
@@ -70,7 +70,7 @@ class Shard:
         return [LANGUAGES[number] for number in self.rows["language"][rows]]
 
     def batches(self, rows: np.ndarray, characters: int, most: int) -> Iterator[tuple[np.ndarray, list[str]]]:
-        """Yield (rows, their texts), in order: up to `most` documents, ended by the one that reaches `characters`."""
+        """Yield (rows, their texts), in order: up to `most` documents; a batch ends once it has `characters`."""
         first, size = 0, 0
         for last, length in enumerate(self.rows["characters"][rows].tolist(), 1):
             size += length
@@ -82,8 +82,8 @@ class Shard:
 class Shards:
     """All shards as one array of documents.
 
-    rows: ROW [documents]. starts: int64 [shards + 1], where each shard begins. domain: int64 [documents], the number of
-    the document's domain, from `groups`, that of each shard. In memory: 30 bytes a document.
+    groups: the number of the domain of each shard. rows: ROW [documents]. starts: int64 [shards + 1], where each shard
+    begins. domain: int64 [documents], the number of each document's domain. Memory: 30 bytes a document.
     """
 
     def __init__(self, directories: Sequence[Path], groups: Sequence[int]):
@@ -96,11 +96,11 @@ class Shards:
         return len(self.rows)
 
     def texts(self, numbers: np.ndarray) -> list[str]:
-        """Return the texts of documents, given by numbers that ascend."""
+        """Return the texts of documents, given by ascending numbers."""
         return [text for shard, rows in self._at(numbers) for text in shard.texts(rows)]
 
     def sources(self, numbers: np.ndarray) -> list[str]:
-        """Return where documents stood, given by numbers that ascend."""
+        """Return the sources of documents, given by ascending numbers."""
         return [source for shard, rows in self._at(numbers) for source in shard.sources(rows)]
 
     def _at(self, numbers: np.ndarray) -> Iterator[tuple[Shard, np.ndarray]]:
@@ -112,7 +112,7 @@ class Shards:
 
 
 class _BlobWriter:
-    """Appends byte strings to PATH.bin and, at the end, saves where each begins as PATH.npy."""
+    """Writer of byte strings to PATH.bin; `close` saves their offsets, uint64 [strings + 1], as PATH.npy."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -129,14 +129,14 @@ class _BlobWriter:
 
 
 class _Blobs:
-    """Reads what `_BlobWriter` wrote."""
+    """Reader of what `_BlobWriter` wrote."""
 
     def __init__(self, path: Path):
         self._ends = np.load(path.with_suffix(".npy"), mmap_mode="r")
         self._path = path.with_suffix(".bin")
 
     def read(self, indices: np.ndarray) -> list[bytes]:
-        """Return byte strings; successive ones that begin in one block are read at once."""
+        """Return byte strings; successive ones that begin in the same block are read at once."""
         starts, ends = self._ends[indices].astype(np.int64), self._ends[indices + 1].astype(np.int64)
         blocks = run_starts(starts // BLOCK).tolist()
         found = []
@@ -149,5 +149,5 @@ class _Blobs:
 
     @cached_property
     def _file(self) -> IO[bytes]:
-        """Read by `pread`: a mapped file would count as memory of the process as it is read."""
+        """Return the file, for `pread`: the pages of a mapped file would count as memory of the process."""
         return self._path.open("rb")

@@ -1,42 +1,38 @@
-"""What documents and sentences were removed for, for people who look at what went."""
+"""Twins: the documents and sentences in favour of which others were removed, for people who inspect the result."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from baichuan_jax.data.flow.documents import KEPT
-from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
-from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.repeats import CONTAINED
-from baichuan_jax.data.flow.repeats import NAME as REPEATS
+from baichuan_jax.data.flow.arrays import CONTAINED, NEAR_DUPLICATES, ORIGINALS
 from baichuan_jax.data.flow.shard import Shard
-from baichuan_jax.data.flow.unite import NAME as UNITE
-from baichuan_jax.data.flow.unite import ORIGINALS
+from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.rules.sentences import sentences
 
-LOOKED_FOR, LEAST = 100, 8  # sentences of a document that are looked for in the one that holds it; their characters
+# To find where a document stands in the one that contains it: sentences that are tried, and their least characters.
+LOOKED_FOR, LEAST = 100, 8
 
 
 class Twins:
-    """Finds twins, {"source", "text"}, of documents given by their numbers among those of all shards."""
+    """The twins, {"source", "text"}, of documents given by their numbers."""
 
     def __init__(self, work: Work):
         self._work = work
         self._starts = work.starts()
-        self._shards: dict[int, Shard] = {}  # those that were looked at: to open one costs more than to read from it
+        self._shards: dict[int, Shard] = {}  # kept open: to open one costs more than to read from it
 
     def of_document(self, reason: str, number: int, text: str) -> dict[str, str] | None:
-        """Return the document for which another went as `reason`, or None if it went by itself.
+        """Return the document in favour of which one was removed, or None if the reason is not another document.
 
-        Of one that holds the other, the part from where it has a sentence of it.
+        text: of the removed document. If it was contained in its twin, the text returned begins where they overlap.
         """
         if reason == "duplicate":
-            return self._document(int(self._work.load(UNITE, ORIGINALS)[number]))
-        pairs = {"near_duplicate": (DOCUMENTS, KEPT), "contained": (REPEATS, CONTAINED)}
+            return self._document(int(self._work.load(ORIGINALS)[number]))
+        pairs = {"near_duplicate": NEAR_DUPLICATES, "contained": CONTAINED}
         if reason not in pairs:
             return None
-        gone, stays = self._work.load(*pairs[reason]).T
-        twin = self._document(int(stays[np.searchsorted(gone, number)]))
+        removed, stays = self._work.load(pairs[reason]).T
+        twin = self._document(int(stays[np.searchsorted(removed, number)]))
         return {**twin, "text": _passage(twin["text"], text)} if reason == "contained" else twin
 
     def of_sentence(self, document: int, start: int, characters: int) -> dict[str, str]:
@@ -53,7 +49,7 @@ class Twins:
 
 
 def _passage(text: str, held: str) -> str:
-    """Return a text from where it has the first sentence of another one that it has."""
+    """Return a text from the first sentence of `held` on that it contains; all of it if it contains none."""
     for sentence in sentences(held)[:LOOKED_FOR]:
         if len(sentence.strip()) >= LEAST and (place := text.find(sentence.strip())) >= 0:
             return text[place:]

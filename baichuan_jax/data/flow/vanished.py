@@ -1,4 +1,4 @@
-"""Domains of which nothing is left: told as soon as it is known, with why, and with the option that mends it."""
+"""Domains of which nothing is left: reported as soon as it is known, with the reasons and the option that helps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.read import read_funnel
-from baichuan_jax.data.funnel import Count, Funnel, merged
+from baichuan_jax.data.flow.funnels import funnels_after_reading
+from baichuan_jax.data.flow.work import Work
+from baichuan_jax.data.funnel import Funnel
 
 FEWEST = 2  # documents of a domain: one to train and one to validate on
 SPLIT = "a .txt file is one document: split it, or write JSON lines"
-# Reasons of input that could not be read: a sample of them says where and why.
+# Reasons of input that could not be read: their samples say where and why.
 UNREAD = (
     "no_text_field",
     "not_json",
@@ -27,18 +27,12 @@ UNREAD = (
 
 
 def refuse_after_reading(cfg: DataConfig, work: Work) -> None:
-    """Raise UserError if a domain has vanished in the first phase, before hours go into the others."""
-    parts: dict[str, list[Funnel]] = {domain: [] for domain in cfg.sources}
-    for number, domain in enumerate(work.domains):
-        parts[domain].append(read_funnel(work, number))
-    funnels = {domain: merged(found) for domain, found in parts.items()}
-    for funnel in funnels.values():
-        funnel.kept = Count(funnel.read.documents - sum(entry.documents for entry in funnel.removed.values()))
-    refuse(cfg, funnels)
+    """Raise UserError if the phase `read` left too little of a domain, before the other phases take hours."""
+    refuse(cfg, funnels_after_reading(work, cfg.sources))
 
 
 def refuse(cfg: DataConfig, funnels: Mapping[str, Funnel]) -> None:
-    """Raise UserError if fewer than FEWEST documents of a domain are kept, naming all such domains and what to do."""
+    """Raise UserError if fewer than FEWEST documents of a domain are kept; it names all such domains and what to do."""
     vanished = {domain: funnel for domain, funnel in funnels.items() if funnel.kept.documents < FEWEST}
     if vanished:
         said = [_said(cfg, domain, funnel) for domain, funnel in vanished.items()]
@@ -66,7 +60,7 @@ def _said(cfg: DataConfig, domain: str, funnel: Funnel) -> str:
 
 
 def _way_on(cfg: DataConfig, vanished: Mapping[str, Funnel]) -> str:
-    """Return the option that mends it, or that leaves the domains out."""
+    """Return the option that helps, or that leaves the domains out."""
     fields = {
         domain: max(funnel.fields, key=lambda name: funnel.fields[name])
         for domain, funnel in vanished.items()

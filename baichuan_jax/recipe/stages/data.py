@@ -39,7 +39,7 @@ class DataResult(StageResult):
 
 def build(run: Run, directory: Path) -> DataResult:
     """Clean every domain."""
-    from baichuan_jax.data.flow.build import build as build_corpus
+    from baichuan_jax.data.flow.corpus import build_corpus
     from baichuan_jax.data.flow.config import CorpusConfig
 
     config = run.config

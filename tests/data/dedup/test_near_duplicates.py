@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.dedup import bands, near_duplicates
 from baichuan_jax.data.dedup.jaccard import ExactJaccard, jaccard
-from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
+from baichuan_jax.data.dedup.signatures import PERMUTATIONS, signatures
 from baichuan_jax.data.sources.demo import read_demo
 
 FEW_BANDS, ROWS = 4, 2

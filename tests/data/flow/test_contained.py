@@ -8,8 +8,8 @@ import pytest
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.split import SPLITS
 from baichuan_jax.jobs.config import RunnerConfig
 
@@ -52,7 +52,7 @@ def run(directory, texts):
     source = directory / "in.jsonl"
     source.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts))
     cfg = CorpusConfig(DataConfig({"text": str(source)}), dedup=DedupConfig(documents=0))
-    result = build(cfg, RunnerConfig(workers=1), directory / "out")
+    result = build_corpus(cfg, RunnerConfig(workers=1), directory / "out")
     rows = (row for split in SPLITS for row in read_documents(directory / "out", "text", split))
     return {int(row["source"].rpartition(":")[2]) - 1: row["text"] for row in rows}, result["funnel"]["text"]
 

@@ -8,8 +8,8 @@ import pytest
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.split import SPLITS
 from baichuan_jax.jobs.config import RunnerConfig
@@ -45,7 +45,7 @@ def run(tmp_path_factory):
             dedup=DedupConfig(documents=0),
             select=SelectConfig(evaluation_sets={"quiz": str(directory / "quiz.jsonl")}),
         )
-        result = build(cfg, RunnerConfig(**runner), directory / name)
+        result = build_corpus(cfg, RunnerConfig(**runner), directory / name)
         return result, [document for split in SPLITS for document in read_documents(directory / name, "zh", split)]
 
     return run

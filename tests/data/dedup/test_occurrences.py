@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup import shingles
 from baichuan_jax.data.dedup.jaccard import ExactJaccard, jaccard
-from baichuan_jax.data.dedup.minhash import signatures
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
-from baichuan_jax.data.dedup.sentences import BANDS, MIN_TOKENS, PERMUTATIONS, WIDTH, occurrences
+from baichuan_jax.data.dedup.occurrences import BANDS, MIN_TOKENS, PERMUTATIONS, WIDTH, occurrences
+from baichuan_jax.data.dedup.signatures import signatures
 from baichuan_jax.data.rules.sentences import cut, sentences
 from baichuan_jax.data.sources.demo import read_demo
 

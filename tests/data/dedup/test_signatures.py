@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup import shingles as module
-from baichuan_jax.data.dedup.minhash import PERMUTATIONS, signatures
 from baichuan_jax.data.dedup.shingles import BATCH, TOKENS, shingles, tokens
+from baichuan_jax.data.dedup.signatures import PERMUTATIONS, signatures
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高，下次还会来。"
 EN = "It is with great satisfaction that I report to you on the state of the Union."

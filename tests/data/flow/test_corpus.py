@@ -15,8 +15,8 @@ from baichuan_jax.core.files import read_json
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
-from baichuan_jax.data.flow.build import build
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.sources.demo import read_demo
@@ -41,7 +41,7 @@ def clean(directory, sources, data=None, select=None, dedup=None, quality=None, 
         quality=QualityConfig(**(quality or {})),
         select=SelectConfig(**{"validation_fraction": 0.2, **(select or {})}),
     )
-    return build(cfg, RunnerConfig(**(runner or {})), directory, progress)
+    return build_corpus(cfg, RunnerConfig(**(runner or {})), directory, progress)
 
 
 def texts(directory, domain, *splits):
@@ -82,6 +82,10 @@ def test_documents_go_through_every_step(tmp_path):
     assert seen[0][0] == "read"
     assert seen[-1] == ("write", 1, 1)
     assert not (tmp_path / "out" / "work").exists()
+    assert list(dict.fromkeys(name for name, *_ in seen)) == [
+        *("read", "exact_dedup", "evaluation_sets", "minhash", "near_dedup"),
+        *("sentence_minhash", "sentence_dedup", "assign", "write"),
+    ]
     json.dumps(result)
 
 
@@ -181,7 +185,7 @@ def test_a_cut_removes_what_is_scored_below_it(corpus, alone, tmp_path):
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from baichuan_jax.data.flow import build as flow, config, read, repeats, write
+from baichuan_jax.data.flow import corpus, config
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.data.quality.config import QualityConfig
@@ -197,13 +201,13 @@ if __name__ == "__main__":
         print(*progress, flush=True)
         if " ".join(map(str, progress)).startswith(sys.argv[3]):
             time.sleep(60)  # until the signal comes
-    flow.build(cfg, RunnerConfig(workers=int(sys.argv[2])), Path(sys.argv[1]), show)
+    corpus.build_corpus(cfg, RunnerConfig(workers=int(sys.argv[2])), Path(sys.argv[1]), show)
 """
 
 
 @pytest.mark.parametrize(
     ("phase", "workers", "number"),
-    [("read 2", 1, signal.SIGKILL), ("sign 1", 2, signal.SIGKILL), ("write 4", 1, signal.SIGINT)],
+    [("read 2", 1, signal.SIGKILL), ("minhash 1", 2, signal.SIGKILL), ("write 4", 1, signal.SIGINT)],
 )
 def test_interrupted_anywhere_it_ends_with_the_same_bytes(corpus, alone, tmp_path, phase, workers, number):
     script = tmp_path / "script.py"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from baichuan_jax.data.dedup import shingles
-from baichuan_jax.data.dedup.minhash import sign, unsigned
 from baichuan_jax.data.dedup.passages import RUN_TOKENS, passages
 from baichuan_jax.data.dedup.runs import ranges
 from baichuan_jax.data.dedup.shingles import BATCH, SHINGLE_BASE, shingles_of, tokens_of
+from baichuan_jax.data.dedup.signatures import sign, unsigned
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.permutation import mix
 from baichuan_jax.data.rules.sentences import Sentences

@@ -1,20 +1,20 @@
-"""Texts without some of their sentences."""
+"""Spans of text, and texts without them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-GAP, QUOTATION = " \t\n", ">"
+WHITE, QUOTATION = " \t\n", ">"
 
 
-def without(text: str, gone: Sequence[tuple[int, int]]) -> str:
-    """Return a text without some parts, whose paragraphs still end where they did.
+def remove_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Return a text without some spans; paragraphs still end where they did.
 
-    gone: (start, characters) of each, in order; each with the white space behind it. Of the white space before a part
-    and behind it, what has more line ends stays. No line ends are left around the text.
+    spans: (start, characters) of each, in order; each includes the white space after it. Of the white space before and
+    after a span the one with more line ends stays. The result neither begins nor ends with a line end.
     """
     kept, gap, end = [], "", 0
-    for start, size in gone:
+    for start, size in spans:
         if start > end:
             body, behind = _split_gap(text[end:start])
             kept += [gap, body]
@@ -26,8 +26,8 @@ def without(text: str, gone: Sequence[tuple[int, int]]) -> str:
 
 
 def _split_gap(piece: str) -> tuple[str, str]:
-    """Return (a piece of text, the white space behind it); marks of quotation in mail count as that."""
-    body = piece.rstrip(GAP + QUOTATION)
+    """Return (a piece of text, the white space after it); the ">" of quotations in mail counts as white space."""
+    body = piece.rstrip(WHITE + QUOTATION)
     behind = piece[len(body) :]
     body += behind[: len(behind) - len(behind.lstrip(QUOTATION))]
     return body, piece[len(body) :]

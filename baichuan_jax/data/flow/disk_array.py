@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 
-class OnDisk:
-    """A .npy file that is read by copies of its parts, as in array[rows].
+class DiskArray:
+    """A .npy file of which only parts are read, as copies: array[rows].
 
-    A file that stays mapped counts as memory of the process, page by page, as it is read or written; here it is mapped
-    for one reading only.
+    The pages of a mapped file count as memory of the process once they were read or written. So the file is mapped
+    anew for each reading.
     """
 
     @classmethod
-    def write(cls, path: Path, parts: Iterable[np.ndarray], rows: int) -> OnDisk:
-        """Write parts, one at least and `rows` rows in all, one after the other."""
+    def write(cls, path: Path, parts: Iterable[np.ndarray], rows: int) -> DiskArray:
+        """Write the concatenation of `parts`, at least one array and `rows` rows in all."""
         with path.open("wb") as file:
             for number, part in enumerate(parts):
                 if not number:

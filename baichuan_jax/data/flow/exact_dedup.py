@@ -1,4 +1,4 @@
-"""Second phase: equal documents go, and the quality model learns from what is left."""
+"""Phase `exact_dedup`: one of equal documents stays, and the quality model is fitted to what is left."""
 
 from __future__ import annotations
 
@@ -10,52 +10,46 @@ import numpy as np
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.runs import run_starts
+from baichuan_jax.data.flow.arrays import EXACT_DEDUP, ORIGINALS, READ, REMOVED, REMOVED_COPIES, STARTS, UNIQUE
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.read import NAME as READ
-from baichuan_jax.data.flow.read import REJECTED, REMOVED
+from baichuan_jax.data.flow.read import REJECTED
 from baichuan_jax.data.flow.shard import Shard, Shards
+from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality import config as quality
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.quality.model import fit, unscored
 from baichuan_jax.jobs.output import task_directory
 
-NAME, FIRST, ORIGINALS, COPIES = "unite", "first", "originals", "copies"
-MODEL, REPORT = "quality.npz", "quality.json"
+MODEL, REPORT = "quality.npz", "quality.json"  # the quality model, and how well it separates good text from bad
 
 
 @dataclass(frozen=True)
-class Unite:
-    """One task. Saves the quality model and, over the documents of all shards, in order:
-
-    `first`, bool [documents]: whether a document stands for all that equal it; `originals`, int64 [documents], the
-    number of that one; `starts`, int64 [shards + 1].
-    Of what the rules removed, `copies`, int64 [copies, 3]: (shard, reason, bytes) of each that equals an earlier one.
-    """
+class ExactDedup:
+    """One task. Saves UNIQUE, ORIGINALS, STARTS, REMOVED_COPIES, and the quality model with its report."""
 
     cfg: CorpusConfig
     work: Work
 
     def __call__(self, number: int) -> None:
-        with task_directory(self.work.phase(NAME), number) as directory:
+        with task_directory(self.work.phase(EXACT_DEDUP), number) as directory:
             shards = self.work.all()
             originals = first_of_equal(shards)
-            first = originals == np.arange(len(originals))
-            np.save(directory / f"{FIRST}.npy", first)
-            np.save(directory / f"{ORIGINALS}.npy", originals)
-            np.save(directory / "starts.npy", shards.starts)
-            np.save(directory / f"{COPIES}.npy", self._copies())
+            unique = originals == np.arange(len(originals))
+            UNIQUE.save(directory, unique)
+            ORIGINALS.save(directory, originals)
+            STARTS.save(directory, shards.starts)
+            REMOVED_COPIES.save(directory, self._removed_copies())
             cfg = self.cfg.quality
-            good, bad = (self._examples(shards, first, names) for names in (cfg.good, cfg.bad))
+            good, bad = (self._examples(shards, unique, names) for names in (cfg.good, cfg.bad))
             model, report = fit(good, bad, cfg)
-            _refuse_cut(cfg, report, {LANGUAGES[code] for code in np.unique(shards.rows["language"][first]).tolist()})
+            _refuse_cut(cfg, report, {LANGUAGES[code] for code in np.unique(shards.rows["language"][unique]).tolist()})
             model.save(directory / MODEL)
             write_json(directory / REPORT, report)
 
-    def _copies(self) -> np.ndarray:
-        """Return who goes as a duplicate, though a rule would have removed it as well."""
-        parts = [self.work.load(READ, REMOVED, number) for number in range(self.work.shards)]
+    def _removed_copies(self) -> np.ndarray:
+        """Return REMOVED_COPIES: documents that the funnel counts as duplicates although a rule removed them."""
+        parts = [self.work.load(REMOVED, number) for number in range(self.work.shards)]
         rows = np.concatenate(parts)
         shard = np.repeat(np.arange(len(parts)), list(map(len, parts)))
         _, first = np.unique(rows["key"], return_index=True)
@@ -63,12 +57,15 @@ class Unite:
         copies[first] = False
         return np.stack([shard[copies], rows["reason"][copies], rows["size"][copies]], axis=1).astype(np.int64)
 
-    def _examples(self, shards: Shards, first: np.ndarray, names: tuple[str, ...]) -> dict[Language, list[str]]:
-        """Return the texts of domains, and of what was rejected if it is named, by language: the smallest keys."""
+    def _examples(self, shards: Shards, unique: np.ndarray, names: tuple[str, ...]) -> dict[Language, list[str]]:
+        """Return example texts of domains by language, those with the smallest keys.
+
+        names: of domains; "rejected" stands for what the rules removed.
+        """
         most, found = self.cfg.quality.examples, {}
         for code, language in enumerate(LANGUAGES):
             chosen: list[tuple[int, str]] = []
-            for shard, rows in self._shards(shards, first, names):
+            for shard, rows in self._candidates(shards, unique, names):
                 rows = rows[shard.rows["language"][rows] == code]
                 rows = np.sort(rows[np.argsort(shard.rows["key"][rows])[:most]])
                 chosen = sorted([*chosen, *zip(shard.rows["key"][rows].tolist(), shard.texts(rows))])[:most]
@@ -76,19 +73,21 @@ class Unite:
                 found[language] = list(dict(chosen).values())
         return found
 
-    def _shards(self, shards: Shards, first: np.ndarray, names: tuple[str, ...]) -> Iterator[tuple[Shard, np.ndarray]]:
+    def _candidates(
+        self, shards: Shards, unique: np.ndarray, names: tuple[str, ...]
+    ) -> Iterator[tuple[Shard, np.ndarray]]:
         """Yield (shard, rows that may serve as examples) of domains."""
         for number, domain in enumerate(self.work.domains):
             if domain in names:
-                yield shards.parts[number], np.flatnonzero(first[shards.starts[number] : shards.starts[number + 1]])
+                yield shards.parts[number], np.flatnonzero(unique[shards.starts[number] : shards.starts[number + 1]])
         if quality.REJECTED in names:
             for number in range(self.work.shards):
-                shard = Shard(self.work.task("read", number) / REJECTED)
+                shard = Shard(self.work.task(READ, number) / REJECTED)
                 yield shard, np.arange(len(shard.rows))
 
 
 def _refuse_cut(cfg: QualityConfig, report: dict, languages: set[Language]) -> None:
-    """Raise UserError if a cut would let text of a language pass that no model scores."""
+    """Raise UserError if there is a cut, and text in a language that has no quality model."""
     without = {name: why for name, why in unscored(report, sorted(languages)).items() if name not in cfg.unscored}
     named = next((name for name in ("cut", "sentence_cut") if getattr(cfg, name)), None)
     if named and without:
@@ -102,10 +101,10 @@ def _refuse_cut(cfg: QualityConfig, report: dict, languages: set[Language]) -> N
 
 
 def first_of_equal(shards: Shards) -> np.ndarray:
-    """Return for each document the one that stands for all with the same key, int64 [documents].
+    """Return for each document the one that stays of all with the same key, int64 [documents].
 
-    It is the one of the first shard's domain; within a domain of the longest text (they differ in white space), then
-    of the smallest checksum. So the order of the documents of a domain does not matter.
+    It is of the domain that the config names first; within a domain it has the longest text (they differ in white
+    space), then the smallest checksum. So the order of the documents within a domain has no influence.
     """
     rows = shards.rows
     order = np.lexsort((rows["crc"], -rows["size"].astype(np.int64), shards.domain, rows["key"]))

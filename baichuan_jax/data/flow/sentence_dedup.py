@@ -1,7 +1,7 @@
-"""Sixth phase: sentences that stand in several documents stay in the best, and documents inside others go.
+"""Phase `sentence_dedup`: a sentence that several documents share stays in the best; contained documents are removed.
 
-Equal sentences are found first. Then near-duplicates among one sentence of each key, in two steps, because most are
-like no other: buckets of all of them, on disk, say which share one; only these are compared.
+Equal sentences are found first. Then near-duplicates are found among one sentence of each key, in two steps, because
+most sentences resemble no other: buckets of all of them, on disk, tell which share one, and only these are compared.
 """
 
 from __future__ import annotations
@@ -15,52 +15,55 @@ import numpy as np
 from baichuan_jax.data.dedup.bands import bucket_files, rank_bits
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
+from baichuan_jax.data.dedup.occurrences import BANDS, PLACE, WIDTH
 from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 from baichuan_jax.data.dedup.runs import distinct, run_starts
-from baichuan_jax.data.dedup.sentences import BANDS, PLACE, WIDTH
+from baichuan_jax.data.flow.arrays import (
+    CONTAINED,
+    DROP,
+    DROP_REASONS,
+    DROPS,
+    LOW_QUALITY,
+    OCCURRENCES,
+    PASSAGES,
+    RANK,
+    SENTENCE_DEDUP,
+    SENTENCE_SIGNATURES,
+)
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.documents import NAME as DOCUMENTS
-from baichuan_jax.data.flow.documents import RANK
-from baichuan_jax.data.flow.ondisk import OnDisk
-from baichuan_jax.data.flow.paths import Work
-from baichuan_jax.data.flow.sentences import LOW, OCCURRENCES, PASSAGES, SIGNATURES
-from baichuan_jax.data.flow.sentences import NAME as SENTENCES
+from baichuan_jax.data.flow.disk_array import DiskArray
 from baichuan_jax.data.flow.shard import Shards
+from baichuan_jax.data.flow.work import Work
 from baichuan_jax.jobs.output import task_directory
 
-NAME, DROPS, CONTAINED = "repeats", "drops", "contained"
-REASONS = ("repeated", "low_quality")
-# A sentence that goes, and where the one stands for which it goes as repeated.
-DROP = np.dtype([*((f"{kept}{name}", "<u4") for kept in ("", "kept_") for name in PLACE), ("reason", "u1")])
-OCCURRENCE_BYTES = 120  # memory for each sentence of the partition at work, all temporary arrays counted
+OCCURRENCE_BYTES = 120  # memory for each sentence of the partition that is processed, with all temporary arrays
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """One task. Saves `drops`, DROP, sorted by place, and `contained`, int64 [documents that go whole, 2]: (document,
-    the document that holds most of it)."""
+class SentenceDedup:
+    """One task. Saves DROPS and CONTAINED."""
 
     cfg: CorpusConfig
     work: Work
 
     def __call__(self, number: int) -> None:
-        with task_directory(self.work.phase(NAME), number) as directory:
-            gone, drops = np.empty((0, 2), np.int64), np.empty(0, DROP)
+        with task_directory(self.work.phase(SENTENCE_DEDUP), number) as directory:
+            removed, drops = CONTAINED.empty(), DROPS.empty()
             if self.cfg.dedup.sentences:
-                gone, drops = self._search(directory)
-            low = np.concatenate([self._part(LOW, shard)[:] for shard in range(self.work.shards)])
-            drops = np.concatenate([drops, _drops(low, REASONS.index("low_quality"))])
+                removed, drops = self._search(directory)
+            low = self.work.join(LOW_QUALITY)
+            drops = np.concatenate([drops, _drops(low, "low_quality")])
             order = np.lexsort((drops["start"], drops["document"]))
-            np.save(directory / f"{DROPS}.npy", drops[order])
-            np.save(directory / f"{CONTAINED}.npy", gone)
+            DROPS.save(directory, drops[order])
+            CONTAINED.save(directory, removed)
 
     def _search(self, scratch: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Return (documents that go with one that holds each, sentences that go)."""
-        rank = np.array(self.work.load(DOCUMENTS, RANK))
-        found = _Occurrences([self._part(OCCURRENCES, shard) for shard in range(self.work.shards)])
-        first, several = self._equal(found, rank)
+        """Return (CONTAINED, the part of DROPS that is "repeated")."""
+        rank = np.array(self.work.load(RANK))
+        found = _Occurrences(self.work.on_disk(OCCURRENCES))
+        first, shared = self._equal(found, rank)
         one, other = self._near(found, first, rank, scratch)
-        at = np.unique(np.concatenate([several, one, other]))
+        at = np.unique(np.concatenate([shared, one, other]))
         chosen = found.rows(at)
         clusters = chosen["key"].copy()
         like, leader = found.rows(other)["key"], found.rows(one)["key"]
@@ -72,42 +75,42 @@ class Repeats:
         documents, characters = chosen["document"].astype(np.int64), self.work.all().rows["characters"]
         sentences = Compared(clusters, documents, chosen["start"], chosen["characters"])
         holders = contained(sentences, self._passages(rank), rank, characters, self.cfg.dedup.contained)
-        gone = np.flatnonzero(holders >= 0)
+        removed = np.flatnonzero(holders >= 0)
         left = holders[documents] < 0
         chosen = chosen[left]
         kept = repeated(clusters[left], documents[left], chosen["start"], rank, self.cfg.dedup.sentence_documents)
         drop = np.flatnonzero((kept >= 0) & chosen["whole"])
-        drops = _drops(chosen[drop], REASONS.index("repeated"))
+        drops = _drops(chosen[drop], "repeated")
         for name in PLACE:
             drops[f"kept_{name}"] = chosen[name][kept[drop]]
-        return np.stack([gone, holders[gone]], axis=1), drops
+        return np.stack([removed, holders[removed]], axis=1), drops
 
     def _passages(self, rank: np.ndarray) -> Compared:
-        """Return the passages that stand twice."""
-        found = _Occurrences([self._part(PASSAGES, shard) for shard in range(self.work.shards)])
-        _, several = self._equal(found, rank)
-        rows = found.rows(several)
+        """Return the passages whose key occurs more than once."""
+        found = _Occurrences(self.work.on_disk(PASSAGES))
+        _, shared = self._equal(found, rank)
+        rows = found.rows(shared)
         return Compared(rows["key"], rows["document"].astype(np.int64), rows["start"], rows["characters"])
 
     def _equal(self, found: _Occurrences, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (bool [sentences], true for one of each key; indices int64 of all whose key stands twice)."""
-        first, several = np.zeros(len(found), bool), [np.empty(0, np.int64)]
+        """Return (bool [sentences], true for one of each key; int64, indices of those whose key occurs twice)."""
+        first, shared = np.zeros(len(found), bool), [np.empty(0, np.int64)]
         for at, rows in found.partitions(self.cfg.dedup.memory * 1_000_000 // OCCURRENCE_BYTES):
             keys = np.ascontiguousarray(rows["key"])
             order = np.argsort(keys)
             starts = run_starts(keys[order])
             sizes = np.diff(starts, append=len(order))
-            first[at[order[starts[sizes == 1]]]] = True  # most sentences: those that stand twice are sorted once more
+            first[at[order[starts[sizes == 1]]]] = True  # most sentences; the others are sorted once more
             twice = order[np.repeat(sizes > 1, sizes)]
             best = first_occurrences(keys[twice], rows["document"][twice], rows["start"][twice], rank)
             first[at[twice[best]]] = True
-            several.append(at[twice])
-        return first, np.concatenate(several)
+            shared.append(at[twice])
+        return first, np.concatenate(shared)
 
     def _near(
         self, found: _Occurrences, first: np.ndarray, rank: np.ndarray, scratch: Path
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return (index of the sentence that stands for it, index of the sentence), int64 [near-duplicates] each."""
+        """Return (indices of the sentences that stay, indices of their near-duplicates), int64 [near-duplicates]."""
         memory = self.cfg.dedup.memory * 1_000_000
         shared = np.zeros(len(found), bool)
         bits = rank_bits(len(found))
@@ -117,30 +120,27 @@ class Repeats:
         chosen = np.flatnonzero(shared)
         rows = found.rows(chosen)
         path = scratch / "signatures.npy"
-        signatures = OnDisk.write(path, (part for _, part in self._signed(found, shared)), len(chosen))
+        signatures = DiskArray.write(path, (part for _, part in self._signed(found, shared)), len(chosen))
         order = np.lexsort((rows["start"], rank[rows["document"]]))
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
         alike = ExactJaccard(_Texts(self.work.all(), rows), rows["characters"], WIDTH)
         stays = find_duplicates(signatures, places, alike, self.cfg.dedup.sentences, BANDS, memory, scratch)
         path.unlink()
-        goes = np.flatnonzero(stays != np.arange(len(stays)))
-        return chosen[stays[goes]], chosen[goes]
+        other = np.flatnonzero(stays != np.arange(len(stays)))
+        return chosen[stays[other]], chosen[other]
 
     def _signed(self, found: _Occurrences, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (indices, signatures) of the wanted sentences, a shard at a time."""
-        for shard in range(self.work.shards):
+        """Yield (indices, signatures) of the wanted sentences, one shard at a time."""
+        for shard, signatures in enumerate(self.work.on_disk(SENTENCE_SIGNATURES)):
             at = np.flatnonzero(wanted[found.starts[shard] : found.starts[shard + 1]])
-            yield at + found.starts[shard], self._part(SIGNATURES, shard)[at]
-
-    def _part(self, name: str, shard: int) -> OnDisk:
-        return OnDisk(self.work.task(SENTENCES, shard) / f"{name}.npy")
+            yield at + found.starts[shard], signatures[at]
 
 
 class _Occurrences:
-    """The sentences, or passages, of all shards as one array on disk. starts: int64 [shards + 1], where each begins."""
+    """The sentences, or passages, of all shards as one array on disk. starts: int64 [shards + 1], of the shards."""
 
-    def __init__(self, parts: list[OnDisk]):
+    def __init__(self, parts: list[DiskArray]):
         self._parts = parts
         self.starts = np.cumsum([0, *map(len, parts)])
 
@@ -148,7 +148,7 @@ class _Occurrences:
         return int(self.starts[-1])
 
     def rows(self, at: np.ndarray) -> np.ndarray:
-        """Return OCCURRENCE [indices]; in any order, with repeats."""
+        """Return OCCURRENCE [indices]; the indices may stand in any order, and twice."""
         rows, part = np.empty(len(at), self._parts[0].dtype), np.searchsorted(self.starts, at, side="right") - 1
         for number in np.unique(part):
             here = part == number
@@ -156,7 +156,7 @@ class _Occurrences:
         return rows
 
     def partitions(self, most: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (indices, OCCURRENCE) of all, equal keys together, some `most` at a time."""
+        """Yield (indices, OCCURRENCE) of all, about `most` at a time; equal keys are never apart."""
         bits = max(0, (-(-len(self) // most) - 1).bit_length())
         for number in range(1 << bits):
             at, rows = [np.empty(0, np.int64)], [np.empty(0, self._parts[0].dtype)]
@@ -172,7 +172,7 @@ class _Occurrences:
 
 @dataclass(frozen=True)
 class _Texts:
-    """Fetches sentences: called with indices into `rows`, OCCURRENCE, it returns their texts."""
+    """Read the texts of sentences, given by their indices in `rows`, OCCURRENCE."""
 
     shards: Shards
     rows: np.ndarray
@@ -185,9 +185,10 @@ class _Texts:
         return [texts[document][start : start + size] for document, start, size in places]
 
 
-def _drops(rows: np.ndarray, reason: int) -> np.ndarray:
+def _drops(rows: np.ndarray, reason: str) -> np.ndarray:
+    """Return DROP [sentences], without where the copies stand that stay. rows: OCCURRENCE."""
     drops = np.zeros(len(rows), DROP)
     for name in PLACE:
         drops[name] = rows[name]
-    drops["reason"] = reason
+    drops["reason"] = DROP_REASONS.index(reason)
     return drops
