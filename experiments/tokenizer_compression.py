@@ -25,9 +25,9 @@ from baichuan_jax.lab.sweep import Point, Progress, run_units
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.load import find_tokenizers, load_tokenizer
 from baichuan_jax.tokenizer.measure import Measured, Meter
 from baichuan_jax.tokenizer.stages import make_tokenizer
+from baichuan_jax.tokenizer.tokenizer_files import find_tokenizers, load_tokenizer
 from experiments.tokenizer_corpus import (
     CORPORA,
     TOKENIZERS,

@@ -15,7 +15,7 @@ from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.select.records import set_rows
-from baichuan_jax.data.sources.source import source_files
+from baichuan_jax.data.sources.units import source_files
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.lab.sweep import Point, Progress, unit
 from baichuan_jax.recipe.table import STAGES

@@ -20,10 +20,10 @@ from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import BLUE, GREY, SKY, Plot, bar_height, bars
 from baichuan_jax.lab.sweep import Point, Progress, run_units
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.load import find_tokenizers, load_tokenizer
 from baichuan_jax.tokenizer.measure import Measured, Meter
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.stages import MODEL, make_tokenizer
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer.tokenizer_files import find_tokenizers, load_tokenizer
 from experiments.tokenizer_corpus import (
     CORPORA,
     DEMO,
@@ -75,7 +75,7 @@ def run(cfg: TokenizerLeftOut, directory: Path, progress: Progress) -> Outcome:
         made = make_tokenizer(
             TokenizerConfig(vocab=point["vocab"], words=point["words"]), train_documents(corpus, without), folder
         )
-        meter = Meter(Tokenizer(folder / MODEL))
+        meter = Meter(SentencePieceTokenizer(folder / MODEL))
         wanted = without or texts
         return {**made, "held out": {name: asdict(meter.measure(texts[name])) for name in wanted if name in texts}}
 

@@ -22,8 +22,8 @@ from baichuan_jax.lab.plots import COLORS, Plot
 from baichuan_jax.lab.sweep import Point, Progress, product, run_units, values
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.measure import Meter
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.stages import MODEL, make_tokenizer
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
 from experiments.tokenizer_corpus import CORPORA, existing, held_out, macro, make_corpus, train_documents
 
 COVERAGE = 0.9995  # a small vocabulary, trained on Chinese alone, has no room for the rarest characters
@@ -63,7 +63,7 @@ def run(cfg: TokenizerMixture, directory: Path, progress: Progress) -> Outcome:
             character_coverage=COVERAGE,
         )
         made = make_tokenizer(settings, documents, folder)
-        meter = Meter(Tokenizer(folder / MODEL))
+        meter = Meter(SentencePieceTokenizer(folder / MODEL))
         return {**made, "held out": {domain: asdict(meter.measure(found)) for domain, found in texts.items()}}
 
     sweep = product(

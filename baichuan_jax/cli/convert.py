@@ -13,7 +13,7 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.recipe.hugging_face import Converted, export_checkpoint, import_checkpoint
 from baichuan_jax.recipe.pipeline import CONFIG
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
-from baichuan_jax.tokenizer.load import tokenizer_file
+from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 
 LAYOUTS, DTYPES = ("baichuan", "llama"), ("float32", "bfloat16")
 console = Console(highlight=False)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
-from baichuan_jax.data.encodings.codec import known
+from baichuan_jax.data.encodings.codec import encoding_name
 from baichuan_jax.data.encodings.detect import AUTO
 
 DOMAIN = re.compile(r"[a-z][a-z0-9_]*")
@@ -72,7 +72,13 @@ class DataConfig:
             require(bool(value), f"DataConfig.{name}", value, "the name of a field")
         for name, label in _by_name("encodings", self.encodings).items():
             expected = "an encoding that browsers know, as 'gbk', 'big5', 'shift_jis', 'windows-1251', 'utf-16le'"
-            require(known(label) is not None, f"DataConfig.{name}", label, expected, hint="leave it out to detect it")
+            require(
+                encoding_name(label) is not None,
+                f"DataConfig.{name}",
+                label,
+                expected,
+                hint="leave it out to detect it",
+            )
         for name in ("text_fields", "encodings"):
             strange = sorted(getattr(self, name).keys() - self.sources.keys())
             expected = f"domains of DataConfig.sources ({', '.join(self.sources)})"
@@ -85,7 +91,7 @@ class DataConfig:
 def reading(cfg: DataConfig, domain: str) -> Reading:
     """Return how a domain is read."""
     label = cfg.encodings.get(domain)
-    encoding = AUTO if label is None else known(label) or AUTO
+    encoding = AUTO if label is None else encoding_name(label) or AUTO
     return Reading(cfg.text_fields.get(domain, cfg.text_field), encoding, cfg.damaged)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.encodings.codec import UTF8, decode, python_codec
+from baichuan_jax.data.encodings.codec import UTF8, decode_text, python_codec
 
 OnDamage = Literal["skip", "stop"]
 
@@ -45,7 +45,7 @@ def decoded(raw: bytes, source: str, damaged: OnDamage, encoding: str = UTF8) ->
 
     source: where `raw` stands, for the message; the line is added if `raw` has several.
     """
-    text, replaced = decode(raw, encoding)
+    text, replaced = decode_text(raw, encoding)
     if replaced and damaged == "stop":
         raise UserError(_undecodable(raw, source, encoding))
     return Document(text, source, replaced, encoding)

@@ -69,7 +69,7 @@ MATHS = re.compile(r"[\\=^_+<>]")  # what "$5, $6" and "$a $b", money and variab
 CLUE = re.compile(rf"[$^{_SIGNS}]|\\[a-zA-Z(\[]|[\w)] ?= ?[\w(-]")
 
 
-def split(text: str) -> tuple[str, str]:
+def split_formulas(text: str) -> tuple[str, str]:
     """Return (a text without its formulas, the formulas), joined."""
     formulas: list[str] = []
 
@@ -77,10 +77,10 @@ def split(text: str) -> tuple[str, str]:
         formulas.append(formula)
         return " "
 
-    return substitute(text, take), "".join(formulas)
+    return substitute_formulas(text, take), "".join(formulas)
 
 
-def substitute(text: str, new: Callable[[str], str]) -> str:
+def substitute_formulas(text: str, new: Callable[[str], str]) -> str:
     """Return a text with what `new` makes of each formula in its place."""
 
     def replaced(part: str) -> str:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from baichuan_jax.data.characters import BRACKET, HAN, KANA, LATIN, LETTER, NEWLINE, SYMBOL, count_kinds
-from baichuan_jax.data.formulas import CLUE, ENCLOSED, split
+from baichuan_jax.data.formulas import CLUE, ENCLOSED, split_formulas
 
 Language = Literal["zh", "en", "code", "other"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -113,7 +113,7 @@ def _has(sample: str, statement: re.Pattern) -> bool:
 
 def _without_formulas(text: str) -> str:
     """Return the middle of a text without formulas; of a longer text without those between delimiters."""
-    return ENCLOSED.sub("", middle(text, SAMPLE)) if len(text) > SHORT else split(text)[0]
+    return ENCLOSED.sub("", middle(text, SAMPLE)) if len(text) > SHORT else split_formulas(text)[0]
 
 
 def _may_have_formulas(text: str) -> bool:

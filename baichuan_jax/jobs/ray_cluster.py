@@ -9,8 +9,8 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.jobs.outcome import Completed, Death, Failure, outcome, run_all
 from baichuan_jax.jobs.phase import Phase
+from baichuan_jax.jobs.task_outcome import Completed, Death, Failure, run_all, run_task
 
 
 class RayCluster:
@@ -44,7 +44,7 @@ class RayCluster:
         """Give a task to Ray."""
         if self._sent is None or self._sent[0] is not phase:
             self._sent = phase, self._ray.put(phase)
-        task = self._ray.remote(num_cpus=1, memory=self._cfg.memory << 30, max_retries=0)(outcome)
+        task = self._ray.remote(num_cpus=1, memory=self._cfg.memory << 30, max_retries=0)(run_task)
         self._running[task.remote(self._sent[1], number)] = number
 
     def wait(self) -> dict[int, Failure | Death | None]:

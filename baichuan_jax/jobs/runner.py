@@ -8,12 +8,12 @@ from pathlib import Path
 
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.jobs.local import Local
+from baichuan_jax.jobs.local_workers import LocalWorkers
 from baichuan_jax.jobs.phase import Phase, Task
 from baichuan_jax.jobs.ray_cluster import RayCluster
 from baichuan_jax.jobs.slurm import Slurm
 
-ENGINES = {"local": Local, "slurm": Slurm, "ray": RayCluster}
+ENGINES = {"local": LocalWorkers, "slurm": Slurm, "ray": RayCluster}
 
 
 class Runner:

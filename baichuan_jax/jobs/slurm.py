@@ -21,8 +21,8 @@ from loguru import logger
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, digest
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.jobs.outcome import ATTEMPTS, Completed, Failure
 from baichuan_jax.jobs.phase import Phase
+from baichuan_jax.jobs.task_outcome import ATTEMPTS, Completed, Failure
 
 POLL = 3.0  # seconds
 FAILURES = "failures"

@@ -17,9 +17,9 @@ from baichuan_jax.recipe.pipeline import CONFIG, LOCK
 from baichuan_jax.recipe.progress import Progress, Tell
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
-from baichuan_jax.tokenizer import published
-from baichuan_jax.tokenizer.beside import STEM
-from baichuan_jax.tokenizer.load import tokenizer_file
+from baichuan_jax.tokenizer import checkpoint_files
+from baichuan_jax.tokenizer.special_tokens import STEM
+from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.config import TrainConfig
 
 CHECKPOINTS = "checkpoints"
@@ -51,18 +51,18 @@ def import_checkpoint(source: Path, out: Path, progress: Progress) -> Converted:
     from baichuan_jax.train.checkpoint import newest_params
 
     theirs = Source(source)
-    layout, model_cfg = read_config(theirs.config, theirs.directory / published.CONFIG)
+    layout, model_cfg = read_config(theirs.config, theirs.directory / checkpoint_files.CONFIG)
     check(theirs, model_cfg, layout)
 
     def build(directory: Path) -> dict[str, Any]:
         with exclusive(directory / LOCK), progress.units("import") as tell:
             found = load(theirs, model_cfg, layout, directory / CHECKPOINTS, _megabytes(tell))
-            taken = published.take(theirs.directory, directory)
+            taken = checkpoint_files.copy_checkpoint_files(theirs.directory, directory)
             write_text(directory / CONFIG, _config(model_cfg, directory))
             (directory / LOCK).unlink()
         return {"layout": layout, **found, "taken": taken}
 
-    files = (theirs.directory / published.CONFIG, *theirs.files)
+    files = (theirs.directory / checkpoint_files.CONFIG, *theirs.files)
     made_of = tuple(map(_version, files))
     result, skipped = _run(Stage("import", out, made_of, unfinished="resume", changes=IMPORT_CHANGES), build)
     return Converted(result, skipped, newest_params(out / CHECKPOINTS), model_cfg, tokenizer_file(out).is_file())
@@ -95,7 +95,8 @@ def export_checkpoint(
         with exclusive(directory / LOCK), progress.units("export") as tell:
             found = save(params, config.model, layout, stored_as, file_bytes, directory, _megabytes(tell))
             stored = found["dtypes"][0] if len(found["dtypes"]) == 1 else "float32"
-            write_json(directory / published.CONFIG, write_config(model, layout, stored) | _beside(config, directory))
+            content = write_config(model, layout, stored) | _beside(config, directory)
+            write_json(directory / checkpoint_files.CONFIG, content)
             (directory / LOCK).unlink()
         return {"layout": layout, **found}
 
@@ -155,14 +156,14 @@ def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
     if file.is_file():
         tokenizer = load_run_tokenizer(config)
         ids |= {"bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.eos}
-        published.give(origin, file, tokenizer, config.model.context, directory)
-    if origin and (origin / published.CONFIG).is_file():
-        known = read_json(origin / published.CONFIG)
+        checkpoint_files.write_checkpoint_files(origin, file, tokenizer, config.model.context, directory)
+    if origin and (origin / checkpoint_files.CONFIG).is_file():
+        known = read_json(origin / checkpoint_files.CONFIG)
         ids |= {name: known[name] for name in IDS if name in known}
-    if not (directory / published.GENERATION).exists():
+    if not (directory / checkpoint_files.GENERATION).exists():
         sample = config.sample
         how = {"do_sample": True, "temperature": sample.temperature, "top_p": sample.top_p}
         # No max_new_tokens: in transformers it would win over the max_length that lm-eval asks for.
         found = {**ids, **(how if sample.temperature else {"do_sample": False})}
-        write_json(directory / published.GENERATION, found)
+        write_json(directory / checkpoint_files.GENERATION, found)
     return ids

@@ -20,7 +20,7 @@ from baichuan_jax.lab.tasks import write_tables
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
 from baichuan_jax.recipe.trained import checkpoints_of, load_trained, make_engine
-from baichuan_jax.tokenizer.load import tokenizer_file
+from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.checkpoint import newest_params
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
+from baichuan_jax.tokenizer.checkpoint_files import end_ids
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import tokenizer_file
-from baichuan_jax.tokenizer.published import end_ids
+from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.loop import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params

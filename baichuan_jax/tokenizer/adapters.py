@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.tokenizer.beside import begin_of, form_of, read_beside, template_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
-from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SPACE_MARK
+from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, template_begin, written_form
 
 # Usual names, for files that say nothing.
 BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>")
@@ -49,16 +49,16 @@ class HuggingFaceTokenizer(AnyTokenizer):
         content = json.loads(self._model.to_str())
         self._byte_level = '"ByteLevel"' in json.dumps(content["decoder"])
         self.vocab = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
-        known, begin = read_beside(path), template_begin(content["post_processor"])
+        known, begin = read_special_tokens(path), template_begin(content["post_processor"])
         self.eos, self.bos = self._said(known, "eos_token", END), self._said(known, "bos_token", BEGIN)
         if begin and self.bos is None:
             self.bos = begin[0]
         begins = known.get("add_bos_token")
-        self.begin = begin_of(self.bos, bool(begin) if begins is None else begins, begin)
+        self.begin = begin_ids(self.bos, bool(begin) if begins is None else begins, begin)
 
     def _said(self, known: dict[str, Any], name: str, usual: Sequence[str]) -> int | None:
         """Return the id of a special token; of usual names the first that there is, if nothing is said of it."""
-        forms = [form_of(known, name)] if name in known else usual
+        forms = [written_form(known, name)] if name in known else usual
         ids = map(self._model.token_to_id, filter(None, forms))
         return next((id for id in ids if id is not None), None)
 

@@ -10,11 +10,20 @@ from typing import Any
 import sentencepiece
 
 from baichuan_jax.core.files import read_json, write_json, write_text
-from baichuan_jax.tokenizer.beside import CONFIG
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.model_file import BPE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED, parse, unspoken
+from baichuan_jax.tokenizer.model_file import (
+    BPE,
+    CONTROL,
+    NORMAL,
+    UNKNOWN,
+    UNUSED,
+    USER_DEFINED,
+    parse_model,
+    symbols_as_controls,
+)
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SPACE_MARK
+from baichuan_jax.tokenizer.special_tokens import CONFIG
 from baichuan_jax.tokenizer.symbols import is_special
-from baichuan_jax.tokenizer.tokenizer import SPACE_MARK
 
 JSON = "tokenizer.json"
 FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)  # matched as it is, before all else
@@ -30,7 +39,7 @@ def export_huggingface(model: Path, directory: Path, begins: bool = False, conte
     begins a text is put before it. context: longest sequence in tokens, if there is one. Of a model that tokenizer.json
     cannot express only tokenizer_config.json is written.
     """
-    parsed = parse(model.read_bytes())
+    parsed = parse_model(model.read_bytes())
     pieces, spec = parsed.pieces, parsed.trainer_spec
     bos, eos = (pieces[id].piece if id >= 0 else None for id in (spec.bos_id, spec.eos_id))
     config = {
@@ -123,7 +132,7 @@ def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
 
     Raise Inexpressible if it can be cut nowhere.
     """
-    plain = unspoken(model)
+    plain = symbols_as_controls(model)
     plain.normalizer_spec.add_dummy_prefix = False
     processor = sentencepiece.SentencePieceProcessor(model_proto=plain.SerializeToString())
     names = {piece.piece: id for id, piece in enumerate(model.pieces)}

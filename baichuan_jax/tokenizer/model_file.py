@@ -10,7 +10,7 @@ BPE = 2  # a kind of model, as the format numbers them
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # types of pieces, as the format numbers them
 
 
-def parse(content: bytes) -> Any:
+def parse_model(content: bytes) -> Any:
     """Return the ModelProto of a file. Raise ValueError if it is none."""
     from google.protobuf.message import DecodeError
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
@@ -24,12 +24,12 @@ def parse(content: bytes) -> Any:
 def is_model(content: bytes) -> bool:
     """Return whether a file is a SentencePiece model."""
     try:
-        return len(parse(content).pieces) > 0
+        return len(parse_model(content).pieces) > 0
     except ValueError:
         return False
 
 
-def unspoken(model: Any) -> Any:
+def symbols_as_controls(model: Any) -> Any:
     """Return a copy in which symbols that are no text, such as <reserved_0>, are control pieces: no text gives one."""
     copy = type(model)()
     copy.CopyFrom(model)

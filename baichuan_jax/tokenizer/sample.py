@@ -9,7 +9,7 @@ from math import inf
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.words import LANGUAGES, word_lines
+from baichuan_jax.tokenizer.word_lists import LANGUAGES, word_lines
 
 LONGEST = 4_000  # characters; SentencePiece slows down on long strings and drops those over its own limit
 
@@ -19,7 +19,7 @@ Documents = Mapping[str, Callable[[], Iterable[dict]]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplePlan:
     """What goes into a sample, in UTF-8 bytes. sizes: what there is. targets: what is taken. words: by language."""
 
     sizes: dict[Part, int]
@@ -44,9 +44,9 @@ class Plan:
         return (sum(self.targets[part] for part in self.targets if part[1]) + self.words["zh"]) / self.total
 
 
-def plan_sample(cfg: TokenizerConfig, documents: Documents) -> Plan:
+def plan_sample(cfg: TokenizerConfig, documents: Documents) -> SamplePlan:
     """Read everything once to see how much there is, and decides what to take. Raise UserError if that is nothing."""
-    sizes = measure(documents)
+    sizes = part_sizes(documents)
     targets = _targets(cfg, sizes)
     text = sum(targets.values())
     if text == 0:
@@ -57,10 +57,10 @@ def plan_sample(cfg: TokenizerConfig, documents: Documents) -> Plan:
         )
     zh = sum(size for (_, zh), size in targets.items() if zh) / text
     words = text * cfg.words / (1 - cfg.words)
-    return Plan(sizes, targets, dict(zip(LANGUAGES, (words * zh, words * (1 - zh)))))
+    return SamplePlan(sizes, targets, dict(zip(LANGUAGES, (words * zh, words * (1 - zh)))))
 
 
-def measure(documents: Documents) -> dict[Part, int]:
+def part_sizes(documents: Documents) -> dict[Part, int]:
     """Return the bytes of text of every part."""
     sizes: Counter[Part] = Counter()
     for domain, read in documents.items():
@@ -95,7 +95,7 @@ def share_out(sizes: Mapping[Part, int], weights: Mapping[Part, float], budget: 
     return taken
 
 
-def sample_lines(plan: Plan, documents: Documents) -> Iterator[str]:
+def sample_lines(plan: SamplePlan, documents: Documents) -> Iterator[str]:
     """Yield the lines of the sample, spread evenly over each domain, then the words."""
     for domain, read in documents.items():
         wanted = {zh: _share(plan, (domain, zh)) for zh in (True, False)}
@@ -112,7 +112,7 @@ def sample_lines(plan: Plan, documents: Documents) -> Iterator[str]:
             yield from word_lines(language, size)
 
 
-def _share(plan: Plan, part: Part) -> float:
+def _share(plan: SamplePlan, part: Part) -> float:
     return plan.targets[part] / plan.sizes[part] if plan.sizes.get(part) else 0.0
 
 

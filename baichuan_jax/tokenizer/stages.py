@@ -13,15 +13,15 @@ from baichuan_jax.core.files import read_json
 from baichuan_jax.core.stage import finished_in
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.tokenizer.beside import STEM
+from baichuan_jax.tokenizer.checkpoint_files import SPECIAL_FILES
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.encode import encode_corpus
+from baichuan_jax.tokenizer.corpus_encoder import encode_corpus
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import EARLIER, KINDS, load_tokenizer
-from baichuan_jax.tokenizer.published import SAID
 from baichuan_jax.tokenizer.sample import Documents, plan_sample, sample_lines
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.special_tokens import STEM
+from baichuan_jax.tokenizer.tokenizer_files import EARLIER, KINDS, load_tokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 MODEL = f"{STEM}.model"
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, and how much there is
@@ -64,7 +64,7 @@ def make_tokenizer(
     """Trains a tokenizer on documents and writes its files; return what the sample was made of, and the seconds."""
     plan = plan_sample(cfg, documents)
     start = time.monotonic()
-    train(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
+    train_tokenizer(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
     export_huggingface(directory / MODEL, directory, begins=cfg.bos == "on")
     return {"sample": plan.record(), "training_seconds": round(time.monotonic() - start, 2)}
 
@@ -88,7 +88,7 @@ def _take(file: Path, directory: Path) -> dict:
     if file.suffix not in KINDS:
         raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
     shutil.copyfile(file, directory / f"{STEM}{file.suffix}")
-    for name in SAID if file.stem == STEM else ():
+    for name in SPECIAL_FILES if file.stem == STEM else ():
         if file.with_name(name).is_file():
             shutil.copyfile(file.with_name(name), directory / name)
     return {"file": file.name}

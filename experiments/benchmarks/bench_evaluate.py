@@ -36,8 +36,8 @@ from baichuan_jax.evaluate.score import scorer as scoring
 from baichuan_jax.evaluate.score.plan import Group
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.recipe.run_config import RunConfig
-from baichuan_jax.tokenizer.load import load_tokenizer
-from baichuan_jax.tokenizer.published import give
+from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.state import abstract_params
 from experiments.benchmarks.bench_generate import export_random, one_device
@@ -141,7 +141,7 @@ def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
         shutil.copyfile(checkpoint / name, out / name)
     model = out / "from-bin.model"
     model.write_bytes(_model((checkpoint / "tok512.bin").read_bytes()))
-    give(None, model, load_tokenizer(model), context, out)
+    write_checkpoint_files(None, model, load_tokenizer(model), context, out)
     model.unlink()
     return out
 
@@ -169,7 +169,7 @@ def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
     """Write random weights with a tokenizer as a checkpoint that transformers loads; return its directory."""
     model = load(config, (), RunConfig).config.model
     checkpoint = export_random(model, directory)
-    give(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
+    write_checkpoint_files(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
     return checkpoint
 
 

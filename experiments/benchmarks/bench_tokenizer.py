@@ -29,7 +29,7 @@ from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import JSON
 from baichuan_jax.tokenizer.sample import pieces
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens, make_tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 from experiments.tokenizer_corpus import CORPORA, make_corpus, train_documents
 
 WORKDIR = Path("runs/bench/tokenizer")
@@ -109,7 +109,7 @@ def read_lines(path: Path) -> Iterator[str]:
 
 def train_ours(lines: Iterator[str], path: Path) -> None:
     """Trains as the stage does."""
-    train(TokenizerConfig(vocab=VOCAB, threads=THREADS), lines, path)
+    train_tokenizer(TokenizerConfig(vocab=VOCAB, threads=THREADS), lines, path)
 
 
 def train_peer(lines: Iterator[str], path: Path) -> None:

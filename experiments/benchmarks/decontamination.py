@@ -34,11 +34,11 @@ from baichuan_jax.data.flow.corpus import build_corpus
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.select.config import SelectConfig
-from baichuan_jax.data.select.contamination import find
-from baichuan_jax.data.select.cuts import cuts
+from baichuan_jax.data.select.contamination import find_questions
+from baichuan_jax.data.select.cuts import question_cuts
 from baichuan_jax.data.select.index import EvaluationIndex, index_sets, questions
 from baichuan_jax.data.sources.demo import read_demo
-from baichuan_jax.data.sources.files import read_file
+from baichuan_jax.data.sources.file_formats import read_file
 from baichuan_jax.data.split import SPLITS
 from baichuan_jax.jobs.config import RunnerConfig
 from experiments.benchmarks.planted_duplicates import whole_texts
@@ -230,7 +230,7 @@ def clean(directory: Path, corpora: Sequence[Path], scratch: Path, shown: int) -
     print("\n| clean text | documents | touched | characters | lost |\n|---|---|---|---|---|")
     for name, texts in clean_texts(corpora):
         texts = normalize_many(texts)
-        found = cuts(texts, find(index, texts))
+        found = question_cuts(texts, find_questions(index, texts))
         touched = np.unique(found["document"])
         size, lost = sum(map(len, texts)), int((found["end"] - found["start"]).sum())
         total.update(documents=len(texts), touched=len(touched), size=size, lost=lost)

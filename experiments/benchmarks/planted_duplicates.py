@@ -35,7 +35,7 @@ from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.sources.demo import read_demo
-from baichuan_jax.data.sources.files import read_file
+from baichuan_jax.data.sources.file_formats import read_file
 from baichuan_jax.data.split import SPLITS
 from baichuan_jax.jobs.config import RunnerConfig
 from experiments.benchmarks.sentence_removal import COLUMNS, wrapped

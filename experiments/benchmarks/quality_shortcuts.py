@@ -28,9 +28,9 @@ from baichuan_jax.data.config import Reading
 from baichuan_jax.data.dedup.exact import text_hash
 from baichuan_jax.data.quality.calibrate import auc, reliability
 from baichuan_jax.data.quality.config import QualityConfig
-from baichuan_jax.data.quality.model import QualityModel, fit
+from baichuan_jax.data.quality.model import QualityModel, fit_quality_models
 from baichuan_jax.data.sources.demo import read_demo
-from baichuan_jax.data.sources.files import read_file
+from baichuan_jax.data.sources.file_formats import read_file
 
 LANGUAGES = ("zh", "en")
 SHORT, LONG = 100, 3000  # characters of a passage
@@ -197,7 +197,7 @@ def report_left_out(language: str, train: tuple[Domains, Domains], test: tuple[D
             found = []
             for without in ("", name):
                 sides = [joined(domains, without) for domains in train]
-                model, _ = fit({language: sides[0]}, {language: sides[1]}, QualityConfig())
+                model, _ = fit_quality_models({language: sides[0]}, {language: sides[1]}, QualityConfig())
                 found.append(auc(model.score(texts + others, [language] * len(truth)), truth == (side == 0)))
             row(f"AUC on {kind} {name}: seen; left out", *found)
 
@@ -213,7 +213,7 @@ def main() -> None:
         sides = read(language, options.corpora, options.bad)
         train, test = zip(*map(split, sides))
         good, bad = (sorted(joined(domains), key=text_hash) for domains in test)
-        model, _ = fit({language: joined(train[0])}, {language: joined(train[1])}, QualityConfig())
+        model, _ = fit_quality_models({language: joined(train[0])}, {language: joined(train[1])}, QualityConfig())
         print(f"{language}: held out {len(good):,} good texts and {len(bad):,} bad ones")
         report_length(model, language, good, bad)
         report_calibration(model, language, good, bad)

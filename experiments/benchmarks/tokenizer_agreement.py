@@ -23,7 +23,7 @@ import sentencepiece
 
 from baichuan_jax.core.files import write_json
 from baichuan_jax.tokenizer.export import JSON, export_huggingface
-from baichuan_jax.tokenizer.model_file import parse, unspoken
+from baichuan_jax.tokenizer.model_file import parse_model, symbols_as_controls
 from experiments.benchmarks.peer import Peer
 
 SPACES = ("", " ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\u00a0", "\u2003", "\u3000", "\u200b", "\ufeff", "\u2581")
@@ -97,7 +97,7 @@ def make_texts(count: int, seed: int = 0) -> list[str]:
 
 def by_sentencepiece(model: Path, texts: Sequence[str]) -> Read:
     """Return what sentencepiece itself reads, special symbols being text."""
-    content = unspoken(parse(model.read_bytes())).SerializeToString()
+    content = symbols_as_controls(parse_model(model.read_bytes())).SerializeToString()
     processor = sentencepiece.SentencePieceProcessor(model_proto=content)
     ids = processor.encode(list(texts))
     return ids, processor.decode(ids)

@@ -7,7 +7,7 @@ import pytest
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 LINES = ("the people of these united states have made a constitution", "  return 10 == x", "中国人民的生活越来越好。")
 
@@ -16,7 +16,7 @@ LINES = ("the people of these united states have made a constitution", "  return
 def small_tokenizers(tmp_path_factory) -> Path:
     """Return a tokenizer of each kind: ours, its export, and bytes with some pairs in a rank file."""
     folder = tmp_path_factory.mktemp("tokenizers")
-    train(TokenizerConfig(vocab=350, character_coverage=0.99), iter(10 * LINES), folder / "tokenizer.model")
+    train_tokenizer(TokenizerConfig(vocab=350, character_coverage=0.99), iter(10 * LINES), folder / "tokenizer.model")
     export_huggingface(folder / "tokenizer.model", folder)
     (folder / "ours.model").write_bytes((folder / "tokenizer.model").read_bytes())
     (folder / "theirs.tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())

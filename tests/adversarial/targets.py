@@ -25,17 +25,17 @@ from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.rules.repetition import repeated_share
-from baichuan_jax.data.rules.sentences import cut
+from baichuan_jax.data.rules.sentences import split_sentences
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.sources.html import looks_like_html
 from baichuan_jax.data.sources.peoples_daily import articles
-from baichuan_jax.data.sources.source import read_unit, source_units
+from baichuan_jax.data.sources.units import read_unit, source_units
 from baichuan_jax.generate.text import TextStream
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import load_tokenizer
 from baichuan_jax.tokenizer.measure import Meter
 from baichuan_jax.tokenizer.sample import pieces
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
 Target = Callable[[str], object]
 FEATURES = 12
@@ -54,8 +54,8 @@ def rules() -> dict[str, Target]:
         "normalize": normalize,
         "normalize_many": lambda text: normalize_many([text]),
         "facts": lambda text: facts([text]),
-        "sentences": lambda text: cut([text]),
-        "sentences to compare": lambda text: occurrences(cut([text]), ["zh"]),
+        "sentences": lambda text: split_sentences([text]),
+        "sentences to compare": lambda text: occurrences(split_sentences([text]), ["zh"]),
         "repetition": lambda text: [repeated_share(text, language) for language in ("zh", "en")],
         "blocked words": blocked.count,
         "signatures": lambda text: signatures([text]),

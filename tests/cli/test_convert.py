@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 
 from baichuan_jax.cli.main import main
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 from tests.cli.small import command, environment, run, write_texts
 from tests.convert.making import SMALL, write_published
 
@@ -43,7 +43,9 @@ def folder(tmp_path_factory):
     write_texts(folder)
     write_published(folder / "theirs", MODEL, "baichuan", files=2)
     lines = [json.loads(line)["text"] for name in ("zh", "en") for line in (folder / f"{name}.jsonl").open()]
-    train(TokenizerConfig(vocab=512, character_coverage=0.99), iter(lines), folder / "theirs" / "tokenizer.model")
+    train_tokenizer(
+        TokenizerConfig(vocab=512, character_coverage=0.99), iter(lines), folder / "theirs" / "tokenizer.model"
+    )
     (folder / "run.gin").write_text(RUN.format(folder=folder), encoding="utf-8")
     assert main(["convert", "import", str(folder / "theirs"), str(folder / "ours"), "--verify"]) == 0
     return folder
@@ -132,7 +134,7 @@ def test_transformers_loads_an_export_with_its_tokenizer(folder, capsys):
     out = folder / "llama"
     assert main(["convert", "export", str(folder / "ours" / "config.gin"), str(out), "--layout", "llama"]) == 0
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
-    ours = Tokenizer(folder / "theirs" / "tokenizer.model")
+    ours = SentencePieceTokenizer(folder / "theirs" / "tokenizer.model")
     for text in ("中国人民 the people", "  two  spaces\n\t", "", "1234 é \U0001f600", "</s><s>", " a", "<0x41>"):
         ids = tokenizer(text)["input_ids"]
         assert ids == [ours.bos, *ours.encode(text)]

@@ -10,7 +10,7 @@ from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.stages import stage_bos
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def workdir(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     (workdir / "tokenizer").mkdir()
     model = workdir / "tokenizer/tokenizer.model"
-    train(TokenizerConfig(vocab=290), iter(["the quick brown fox jumps over the lazy dog"] * 20), model)
+    train_tokenizer(TokenizerConfig(vocab=290), iter(["the quick brown fox jumps over the lazy dog"] * 20), model)
     export_huggingface(model, model.parent)
     (workdir / "tokenizer/manifest.json").write_text("{}")
     return workdir

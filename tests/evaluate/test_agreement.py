@@ -25,8 +25,8 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.trained import load_params
-from baichuan_jax.tokenizer.published import end_ids, give
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer.checkpoint_files import end_ids, write_checkpoint_files
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from experiments.benchmarks.bench_evaluate import with_tokenizer
 from experiments.benchmarks.bench_generate import export_random
 
@@ -76,7 +76,7 @@ def checkpoint(request, tmp_path_factory):
     if request.param == "random":
         made = export_random(RANDOM, directory)
         file = DATA / "tokenizers/llama-32k.model"
-        give(None, file, Tokenizer(file), RANDOM.context, made)
+        write_checkpoint_files(None, file, SentencePieceTokenizer(file), RANDOM.context, made)
         return made
     return Path(OWN)
 

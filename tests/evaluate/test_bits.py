@@ -16,10 +16,10 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.encode import encode_texts
+from baichuan_jax.tokenizer.corpus_encoder import encode_texts
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore, shard_path, write_index
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = [f"line {n}: the quick brown fox, 敏捷的棕色狐狸 number {n * n}.\n" for n in range(60)]
 MODEL = DecoderConfig(vocab=360, layers=1, hidden=32, heads=4, head_dim=8, inner=48, context=64, remat="none")
@@ -28,8 +28,8 @@ MODEL = DecoderConfig(vocab=360, layers=1, hidden=32, heads=4, head_dim=8, inner
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tokens")
-    train(TokenizerConfig(vocab=360), iter(TEXTS), directory / "m")
-    tokenizer = Tokenizer(directory / "m")
+    train_tokenizer(TokenizerConfig(vocab=360), iter(TEXTS), directory / "m")
+    tokenizer = SentencePieceTokenizer(directory / "m")
     splits = {
         split: [encode_texts(tokenizer, texts, shard_path(directory, "mixed", split, 0))]
         for split, texts in {"train": TEXTS[:50], "validation": TEXTS[50:]}.items()

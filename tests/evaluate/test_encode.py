@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.encode import Encoder, spelled
+from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.published import give
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 ROWS = 0x110000  # an id for every character
 TEXT = st.text("ab 中\n", max_size=20)
@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text(tokenizer_file, ids):
     """As the same vocabulary is read by the package that transformers uses."""
     tokenizers = pytest.importorskip("tokenizers")
     ours, theirs = (
-        Tokenizer(tokenizer_file),
+        SentencePieceTokenizer(tokenizer_file),
         tokenizers.Tokenizer.from_file(str(tokenizer_file.with_name("tokenizer.json"))),
     )
     assert ours.decode(spelled(ids, ours.byte_ids)) == theirs.decode(ids)
@@ -108,6 +108,6 @@ def test_bytes_that_are_no_text(tokenizer_file, ids):
 @pytest.fixture(scope="module")
 def tokenizer_file(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("t") / "m.model"
-    train(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog"] * 20), path)
-    give(None, path, Tokenizer(path), 64, path.parent)
+    train_tokenizer(TokenizerConfig(vocab=300), iter(["The quick brown fox jumps over the lazy dog"] * 20), path)
+    write_checkpoint_files(None, path, SentencePieceTokenizer(path), 64, path.parent)
     return path

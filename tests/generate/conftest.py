@@ -11,21 +11,23 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 from tests.generate.naive import MODEL
 
 
 @pytest.fixture(scope="session")
 def tokenizer_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("t") / "m.model"
-    train(TokenizerConfig(vocab=304), iter(["The quick brown fox jumps over the lazy dog def return"] * 20), path)
+    train_tokenizer(
+        TokenizerConfig(vocab=304), iter(["The quick brown fox jumps over the lazy dog def return"] * 20), path
+    )
     return path
 
 
 @pytest.fixture(scope="session")
 def tokenizer(tokenizer_file):
-    return Tokenizer(tokenizer_file)
+    return SentencePieceTokenizer(tokenizer_file)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
-from baichuan_jax.tokenizer.load import load_tokenizer
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from tests.generate.serving import MODEL, NAME, serving, write_config
 from tests.tokenizer.making import write_json_tokenizer
 

@@ -11,8 +11,8 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.jobs import slurm
-from baichuan_jax.jobs.outcome import Failure
 from baichuan_jax.jobs.phase import Phase
+from baichuan_jax.jobs.task_outcome import Failure
 from tests.jobs.jobs import Squares, processes, run, squares, times
 
 DRIVER = """

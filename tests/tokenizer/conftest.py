@@ -7,8 +7,8 @@ import pytest
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
-from baichuan_jax.tokenizer.train import train
-from baichuan_jax.tokenizer.words import word_lines
+from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.word_lists import word_lines
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +19,7 @@ def folder(tmp_path_factory) -> Path:
     for layout in ("plain", "baichuan"):
         (folder / layout).mkdir()
         cfg = TokenizerConfig(vocab=3000, character_coverage=0.99, layout=layout)
-        train(cfg, iter(lines), folder / layout / "tokenizer.model")
+        train_tokenizer(cfg, iter(lines), folder / layout / "tokenizer.model")
         export_huggingface(folder / layout / "tokenizer.model", folder / layout)
     (folder / "ours.model").write_bytes((folder / "plain/tokenizer.model").read_bytes())
     (folder / "theirs.tokenizer.json").write_bytes((folder / "plain/tokenizer.json").read_bytes())

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.tokenizer.load import EARLIER, find_tokenizers, load_tokenizer, tokenizer_file
+from baichuan_jax.tokenizer.tokenizer_files import EARLIER, find_tokenizers, load_tokenizer, tokenizer_file
 from tests.tokenizer.fuzz import random_text
 from tests.tokenizer.making import write_json_tokenizer
-from tests.tokenizer.test_tokenizer import CORPUS
+from tests.tokenizer.test_sentencepiece_tokenizer import CORPUS
 
 SHARED = Path(__file__).parents[3] / "shared/data/tokenizers"
 TEXTS = ["", "The people 2024", "中国 人民\r\n\t 好", "  two  spaces ", "<s></s><|endoftext|>", "e\u0301 𝄞 \x00\x07"]

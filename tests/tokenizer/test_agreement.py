@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.tokenizer.export import JSON, export_huggingface
-from baichuan_jax.tokenizer.model_file import UNUSED, parse
+from baichuan_jax.tokenizer.model_file import UNUSED, parse_model
 from baichuan_jax.tokenizer.symbols import TAGS
 from experiments.benchmarks.tokenizer_agreement import by_export, by_sentencepiece, differing, make_texts
 
@@ -13,7 +13,7 @@ pytest.importorskip("tokenizers")
 
 
 def changed(model: Path, out: Path, change) -> Path:
-    parsed = parse(model.read_bytes())
+    parsed = parse_model(model.read_bytes())
     change(parsed)
     out.write_bytes(parsed.SerializeToString())
     return out

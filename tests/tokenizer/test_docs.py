@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 PAGE = Path(__file__).parents[2] / "docs/tokenizer.md"
 
@@ -14,7 +14,7 @@ def test_its_python_runs(tmp_path, monkeypatch):
     [place] = re.findall(r'Path\("(.*?)"\)', code)
     file = tmp_path / place / "tokenizer.model"
     file.parent.mkdir(parents=True)
-    train(TokenizerConfig(vocab=304), iter(["The quick brown fox jumps over the lazy dog"] * 20), file)
+    train_tokenizer(TokenizerConfig(vocab=304), iter(["The quick brown fox jumps over the lazy dog"] * 20), file)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(compile(code, str(PAGE), "exec"), names)

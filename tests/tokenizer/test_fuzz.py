@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from baichuan_jax.tokenizer.load import load_tokenizer
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from tests.tokenizer.fuzz import random_text
 
 

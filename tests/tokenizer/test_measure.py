@@ -2,16 +2,16 @@ import pytest
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.measure import Measured, Meter
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 
 @pytest.fixture(scope="module")
 def meter(tmp_path_factory) -> Meter:
     """Of bytes, the space, a few letters and the word "the"."""
     path = tmp_path_factory.mktemp("m") / "m.model"
-    train(TokenizerConfig(vocab=259 + 12, character_coverage=1.0), iter(["the then 1 中 the the"] * 9), path)
-    return Meter(Tokenizer(path))
+    train_tokenizer(TokenizerConfig(vocab=259 + 12, character_coverage=1.0), iter(["the then 1 中 the the"] * 9), path)
+    return Meter(SentencePieceTokenizer(path))
 
 
 def test_counts(meter):

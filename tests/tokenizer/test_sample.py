@@ -5,7 +5,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sample import plan_sample, sample_lines, share_out
-from baichuan_jax.tokenizer.words import frequencies, word_lines
+from baichuan_jax.tokenizer.word_lists import frequencies, word_lines
 
 LINES = {
     "small": ("zh", "中" * 33, 100),

@@ -3,7 +3,8 @@ import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.encode import encode_texts
+from baichuan_jax.tokenizer.corpus_encoder import encode_texts
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.shards import (
     TokenStore,
     Windows,
@@ -11,8 +12,7 @@ from baichuan_jax.tokenizer.shards import (
     token_dtype,
     write_index,
 )
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = [f"document number {n} says " + "hello " * n for n in range(50)]
 
@@ -20,8 +20,8 @@ TEXTS = [f"document number {n} says " + "hello " * n for n in range(50)]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     directory = tmp_path_factory.mktemp("tokens")
-    train(TokenizerConfig(vocab=290), iter(TEXTS), directory / "m.model")
-    tokenizer = Tokenizer(directory / "m.model")
+    train_tokenizer(TokenizerConfig(vocab=290), iter(TEXTS), directory / "m.model")
+    tokenizer = SentencePieceTokenizer(directory / "m.model")
     groups = {"train": [TEXTS[:20], TEXTS[20:21], TEXTS[21:]], "validation": [TEXTS[:1]]}
     shards = {
         split: [encode_texts(tokenizer, texts, shard_path(directory, "en", split, n)) for n, texts in enumerate(parts)]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from baichuan_jax.tokenizer import word_cache
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 LINES = ["The people of the United States", "    def __init__(self, value=None):", " 中国 人民 12", "the  end"] * 50
 parts = st.sampled_from(
@@ -17,10 +17,12 @@ parts = st.sampled_from(
 
 
 @pytest.fixture(scope="module", params=["plain", "baichuan"])
-def tokenizer(request, tmp_path_factory) -> Tokenizer:
+def tokenizer(request, tmp_path_factory) -> SentencePieceTokenizer:
     path = tmp_path_factory.mktemp("words") / "tokenizer.model"
-    train(TokenizerConfig(vocab=320 if request.param == "plain" else 700, layout=request.param), iter(LINES), path)
-    return Tokenizer(path)
+    train_tokenizer(
+        TokenizerConfig(vocab=320 if request.param == "plain" else 700, layout=request.param), iter(LINES), path
+    )
+    return SentencePieceTokenizer(path)
 
 
 @settings(max_examples=200, deadline=None)
@@ -64,6 +66,6 @@ def test_a_vocabulary_with_pieces_over_spaces_is_not_cut_at_them(tokenizer, tmp_
     model.pieces[-1].piece = "the▁people"
     path = Path(tmp_path / "tokenizer.model")
     path.write_bytes(model.SerializeToString())
-    odd = Tokenizer(path)
+    odd = SentencePieceTokenizer(path)
     assert odd._words is None
     assert odd.encode("the people of the people") == odd._model.encode("the people of the people")

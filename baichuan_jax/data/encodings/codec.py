@@ -21,7 +21,7 @@ MARKS = {codecs.BOM_UTF8: UTF8, codecs.BOM_UTF16_LE: "utf-16le", codecs.BOM_UTF1
 
 
 @cache
-def known(label: str) -> str | None:
+def encoding_name(label: str) -> str | None:
     """Return the name of the encoding that browsers know by a label, "gb18030" for "GB2312"; None if there is none."""
     found = webencodings.lookup(label) if label.isascii() else None
     if found is None or found.name in NOT_DECODED:
@@ -29,7 +29,7 @@ def known(label: str) -> str | None:
     return "gb18030" if found.name == "gbk" else found.name  # the standard decodes both alike
 
 
-def decode(raw: bytes, encoding: str) -> tuple[str, int]:
+def decode_text(raw: bytes, encoding: str) -> tuple[str, int]:
     """Return (text, number of U+FFFD put in for what cannot be decoded). encoding: as `known` returns it.
 
     A damaged byte of a double-byte encoding costs one character; read on from it blindly, the pairs after it would be
@@ -50,7 +50,7 @@ def python_codec(encoding: str) -> str:
     return CODECS.get(encoding) or webencodings.lookup(encoding).codec_info.name
 
 
-def marked(raw: bytes) -> tuple[bytes, str | None]:
+def split_byte_order_mark(raw: bytes) -> tuple[bytes, str | None]:
     """Return the bytes without a byte order mark, and the encoding that it stands for, None without one."""
     for mark, encoding in MARKS.items():
         if raw.startswith(mark):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from baichuan_jax.data.encodings.codec import UTF8, decode, known, marked, python_codec
+from baichuan_jax.data.encodings.codec import UTF8, decode_text, encoding_name, python_codec, split_byte_order_mark
 from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
 
 AUTO = "auto"
@@ -23,16 +23,16 @@ USUAL, LATIN = 0.98, 0.2
 UTF16_HIGH = frozenset((*range(0x05), 0x20, 0x30, *range(0x4E, 0xA0), *range(0xD8, 0xE0), 0xFF))
 
 
-def settle(raw: bytes, encoding: str) -> tuple[bytes, str]:
+def settle_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
     """Return the bytes without a byte order mark, and their encoding: that of the mark, the given one, the detected.
 
     encoding: a name, or AUTO.
     """
-    raw, said = marked(raw)
-    return raw, said or (detect(raw) if encoding == AUTO else encoding)
+    raw, said = split_byte_order_mark(raw)
+    return raw, said or (detect_encoding(raw) if encoding == AUTO else encoding)
 
 
-def detect(raw: bytes) -> str:
+def detect_encoding(raw: bytes) -> str:
     """Return the encoding of bytes that say none, as `codec.known` names it."""
     if wide := utf16(raw[:WINDOW]):
         return wide
@@ -47,7 +47,7 @@ def detect(raw: bytes) -> str:
     if whole >= SURELY * broken:
         return UTF8
     guess = _guess(window)
-    if guess in DOUBLE_BYTE and not decode(window, guess)[1]:
+    if guess in DOUBLE_BYTE and not decode_text(window, guess)[1]:
         return guess
     if whole >= broken:
         return UTF8
@@ -60,14 +60,14 @@ def _damaged(window: bytes) -> str | None:
     chardetng rules an encoding out at the first error. Shown the text again without what an encoding cannot decode, it
     names that encoding if it is the right one.
     """
-    errors = {encoding: decode(window, encoding)[1] for encoding in DOUBLE_BYTE}
+    errors = {encoding: decode_text(window, encoding)[1] for encoding in DOUBLE_BYTE}
     return next((encoding for encoding in sorted(errors, key=errors.get) if consistent(window, encoding)), None)
 
 
 def consistent(raw: bytes, encoding: str) -> bool:
     """Return whether bytes, but for a few, are text of a double-byte encoding."""
     window = _window(raw)
-    text, errors = decode(window, encoding)
+    text, errors = decode_text(window, encoding)
     clean = text.replace("\ufffd", "").encode(python_codec(encoding), "ignore")
     return errors <= max(2, FEW * (len(window) - _ascii(window)) / 2) and _guess(clean) == encoding
 
@@ -93,7 +93,7 @@ def _guess(raw: bytes) -> str:
 
     detector = EncodingDetector()
     detector.feed(raw, last=True)
-    return known(detector.guess(tld=None, allow_utf8=True)) or UTF8
+    return encoding_name(detector.guess(tld=None, allow_utf8=True)) or UTF8
 
 
 def is_utf16(encoding: str) -> bool:
@@ -106,7 +106,7 @@ def utf16(raw: bytes) -> str | None:
 
     Without a byte order mark it is told by its ASCII characters, which hold a NUL each, and by the other high bytes.
     """
-    if said := marked(raw)[1]:
+    if said := split_byte_order_mark(raw)[1]:
         return said if is_utf16(said) else None
     if len(raw) % 2:
         return None

@@ -54,8 +54,8 @@ def _domains(cfg: CorpusConfig, domains: dict) -> str:
     rows = [
         [
             name,
-            plain(cfg.data.sources[name]),
-            plain(cfg.data.licences.get(name, "not stated")),
+            escape_markdown(cfg.data.sources[name]),
+            escape_markdown(cfg.data.licences.get(name, "not stated")),
             *(f"{domain[key]:,}" for key in ("documents", "bytes")),
             *(f"{domain[split]['documents']:,}" for split in SPLITS),
             _languages(domain["language"]),
@@ -63,10 +63,11 @@ def _domains(cfg: CorpusConfig, domains: dict) -> str:
         for name, domain in domains.items()
     ]
     head = ("domain", "source", "licence", "documents", "bytes", *SPLITS, "languages")
-    return (
-        f"{table(head, rows)}\n\nTrain and validation are numbers of documents. The hash of a text decides which it is "
-        "in. A language is that of the script, or code."
+    said = (
+        "Train and validation are numbers of documents. The hash of a text decides which it is in. A language is that "
+        "of the script, or code."
     )
+    return f"{markdown_table(head, rows)}\n\n{said}"
 
 
 def _languages(counts: dict[str, int]) -> str:
@@ -83,12 +84,13 @@ def _funnel(funnels: dict) -> str:
         read, kept = funnel["read"], funnel["kept"]
         entries = [("read", read), *_ordered(funnel["removed"]), ("kept", kept)]
         rows = [
-            [plain(name), *_numbers(entry), f"{entry['bytes'] / max(1, read['bytes']):.2%}"] for name, entry in entries
+            [escape_markdown(name), *_numbers(entry), f"{entry['bytes'] / max(1, read['bytes']):.2%}"]
+            for name, entry in entries
         ]
-        parts += [f"### {domain}", table(("", "documents", "bytes", "share of bytes"), rows)]
+        parts += [f"### {domain}", markdown_table(("", "documents", "bytes", "share of bytes"), rows)]
         if funnel["pruned"]:
-            rows = [[plain(name), *_numbers(entry)] for name, entry in _ordered(funnel["pruned"])]
-            parts += ["Taken out of documents:", table(("sentences", "number", "bytes"), rows)]
+            rows = [[escape_markdown(name), *_numbers(entry)] for name, entry in _ordered(funnel["pruned"])]
+            parts += ["Taken out of documents:", markdown_table(("sentences", "number", "bytes"), rows)]
         if funnel["replaced"]:
             parts.append(f"Bytes that are nothing in their encoding: {funnel['replaced']:,} became U+FFFD.")
         if funnel["encodings"]:
@@ -111,16 +113,16 @@ def _quality(cfg: CorpusConfig, result: dict) -> str:
     if not trained:
         return "No document was scored: no language has enough examples of good and of bad text."
     without = "".join(
-        f"\n\nText in {plain(language)} has no score: {why}." for language, why in unscored_of(result).items()
+        f"\n\nText in {escape_markdown(language)} has no score: {why}." for language, why in unscored_of(result).items()
     )
     names = ("auc", "auc_of_length", "auc_equal_length")
     rows = [[language, *(f"{entry[name]:.3f}" for name in names)] for language, entry in trained.items()]
-    good, bad = (plain(", ".join(part)) for part in (cfg.quality.good, cfg.quality.bad))
+    good, bad = (escape_markdown(", ".join(part)) for part in (cfg.quality.good, cfg.quality.bad))
+    table = markdown_table(("language", "AUC", "of length", "at equal length"), rows)
     return (
         f"A linear model over hashed n-grams for each language. Good examples: {good}. Bad examples: {bad}. AUC is of "
         "documents held out; then that of their length alone; then that of pairs of equal length. The calibration is "
-        f"drawn in [quality.png](quality.png).\n\n{table(('language', 'AUC', 'of length', 'at equal length'), rows)}"
-        f"{without}"
+        f"drawn in [quality.png](quality.png).\n\n{table}{without}"
     )
 
 
@@ -129,12 +131,12 @@ def _evaluation_sets(cfg: CorpusConfig, result: dict) -> str:
     if not sets:
         return "None was named, so the dataset may hold text of any test set."
     names = ("rows", "searched", "too_short", "documents", "characters")
-    rows = [[plain(name), *(f"{counts[key]:,}" for key in names)] for name, counts in sets.items()]
+    rows = [[escape_markdown(name), *(f"{counts[key]:,}" for key in names)] for name, counts in sets.items()]
     gone = sum(
         funnel["removed"].get("contaminated", {"documents": 0})["documents"] for funnel in result["funnel"].values()
     )
     short = [
-        f"- {plain(row['source'])}: {plain(_beginning(row['text']))}"
+        f"- {escape_markdown(row['source'])}: {escape_markdown(_beginning(row['text']))}"
         for counts in sets.values()
         for row in counts["short"]
     ]
@@ -143,24 +145,29 @@ def _evaluation_sets(cfg: CorpusConfig, result: dict) -> str:
         "Questions of these, with their choices, were cut out of the documents that hold them, up to the ends of "
         f"sentences around them. {gone:,} documents went whole, because little else was in them. Rows of fewer than "
         f"{cfg.select.ngram} tokens (ideographs, or words) were not looked for.\n\n"
-        f"{table(('set', 'rows', 'looked for', 'too short', 'documents', 'characters cut'), rows)}{named}"
+        f"{markdown_table(('set', 'rows', 'looked for', 'too short', 'documents', 'characters cut'), rows)}{named}"
     )
 
 
 def _settings(cfg: CorpusConfig) -> str:
     rows = [
-        [f"{type(section).__name__}.{field.name}", plain(repr(getattr(section, field.name)))]
+        [f"{type(section).__name__}.{field.name}", escape_markdown(repr(getattr(section, field.name)))]
         for section in (getattr(cfg, part.name) for part in fields(cfg))
         for field in fields(section)
         if field.name not in LEFT_OUT
     ]
     said = "The thresholds of the rules are per language, in `baichuan_jax/data/rules/limits.py`."
-    return f"{said}\n\n{table(('setting', 'value'), rows)}"
+    return f"{said}\n\n{markdown_table(('setting', 'value'), rows)}"
 
 
 def _samples(funnels: dict) -> str:
     rows = [
-        [domain, plain(reason), plain(FOLDERS.sub("", sample["source"])), plain(_beginning(sample["text"]))]
+        [
+            domain,
+            escape_markdown(reason),
+            escape_markdown(FOLDERS.sub("", sample["source"])),
+            escape_markdown(_beginning(sample["text"])),
+        ]
         for domain, funnel in funnels.items()
         for entries in (funnel["removed"], funnel["pruned"])
         for reason, entry in _ordered(entries)
@@ -168,7 +175,8 @@ def _samples(funnels: dict) -> str:
     ]
     if not rows:
         return "Nothing was removed."
-    return f"The beginnings of the first few, not reviewed.\n\n{table(('domain', 'reason', 'source', 'text'), rows)}"
+    table = markdown_table(("domain", "reason", "source", "text"), rows)
+    return f"The beginnings of the first few, not reviewed.\n\n{table}"
 
 
 def _loading(domains: dict) -> str:
@@ -194,13 +202,13 @@ def _limits(cfg: CorpusConfig) -> str:
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table of cells that are escaped already."""
     lines = (head, ["---"] * len(head), *rows)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return Markdown that reads as a text on one line, whatever markup the text holds."""
     escaped = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return MARKUP.sub(r"\\\g<0>", escaped)

@@ -32,7 +32,7 @@ from baichuan_jax.data.flow.sentence_minhash import SentenceMinhash
 from baichuan_jax.data.flow.vanished import refuse_after_reading
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.flow.write import Write
-from baichuan_jax.data.sources.source import source_units
+from baichuan_jax.data.sources.units import source_units
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.runner import Runner
 

@@ -18,7 +18,7 @@ from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.language import LANGUAGES, Language
 from baichuan_jax.data.quality import config as quality
 from baichuan_jax.data.quality.config import QualityConfig
-from baichuan_jax.data.quality.model import fit, unscored
+from baichuan_jax.data.quality.model import fit_quality_models, unscored
 from baichuan_jax.jobs.output import task_directory
 
 MODEL, REPORT = "quality.npz", "quality.json"  # the quality model, and how well it separates good text from bad
@@ -42,7 +42,7 @@ class ExactDedup:
             REMOVED_COPIES.save(directory, self._removed_copies())
             cfg = self.cfg.quality
             good, bad = (self._examples(shards, unique, names) for names in (cfg.good, cfg.bad))
-            model, report = fit(good, bad, cfg)
+            model, report = fit_quality_models(good, bad, cfg)
             _refuse_cut(cfg, report, {LANGUAGES[code] for code in np.unique(shards.rows["language"][unique]).tolist()})
             model.save(directory / MODEL)
             write_json(directory / REPORT, report)

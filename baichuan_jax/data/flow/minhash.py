@@ -21,8 +21,8 @@ from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.exact_dedup import MODEL
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.quality.model import QualityModel
-from baichuan_jax.data.select.contamination import find
-from baichuan_jax.data.select.cuts import cuts
+from baichuan_jax.data.select.contamination import find_questions
+from baichuan_jax.data.select.cuts import question_cuts
 from baichuan_jax.data.select.index import EvaluationIndex
 from baichuan_jax.jobs.output import task_directory
 
@@ -49,7 +49,7 @@ class Minhash:
                 these = slice(start, start + len(batch))
                 tokens = list(tokenized(texts))
                 scores[these] = model.score_tokens(tokens, shard.languages(batch))
-                found.append(cuts(texts, find(index, texts)))
+                found.append(question_cuts(texts, find_questions(index, texts)))
                 found[-1]["document"] = part.start + batch[found[-1]["document"]]
                 if self.cfg.dedup.documents:
                     signatures[these] = signatures_of(tokens, len(texts))

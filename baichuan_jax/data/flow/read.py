@@ -18,7 +18,7 @@ from baichuan_jax.data.flow.shard import ShardWriter
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.funnel import Funnel
 from baichuan_jax.data.rules.cleaner import Cleaner
-from baichuan_jax.data.sources.source import Unit, read_unit
+from baichuan_jax.data.sources.units import Unit, read_unit
 from baichuan_jax.jobs.output import task_directory
 
 REJECTED = "rejected"  # a directory: a shard of some of the documents that the rules removed

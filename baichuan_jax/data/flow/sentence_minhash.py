@@ -23,7 +23,7 @@ from baichuan_jax.data.flow.verdicts import PENDING
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.quality.model import QualityModel
-from baichuan_jax.data.rules.sentences import Sentences, cut
+from baichuan_jax.data.rules.sentences import Sentences, split_sentences
 from baichuan_jax.data.select.cuts import in_cuts
 from baichuan_jax.jobs.output import task_directory
 
@@ -48,7 +48,7 @@ class SentenceMinhash:
         saved = (OCCURRENCES, SENTENCE_SIGNATURES, PASSAGES, LOW_QUALITY)
         parts = {array: [array.empty()] for array in saved}
         for batch, texts in shard.batches(rows, BATCH_CHARACTERS, BATCH):
-            languages, found, numbers = shard.languages(batch), cut(texts), batch + part.start
+            languages, found, numbers = shard.languages(batch), split_sentences(texts), batch + part.start
             low = self._low(model, texts, found, languages)
             low = low[_outside(low, numbers, cuts)]
             new = {LOW_QUALITY: low}

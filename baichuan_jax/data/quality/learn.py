@@ -15,7 +15,7 @@ PRIOR = 10.0  # n-grams of weight 0 that are added to each window
 SEED = 0x1EA2
 
 
-def learn(windows: Windows, features: int) -> np.ndarray:
+def learn_weights(windows: Windows, features: int) -> np.ndarray:
     """Return the weights, float64 [2^features + 1], with Adagrad (Duchi et al. 2011) in batches of windows.
 
     Minimised is the mean over the windows of the logistic loss of sum / (n-grams + PRIOR), plus L2 / 2 times the

@@ -19,7 +19,7 @@ from baichuan_jax.data.quality.calibrate import auc, calibrate, reliability
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.quality.examples import PARTS, Examples, Windows, pairs
 from baichuan_jax.data.quality.features import ngrams, slots, sums
-from baichuan_jax.data.quality.learn import learn, sigmoid
+from baichuan_jax.data.quality.learn import learn_weights, sigmoid
 
 NO_SCORE = -1.0
 FEWEST = 10  # pairs of windows in each part; with fewer a language gets no model
@@ -108,7 +108,7 @@ def _only(part: Tokens, wanted: np.ndarray) -> Tokens:
     return Tokens(part.owners[here], part.hashes[np.repeat(here, part.counts)], part.counts[here])
 
 
-def fit(
+def fit_quality_models(
     good: Mapping[Language, Sequence[str]], bad: Mapping[Language, Sequence[str]], cfg: QualityConfig
 ) -> tuple[QualityModel, dict]:
     """Return the model and a report on it. The order of the texts does not matter.
@@ -156,7 +156,7 @@ def _why(entry: dict) -> str:
 
 
 def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearModel:
-    weights = learn(train, features)
+    weights = learn_weights(train, features)
     held_out = held_out.prefixes()
     numbers = ngrams(held_out.counts)
     totals = sums(weights, slots(held_out.hashes, held_out.counts, features), held_out.counts)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.rules.config import FilterConfig
-from baichuan_jax.data.rules.document import DocumentRules
+from baichuan_jax.data.rules.document_rules import DocumentRules
 from baichuan_jax.data.rules.facts import Facts, facts
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.rules.prune import prune

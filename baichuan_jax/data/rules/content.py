@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from baichuan_jax.data.formulas import split, substitute
+from baichuan_jax.data.formulas import split_formulas, substitute_formulas
 from baichuan_jax.data.rules.normalize import UNSPACED
 
 # A choice, with the lines of its formula: "A. 3/4", "(B) 1945", "C、$x^2$".
@@ -47,14 +47,14 @@ def in_letters(text: str) -> str:
     text = without_frames(text)
     if _has_choices(text):
         text = CHOICE.sub(lambda choice: _in_letters(choice[0]), text)
-    text = CLAUSE.sub(". ", PROSE_BULLET.sub("", substitute(text, _in_letters)))
+    text = CLAUSE.sub(". ", PROSE_BULLET.sub("", substitute_formulas(text, _in_letters)))
     return LONG_WORD.sub(lambda word: JOINTS.sub(" ", word[0]), text)
 
 
 def prose(text: str) -> str:
     """Return a text without frames of tables, formulas and choices."""
     text = without_frames(text)
-    return split(CHOICE.sub("", text) if _has_choices(text) else text)[0]
+    return split_formulas(CHOICE.sub("", text) if _has_choices(text) else text)[0]
 
 
 def without_frames(text: str) -> str:

@@ -11,8 +11,7 @@ import numpy as np
 from baichuan_jax.data.characters import join, points, text_ends
 from baichuan_jax.data.dedup.runs import distinct, ranges
 from baichuan_jax.data.rules import marks
-from baichuan_jax.data.rules.fixed import fixed_lines
-from baichuan_jax.data.rules.lines import Lines, find_lines
+from baichuan_jax.data.rules.line_layout import Lines, find_lines
 from baichuan_jax.data.rules.marks import (
     BLANK,
     CLOSING,
@@ -29,6 +28,7 @@ from baichuan_jax.data.rules.marks import (
     after,
     before,
 )
+from baichuan_jax.data.rules.structured_lines import structured_lines
 
 # Full stops after these, and after a capital letter ("J. F. Kennedy"), end no sentence.
 TITLES = ("Mr", "Dr", "St", "No", "vs", "Mrs", "Gen", "Sen", "Rep", "etc")
@@ -54,7 +54,7 @@ class Sentences(NamedTuple):
     whole: np.ndarray
 
 
-def cut(texts: Sequence[str]) -> Sentences:
+def split_sentences(texts: Sequence[str]) -> Sentences:
     """Return the sentences of texts, each with what follows it up to the next, so that they cover all of it.
 
     Full stops end a sentence: Chinese needs no space after them; English does, and a capital letter. So does a line
@@ -75,7 +75,7 @@ def cut(texts: Sequence[str]) -> Sentences:
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text; joined they are the text."""
-    found = cut([text])
+    found = split_sentences([text])
     return [text[start:end] for start, end in zip(found.starts.tolist(), found.ends.tolist())]
 
 
@@ -121,7 +121,7 @@ def _whole(
     next_well = np.append(((first & INNER) == 0)[1:] | begins[1:], True)
     # "He asked?" is no sentence of its own if what follows says who did.
     speech = (closed < contents) & (contents == ends) & ~np.append(begins[1:], True)
-    fixed = _counts(fixed_lines(characters, lines))
+    fixed = _counts(structured_lines(characters, lines))
     ragged = _counts(lines.goes_on & ~lines.forced & (lines.columns <= RAGGED))
     running = (fixed[line_after + 1] == fixed[line]) & (ragged[line_after] == ragged[line])
     return starts_well & full & next_well & running & ~speech

@@ -15,7 +15,7 @@ import numpy as np
 from baichuan_jax.data.dedup.runs import ranges, run_starts
 from baichuan_jax.data.permutation import mix
 from baichuan_jax.data.select.index import CORE, RUN, EvaluationIndex
-from baichuan_jax.data.select.tokens import Placed, place, runs
+from baichuan_jax.data.select.placed_tokens import Placed, place, runs
 
 SHARED = 3  # tokens in a run that counts as shared, once a question is laid over a place
 ENOUGH = 8  # one in so many tokens of a part must begin a run that it shares with a place, to be compared
@@ -43,7 +43,7 @@ LAID = np.dtype([(name, "<i8") for name in COLUMNS])
 PLACE = np.dtype([(name, "<i8") for name in ("text", "part", "bucket", "low", "high", "hits")])
 
 
-def find(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
+def find_questions(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
     """Return MATCH [matches], sorted by text and place: where normalised texts hold rows of the sets."""
     if not len(index.hashes):
         return np.zeros(0, MATCH)

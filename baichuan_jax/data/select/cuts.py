@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from baichuan_jax.data.rules.sentences import cut as cut_sentences
+from baichuan_jax.data.rules.sentences import split_sentences as cut_sentences
 
 WINDOW = 200  # characters on either side of a question that go with it, at most
 PIECE = 200  # characters of the least piece that stays
@@ -23,7 +23,7 @@ CLAUSE = re.compile(r"[\s,;，；、]")
 CUT = np.dtype([("document", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "<i4")])
 
 
-def cuts(texts: Sequence[str], matches: np.ndarray) -> np.ndarray:
+def question_cuts(texts: Sequence[str], matches: np.ndarray) -> np.ndarray:
     """Return CUT [cuts], sorted: what goes from texts with these matches (MATCH, sorted by text and place).
 
     A document of which too little would be left has one cut, all of it.

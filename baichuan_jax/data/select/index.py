@@ -17,9 +17,9 @@ from baichuan_jax.core.files import write_text
 from baichuan_jax.data.dedup.runs import ranges, run_starts
 from baichuan_jax.data.dedup.shingles import tokenized
 from baichuan_jax.data.rules.normalize import normalize
+from baichuan_jax.data.select.placed_tokens import place, runs
 from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.select.rows import Row
-from baichuan_jax.data.select.tokens import place, runs
 
 RUN = 6  # tokens in a run that makes a place a candidate
 COMMON = 32  # places of a run that are kept: one that stands in more is a phrase of examiners

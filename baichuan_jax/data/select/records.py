@@ -13,7 +13,7 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.select.rows import Row, rows_of, table_rows
-from baichuan_jax.data.sources.storage import File, find_paths, open_file
+from baichuan_jax.data.sources.file_system import File, find_paths, open_file
 
 LARGEST_CELL = 1 << 30  # characters of a CSV cell; the csv module stops at 131,072 by default
 BLOCKS = re.compile(r"\n[ \t]*\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.document import Damaged, Document, OnDamage, decoded
-from baichuan_jax.data.sources.lines import lines
+from baichuan_jax.data.sources.byte_lines import lines
 from baichuan_jax.data.sources.peoples_daily import articles
 
 # Parts of the standard library that are tests, tables made by a program, or other people's packages.

@@ -28,7 +28,7 @@ INLINE = frozenset(
 RAW = ("script", "style", "textarea", "title", "noscript")  # elements in which "<" begins no tag
 
 
-def markup(page: str) -> tuple[int, str]:
+def scan_markup(page: str) -> tuple[int, str]:
     """Return (tags, what is beyond all measure in a page of HTML, "" if nothing is): one scan, linear in its length."""
     lowered = page.lower()
     open_elements: Counter[str] = Counter()

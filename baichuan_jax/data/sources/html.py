@@ -41,7 +41,7 @@ def _skipped(text: str) -> int:
     return place
 
 
-def extract(html: str, tags: int = 0) -> str:
+def extract_main_text(html: str, tags: int = 0) -> str:
     """Return the main text of a page, a paragraph a line, without navigation, comments of readers and footers.
 
     tags: how many it has. Of a page with many the second opinions that trafilatura asks for are left out: justext takes

@@ -11,11 +11,11 @@ import orjson
 from baichuan_jax.data.config import Reading
 from baichuan_jax.data.document import Damaged, Document, decoded
 from baichuan_jax.data.encodings.codec import UTF8
-from baichuan_jax.data.encodings.detect import settle
+from baichuan_jax.data.encodings.detect import settle_encoding
+from baichuan_jax.data.sources.byte_lines import HEAD, encoded_lines, read_bytes
+from baichuan_jax.data.sources.file_system import File
 from baichuan_jax.data.sources.html import looks_like_html
-from baichuan_jax.data.sources.lines import HEAD, encoded_lines, read_bytes
-from baichuan_jax.data.sources.pages import page_document
-from baichuan_jax.data.sources.storage import File
+from baichuan_jax.data.sources.web_pages import page_document
 
 Found = Iterator[Document | Damaged]
 AS_LINES = "make it JSON lines, which may be of any size: jq -c '.[]' FILE > FILE.jsonl"
@@ -126,7 +126,7 @@ def read_json(file: File, reading: Reading) -> Found:
     if isinstance(raw, Damaged):
         yield raw
         return
-    raw, encoding = settle(raw, reading.encoding)
+    raw, encoding = settle_encoding(raw, reading.encoding)
     record = decoded(raw, str(file), reading.damaged, encoding)
     value = _parsed(record.text, record.source) if record.text.strip() else []
     if isinstance(value, Damaged):

@@ -10,10 +10,10 @@ from typing import Any
 from baichuan_jax.data.config import Reading
 from baichuan_jax.data.document import Damaged, Document, decoded
 from baichuan_jax.data.encodings.codec import UTF8
-from baichuan_jax.data.encodings.detect import settle
+from baichuan_jax.data.encodings.detect import settle_encoding
+from baichuan_jax.data.sources.byte_lines import HEAD, MOST, encoded_lines, unreadable
+from baichuan_jax.data.sources.file_system import File, open_file
 from baichuan_jax.data.sources.json_files import text_document
-from baichuan_jax.data.sources.lines import HEAD, MOST, encoded_lines, unreadable
-from baichuan_jax.data.sources.storage import File, open_file
 
 Found = Iterator[Document | Damaged]
 DELIMITERS = ",\t;|"
@@ -172,7 +172,7 @@ def _column(table: Any, file: File, reading: Reading) -> Found:
             if raw is None:
                 yield Damaged(source, "no_text_field", f"{source}: column {name!r} is null")
                 continue
-            raw, encoding = settle(raw, reading.encoding if _is_bytes(kind) else UTF8)
+            raw, encoding = settle_encoding(raw, reading.encoding if _is_bytes(kind) else UTF8)
             found = decoded(raw, source, reading.damaged, encoding)
             yield text_document(found.text, source, found.replaced, found.encoding)
 

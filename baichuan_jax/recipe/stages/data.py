@@ -39,8 +39,8 @@ class DataResult(StageResult):
 
 def build(run: Run, directory: Path) -> DataResult:
     """Clean every domain."""
-    from baichuan_jax.data.flow.corpus import build_corpus
     from baichuan_jax.data.flow.config import CorpusConfig
+    from baichuan_jax.data.flow.corpus import build_corpus
 
     config = run.config
     cfg = CorpusConfig(config.data, config.filters, config.quality, config.dedup, config.select)
@@ -51,7 +51,7 @@ def build(run: Run, directory: Path) -> DataResult:
 
 def _files(config: RunConfig) -> tuple[Path | str, ...]:
     from baichuan_jax.data.select.records import set_files
-    from baichuan_jax.data.sources.source import all_source_files
+    from baichuan_jax.data.sources.units import all_source_files
 
     sources = (path for files in all_source_files(config.data.sources).values() for path in files)
     sets = (path for pattern in config.select.evaluation_sets.values() for path in set_files(pattern))

@@ -52,8 +52,8 @@ def tokenizer_place(config: RunConfig) -> Path:
 
 def load_run_tokenizer(config: RunConfig) -> AnyTokenizer:
     """Return the run's tokenizer, which begins texts as it did when the run was trained."""
-    from baichuan_jax.tokenizer.load import load_tokenizer
     from baichuan_jax.tokenizer.stages import stage_bos
+    from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
     asked = config.tokenizer.bos
     trained_with = stage_bos(Path(config.workdir) / "tokenizer") if config.train.steps else None

@@ -14,7 +14,7 @@ from baichuan_jax.data.dedup.jaccard import ExactJaccard, jaccard
 from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.occurrences import BANDS, MIN_TOKENS, PERMUTATIONS, WIDTH, occurrences
 from baichuan_jax.data.dedup.signatures import signatures
-from baichuan_jax.data.rules.sentences import cut, sentences
+from baichuan_jax.data.rules.sentences import sentences, split_sentences
 from baichuan_jax.data.sources.demo import read_demo
 
 ZH = "入住后发觉设施较新，相比同等价格酒店而言，性价比高。"
@@ -23,7 +23,7 @@ TEXTS = st.lists(st.text("甲乙丙丁 ab，。\n", max_size=60), max_size=6)
 
 
 def keys(texts, languages):
-    return occurrences(cut(texts), languages).sentences
+    return occurrences(split_sentences(texts), languages).sentences
 
 
 def texts_of(texts, found):
@@ -60,7 +60,7 @@ def test_keys_are_equal_where_the_tokens_are(texts, rng):
 
 def test_signatures_are_those_of_the_sentences_alone():
     texts = [f"谢谢。{ZH}谢谢。\n{ZH}end", EN * 3 + ZH]
-    found, signed, _ = occurrences(cut(texts), ["zh", "en"])
+    found, signed, _ = occurrences(split_sentences(texts), ["zh", "en"])
     assert (signed == signatures(texts_of(texts, found), PERMUTATIONS, WIDTH)).all()
 
 
@@ -88,7 +88,7 @@ def edited(sentence, rng):
 
 def test_edited_copies_of_real_sentences():
     reviews = [review.text for review in islice(read_demo("zh_reviews", "skip"), 6000)]
-    found = cut(reviews)
+    found = split_sentences(reviews)
     places = zip(found.texts, found.starts - found.first[found.texts], found.ends - found.first[found.texts])
     found_sentences = (reviews[text][start:end] for text, start, end in places)
     originals = list(dict.fromkeys(sentence for sentence in found_sentences if len(sentence) >= 15))[:4000]

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import SplitWriter, finish_domain
-from baichuan_jax.data.flow.card import plain, table, write_card
+from baichuan_jax.data.flow.card import escape_markdown, markdown_table, write_card
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.funnel import Count, Funnel, Removed
 from baichuan_jax.data.quality.config import QualityConfig
@@ -164,6 +164,6 @@ def test_its_code_loads_the_dataset(result, tmp_path):
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60) | st.text("|\\`*_[]()<>&#~$!:-+. \n\tab中", max_size=40))
 def test_any_text_reads_as_itself_on_one_line(text):
-    made = cells(table(("a", "b"), [[plain(text), "end"]]))
+    made = cells(markdown_table(("a", "b"), [[escape_markdown(text), "end"]]))
     visible = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     assert made == [["a", "b"], [visible, "end"]]

@@ -8,7 +8,7 @@ from baichuan_jax.data.dedup.shingles import tokens
 from baichuan_jax.data.quality.calibrate import auc
 from baichuan_jax.data.quality.examples import Windows
 from baichuan_jax.data.quality.features import ngrams, slots, sums
-from baichuan_jax.data.quality.learn import _gradient, learn, sigmoid
+from baichuan_jax.data.quality.learn import _gradient, learn_weights, sigmoid
 
 
 def windows(texts):
@@ -29,18 +29,18 @@ def test_words_and_their_order_are_learnt():
     rng = random.Random(0)
     common = [f"w{number}" for number in range(30)]
     good, bad = (sentences(1200, rng, common + words) for words in (["fine", "good", "nice"], ["poor", "bad", "ugly"]))
-    weights = learn(windows(good[:1000] + bad[:1000]), 12)
+    weights = learn_weights(windows(good[:1000] + bad[:1000]), 12)
     assert auc(mean_weights(weights, windows(good[1000:] + bad[1000:])), np.arange(400) < 200) > 0.95
     good = ["one two three " * rng.randrange(3, 20) for _ in range(300)]
     bad = ["three two one " * rng.randrange(3, 20) for _ in range(300)]
-    weights = learn(windows(good[:200] + bad[:200]), 12)
+    weights = learn_weights(windows(good[:200] + bad[:200]), 12)
     assert auc(mean_weights(weights, windows(good[200:] + bad[200:])), np.arange(200) < 100) == 1
 
 
 def test_nothing_is_learnt_where_there_is_nothing():
     rng = random.Random(0)
     texts = sentences(1600, rng, [f"w{number}" for number in range(50)])
-    weights = learn(windows(texts[:800]), 12)
+    weights = learn_weights(windows(texts[:800]), 12)
     assert 0.42 < auc(mean_weights(weights, windows(texts[800:])), np.arange(800) < 400) < 0.58
 
 

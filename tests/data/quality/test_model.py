@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from baichuan_jax.data.dedup.shingles import BATCH
 from baichuan_jax.data.quality.calibrate import auc
 from baichuan_jax.data.quality.config import QualityConfig
-from baichuan_jax.data.quality.model import NO_SCORE, QualityModel, fit, unscored
+from baichuan_jax.data.quality.model import NO_SCORE, QualityModel, fit_quality_models, unscored
 from baichuan_jax.data.sources.demo import read_demo
 
 CFG = QualityConfig(good=("good",), features=14, examples=2000)
@@ -40,7 +40,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def fitted(examples):
-    return fit(*examples, CFG)
+    return fit_quality_models(*examples, CFG)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_report(fitted, examples):
 
 def test_order_of_the_examples_does_not_matter(model, fitted, examples):
     rng = random.Random(1)
-    again, report = fit(
+    again, report = fit_quality_models(
         *({name: rng.sample(texts, len(texts)) for name, texts in side.items()} for side in examples), CFG
     )
     assert report == fitted[1]
@@ -84,7 +84,7 @@ def test_length_is_not_learnt():
     places = range(0, 550_000, 550)
     good = [text[start : start + 500] for start in places]
     bad = [text[start + 500 : start + 550] for start in places]
-    model, report = fit({"zh": good}, {"zh": bad}, CFG)
+    model, report = fit_quality_models({"zh": good}, {"zh": bad}, CFG)
     assert report["zh"]["auc_of_length"] == 1
     new = [text[start : start + length] for length in (50, 500) for start in range(600_000, 1_000_000, 800)]
     scores = model.score(new, ["zh"] * len(new))
@@ -129,13 +129,13 @@ def test_short_texts_are_near_one_half(model, examples):
 
 
 def test_too_few_examples():
-    model, report = fit({"zh": ["好" * 40, "好书" * 40]}, {"zh": ["坏" * 40, "坏书" * 30]}, CFG)
+    model, report = fit_quality_models({"zh": ["好" * 40, "好书" * 40]}, {"zh": ["坏" * 40, "坏书" * 30]}, CFG)
     assert report == {"zh": {"good": 2, "bad": 2, "pairs": report["zh"]["pairs"]}}
     assert max(report["zh"]["pairs"].values()) <= 2
     assert model.score(["好"], ["zh"]) == NO_SCORE
-    model, report = fit({"zh": [], "en": ["a b c d e"]}, {"zh": ["坏" * 40]}, CFG)
+    model, report = fit_quality_models({"zh": [], "en": ["a b c d e"]}, {"zh": ["坏" * 40]}, CFG)
     assert report == {"en": {"good": 1, "bad": 0}, "zh": {"good": 0, "bad": 1}}
-    assert fit({}, {"zh": ["坏" * 40]}, CFG)[1] == {}  # nobody asked for a model
+    assert fit_quality_models({}, {"zh": ["坏" * 40]}, CFG)[1] == {}  # nobody asked for a model
 
 
 def test_saved_and_loaded(model, tmp_path):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baichuan_jax.data.formulas import split
+from baichuan_jax.data.formulas import split_formulas
 from baichuan_jax.data.language import identify
 from baichuan_jax.data.rules.config import FilterConfig
-from baichuan_jax.data.rules.document import DocumentRules
+from baichuan_jax.data.rules.document_rules import DocumentRules
 from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from tests.data.rules.counting import count_kinds
@@ -47,15 +47,15 @@ PLAIN = [
 @pytest.mark.parametrize("formula", FORMULAS)
 @pytest.mark.parametrize(("before", "after"), [("已知", "，求它的值"), ("Suppose that ", " holds for every number")])
 def test_formulas_are_found(formula, before, after):
-    prose, formulas = split(before + formula + after)
-    assert "".join(formula.split()) in "".join(formulas.split())
+    prose, formulas = split_formulas(before + formula + after)
+    assert "".join(formula.split()) in "".join(formulas.split_formulas())
     assert prose.startswith(before.strip())
     assert prose.endswith(after)
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_what_is_no_formula_stays(text):
-    assert split(text) == (text, "")
+    assert split_formulas(text) == (text, "")
 
 
 PIECES = st.sampled_from([*FORMULAS, *PLAIN, "$", "\\", "\n", " ", "{", "中文", "word", "\\[", "\\begin{align}", "="])
@@ -63,7 +63,7 @@ PIECES = st.sampled_from([*FORMULAS, *PLAIN, "$", "\\", "\n", " ", "{", "中文"
 
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_no_character_is_lost(text):
-    prose, formulas = split(text)
+    prose, formulas = split_formulas(text)
     assert sorted("".join(text.split())) == sorted("".join((prose + formulas).split()))
 
 

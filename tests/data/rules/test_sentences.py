@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baichuan_jax.data.rules.sentences import cut, sentences
+from baichuan_jax.data.rules.sentences import sentences, split_sentences
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_joined_they_are_the_text(text):
 
 @given(st.lists(TEXT, max_size=5))
 def test_neighbours_do_not_matter(texts):
-    found = cut(texts)
+    found = split_sentences(texts)
     alone = [(number, part) for number, text in enumerate(texts) for part in sentences(text)]
     starts = (found.starts - found.first[found.texts]).tolist()
     ends = (found.ends - found.first[found.texts]).tolist()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baichuan_jax.data.rules.sentences import cut, sentences
+from baichuan_jax.data.rules.sentences import sentences, split_sentences
 from experiments.benchmarks.sentence_removal import wrapped
 
 ENGLISH_WORDS = ("river", "the", "of", "stone", "quietly", "Mr. Hale", "e.g.", "3.14", "(again)", "well-known", "a")
@@ -53,7 +53,7 @@ def test_wrapping_changes_no_sentence(paragraphs, columns, prefix):
 
 def lost(text):
     """Return the sentences that may be taken out."""
-    found = cut([text])
+    found = split_sentences([text])
     return [text[start:end] for start, end in zip(found.starts[found.whole], found.ends[found.whole])]
 
 
@@ -129,7 +129,7 @@ def test_time_is_linear(unit):
         best = []
         for _ in range(2):
             start = time.process_time()
-            cut([text])
+            split_sentences([text])
             best.append(time.process_time() - start)
         return min(best)
 

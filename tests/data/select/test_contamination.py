@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup.shingles import BATCH
 from baichuan_jax.data.rules.normalize import normalize
-from baichuan_jax.data.select.contamination import find
+from baichuan_jax.data.select.contamination import find_questions
 from baichuan_jax.data.select.index import COMMON, RUN, EvaluationIndex, index_sets, questions, sets_of
-from baichuan_jax.data.select.tokens import place, runs
+from baichuan_jax.data.select.placed_tokens import place, runs
 from baichuan_jax.data.sources.demo import read_demo
 
 ZH = {
@@ -71,7 +71,7 @@ def choices(row):
 
 def found(index, text):
     """Return the rows in a text."""
-    return {int(row) for row in find(index, [normalize(text)])["row"]}
+    return {int(row) for row in find_questions(index, [normalize(text)])["row"]}
 
 
 def around(text, language="zh"):
@@ -142,13 +142,13 @@ def test_how_much_of_a_question_is_enough(index):
 
 
 def test_passages_and_solutions_go_with_their_question(index):
-    (match,) = find(index, [around(READING["question"] + "".join(READING["options"]))])
+    (match,) = find_questions(index, [around(READING["question"] + "".join(READING["options"]))])
     assert match["row"] == ROWS["reading"]
     text = around(READING["passage"] + "\n" + READING["question"] + "\n" + "\n".join(READING["options"]))
-    matches = find(index, [text])
+    matches = find_questions(index, [text])
     assert matches["start"].min() == len(HOST["zh"]) * 8
     text = around(STORY["question"] + "\nSolution: " + STORY["answer"], "en")
-    matches = find(index, [text])
+    matches = find_questions(index, [text])
     assert text[: matches["end"].max()].endswith("w")
     assert set(matches["row"]) == {ROWS["story"]}
     assert found(index, around(READING["passage"])) == {ROWS["reading"]}
@@ -157,7 +157,7 @@ def test_passages_and_solutions_go_with_their_question(index):
 
 def test_where_it_stands_is_told_also_in_long_texts(index):
     text = "好。" * BATCH + ZH["question"] + "".join(ZH["options"]) + "好。" * BATCH
-    (match,) = find(index, ["", text])
+    (match,) = find_questions(index, ["", text])
     assert (match["text"], match["start"]) == (1, 2 * BATCH)
     assert abs(match["end"] - match["start"] - len(ZH["question"] + "".join(ZH["options"]))) <= 1
     for shift in range(-40, 10, 7):  # across the end of what is tokenised at once
@@ -167,24 +167,24 @@ def test_where_it_stands_is_told_also_in_long_texts(index):
 
 def test_real_text_is_clean_and_a_planted_question_is_not(index):
     texts = [document.text for document in islice(read_demo("zh_news", "skip"), 200)]
-    assert not len(find(index, texts))
+    assert not len(find_questions(index, texts))
     rng = random.Random(0)
     planted = []
     for text in texts:
         at = rng.randrange(len(text))
         planted.append(text[:at] + "\n" + ZH["question"] + "\n" + "\n".join(ZH["options"]) + "\n" + text[at:])
-    assert set(find(index, planted)["text"]) == set(range(len(texts)))
+    assert set(find_questions(index, planted)["text"]) == set(range(len(texts)))
 
 
 def test_texts_do_not_depend_on_one_another(index):
     texts = [around(ZH["question"] + "".join(ZH["options"])), "", around(VERSE), around(STORY["question"], "en"), "a"]
-    whole = find(index, texts)
+    whole = find_questions(index, texts)
     for number, text in enumerate(texts):
-        alone = find(index, [text])
+        alone = find_questions(index, [text])
         assert (
             whole[whole["text"] == number][["start", "end", "row"]].tolist() == alone[["start", "end", "row"]].tolist()
         )
-    assert len(find(index, [])) == 0
+    assert len(find_questions(index, [])) == 0
 
 
 def test_rows_are_named(directory):
@@ -207,7 +207,7 @@ def test_rows_are_converted_as_the_documents_are(tmp_path):
 
 def test_no_sets_find_nothing(tmp_path):
     assert index_sets([], 13, tmp_path) == []
-    assert len(find(EvaluationIndex.load(tmp_path), [ZH["question"]])) == 0
+    assert len(find_questions(EvaluationIndex.load(tmp_path), [ZH["question"]])) == 0
 
 
 def test_rows_that_many_share_are_found_and_phrases_of_examiners_are_not(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.rules.sentences import sentences
 from baichuan_jax.data.select.contamination import MATCH
-from baichuan_jax.data.select.cuts import CUT, LEFT, PIECE, WINDOW, cuts, in_cuts, pieces
+from baichuan_jax.data.select.cuts import CUT, LEFT, PIECE, WINDOW, in_cuts, pieces, question_cuts
 
 FIRST, LAST = "院子里的枣树又结了果。", "The old house by the river stood empty all winter. "
 PARTS = st.lists(
@@ -29,7 +29,7 @@ def test_cuts_hold_the_matches_and_end_where_sentences_do(parts, data):
             start = data.draw(st.integers(0, len(text) - 1))
             spans.append((number, start, data.draw(st.integers(start + 1, min(len(text), start + 80))), len(spans)))
     spans.sort()
-    found = cuts(texts, matches(*spans))
+    found = question_cuts(texts, matches(*spans))
     for number, text in enumerate(texts):
         mine = found[found["document"] == number]
         left = pieces(len(text), mine["start"].tolist(), mine["end"].tolist())
@@ -52,7 +52,7 @@ def test_what_is_left_of_a_page(place):
     page, question = FIRST * 100, "问：下面哪一句是对的？"
     at = {"start": 0, "middle": 50 * len(FIRST), "end": len(page)}[place]
     text = page[:at] + question + page[at:]
-    (cut,) = cuts([text], matches((0, at, at + len(question), 5)))
+    (cut,) = question_cuts([text], matches((0, at, at + len(question), 5)))
     left = [text[start:end] for start, end in pieces(len(text), [cut["start"]], [cut["end"]])]
     assert len(left) == (2 if place == "middle" else 1)
     assert all(part.startswith(FIRST) and part.endswith(FIRST) for part in left)
@@ -63,11 +63,11 @@ def test_what_is_left_of_a_page(place):
 def test_a_document_goes_whole_only_if_little_is_left():
     text = FIRST * 60
     sheet = matches(*((0, start, start + 30, 1) for start in range(0, len(text) - 40, 150)))
-    assert cuts([text], sheet)[["start", "end"]].tolist() == [(0, len(text))]
-    assert cuts([text[:300]], matches((0, 120, 140, 1)))[["start", "end"]].tolist() == [(0, 300)]
+    assert question_cuts([text], sheet)[["start", "end"]].tolist() == [(0, len(text))]
+    assert question_cuts([text[:300]], matches((0, 120, 140, 1)))[["start", "end"]].tolist() == [(0, 300)]
     many = FIRST * 2000
     spread = matches(*((0, start, start + 30, 1) for start in range(900, len(many), 1500)))
-    found = cuts([many], spread)
+    found = question_cuts([many], spread)
     assert len(found) == len(spread)
 
 
@@ -92,10 +92,10 @@ def test_what_overlaps_a_cut(cut_spans, spans):
 def test_order_of_the_texts_changes_nothing():
     texts = [FIRST * 70, LAST * 40, FIRST + LAST * 30]
     spans = [(number, 400, 440, number) for number in range(3)]
-    one = cuts(texts, matches(*spans))
+    one = question_cuts(texts, matches(*spans))
     for number in range(3):
-        alone = cuts([texts[number]], matches((0, 400, 440, number)))
+        alone = question_cuts([texts[number]], matches((0, 400, 440, number)))
         assert (
             one[one["document"] == number][["start", "end", "row"]].tolist() == alone[["start", "end", "row"]].tolist()
         )
-    assert len(cuts(texts, matches())) == 0
+    assert len(question_cuts(texts, matches())) == 0

@@ -13,8 +13,8 @@ from pyarrow import parquet
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.document import Damaged
-from baichuan_jax.data.sources import files, lines
-from baichuan_jax.data.sources.source import read_unit, source_units
+from baichuan_jax.data.sources import byte_lines, file_formats
+from baichuan_jax.data.sources.units import read_unit, source_units
 
 NEIGHBOUR = "".join(json.dumps({"text": f"neighbour {n}"}) + "\n" for n in range(3))
 
@@ -96,18 +96,18 @@ def test_a_file_that_cannot_be_opened(tmp_path):
 
 @pytest.mark.parametrize(("name", "pack"), [("a.jsonl", bytes), ("a.jsonl.gz", gzip.compress)])
 def test_a_line_beyond_all_measure_is_left_out(tmp_path, monkeypatch, name, pack):
-    monkeypatch.setattr(lines, "MOST", 1000)
+    monkeypatch.setattr(byte_lines, "MOST", 1000)
     (tmp_path / name).write_bytes(pack(rows("a", "x" * 5000, "b", "y" * 900, "z" * 2000)))
-    found = list(files.read_file(tmp_path / name, Reading()))
+    found = list(file_formats.read_file(tmp_path / name, Reading()))
     assert [getattr(entry, "reason", "") for entry in found] == ["", "line_too_long", "", "", "line_too_long"]
     assert [entry.source.rsplit(":")[-1] for entry in found] == list("12345")
     assert found[1].text.startswith('{"text": "xxx')
 
 
 def test_a_text_file_beyond_all_measure(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "MOST", 1000)
+    monkeypatch.setattr(byte_lines, "MOST", 1000)
     (tmp_path / "a.txt").write_text("x" * 2000)
-    (found,) = files.read_file(tmp_path / "a.txt", Reading())
+    (found,) = file_formats.read_file(tmp_path / "a.txt", Reading())
     assert found.reason == "file_too_long"
 
 
@@ -115,7 +115,7 @@ CODE = """
 import resource, sys
 from pathlib import Path
 from baichuan_jax.data.config import Reading
-from baichuan_jax.data.sources.files import read_file
+from baichuan_jax.data.sources.file_formats import read_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = [getattr(entry, "reason", entry.source) for entry in read_file(Path(sys.argv[1]), Reading())]
 print([entry.rsplit(":")[-1] for entry in found], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
@@ -140,8 +140,8 @@ def test_a_page_names_its_encoding(tmp_path):
     paragraph = "这是一个关于天气的长篇新闻报道，今天北京的天气很好，阳光明媚，适合出门散步和运动。" * 3
     page = f"<html><head><meta charset=gb2312></head><body><article><p>{paragraph}</p></article></body></html>"
     (tmp_path / "a.html").write_bytes(page.encode("gb18030"))
-    (document,) = files.read_file(tmp_path / "a.html", Reading())
+    (document,) = file_formats.read_file(tmp_path / "a.html", Reading())
     assert paragraph in document.text
     (tmp_path / "b.jsonl").write_bytes(rows(page))
-    (document,) = files.read_file(tmp_path / "b.jsonl", Reading())
+    (document,) = file_formats.read_file(tmp_path / "b.jsonl", Reading())
     assert paragraph in document.text

@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import Reading
-from baichuan_jax.data.sources.files import find_files, read_file
-from baichuan_jax.data.sources.source import all_source_files
+from baichuan_jax.data.sources.file_formats import find_files, read_file
+from baichuan_jax.data.sources.units import all_source_files
 
 ONE, TWO = "今天天气很好，我们去公园散步。", "明天要下雨了，\n就在家里看书。"
 

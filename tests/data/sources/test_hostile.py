@@ -5,10 +5,10 @@ import time
 import pytest
 
 from baichuan_jax.data.document import Damaged, Document
-from baichuan_jax.data.sources.hostile import ATTRIBUTES, DENSE_TAGS, DEPTH, markup
+from baichuan_jax.data.sources.hostile import ATTRIBUTES, DENSE_TAGS, DEPTH, scan_markup
 from baichuan_jax.data.sources.html import looks_like_html
-from baichuan_jax.data.sources.pages import page_document
-from tests.data.sources.test_pages import EN, page
+from baichuan_jax.data.sources.web_pages import page_document
+from tests.data.sources.test_web_pages import EN, page
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ from tests.data.sources.test_pages import EN, page
     ],
 )
 def test_limits(body, said):
-    _, found = markup(f"<html><body>{body}</body></html>")
+    _, found = scan_markup(f"<html><body>{body}</body></html>")
     assert said in found if said else not found
 
 

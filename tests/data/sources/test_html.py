@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.sources import html
-from baichuan_jax.data.sources.html import extract, looks_like_html
+from baichuan_jax.data.sources.html import extract_main_text, looks_like_html
 
 ZH = [
     "第一段讲的是城里新开的图书馆，里面有很多好书，读者可以随便借阅。",
@@ -31,10 +31,10 @@ def page(paragraphs: list[str]) -> str:
 @pytest.mark.parametrize("paragraphs", [ZH, EN])
 def test_main_text(paragraphs):
     pytest.importorskip("trafilatura")
-    text = extract(page(paragraphs))
+    text = extract_main_text(page(paragraphs))
     assert [line for line in text.split("\n") if line in paragraphs][:2] == paragraphs
     assert not any(word in text for word in ("首页", "NAVIGATION", "ABOUT US", "COPYRIGHT", "var x", "<p>"))
-    assert extract(page(paragraphs)) == text
+    assert extract_main_text(page(paragraphs)) == text
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,18 @@ def test_looks_like_html(text, is_page):
 @pytest.mark.parametrize("broken", ["", "<html>", "<html>\x00<p", "<html><body>" + "<div>" * 20_000 + "x"])
 def test_broken_pages_have_no_text(broken):
     pytest.importorskip("trafilatura")
-    assert extract(broken) == ""
+    assert extract_main_text(broken) == ""
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.text("<>/pdivhtml &;\"'=中 \x00\ud800", max_size=80))
 def test_nothing_raises(text):
     pytest.importorskip("trafilatura")
-    assert isinstance(extract(f"<html><body>{text}"), str)
+    assert isinstance(extract_main_text(f"<html><body>{text}"), str)
 
 
 def test_absent(monkeypatch):
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     html._extractor.cache_clear()
     with pytest.raises(UserError, match=r"\.\[html\]"):
-        extract(page(EN))
+        extract_main_text(page(EN))

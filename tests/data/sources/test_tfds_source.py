@@ -13,7 +13,7 @@ CODE = """
 import json, sys
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.sources.source import read_unit, source_files, source_units
+from baichuan_jax.data.sources.units import read_unit, source_files, source_units
 
 def attempt(spec, **settings):
     cfg = DataConfig({'a': spec}, **settings)

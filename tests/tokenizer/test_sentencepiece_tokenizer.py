@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sample import pieces
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.symbols import BAICHUAN
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 CORPUS = [
     "The people of the United States ordained in 1787 a constitution; it has 7 articles and 27 amendments.",
@@ -21,8 +21,8 @@ CORPUS = [line for text in CORPUS for line in pieces(text)]
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.model"
-    train(TokenizerConfig(vocab=480, character_coverage=0.99), iter(CORPUS), path)
-    return Tokenizer(path)
+    train_tokenizer(TokenizerConfig(vocab=480, character_coverage=0.99), iter(CORPUS), path)
+    return SentencePieceTokenizer(path)
 
 
 text = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
@@ -82,8 +82,8 @@ def test_spans_are_where_the_ids_stand(tokenizer):
 def public(tmp_path_factory):
     """Return a tokenizer in the layout of the public vocabulary."""
     path = tmp_path_factory.mktemp("public") / "tokenizer.model"
-    train(TokenizerConfig(vocab=800, character_coverage=0.99, layout="baichuan"), iter(CORPUS), path)
-    return Tokenizer(path)
+    train_tokenizer(TokenizerConfig(vocab=800, character_coverage=0.99, layout="baichuan"), iter(CORPUS), path)
+    return SentencePieceTokenizer(path)
 
 
 def test_the_public_layout(public):
@@ -108,20 +108,20 @@ def test_training_is_deterministic(tokenizer, tmp_path):
     cfg = TokenizerConfig(vocab=480, character_coverage=0.99)
     models = []
     for name in ("a", "b"):
-        train(cfg, iter(CORPUS), tmp_path / name)
+        train_tokenizer(cfg, iter(CORPUS), tmp_path / name)
         models.append((tmp_path / name).read_bytes())
     assert models[0] == models[1]
 
 
 def test_more_pieces_than_the_text_has(tmp_path):
     with pytest.raises(UserError, match=r"TokenizerConfig.vocab = 60000: the training text has pieces for \d+ at most"):
-        train(TokenizerConfig(vocab=60_000), iter(CORPUS), tmp_path / "m")
+        train_tokenizer(TokenizerConfig(vocab=60_000), iter(CORPUS), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
 
 def test_fewer_pieces_than_characters(tmp_path):
     with pytest.raises(UserError, match=r"TokenizerConfig.vocab = 262 .*character_coverage"):
-        train(TokenizerConfig(vocab=262, character_coverage=1.0), iter(CORPUS), tmp_path / "m")
+        train_tokenizer(TokenizerConfig(vocab=262, character_coverage=1.0), iter(CORPUS), tmp_path / "m")
 
 
 @pytest.mark.parametrize("content", [None, b"not a model"])
@@ -130,7 +130,7 @@ def test_missing_or_broken_model(tmp_path, content):
     if content:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"tokenizer.model"):
-        Tokenizer(path)
+        SentencePieceTokenizer(path)
 
 
 def test_byte_lengths_of_special_ids_are_zero(tokenizer):

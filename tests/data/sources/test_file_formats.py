@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import Reading
-from baichuan_jax.data.sources.files import find_files, read_file
+from baichuan_jax.data.sources.file_formats import find_files, read_file
 
 TEXTS = ["第一篇", "second\nwith a line", "третий 🙂"]
 ROWS = "".join(json.dumps({"text": text, "n": n}, ensure_ascii=n == 0) + "\n" for n, text in enumerate(TEXTS)).encode()

@@ -12,12 +12,12 @@ import sentencepiece
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.model_file import parse, unspoken
+from baichuan_jax.tokenizer.model_file import parse_model, symbols_as_controls
 from baichuan_jax.tokenizer.sample import LONGEST
 from baichuan_jax.tokenizer.symbols import LAYOUTS
 
 
-def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
+def train_tokenizer(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
     """Trains on lines and writes the model to `path`. Raise UserError if the text cannot fill the vocabulary."""
     model = io.BytesIO()
     symbols = LAYOUTS[cfg.layout]
@@ -46,7 +46,7 @@ def train(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
     except RuntimeError as error:
         raise _explain(cfg, str(error)) from error
     # Trained as symbols of the text, so that they stand before the bytes; from now on no text can produce them.
-    content = unspoken(parse(model.getvalue())).SerializeToString(deterministic=True)
+    content = symbols_as_controls(parse_model(model.getvalue())).SerializeToString(deterministic=True)
     with atomic_path(path) as partial:
         partial.write_bytes(content)
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 from baichuan_jax.data.config import Reading
 from baichuan_jax.data.document import Damaged, Document, decoded
-from baichuan_jax.data.encodings.codec import UTF8, decode, known, marked
-from baichuan_jax.data.encodings.detect import AUTO, consistent, detect, is_utf16
+from baichuan_jax.data.encodings.codec import UTF8, decode_text, encoding_name, split_byte_order_mark
+from baichuan_jax.data.encodings.detect import AUTO, consistent, detect_encoding, is_utf16
 from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
-from baichuan_jax.data.sources.hostile import markup
-from baichuan_jax.data.sources.html import extract
-from baichuan_jax.data.sources.lines import HEAD, read_bytes
-from baichuan_jax.data.sources.storage import File
+from baichuan_jax.data.sources.byte_lines import HEAD, read_bytes
+from baichuan_jax.data.sources.file_system import File
+from baichuan_jax.data.sources.hostile import scan_markup
+from baichuan_jax.data.sources.html import extract_main_text
 
 NO_TEXT = "no_main_text"  # of a page that is whole but holds no text, as an index does
 PRESCAN = 4096  # bytes in which a page says how it is encoded; browsers look at 1,024
@@ -36,10 +36,10 @@ def read_page(file: File, reading: Reading) -> Iterator[Document | Damaged]:
 
 def page_document(page: Document) -> Document | Damaged:
     """Return the document of a page's main text. page: with the HTML as its text."""
-    tags, said = markup(page.text)
+    tags, said = scan_markup(page.text)
     if said:
         return Damaged(page.source, "hostile_page", f"{page.source}: {said}", page.text[:HEAD])
-    text = extract(page.text, tags)
+    text = extract_main_text(page.text, tags)
     if not text:
         said = "a web page in which no main text was found"
         return Damaged(page.source, NO_TEXT, f"{page.source}: {said}", page.text[:HEAD])
@@ -52,10 +52,10 @@ def page_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
     What a page says of itself holds, as in browsers, unless its bytes are in UTF-8, or long enough to show that they
     are in another encoding.
     """
-    raw, mark = marked(raw)
+    raw, mark = split_byte_order_mark(raw)
     if mark or encoding != AUTO:
         return raw, mark or encoding
-    found, said = detect(raw), _said(raw)
+    found, said = detect_encoding(raw), _said(raw)
     if said in (None, UTF8, found) or found == UTF8 or is_utf16(found):
         return raw, found
     return raw, said if _believed(raw, said, found) else found
@@ -66,7 +66,7 @@ def _believed(raw: bytes, said: str, found: str) -> bool:
     high = len(raw.translate(None, bytes(range(0x80))))
     if found in DOUBLE_BYTE:
         return high < TELLING or (said in DOUBLE_BYTE and consistent(raw, said))
-    return said not in DOUBLE_BYTE or decode(raw, said)[1] <= max(1, WRONG * high / 2)
+    return said not in DOUBLE_BYTE or decode_text(raw, said)[1] <= max(1, WRONG * high / 2)
 
 
 def _said(raw: bytes) -> str | None:
@@ -77,6 +77,6 @@ def _said(raw: bytes) -> str | None:
         label = found[1].decode("latin-1") if found else ""
         if label.lower() == "x-user-defined":
             return "windows-1252"
-        if name := known(label):
+        if name := encoding_name(label):
             return UTF8 if is_utf16(name) else name  # it could be read, so it is not in UTF-16
     return None

@@ -14,10 +14,10 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.data import characters
 from baichuan_jax.data.characters import KINDS
 from baichuan_jax.data.language import identify
-from baichuan_jax.data.rules import document
+from baichuan_jax.data.rules import document_rules
 from baichuan_jax.data.rules.cleaner import Cleaner
 from baichuan_jax.data.rules.config import FilterConfig
-from baichuan_jax.data.rules.document import DocumentRules
+from baichuan_jax.data.rules.document_rules import DocumentRules
 from baichuan_jax.data.rules.facts import facts
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
@@ -125,7 +125,7 @@ def test_removed(rule, text):
 
 
 def test_every_rule_is_tested():
-    rules = set(re.findall(r'(?:return |[{ ])"(\w+)"(?=:|\n|  #)', inspect.getsource(document)))
+    rules = set(re.findall(r'(?:return |[{ ])"(\w+)"(?=:|\n|  #)', inspect.getsource(document_rules)))
     assert rules - REMOVED.keys() == {"boilerplate", "blocked_words"}  # below
 
 

@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.tokenizer.checkpoint_files import (
+    CONFIG,
+    GENERATION,
+    TOKENIZER,
+    copy_checkpoint_files,
+    end_ids,
+    write_checkpoint_files,
+)
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.published import CONFIG, GENERATION, TOKENIZER, end_ids, give, take
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 SHARED = Path(__file__).parents[3] / "shared/data/tokenizers"
 TEXTS = (
@@ -28,14 +35,16 @@ TEXTS = (
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     path = tmp_path_factory.mktemp("own") / "tokenizer.model"
-    train(TokenizerConfig(vocab=330), iter(["The quick brown fox jumps over the lazy dog 12 34 中国人民"] * 20), path)
+    train_tokenizer(
+        TokenizerConfig(vocab=330), iter(["The quick brown fox jumps over the lazy dog 12 34 中国人民"] * 20), path
+    )
     return path
 
 
 def check_ids(model: Path, directory: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
-    ours = Tokenizer(model)
-    give(None, model, ours, 4096, directory)
+    ours = SentencePieceTokenizer(model)
+    write_checkpoint_files(None, model, ours, 4096, directory)
     theirs = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
     theirs.encode_special_tokens = True
     for text in TEXTS:
@@ -62,8 +71,8 @@ def test_files_of_a_checkpoint_are_taken_and_given_as_they_are(own, tmp_path):
     for name, text in files.items():
         (theirs / name).write_text(text)
     (theirs / "README.md").write_text("not ours to copy")
-    assert sorted(take(theirs, ours)) == sorted(files)
-    give(ours, own, Tokenizer(own), 4096, again)
+    assert sorted(copy_checkpoint_files(theirs, ours)) == sorted(files)
+    write_checkpoint_files(ours, own, SentencePieceTokenizer(own), 4096, again)
     assert {path.name: path.read_text() for path in again.iterdir()} == {
         name: text for name, text in files.items() if name != "config.json"
     }
@@ -76,7 +85,7 @@ def test_a_tokenizer_that_needs_code_of_its_own_is_replaced(own, tmp_path):
     out.mkdir()
     (theirs / TOKENIZER).write_text(json.dumps({"auto_map": {"AutoTokenizer": ["tokenization_baichuan.X", None]}}))
     (theirs / "tokenizer.model").write_bytes(own.read_bytes())
-    give(theirs, theirs / "tokenizer.model", Tokenizer(own), 128, out)
+    write_checkpoint_files(theirs, theirs / "tokenizer.model", SentencePieceTokenizer(own), 128, out)
     written = json.loads((out / TOKENIZER).read_text())
     assert "auto_map" not in written
     assert written["model_max_length"] == 128

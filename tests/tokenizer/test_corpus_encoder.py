@@ -14,12 +14,12 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dataset import SplitWriter, finish_domain, read_documents
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.tokenizer import encode
+from baichuan_jax.tokenizer import corpus_encoder
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.encode import cut, encode_corpus
+from baichuan_jax.tokenizer.corpus_encoder import encode_corpus, shard_ranges
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
-from baichuan_jax.tokenizer.train import train
+from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = {
     "en": [f"document number {n} says " + "hello " * n for n in range(60)],
@@ -38,7 +38,9 @@ def corpus(tmp_path_factory) -> Path:
                     writer.write({"text": text, "id": text, "source": "s", "language": domain, "score": -1.0})
             files[split] = [(directory / name, *counts) for name, *counts in writer.files]
         finish_domain(directory, domain, files)
-    train(TokenizerConfig(vocab=300), iter([text for texts in TEXTS.values() for text in texts]), directory / "m.model")
+    train_tokenizer(
+        TokenizerConfig(vocab=300), iter([text for texts in TEXTS.values() for text in texts]), directory / "m.model"
+    )
     return directory
 
 
@@ -54,7 +56,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def test_every_document_comes_back_in_order(corpus, tmp_path):
     run(corpus, tmp_path)
-    store, tokenizer = TokenStore(tmp_path), Tokenizer(corpus / "m.model")
+    store, tokenizer = TokenStore(tmp_path), SentencePieceTokenizer(corpus / "m.model")
     for domain, texts in TEXTS.items():
         assert len(store.arrays(domain, "train")) > 2
         assert [tokenizer.decode(ids) for ids in store.documents(domain, "train")] == texts[5:]
@@ -64,7 +66,7 @@ def test_every_document_comes_back_in_order(corpus, tmp_path):
 @pytest.mark.parametrize(("bos", "before"), [("on", [1]), ("off", []), ("earlier", [1])])
 def test_what_stands_around_a_document(corpus, tmp_path, bos, before):
     run(corpus, tmp_path, bos=bos)
-    store, tokenizer = TokenStore(tmp_path), Tokenizer(corpus / "m.model")
+    store, tokenizer = TokenStore(tmp_path), SentencePieceTokenizer(corpus / "m.model")
     [ids] = [ids.tolist() for ids in TokenStore(tmp_path).arrays("zh", "validation")]
     assert ids == [id for text in TEXTS["zh"][:5] for id in (*before, *tokenizer.encode(text), tokenizer.eos)]
     assert [tokenizer.decode(ids) for ids in store.documents("zh", "validation")] == TEXTS["zh"][:5]
@@ -74,14 +76,14 @@ def test_an_index_that_says_nothing_has_both_ends(corpus, tmp_path):
     run(corpus, tmp_path, bos="on")
     index = read_json(tmp_path / "index.json")
     write_json(tmp_path / "index.json", {key: index[key] for key in ("vocab", "dtype", "shards")})
-    tokenizer = Tokenizer(corpus / "m.model")
+    tokenizer = SentencePieceTokenizer(corpus / "m.model")
     found = [tokenizer.decode(ids) for ids in TokenStore(tmp_path).documents("zh", "validation")]
     assert found == TEXTS["zh"][:5]
 
 
 def test_pieces_cover_every_document_once(corpus):
     for size in (1, 700, 10**9):
-        pieces = [piece for piece in cut(corpus, size) if (piece.domain, piece.split) == ("en", "train")]
+        pieces = [piece for piece in shard_ranges(corpus, size) if (piece.domain, piece.split) == ("en", "train")]
         covered = [n for piece in pieces for n in range(piece.first, piece.end)]
         assert covered == list(range(55))
     assert len(pieces) == 1
@@ -100,13 +102,13 @@ KILL = """
 import sys
 from pathlib import Path
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.tokenizer import encode
-write = encode.write_shard
+from baichuan_jax.tokenizer import corpus_encoder
+write = corpus_encoder.write_shard
 def slow(path, *rest):
     write(path, *rest)
     print(path, flush=True)
     import time; time.sleep(0.2)
-encode.write_shard = slow
+corpus_encoder.write_shard = slow
 corpus, directory = map(Path, sys.argv[1:])
 encode.encode_corpus(corpus, corpus / "m.model", "auto", directory, 2000, 1, RunnerConfig())
 """
@@ -131,7 +133,7 @@ def test_killed_and_run_again(corpus, tmp_path, written):
 
 
 def test_a_full_disk_leaves_nothing_that_a_reader_accepts(corpus, tmp_path, monkeypatch):
-    write, room = encode.write_shard, [3]
+    write, room = corpus_encoder.write_shard, [3]
 
     def full(path, documents, dtype):
         if not room[0]:
@@ -140,7 +142,7 @@ def test_a_full_disk_leaves_nothing_that_a_reader_accepts(corpus, tmp_path, monk
         room[0] -= 1
         write(path, documents, dtype)
 
-    monkeypatch.setattr(encode, "write_shard", full)
+    monkeypatch.setattr(corpus_encoder, "write_shard", full)
     with pytest.raises(OSError, match="No space left") as error:
         run(corpus, tmp_path / "a")
     assert error.value.errno == errno.ENOSPC

@@ -17,15 +17,15 @@ from baichuan_jax.data.split import SPLITS, Split
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.runner import Runner
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import load_tokenizer
 from baichuan_jax.tokenizer.shards import describe_shard, shard_path, token_dtype, write_index, write_shard
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
 WORK = "work"  # the runner's logs and marks, gone when all shards are there
 BATCH = 2**20  # characters encoded at once
 
 
 @dataclass(frozen=True)
-class Piece:
+class ShardRange:
     """What becomes one shard: the documents `first` to `end` - 1 of a split. number: of the shard within it."""
 
     domain: str
@@ -43,7 +43,7 @@ class Encode:
     model: Path
     bos: str
     directory: Path
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ShardRange, ...]
     threads: int
 
     def __call__(self, number: int) -> None:
@@ -94,7 +94,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     yield batch
 
 
-def cut(corpus: Path, shard_bytes: int) -> tuple[Piece, ...]:
+def shard_ranges(corpus: Path, shard_bytes: int) -> tuple[ShardRange, ...]:
     """Return the pieces of every split, of equally many documents and about `shard_bytes` each; always the same."""
     found = []
     for domain in domains(corpus):
@@ -102,7 +102,7 @@ def cut(corpus: Path, shard_bytes: int) -> tuple[Piece, ...]:
             documents, size = split_size(corpus, domain, split)
             count = max(1, min(documents, -(-size // shard_bytes)))
             ends = [documents * number // count for number in range(count + 1)]
-            found += [Piece(domain, split, n, first, end) for n, (first, end) in enumerate(pairwise(ends))]
+            found += [ShardRange(domain, split, n, first, end) for n, (first, end) in enumerate(pairwise(ends))]
     return tuple(found)
 
 
@@ -122,7 +122,7 @@ def encode_corpus(
 
     After an interruption the shards that are there are kept; they are the same however often and by whom it is done.
     """
-    pieces, shards = cut(corpus, shard_bytes), {}
+    pieces, shards = shard_ranges(corpus, shard_bytes), {}
     task = Encode(corpus, model, bos, directory, pieces, threads if runner.workers == 1 else 1)
     with Runner(runner, directory / WORK) as tasks:
         tasks.run("encode", task, len(pieces), progress)

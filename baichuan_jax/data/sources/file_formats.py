@@ -9,12 +9,12 @@ from pathlib import PurePath
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import Reading
 from baichuan_jax.data.document import Damaged, Document, decoded
-from baichuan_jax.data.encodings.detect import settle
+from baichuan_jax.data.encodings.detect import settle_encoding
+from baichuan_jax.data.sources.byte_lines import COMPRESSIONS, read_bytes
+from baichuan_jax.data.sources.file_system import File, find_paths
 from baichuan_jax.data.sources.json_files import read_json, read_json_lines
-from baichuan_jax.data.sources.lines import COMPRESSIONS, read_bytes
-from baichuan_jax.data.sources.pages import NO_TEXT, read_page
-from baichuan_jax.data.sources.storage import File, find_paths
 from baichuan_jax.data.sources.tables import read_parquet, read_separated
+from baichuan_jax.data.sources.web_pages import NO_TEXT, read_page
 
 Found = Iterator[Document | Damaged]
 NAMED = 3  # files that a message names
@@ -46,7 +46,7 @@ def read_text(file: File, reading: Reading) -> Found:
     if isinstance(raw, Damaged):
         yield raw
     else:
-        raw, encoding = settle(raw, reading.encoding)
+        raw, encoding = settle_encoding(raw, reading.encoding)
         yield decoded(raw, str(file), reading.damaged, encoding)
 
 

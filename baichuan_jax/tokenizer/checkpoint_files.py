@@ -8,24 +8,26 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, read_json
-from baichuan_jax.tokenizer.beside import CONFIG as TOKENIZER
-from baichuan_jax.tokenizer.beside import SPECIAL
 from baichuan_jax.tokenizer.export import JSON, export_huggingface, set_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-from baichuan_jax.tokenizer.load import load_tokenizer
+from baichuan_jax.tokenizer.special_tokens import CONFIG as TOKENIZER
+from baichuan_jax.tokenizer.special_tokens import SPECIAL
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
 CONFIG, MODEL, GENERATION = "config.json", "tokenizer.model", "generation_config.json"
-SAID = (TOKENIZER, SPECIAL, GENERATION, CONFIG)  # those that say what begins and ends a text
+SPECIAL_FILES = (TOKENIZER, SPECIAL, GENERATION, CONFIG)  # those that say what begins and ends a text
 MORE = (JSON, SPECIAL, "added_tokens.json", "vocab.json", "merges.txt")
 TAKEN = (MODEL, TOKENIZER, GENERATION, *MORE)
 
 
-def take(source: Path, directory: Path) -> list[str]:
+def copy_checkpoint_files(source: Path, directory: Path) -> list[str]:
     """Copy the config of a checkpoint, and such of its tokenizer files as it has; return their names."""
     return _copy(source, directory, (CONFIG, *TAKEN))
 
 
-def give(origin: Path | None, file: Path, tokenizer: AnyTokenizer, context: int, directory: Path) -> None:
+def write_checkpoint_files(
+    origin: Path | None, file: Path, tokenizer: AnyTokenizer, context: int, directory: Path
+) -> None:
     """Put tokenizer files into a checkpoint that stock transformers is to load.
 
     origin: a directory with the published files of the tokenizer, which are given as they are. Without one, or if they

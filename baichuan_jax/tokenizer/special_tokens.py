@@ -13,7 +13,7 @@ STEM = "tokenizer"
 CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
 
 
-def read_beside(file: Path) -> dict[str, Any]:
+def read_special_tokens(file: Path) -> dict[str, Any]:
     """Return the fields of tokenizer_config.json, and of special_tokens_map.json where the first is silent.
 
     They speak of a file that is called tokenizer.*: of "llama.model" nothing is said. Fields that are null stay, for
@@ -34,7 +34,7 @@ def read_beside(file: Path) -> dict[str, Any]:
     return found
 
 
-def form_of(known: dict[str, Any], name: str) -> str | None:
+def written_form(known: dict[str, Any], name: str) -> str | None:
     """Return the written form of a special token, as "bos_token" gives it; None if there is none or nothing is said."""
     form = known.get(name)
     return form.get("content") if isinstance(form, dict) else form
@@ -52,7 +52,7 @@ def template_begin(processor: dict[str, Any] | None) -> tuple[int, ...]:
     return tuple(found)
 
 
-def begin_of(bos: int | None, begins: bool, template: tuple[int, ...] = ()) -> tuple[int, ...]:
+def begin_ids(bos: int | None, begins: bool, template: tuple[int, ...] = ()) -> tuple[int, ...]:
     """Return the ids before a text of a tokenizer that begins it, or does not. template: those that its file names."""
     if not begins:
         return ()

@@ -10,8 +10,8 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig, reading
 from baichuan_jax.data.document import Damaged, Document
 from baichuan_jax.data.sources.demo import demo_files, read_demo_files
-from baichuan_jax.data.sources.files import find_files, read_file
-from baichuan_jax.data.sources.storage import File, file_size
+from baichuan_jax.data.sources.file_formats import find_files, read_file
+from baichuan_jax.data.sources.file_system import File, file_size
 from baichuan_jax.data.sources.tfds_source import read_tfds, tfds_files
 
 Kind = Literal["path", "demo", "tfds"]

@@ -58,7 +58,7 @@ class Slots(Protocol):
         """Wait until at least one task has ended, and return how those that have did."""
 
 
-def outcome(phase: Phase, number: int) -> Failure | None:
+def run_task(phase: Phase, number: int) -> Failure | None:
     """Run a task, and return how it ended."""
     try:
         phase.run(number)

@@ -8,7 +8,7 @@ import numpy as np
 
 from baichuan_jax.data.dedup.runs import ranges, run_starts
 from baichuan_jax.data.rules import marks
-from baichuan_jax.data.rules.lines import Lines, below, block_starts, last_true
+from baichuan_jax.data.rules.line_layout import Lines, below, block_starts, last_true
 from baichuan_jax.data.rules.marks import CLAUSE, LEAD, LETTER, LOWER, QUOTE, WIDE
 
 TERM = 40  # columns of a term or heading at most
@@ -21,7 +21,7 @@ CODE_ENDS = "{};\\"
 PROMPTS = {"$": " ", ">": ">", "/": "/*", "#": "! id"}  # the first two characters of lines of code
 
 
-def fixed_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
+def structured_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
     """Return which lines belong to verse, an entry of a list or of definitions, a table or code, bool [lines]."""
     first, second, final = (_at(characters, places) for places in (lines.starts, lines.starts + 1, lines.stops - 1))
     joined = np.append(False, lines.goes_on[:-1])[: len(first)]

@@ -13,13 +13,13 @@ from multiprocessing.connection import Pipe, wait
 from pathlib import Path
 
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.jobs.outcome import Completed, Death, Failure, run_all
 from baichuan_jax.jobs.phase import Phase
+from baichuan_jax.jobs.task_outcome import Completed, Death, Failure, run_all
 
-WORKER = (sys.executable, "-P", "-m", "baichuan_jax.jobs.worker")
+WORKER = (sys.executable, "-P", "-m", "baichuan_jax.jobs.worker_process")
 
 
-class Local:
+class LocalWorkers:
     """Runs phases on this machine; the slots of `run_all` if there are several workers."""
 
     def __init__(self, cfg: RunnerConfig, directory: Path):

@@ -19,9 +19,9 @@ from isal.igzip import IGzipFile
 from isal.isal_zlib import IsalError
 
 from baichuan_jax.data.document import Damaged
-from baichuan_jax.data.encodings.codec import UTF8, marked, python_codec
-from baichuan_jax.data.encodings.detect import AUTO, detect, is_utf16, utf16
-from baichuan_jax.data.sources.storage import File, open_file
+from baichuan_jax.data.encodings.codec import UTF8, python_codec, split_byte_order_mark
+from baichuan_jax.data.encodings.detect import AUTO, detect_encoding, is_utf16, utf16
+from baichuan_jax.data.sources.file_system import File, open_file
 
 CHUNK = 1 << 14  # bytes decompressed at once: so many may be lost before a cut
 MOST = 64 << 20  # bytes of a line; a longer one is never held in memory
@@ -95,7 +95,7 @@ def encoded_lines(file: File, encoding: str) -> Iterator[tuple[int, bytes | Dama
 
 
 def _settled(found: list[tuple[int, bytes | Damaged]]) -> str:
-    return detect(b"".join(line for _, line in found if isinstance(line, bytes) and not line.isascii()))
+    return detect_encoding(b"".join(line for _, line in found if isinstance(line, bytes) and not line.isascii()))
 
 
 def lines(file: File, encoding: str = AUTO) -> Iterator[tuple[int, bytes | Damaged]]:
@@ -112,7 +112,7 @@ def lines(file: File, encoding: str = AUTO) -> Iterator[tuple[int, bytes | Damag
                 if len(line) > MOST:
                     yield number, _too_long(stream, line, f"{file}:{number}")
                 else:
-                    yield number, marked(line)[0] if number == 1 else line
+                    yield number, split_byte_order_mark(line)[0] if number == 1 else line
     except BROKEN as error:
         yield number + 1, _cut(file, number, error)
     except OSError as error:

@@ -4,8 +4,8 @@ import pytest
 
 from baichuan_jax.data.config import Reading
 from baichuan_jax.data.encodings.codec import python_codec
-from baichuan_jax.data.sources.files import read_file
-from baichuan_jax.data.sources.pages import page_encoding
+from baichuan_jax.data.sources.file_formats import read_file
+from baichuan_jax.data.sources.web_pages import page_encoding
 
 pytest.importorskip("trafilatura")
 ZH = "这是城里新开的图书馆，里面有很多好书，读者可以随便借阅，周末还有讲座，座位总是坐满的。"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.jobs.outcome import ATTEMPTS, Death, Failure, run_all
 from baichuan_jax.jobs.phase import Phase
+from baichuan_jax.jobs.task_outcome import ATTEMPTS, Death, Failure, run_all
 
 ENDS = st.sampled_from([None, None, None, Failure(KeyError(), "trace"), Death("was killed", "a log")])
 

@@ -14,7 +14,7 @@ import threading
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
 
-from baichuan_jax.jobs.outcome import Failure, outcome
+from baichuan_jax.jobs.task_outcome import Failure, run_task
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         pickled, number = received.get()
         try:
             phase = pickle.loads(pickled) if pickled else phase
-            end = outcome(phase, number)
+            end = run_task(phase, number)
         except Exception as error:  # the phase cannot be unpickled
             end = Failure.of(error)
         driver.send(end)

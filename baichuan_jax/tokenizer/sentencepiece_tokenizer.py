@@ -11,9 +11,9 @@ import numpy as np
 import sentencepiece
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.tokenizer.beside import begin_of, form_of, read_beside
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
-from baichuan_jax.tokenizer.model_file import parse, unspoken
+from baichuan_jax.tokenizer.model_file import parse_model, symbols_as_controls
+from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, written_form
 from baichuan_jax.tokenizer.word_cache import WordCache, has_words
 
 # SentencePiece writes a space as U+2581, so a real U+2581 would come back as a space: we spell it in bytes instead.
@@ -22,7 +22,7 @@ SPACE_MARK = "\u2581"
 CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
 
 
-class Tokenizer(AnyTokenizer):
+class SentencePieceTokenizer(AnyTokenizer):
     """A SentencePiece model. Of those trained here the ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
     `decode(encode(text)) == text` for every string that UTF-8 can encode.
 
@@ -36,14 +36,16 @@ class Tokenizer(AnyTokenizer):
         """Load a `.model` file. Raise UserError if it is missing or broken."""
         check_file(path)
         try:
-            model = parse(path.read_bytes())
-            self._model = sentencepiece.SentencePieceProcessor(model_proto=unspoken(model).SerializeToString())
+            model = parse_model(path.read_bytes())
+            self._model = sentencepiece.SentencePieceProcessor(
+                model_proto=symbols_as_controls(model).SerializeToString()
+            )
         except (RuntimeError, ValueError) as error:
             raise UserError(f"{path} is not a SentencePiece model ({error})") from error
         self.vocab = self._model.get_piece_size()
-        known = read_beside(path)
+        known = read_special_tokens(path)
         self.bos, self.eos = self._end(known, "bos_token"), self._end(known, "eos_token")
-        self.begin = begin_of(self.bos, known.get("add_bos_token") is not False)  # LLaMA's files say nothing
+        self.begin = begin_ids(self.bos, known.get("add_bos_token") is not False)  # LLaMA's files say nothing
         normal = model.normalizer_spec
         changes = normal.add_dummy_prefix or normal.precompiled_charsmap or normal.remove_extra_whitespaces
         pieces = [piece.piece for piece in model.pieces]
@@ -56,7 +58,7 @@ class Tokenizer(AnyTokenizer):
     def _end(self, known: dict[str, Any], name: str) -> int | None:
         """Return the id of a special token: of the name that the files beside give it, else as the model numbers it."""
         if name in known:
-            form = form_of(known, name)
+            form = written_form(known, name)
             id = self._model.piece_to_id(form) if form else -1
             return None if id < 0 or self._model.is_unknown(id) else id
         id = self._model.bos_id() if name == "bos_token" else self._model.eos_id()

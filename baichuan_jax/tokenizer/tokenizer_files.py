@@ -7,14 +7,14 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.adapters import HuggingFaceTokenizer, TiktokenTokenizer
-from baichuan_jax.tokenizer.beside import STEM
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.model_file import is_model
-from baichuan_jax.tokenizer.tokenizer import Tokenizer
+from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.special_tokens import STEM
 
 # In the order in which a directory with several is read.
 KINDS: dict[str, Callable[[Path], AnyTokenizer]] = {
-    ".model": Tokenizer,
+    ".model": SentencePieceTokenizer,
     ".json": HuggingFaceTokenizer,
     ".tiktoken": TiktokenTokenizer,
 }

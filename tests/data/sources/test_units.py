@@ -6,7 +6,7 @@ import pytest
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import fingerprint
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.sources.source import read_unit, source_files, source_units
+from baichuan_jax.data.sources.units import read_unit, source_files, source_units
 
 
 def read_source(spec, **settings):
