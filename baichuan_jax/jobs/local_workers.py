@@ -1,4 +1,4 @@
-"""Tasks on this machine: in this process, or in worker processes that are kept from phase to phase."""
+"""Tasks on this machine: in this process, or in worker processes that live for all phases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORKER = (sys.executable, "-P", "-m", "baichuan_jax.jobs.worker_process")
 
 
 class LocalWorkers:
-    """Runs phases on this machine; the slots of `run_all` if there are several workers."""
+    """Run phases on this machine; with several workers these are the slots of `run_all`."""
 
     def __init__(self, cfg: RunnerConfig, directory: Path):
         self.size = cfg.workers
@@ -29,7 +29,7 @@ class LocalWorkers:
         self._busy: list[_Worker] = []
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Run tasks; raises as `run_all` does."""
+        """Run tasks. Raise what `run_all` does."""
         if self.size > 1:
             run_all(self, phase, numbers, completed)
             return
@@ -39,13 +39,13 @@ class LocalWorkers:
 
     def start(self, phase: Phase, number: int) -> None:
         """Give a task to a worker."""
-        # Named by its place: as many logs as workers, however many die.
+        # Named by its slot: so there are as many logs as slots, however many workers die.
         worker = self._idle.pop() if self._idle else _Worker(self._directory / f"worker_{len(self._busy)}.log")
         self._busy.append(worker)
         worker.start(phase, number)
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended, and return how those that have did."""
+        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
         ended = {}
         ready = wait([worker.connection for worker in self._busy])
         for worker in [worker for worker in self._busy if worker.connection in ready]:
@@ -56,13 +56,13 @@ class LocalWorkers:
         return ended
 
     def close(self) -> None:
-        """Kills all workers: what they leave of a task that has not ended is never read."""
+        """Kill all workers. What a task left that has not ended is never read."""
         for worker in self._idle + self._busy:
             worker.kill()
 
 
 class _Worker:
-    """A worker process, seen from the driver. number: of its task."""
+    """The driver's side of a worker process. number: of its current task."""
 
     def __init__(self, log: Path):
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -77,18 +77,18 @@ class _Worker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=(other.fileno(),),
-                process_group=0,  # beyond the reach of Ctrl-C, which is the driver's
+                process_group=0,  # so that Ctrl-C reaches the driver alone
                 env={**os.environ, "PYTHONPATH": path},
             )
 
     def start(self, phase: Phase, number: int) -> None:
         pickled = None if phase is self._phase else pickle.dumps(phase)
         self.number, self._phase = number, phase
-        with suppress(ConnectionError):  # it was killed while idle: `end` will tell
+        with suppress(ConnectionError):  # it was killed while idle: `end` returns that
             self.connection.send((pickled, number))
 
     def end(self) -> Failure | Death | None:
-        """Return how the task ended, once the connection is ready."""
+        """Return how the task ended. To be called once the connection is ready."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
@@ -97,8 +97,8 @@ class _Worker:
             return Death(how, str(self._log))
 
     def kill(self) -> int:
-        """Kills the process and its children; return the code with which the process ended."""
-        with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS says the latter
+        """Kill the process and its children; return the exit code of the process."""
+        with suppress(ProcessLookupError, PermissionError):  # it has ended; macOS raises the latter
             os.killpg(self._process.pid, signal.SIGKILL)
         self.connection.close()
         return self._process.wait()

@@ -1,4 +1,4 @@
-"""What a task leaves: a directory that is whole or absent."""
+"""The output of a task: a directory that is complete or absent."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 @contextmanager
 def task_directory(parent: Path, number: int) -> Iterator[Path]:
-    """Yield an empty directory to write into; it becomes PARENT/NUMBER, as in `read/00007`, if the block succeeds.
+    """Yield an empty directory to write into; if the block succeeds it becomes PARENT/NUMBER, as in `read/00007`.
 
-    One that is there already gives way: its task was stopped before it was marked as completed. If the block fails
-    the directory is removed; if the process is killed it stays, with a name that begins with a dot, for the next try
-    to remove.
+    An existing one is replaced: its task was stopped before it was marked as completed. If the block fails the
+    directory is removed. If the process is killed it stays, under a name that begins with a dot, and the next attempt
+    removes it.
     """
     name = f"{number:05}"
     final, partial, old = parent / name, parent / f".{name}.partial", parent / f".{name}.old"

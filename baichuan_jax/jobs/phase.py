@@ -1,4 +1,4 @@
-"""A phase: a task for each of some numbers; datatrove's executor remembers those that have completed."""
+"""A phase: tasks with the numbers 0 to count - 1; datatrove's executor records which have completed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 from datatrove.executor.local import LocalPipelineExecutor
 
-# Called with its number, it writes its outputs itself. Workers get it pickled: a module's function or dataclass.
+# Called with the number of the task; writes its outputs itself. It is pickled for the workers, so it is a function of
+# a module or an instance of a dataclass.
 Task = Callable[[int], None]
 
 
@@ -26,13 +27,13 @@ class Phase:
         return self._executor.get_incomplete_ranks()
 
     def run(self, number: int) -> None:
-        """Run a task in this process, unless it has completed; raises what it raises."""
+        """Run a task in this process, unless it has completed. Raise what the task raises."""
         if not self._executor.is_rank_completed(number):
             self.task(number)
             self._executor.mark_rank_as_completed(number)
 
     @property
     def _executor(self) -> LocalPipelineExecutor:
-        # Its `run` is not used: it forks, and waits for ever once a process of its pool is killed. Nor is what it does
-        # for one task: a log costs 10 ms, and all that it would hold of ours is the trace that an error has anyway.
+        # Its `run` is not used: it forks, and waits for ever once a process of its pool is killed. Nor is its method
+        # for a single task: the log takes 10 ms, and would hold nothing but the traceback that an error has anyway.
         return LocalPipelineExecutor([], tasks=self.count, logging_dir=str(self.directory))

@@ -14,10 +14,10 @@ from baichuan_jax.jobs.task_outcome import Completed, Death, Failure, run_all, r
 
 
 class RayCluster:
-    """Runs phases on Ray; the slots of `run_all`.
+    """Run phases on Ray, as the slots of `run_all`.
 
-    Not by datatrove's executor for Ray: it runs tasks in a pool of forked processes inside an actor, which waits for
-    ever once one of them is killed, as it is when memory runs out.
+    datatrove's executor for Ray is not used: it runs tasks in a pool of forked processes inside an actor, which waits
+    for ever once one of them is killed, as happens when memory runs out.
     """
 
     def __init__(self, cfg: RunnerConfig, _directory: Path):
@@ -33,33 +33,33 @@ class RayCluster:
         ray.init(**cluster, log_to_driver=False, logging_level=logging.ERROR)
         self.size = cfg.workers
         self._ray, self._cfg = ray, cfg
-        self._sent: tuple[Phase, object] | None = None
+        self._put: tuple[Phase, object] | None = None
         self._running: dict[object, int] = {}
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Run tasks; raises as `run_all` does."""
+        """Run tasks. Raise what `run_all` does."""
         run_all(self, phase, numbers, completed)
 
     def start(self, phase: Phase, number: int) -> None:
-        """Give a task to Ray."""
-        if self._sent is None or self._sent[0] is not phase:
-            self._sent = phase, self._ray.put(phase)
+        """Submit a task to Ray."""
+        if self._put is None or self._put[0] is not phase:
+            self._put = phase, self._ray.put(phase)
         task = self._ray.remote(num_cpus=1, memory=self._cfg.memory << 30, max_retries=0)(run_task)
-        self._running[task.remote(self._sent[1], number)] = number
+        self._running[task.remote(self._put[1], number)] = number
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended, and return how those that have did."""
+        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
         ready, _ = self._ray.wait(list(self._running))
         return {self._running.pop(task): self._end(task) for task in ready}
 
     def _end(self, task: object) -> Failure | Death | None:
         try:
             return self._ray.get(task)
-        except self._ray.exceptions.RayTaskError as error:  # before the task began
+        except self._ray.exceptions.RayTaskError as error:  # raised before the task began
             return Failure.of(error)
         except self._ray.exceptions.RayError as error:
             return Death(f"{type(error).__name__}", "those of Ray")
 
     def close(self) -> None:
-        """Leaves the cluster, which stops what still runs, or ends it if it was started here."""
+        """Disconnect from the cluster, which stops the running tasks; shut it down if it was started here."""
         self._ray.shutdown()

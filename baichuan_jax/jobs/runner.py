@@ -1,4 +1,4 @@
-"""The runner: phases of tasks, on whatever engine the config names."""
+"""The runner: phases of tasks on the engine that RunnerConfig.kind names."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ ENGINES = {"local": LocalWorkers, "slurm": Slurm, "ray": RayCluster}
 
 
 class Runner:
-    """Runs phases, and remembers which tasks have completed; a context, for its processes live from phase to phase.
+    """Run phases, and record which tasks have completed. A context manager: its processes live for all phases.
 
-    directory: for logs and marks of completion. No process outlives the context. Within it SIGTERM is a
-    KeyboardInterrupt, as Ctrl-C is, if signals are ours to handle.
+    directory: for logs and marks of completion. No process outlives the context. Within it SIGTERM raises
+    KeyboardInterrupt, as Ctrl-C does, if this process may handle signals.
     """
 
     def __init__(self, cfg: RunnerConfig, directory: Path):
         self._cfg, self._directory = cfg, directory
 
     def __enter__(self) -> Runner:
-        self._previous = signal.getsignal(signal.SIGTERM)  # before Ray puts its own
+        self._previous = signal.getsignal(signal.SIGTERM)  # before Ray installs its own handler
         self._engine = ENGINES[self._cfg.kind](self._cfg, self._directory)
         self._handles = may_handle_signals()
         if self._handles:
@@ -40,12 +40,12 @@ class Runner:
             signal.signal(signal.SIGTERM, self._previous)
 
     def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
-        """Run task(0) to task(count - 1), but for those that have completed in an earlier run.
+        """Run task(0) to task(count - 1), except those that completed in an earlier run.
 
-        name: of the phase, a directory of that name keeps its logs. progress: called as progress(tasks done, count).
+        name: of the phase, and of the directory of its logs. progress: called as progress(tasks done, count).
 
-        Raise what the first task that failed raised, with the trace of its process as the cause; UserError if a task
-        loses its process again and again. After an error other tasks may still run: leave the context.
+        Raise what the first failed task raised, with the traceback of its process as the cause, or UserError if a task
+        has lost its process ATTEMPTS times. After an error other tasks may still be running: leave the context.
         """
         phase = Phase(name, task, count, self._directory / name)
         waiting = phase.incomplete()

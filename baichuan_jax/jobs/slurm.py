@@ -1,4 +1,4 @@
-"""Tasks as Slurm job arrays, by datatrove's executor: submitted, watched, and submitted again where they got lost."""
+"""Tasks as Slurm job arrays, by datatrove's executor: submitted, polled, and submitted again if they were lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILURES = "failures"
 
 
 class Slurm:
-    """Runs phases as job arrays of one task each, `cfg.workers` of them at once."""
+    """Run phases as job arrays of one task each, `cfg.workers` of them at once."""
 
     def __init__(self, cfg: RunnerConfig, _directory: Path):
         if shutil.which("sbatch") is None:
@@ -37,20 +37,20 @@ class Slurm:
         self._cfg, self._name = cfg, ""
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Run tasks. Raise the error of the first that failed, UserError if some get lost ATTEMPTS times."""
-        # The same in every run, so that jobs of a driver that was killed are found.
+        """Run tasks. Raise the error of the first that failed, or UserError if some were lost ATTEMPTS times."""
+        # The same name in every run, so that the jobs of a killed driver are found.
         self._name = f"baichuan-{phase.name}-{digest(str(phase.directory.resolve()))}"
         shutil.rmtree(phase.directory / FAILURES, ignore_errors=True)
         missing = list(numbers)
         for _ in range(ATTEMPTS):
             self.close()
-            while _queued(self._name):  # two jobs with the same task would meet in its files
+            while _queued(self._name):  # two jobs of the same task would write the same files
                 time.sleep(POLL)
             self._submit(phase)
             queued = True
             while missing and queued:
                 time.sleep(POLL)
-                queued = _queued(self._name)  # before: a task that ends in between has completed, not got lost
+                queued = _queued(self._name)  # asked first: a task that ends in between has completed, and is not lost
                 before, missing = missing, phase.incomplete()
                 completed(len(before) - len(missing))
                 _raise_failure(phase)
@@ -63,7 +63,7 @@ class Slurm:
         )
 
     def close(self) -> None:
-        """Cancel the jobs that wait or run."""
+        """Cancel the jobs that are pending or running."""
         if self._name:
             subprocess.run(["scancel", f"--name={self._name}"], capture_output=True)
 
@@ -90,7 +90,7 @@ class Slurm:
 
 
 class _Step:
-    """A phase as the one step of a datatrove pipeline. No dataclass: datatrove logs those with all they hold."""
+    """A phase as the only step of a datatrove pipeline. Not a dataclass: datatrove logs those with all their fields."""
 
     def __init__(self, phase: Phase):
         self._phase = phase
@@ -103,7 +103,7 @@ class _Step:
 
 
 class _Executor(SlurmPipelineExecutor):
-    """datatrove's, that leaves the error of a task for the driver to find."""
+    """datatrove's executor, which also saves the error of a task for the driver."""
 
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> PipelineStats:
         try:
@@ -113,13 +113,13 @@ class _Executor(SlurmPipelineExecutor):
             raise
 
     def launch_merge_stats(self) -> None:
-        """Submit nothing: the phases count for themselves."""
+        """Submit nothing: the phases keep their own counts."""
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep datatrove's messages off standard error."""
-    logger.remove()  # what it puts there when it is imported
+    logger.remove()  # the handler that it installs at import
     with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
         try:
             yield
@@ -133,11 +133,11 @@ def _leave(failure: Failure, path: Path) -> None:
         with atomic_path(path) as partial:
             partial.write_bytes(pickle.dumps(failure))
     except OSError:
-        path.touch()  # an empty file takes no space, and says that there is none
+        path.touch()  # the disk is full: an empty file takes no space, and `_raise_failure` knows what it means
 
 
 def _raise_failure(phase: Phase) -> None:
-    """Raise what the first task that failed has left."""
+    """Raise the error that the first failed task saved."""
     for path in sorted((phase.directory / FAILURES).glob("*.pickle")):
         full = Failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "")
         failure = pickle.loads(path.read_bytes()) if path.stat().st_size else full
@@ -145,7 +145,7 @@ def _raise_failure(phase: Phase) -> None:
 
 
 def _queued(name: str) -> bool:
-    """Return whether jobs wait or run; they may if Slurm gives no answer."""
+    """Return whether jobs are pending or running; True if Slurm does not answer."""
     answer = subprocess.run(["squeue", "--noheader", f"--name={name}"], capture_output=True)
     return answer.returncode != 0 or bool(answer.stdout.strip())
 

@@ -1,4 +1,4 @@
-"""How a task ended: None if it completed, else one of these values, which travel between processes and machines."""
+"""How a task ended: None if it completed, else a Failure or a Death. Both are sent between processes and machines."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import NoReturn, Protocol
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.jobs.phase import Phase
 
-ATTEMPTS = 3  # processes that a task may lose
+ATTEMPTS = 3  # a task that has lost so many processes is not started again
 Completed = Callable[[int], None]  # called with the number of tasks that have completed since the last call
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A task raised an error. trace: where, as Python prints it."""
+    """A task raised an error. trace: the traceback, as Python prints it."""
 
     error: Exception
     trace: str
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return the failure that the exception being handled makes; one that cannot travel becomes a RuntimeError."""
+        """Return the failure for an exception; one that cannot be pickled becomes a RuntimeError."""
         trace = "".join(traceback.format_exception(error))
         try:
             pickle.loads(pickle.dumps(error))
@@ -34,32 +34,32 @@ class Failure:
         return cls(error, trace)
 
     def reraise(self, phase: Phase, number: int) -> NoReturn:
-        """Raise the error in the driver, with its trace as the cause."""
+        """Raise the error in the driver, with its traceback as the cause."""
         raise self.error from RuntimeError(f"task {number} of phase {phase.name!r}\n{self.trace}")
 
 
 @dataclass(frozen=True)
 class Death:
-    """The process of a task ended while it ran. how: "was killed by SIGKILL". log: where its last words may be."""
+    """The process of a task ended while the task ran. how: "was killed by SIGKILL". log: the output of the process."""
 
     how: str
     log: str
 
 
 class Slots(Protocol):
-    """Places where tasks run, `size` of them at once."""
+    """What runs up to `size` tasks at once."""
 
     size: int
 
     def start(self, phase: Phase, number: int) -> None:
-        """Start a task in a free place."""
+        """Start a task in a free slot."""
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended, and return how those that have did."""
+        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
 
 
 def run_task(phase: Phase, number: int) -> Failure | None:
-    """Run a task, and return how it ended."""
+    """Run a task in this process; return how it ended."""
     try:
         phase.run(number)
     except Exception as error:
@@ -68,10 +68,10 @@ def run_task(phase: Phase, number: int) -> Failure | None:
 
 
 def run_all(slots: Slots, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-    """Run tasks in order as places get free, and tells `completed`. One that loses its process is started again.
+    """Run tasks in order as slots become free, and report to `completed`. Restart a task whose process dies.
 
-    Raise the error of the first task that failed, or that has lost ATTEMPTS processes (UserError). After a failure
-    only tasks before it still run to their end; to stop the others is up to the caller.
+    Raise the error of the first task that failed, or UserError if it has lost ATTEMPTS processes. After a failure only
+    the tasks before it are waited for; stopping the others is up to the caller.
     """
     waiting, running, deaths = deque(numbers), set(), Counter()
     failed: tuple[int, Failure] | None = None

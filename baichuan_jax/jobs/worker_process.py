@@ -1,7 +1,7 @@
-"""A worker: a process that runs the tasks its driver sends, one after the other, and dies with the driver.
+"""A worker: a process that runs the tasks that its driver sends, one by one, and ends when the driver does.
 
-It is started as a program of its own, neither forked nor by `multiprocessing`, which would import the driver's main
-module: a driver may have loaded jax, and a worker never does.
+It is a program of its own. A forked process would inherit jax if the driver has loaded it, and `multiprocessing` would
+import the driver's main module; a worker never loads jax.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from baichuan_jax.jobs.task_outcome import Failure, run_task
 def main() -> None:
     """Serve the driver at the other end of a pipe, whose file descriptor is the only argument.
 
-    Gets (a phase, pickled, or None for that of the task before; number), answers with the outcome.
+    A message is (pickled phase, or None for the phase of the previous task; number of the task); the answer is how the
+    task ended.
     """
     driver, received = Connection(int(sys.argv[1])), SimpleQueue()
     threading.Thread(target=_receive, args=(driver, received), daemon=True).start()
@@ -36,12 +37,12 @@ def main() -> None:
 
 
 def _receive(driver: Connection, received: SimpleQueue) -> None:
-    """Receives beside the task that runs, so that the end of the driver is noticed at once."""
+    """Receive messages in a thread beside the running task, so that the end of the driver is noticed at once."""
     try:
         while True:
             received.put(driver.recv())
     finally:
-        os.killpg(os.getpgrp(), signal.SIGKILL)  # the driver started this process as a group, for its children too
+        os.killpg(os.getpgrp(), signal.SIGKILL)  # this process leads a group, so its children end too
 
 
 if __name__ == "__main__":
