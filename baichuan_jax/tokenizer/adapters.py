@@ -1,4 +1,4 @@
-"""Tokenizers of other kinds behind the same interface: Hugging Face's tokenizer.json, and tiktoken's rank files."""
+"""Other kinds of tokenizers behind the same interface: Hugging Face's tokenizer.json, and tiktoken's rank files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SPACE_MARK
 from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, template_begin, written_form
 
-# Usual names, for files that say nothing.
+# Common names, for files that do not name their special tokens.
 BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
-# How text is cut before it is merged is not in a rank file: this is cl100k_base's way, with one digit at a time where
-# the file has no longer number (as Qwen's).
+# A rank file does not hold the pre-tokenization pattern. This is cl100k_base's, with single digits where the file has
+# no longer number (as Qwen's).
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -29,9 +29,9 @@ PATTERN = (
 
 
 class HuggingFaceTokenizer(AnyTokenizer):
-    """A tokenizer.json. What begins and ends a text says tokenizer_config.json beside it, else a usual name.
+    """A tokenizer.json. tokenizer_config.json beside it names BOS and EOS, else a common name does.
 
-    Whether a text is begun says `add_bos_token` there, else the post-processor of the file.
+    `add_bos_token` there says whether BOS is prepended to a text, else the post-processor of the file does.
     """
 
     def __init__(self, path: Path):
@@ -43,9 +43,9 @@ class HuggingFaceTokenizer(AnyTokenizer):
             raise UserError(f"{path} needs the package tokenizers: pip install -e '.[hf]'") from None
         try:
             self._model = Model.from_file(str(path))
-        except Exception as error:  # what the package raises for any broken file
+        except Exception as error:  # the package raises plain exceptions for broken files
             raise UserError(f"{path} is not a tokenizer.json ({error})") from error
-        self._model.encode_special_tokens = True  # as the text that they look like
+        self._model.encode_special_tokens = True  # special tokens in a text are encoded as text
         content = json.loads(self._model.to_str())
         self._byte_level = '"ByteLevel"' in json.dumps(content["decoder"])
         self.vocab = max(self._model.get_vocab(with_added_tokens=True).values()) + 1
@@ -57,14 +57,14 @@ class HuggingFaceTokenizer(AnyTokenizer):
         self.begin = begin_ids(self.bos, bool(begin) if begins is None else begins, begin)
 
     def _said(self, known: dict[str, Any], name: str, usual: Sequence[str]) -> int | None:
-        """Return the id of a special token; of usual names the first that there is, if nothing is said of it."""
+        """Return the id of a special token: the one that the files name, else the first of the common names."""
         forms = [written_form(known, name)] if name in known else usual
         ids = map(self._model.token_to_id, filter(None, forms))
         return next((id for id in ids if id is not None), None)
 
     @cached_property
     def _with_specials(self) -> Any:
-        """The same tokenizer, for which the form of a special id is that id."""
+        """Return the same tokenizer, but one that encodes the written form of a special id as that id."""
         model = type(self._model).from_str(self._model.to_str())
         added = {token.content for token in model.get_added_tokens_decoder().values()}
         model.add_special_tokens([form for form in self.specials if form not in added])
@@ -77,16 +77,16 @@ class HuggingFaceTokenizer(AnyTokenizer):
         return self._with_specials.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Return the ids of each text (int32 [tokens]). How many threads there are is up to RAYON_NUM_THREADS."""
+        """Return the ids of each text (int32 [tokens]). RAYON_NUM_THREADS sets the number of threads."""
         found = self._model.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(encoding.ids, np.int32) for encoding in found]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
         return self._model.decode([int(id) for id in ids], skip_special_tokens=True)
 
     def token_bytes(self, id: int) -> bytes:
-        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of an id; b"" for special ids."""
         token = self._model.id_to_token(id)
         if token is None or token in self.specials:
             return b""
@@ -98,7 +98,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
 
     @cached_property
     def specials(self) -> dict[str, int]:
-        """Special ids by their written form, as in {"<|endoftext|>": 0}."""
+        """Return {written form: special id}, as in {"<|endoftext|>": 0}."""
         added = self._model.get_added_tokens_decoder()
         ends = (self._model.id_to_token(id) for id in (self.bos, self.eos) if id is not None)
         named = {name: id for name in (*BEGIN, *END, *ends) if (id := self._model.token_to_id(name)) is not None}
@@ -106,7 +106,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Return the character that GPT-2's byte-level BPE writes for each byte: {character: byte}."""
+    """Return {character: byte}: the characters that GPT-2's byte-level BPE writes for bytes."""
     shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in shown]
     return {chr(byte): byte for byte in shown} | {chr(256 + number): byte for number, byte in enumerate(hidden)}
@@ -116,7 +116,7 @@ _BYTES = _byte_alphabet()
 
 
 class TiktokenTokenizer(AnyTokenizer):
-    """A .tiktoken file: base64 of a token's bytes and its rank on each line. It names no special ids: it has none."""
+    """A .tiktoken file: on each line the base64 of a token and its rank. It names no special ids, so there are none."""
 
     bos = eos = None
 
@@ -139,16 +139,16 @@ class TiktokenTokenizer(AnyTokenizer):
         return [np.array(ids, np.int32) for ids in found]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
         return b"".join(self.token_bytes(int(id)) for id in ids).decode(errors="replace")
 
     def token_bytes(self, id: int) -> bytes:
-        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of an id; b"" for special ids."""
         return self._bytes.get(id, b"")
 
     @cached_property
     def specials(self) -> dict[str, int]:
-        """None: a rank file names none."""
+        """Return {}: a rank file names no special ids."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""The tokenizer files of a Hugging Face checkpoint: taken over as they are, or written for a model of ours."""
+"""The tokenizer files of a Hugging Face checkpoint: copied on import, copied or written on export."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from baichuan_jax.tokenizer.special_tokens import SPECIAL
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
 CONFIG, MODEL, GENERATION = "config.json", "tokenizer.model", "generation_config.json"
-SPECIAL_FILES = (TOKENIZER, SPECIAL, GENERATION, CONFIG)  # those that say what begins and ends a text
+SPECIAL_FILES = (TOKENIZER, SPECIAL, GENERATION, CONFIG)  # these name BOS and EOS
 MORE = (JSON, SPECIAL, "added_tokens.json", "vocab.json", "merges.txt")
 TAKEN = (MODEL, TOKENIZER, GENERATION, *MORE)
 
 
 def copy_checkpoint_files(source: Path, directory: Path) -> list[str]:
-    """Copy the config of a checkpoint, and such of its tokenizer files as it has; return their names."""
+    """Copy the config and the tokenizer files of a checkpoint; return the names of those that there are."""
     return _copy(source, directory, (CONFIG, *TAKEN))
 
 
 def write_checkpoint_files(
     origin: Path | None, file: Path, tokenizer: AnyTokenizer, context: int, directory: Path
 ) -> None:
-    """Put tokenizer files into a checkpoint that stock transformers is to load.
+    """Write the tokenizer files of a checkpoint that stock transformers can load.
 
-    origin: a directory with the published files of the tokenizer, which are given as they are. Without one, or if they
-    need code of their own, they are written for `file`, if that is a SentencePiece model. tokenizer: what was loaded
-    from it; what it begins a text with is what the files say. context: longest sequence in tokens.
+    origin: a directory with the published files of the tokenizer, which are copied. Without one, or if they need code
+    of their own, the files are made from `file`, if that is a SentencePiece model. tokenizer: loaded from `file`; the
+    files written prepend BOS if it does. context: longest sequence in tokens.
     """
     if origin is not None:
         known = read_json(origin / TOKENIZER) if (origin / TOKENIZER).is_file() else {}
@@ -49,7 +49,7 @@ def write_checkpoint_files(
 
 
 def end_ids(directory: Path) -> tuple[int, ...]:
-    """Return the ids of which any ends a text in stock transformers; none if no config of a checkpoint is there.
+    """Return the EOS ids that stock transformers reads from a checkpoint; () if it has no config.
 
     Raise UserError if a config is damaged.
     """

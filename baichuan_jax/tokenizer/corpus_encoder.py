@@ -1,4 +1,4 @@
-"""The corpus to token shards, in parallel: each shard is a task of the data step's runner, done once and done whole."""
+"""The corpus to token shards, in parallel: each shard is a task of the runner."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.shards import describe_shard, shard_path, token_dtype, write_index, write_shard
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
-WORK = "work"  # the runner's logs and marks, gone when all shards are there
+WORK = "work"  # the runner's logs and marks; deleted once all shards are written
 BATCH = 2**20  # characters encoded at once
 
 
 @dataclass(frozen=True)
 class ShardRange:
-    """What becomes one shard: the documents `first` to `end` - 1 of a split. number: of the shard within it."""
+    """The documents `first` to `end` - 1 of a split, which become one shard. number: of the shard within the split."""
 
     domain: str
     split: Split
@@ -37,17 +37,17 @@ class ShardRange:
 
 @dataclass(frozen=True)
 class Encode:
-    """Task NUMBER writes a shard. bos: as `load_tokenizer` takes it. threads: of each task."""
+    """Task NUMBER writes a shard. bos: as in `load_tokenizer`. threads: of each task."""
 
     corpus: Path
     model: Path
     bos: str
     directory: Path
-    pieces: tuple[ShardRange, ...]
+    ranges: tuple[ShardRange, ...]
     threads: int
 
     def __call__(self, number: int) -> None:
-        piece = self.pieces[number]
+        piece = self.ranges[number]
         documents = read_documents(self.corpus, piece.domain, piece.split, piece.first, piece.end, fields=("text",))
         path = shard_path(self.directory, piece.domain, piece.split, piece.number)
         encode_texts(self._tokenizer, (document["text"] for document in documents), path, self.threads)
@@ -61,7 +61,7 @@ class Encode:
 
 
 def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, threads: int = 1) -> dict:
-    """Write one shard, each text between the ids that begin and end it; return its index entry."""
+    """Write one shard, each text between `begin` and `end` of the tokenizer; return its index entry."""
     dtype = token_dtype(tokenizer.vocab)
     write_shard(path, list(_framed(tokenizer, texts, dtype, threads)), dtype)
     return describe_shard(path)
@@ -75,7 +75,7 @@ def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, thre
 
 
 def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
-    """Yield the batches, while a thread reads the next one: encoding leaves the interpreter to it."""
+    """Yield the batches while a thread reads the next one; encoding releases the GIL."""
     with ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, batches, None)
         while (batch := following.result()) is not None:
@@ -95,7 +95,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def shard_ranges(corpus: Path, shard_bytes: int) -> tuple[ShardRange, ...]:
-    """Return the pieces of every split, of equally many documents and about `shard_bytes` each; always the same."""
+    """Return the shards of every split, with equally many documents and about `shard_bytes` each; deterministic."""
     found = []
     for domain in domains(corpus):
         for split in SPLITS:
@@ -116,11 +116,10 @@ def encode_corpus(
     runner: RunnerConfig,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, dict[str, list[dict]]]:
-    """Write the shards of every domain and split and then the index, which it returns: {domain: {split: [entry]}}.
+    """Write the shards of every domain and split, then the index; return the index: {domain: {split: [entry]}}.
 
-    bos: as `load_tokenizer` takes it.
-
-    After an interruption the shards that are there are kept; they are the same however often and by whom it is done.
+    bos: as in `load_tokenizer`. After an interruption the existing shards are kept. The bytes do not depend on the
+    number of workers or of attempts.
     """
     pieces, shards = shard_ranges(corpus, shard_bytes), {}
     task = Encode(corpus, model, bos, directory, pieces, threads if runner.workers == 1 else 1)

@@ -1,4 +1,4 @@
-"""A SentencePiece BPE model as the files that transformers loads: tokenizer.json and tokenizer_config.json."""
+"""Export of a SentencePiece BPE model to the files that transformers loads: tokenizer.json, tokenizer_config.json."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from baichuan_jax.tokenizer.special_tokens import CONFIG
 from baichuan_jax.tokenizer.symbols import is_special
 
 JSON = "tokenizer.json"
-FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)  # matched as it is, before all else
+FLAGS = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)  # matched literally, before the rest
 SPACE = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE_MARK}
 BACK = {"type": "Replace", "pattern": {"String": SPACE_MARK}, "content": " "}
 STRIP = {"type": "Strip", "content": " ", "start": 1, "stop": 0}
 
 
 def export_huggingface(model: Path, directory: Path, begins: bool = False, context: int | None = None) -> None:
-    """Write both files; `AutoTokenizer.from_pretrained(directory)` then gives the ids that sentencepiece gives.
+    """Write both files; `AutoTokenizer.from_pretrained(directory)` then returns the ids that sentencepiece returns.
 
-    One difference to `Tokenizer`: as in sentencepiece itself a real U+2581 becomes a space. begins: whether the id that
-    begins a text is put before it. context: longest sequence in tokens, if there is one. Of a model that tokenizer.json
-    cannot express only tokenizer_config.json is written.
+    One difference to `SentencePieceTokenizer`: as in sentencepiece itself a real U+2581 becomes a space. begins:
+    whether BOS is prepended. context: longest sequence in tokens, if there is one. If tokenizer.json cannot express the
+    model, only tokenizer_config.json is written.
     """
     parsed = parse_model(model.read_bytes())
     pieces, spec = parsed.pieces, parsed.trainer_spec
@@ -63,11 +63,11 @@ def export_huggingface(model: Path, directory: Path, begins: bool = False, conte
 
 
 class Inexpressible(Exception):
-    """A model of which tokenizer.json cannot give the ids."""
+    """tokenizer.json cannot express a model."""
 
 
 def _is_plain(model: Any) -> bool:
-    """Return whether a model is BPE that falls back to bytes, and changes no text but for spaces."""
+    """Return whether a model is BPE with byte fallback that changes no text except spaces."""
     normal, trained = model.normalizer_spec, model.trainer_spec
     changes = normal.precompiled_charsmap or normal.remove_extra_whitespaces or not normal.escape_whitespaces
     odd = trained.treat_whitespace_as_suffix or any(piece.type == UNUSED for piece in model.pieces)
@@ -75,12 +75,12 @@ def _is_plain(model: Any) -> bool:
 
 
 def _content(model: Any) -> dict[str, Any]:
-    """Return tokenizer.json of a model. Symbols that are text are added tokens, which are cut out before all else.
+    """Return tokenizer.json of a model. Symbols that are text become added tokens, which are matched first.
 
-    Where a model puts a space before a text, though, it comes before these symbols too, and no added token can have
-    that. Then a pattern cuts them out after the space is there, and each, being a whole word, is its own token.
+    If the model prepends a space to a text, the space precedes these symbols too, which added tokens cannot express.
+    Then a pre-tokenizer splits them off after the space was added; each is a whole word and so its own token.
 
-    Raise Inexpressible if the model is of a kind that would need more.
+    Raise Inexpressible if that is not enough.
     """
     if not _is_plain(model):
         raise Inexpressible
@@ -118,7 +118,7 @@ def _content(model: Any) -> dict[str, Any]:
 
 
 def _name(id: int, piece: Any) -> str:
-    """Return what a piece is called: itself, but for NUL, which sentencepiece spells in bytes for all that."""
+    """Return the name of a piece in the vocabulary: itself, except for NUL, which sentencepiece encodes as a byte."""
     return f"<unused_{id}>" if piece.piece == "\0" else piece.piece
 
 
@@ -128,9 +128,9 @@ def _is_symbol(piece: Any) -> bool:
 
 
 def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
-    """Return what cuts a word that is the name of an id and not its text, such as "<s>", so that it is not that id.
+    """Return pre-tokenizers that split words which equal the name of an id but do not encode to it, such as "<s>".
 
-    Raise Inexpressible if it can be cut nowhere.
+    Raise Inexpressible if there is no place to split one.
     """
     plain = symbols_as_controls(model)
     plain.normalizer_spec.add_dummy_prefix = False
@@ -141,7 +141,7 @@ def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
     odd = {name: ids for name, ids in spelled.items() if ids != [names[name]]}
     cuts = []
     for name, ids in odd.items():
-        if any(symbol in name for symbol in symbols):  # it is cut there
+        if any(symbol in name for symbol in symbols):  # it is split there
             continue
         parts = ((name[:place], name[place:]) for place in range(1, len(name)))
         fit = (pair for pair in parts if not odd.keys() & {*pair} and encode(pair[0]) + encode(pair[1]) == ids)
@@ -156,7 +156,7 @@ def _isolated(pattern: str) -> dict[str, Any]:
 
 
 def _any_of(symbols: list[str]) -> str:
-    """Return a pattern of symbols, the longest first, as sentencepiece matches them."""
+    """Return a pattern that matches symbols, the longest first, as sentencepiece does."""
     return "|".join(map(_exactly, sorted(symbols, key=len, reverse=True)))
 
 
@@ -166,7 +166,7 @@ def _exactly(text: str) -> str:
 
 
 def _merges(pieces: Any) -> list[list[str]]:
-    """Return every pair that makes a piece, the best piece first, as sentencepiece merges."""
+    """Return every pair that merges to a piece, the best piece first, as sentencepiece does."""
     learned = sorted((piece for piece in pieces if piece.type == NORMAL), key=lambda piece: -piece.score)
     known = {piece.piece for piece in learned}
     return [
@@ -178,7 +178,7 @@ def _merges(pieces: Any) -> list[list[str]]:
 
 
 def _template(form: str, id: int) -> dict[str, Any]:
-    """Return a post-processor that puts a special id before a text, and before a pair of them."""
+    """Return a post-processor that prepends a special id to a text, and to a pair of texts."""
     text = lambda name: [{"Sequence": {"id": name, "type_id": 0}}]
     start = [{"SpecialToken": {"id": form, "type_id": 0}}]
     return {
@@ -190,7 +190,7 @@ def _template(form: str, id: int) -> dict[str, Any]:
 
 
 def set_begin(directory: Path, tokenizer: AnyTokenizer) -> None:
-    """Make published tokenizer files begin a text as the tokenizer does."""
+    """Change published tokenizer files so that they prepend BOS if the tokenizer does."""
     begins = bool(tokenizer.begin)
     known = read_json(directory / CONFIG) if (directory / CONFIG).is_file() else {}
     write_json(directory / CONFIG, {**known, "add_bos_token": begins})
@@ -206,7 +206,7 @@ def set_begin(directory: Path, tokenizer: AnyTokenizer) -> None:
 
 
 def _without_begin(processor: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a post-processor that puts no special id before a text, and is else as it was."""
+    """Return a copy of a post-processor that prepends no special id."""
     if not processor:
         return None
     if processor["type"] == "Sequence":

@@ -1,4 +1,4 @@
-"""What every tokenizer does here, whatever file it comes from."""
+"""The interface of all tokenizers, whatever file they are loaded from."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from baichuan_jax.core.errors import UserError
 
 
 class AnyTokenizer(ABC):
-    """Text to ids and back. vocab: number of ids. bos, eos: what may begin, and what ends a text; None where none is.
+    """Text to ids and back.
 
-    begin: the ids that are put before a text: none, or `bos`, as its files say and `load_tokenizer` is told.
-    Special ids never come out of plain text: "</s>" in a text is four characters, unless `specials` is asked for.
+    vocab: number of ids. bos, eos: the ids that begin and end a text, None if there are none. begin: the ids prepended
+    to a text: () or (bos,), by the files of the tokenizer and the argument `bos` of `load_tokenizer`.
+    Plain text never encodes to special ids: "</s>" in a text is four characters, unless `specials` is set.
     """
 
     vocab: int
@@ -28,29 +29,29 @@ class AnyTokenizer(ABC):
 
     @property
     def end(self) -> tuple[int, ...]:
-        """The ids that are put after a document: `eos`, if there is one."""
+        """Return the ids appended to a document: `eos`, if there is one."""
         return () if self.eos is None else (self.eos,)
 
     @abstractmethod
     def encode_batch(self, texts: Sequence[str], threads: int = 1) -> list[np.ndarray]:
-        """Return the ids of each text (int32 [tokens]), with no special ids around them."""
+        """Return the ids of each text (int32 [tokens]), without special ids around them."""
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
 
     @abstractmethod
     def token_bytes(self, id: int) -> bytes:
-        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of an id; b"" for special ids."""
 
     @cached_property
     @abstractmethod
     def specials(self) -> dict[str, int]:
-        """Special ids by their written form, as in {"</s>": 2}."""
+        """Return {written form: special id}, as in {"</s>": 2}."""
 
     @cached_property
     def byte_ids(self) -> dict[int, int]:
-        """{id: byte} of the ids that spell what has no token (byte fallback); none, where all tokens are of bytes."""
+        """Return {id: byte} of the byte-fallback ids; {} if the vocabulary is made of bytes."""
         return {}
 
     def encode(self, text: str, specials: bool = False) -> list[int]:
@@ -62,26 +63,27 @@ class AnyTokenizer(ABC):
         return [id for part in parts for id in ([self.specials[part]] if part in self.specials else self.encode(part))]
 
     def prompt(self, text: str, specials: bool = False) -> list[int]:
-        """Return the ids of a text with what begins it: what a model is to continue.
+        """Return the ids of a prompt: `begin` and the ids of the text.
 
-        An empty text that nothing begins follows the end of another one. specials: as `encode` has it.
+        If there would be none, the prompt is EOS (else BOS), as after the end of another document. specials: as in
+        `encode`.
         """
         ids = [*self.begin, *self.encode(text, specials)]
         before = self.bos if self.eos is None else self.eos
         return [before] if not ids and before is not None else ids
 
     def byte_lengths(self) -> np.ndarray:
-        """Return how many UTF-8 bytes of text each id stands for (int32 [vocab]); 0 for special ids."""
+        """Return the number of UTF-8 bytes of each id (int32 [vocab]); 0 for special ids."""
         return np.array([len(self.token_bytes(id)) for id in range(self.vocab)], np.int32)
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where in the UTF-8 bytes of a text each of its ids begins and ends.
+        """Return (start, end) of each id of a text, in its UTF-8 bytes.
 
-        Raise UserError if the tokenizer does not keep the text as it is.
+        Raise UserError if the tokenizer changes the text.
         """
         tokens = [self.token_bytes(id) for id in self.encode(text)]
         joined, raw = b"".join(tokens), text.encode()
-        extra = len(joined) - len(raw)  # a space that some tokenizers put before a text
+        extra = len(joined) - len(raw)  # a space that some tokenizers prepend to a text
         if extra not in (0, 1) or joined[extra:] != raw:
             raise UserError(f"this tokenizer changes the text, so its ids have no place in it: {text[:40]!r}")
         ends = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
@@ -89,12 +91,12 @@ class AnyTokenizer(ABC):
 
 
 def bytes_of(tokenizer: AnyTokenizer, id: int) -> bytes:
-    """Return what an id adds to a text; nothing, if the model has more rows than the tokenizer has ids."""
+    """Return the bytes of an id; b"" for rows of the model's token table beyond the tokenizer's ids."""
     return tokenizer.token_bytes(id) if id < tokenizer.vocab else b""
 
 
 def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
-    """Raise UserError, naming the id, unless each has one of so many rows of a token table."""
+    """Raise UserError unless all ids have a row in a token table of `rows` rows; it names the id."""
     outside = [id for id in (int(np.max(ids, initial=0)), int(np.min(ids, initial=0))) if not 0 <= id < rows]
     if outside:
         raise UserError(
@@ -104,7 +106,7 @@ def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise UserError unless there is a tokenizer file."""
+    """Raise UserError if there is no tokenizer file."""
     if not path.is_file():
         raise UserError(
             f"no tokenizer at {path}: name one, TokenizerConfig.file, or train it: baichuan-jax tokenizer CONFIG"

@@ -1,4 +1,4 @@
-"""How a tokenizer does on texts: counts that rates are made of, so that they add up over texts and domains."""
+"""Measurements of a tokenizer on texts, as counts: they add up over texts and domains, and rates follow from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
-WORD = re.compile(r"[^\W\d_]+")  # a run of letters; of Chinese text, which has no gaps between words, not used
+WORD = re.compile(r"[^\W\d_]+")  # a run of letters; meaningless for Chinese, which has no spaces between words
 NUMBER = re.compile(r"[0-9]+")
 
 
@@ -19,9 +19,9 @@ NUMBER = re.compile(r"[0-9]+")
 class Measured:
     """Counts over some texts.
 
-    tokens, characters, bytes, words, documents: of the texts. whole: documents that come back as they were.
-    split: tokens that are a part of a character. unknown: tokens that stand for no text.
-    digits, digit_tokens: the digits of all numbers, and the tokens of each number on a line. seconds: of encoding.
+    tokens, characters, bytes, words, documents: of the texts. whole: documents that decode to the original text.
+    split: tokens that are part of a character. unknown: tokens without text. digits: in all numbers. digit_tokens:
+    tokens of all numbers, each on a line of its own. seconds: of encoding.
     """
 
     tokens: int
@@ -38,7 +38,7 @@ class Measured:
 
     @property
     def per_character(self) -> float:
-        """Tokens per character: the compress rate of Baichuan-7B's README."""
+        """Return tokens per character: the compress rate of Baichuan-7B's README."""
         return self.tokens / self.characters
 
     def __add__(self, other: Measured) -> Measured:
@@ -46,7 +46,7 @@ class Measured:
 
 
 class Meter:
-    """Measures one tokenizer."""
+    """Measure one tokenizer."""
 
     def __init__(self, tokenizer: AnyTokenizer):
         self._tokenizer = tokenizer
@@ -55,7 +55,7 @@ class Meter:
         self._unknown = np.array([not piece for piece in pieces])
 
     def measure(self, texts: Sequence[str]) -> Measured:
-        """Return the counts of texts, encoded on one thread."""
+        """Return the counts for texts, encoded on one thread."""
         tokenizer = self._tokenizer
         start = time.perf_counter()
         encoded = tokenizer.encode_batch(texts)
@@ -77,7 +77,7 @@ class Meter:
         )
 
     def _tokens_after_newline(self, numbers: list[str]) -> int:
-        """Return the tokens of numbers where no tokenizer puts a space before them."""
+        """Return the number of tokens of numbers at the beginning of a line, where no tokenizer prepends a space."""
         lines = self._tokenizer.encode_batch([f"\n{number}" for number in numbers])
         return sum(map(len, lines)) - len(numbers) * len(self._tokenizer.encode("\n"))
 

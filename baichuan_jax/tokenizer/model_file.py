@@ -1,4 +1,4 @@
-"""SentencePiece's `.model` files, taken apart: pieces with their scores and types."""
+"""SentencePiece's `.model` files, parsed: pieces with their scores and types."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 from baichuan_jax.tokenizer.symbols import is_special
 
-BPE = 2  # a kind of model, as the format numbers them
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # types of pieces, as the format numbers them
+BPE = 2  # TrainerSpec.ModelType
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # SentencePiece.Type
 
 
 def parse_model(content: bytes) -> Any:
-    """Return the ModelProto of a file. Raise ValueError if it is none."""
+    """Return the ModelProto of a file. Raise ValueError if it is not one."""
     from google.protobuf.message import DecodeError
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
@@ -30,7 +30,10 @@ def is_model(content: bytes) -> bool:
 
 
 def symbols_as_controls(model: Any) -> Any:
-    """Return a copy in which symbols that are no text, such as <reserved_0>, are control pieces: no text gives one."""
+    """Return a copy of a model in which symbols that are not text (<reserved_0>) are control pieces.
+
+    So no text encodes to them.
+    """
     copy = type(model)()
     copy.CopyFrom(model)
     for piece in copy.pieces:

@@ -1,4 +1,4 @@
-"""The sample a tokenizer is trained on: how much of each domain and language, and the lines of it."""
+"""The sample that a tokenizer is trained on: its composition by domain and language, and its lines."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.word_lists import LANGUAGES, word_lines
 
-LONGEST = 4_000  # characters; SentencePiece slows down on long strings and drops those over its own limit
+LONGEST = 4_000  # characters of a line; SentencePiece is slow on long strings and drops those beyond its own limit
 
-Part = tuple[str, bool]  # a domain, and whether its Chinese documents are meant or all others
-# Domain -> a function that begins to read its documents, {"text", "language"}, anew.
+Part = tuple[str, bool]  # (domain, whether its Chinese documents are meant, or all others)
+# Domain -> a function that returns a new iterator over its documents, {"text", "language"}.
 Documents = Mapping[str, Callable[[], Iterable[dict]]]
 
 
 @dataclass(frozen=True)
 class SamplePlan:
-    """What goes into a sample, in UTF-8 bytes. sizes: what there is. targets: what is taken. words: by language."""
+    """The composition of a sample, in UTF-8 bytes.
+
+    sizes: bytes available in each part. targets: bytes to take from it. words: bytes from word lists, by language.
+    """
 
     sizes: dict[Part, int]
     targets: dict[Part, float]
@@ -28,7 +31,7 @@ class SamplePlan:
 
     @property
     def total(self) -> float:
-        """Bytes of the whole sample."""
+        """Return the bytes of the whole sample."""
         return sum(self.targets.values()) + sum(self.words.values())
 
     def record(self) -> dict:
@@ -40,12 +43,12 @@ class SamplePlan:
 
     @property
     def zh_share(self) -> float:
-        """Share of the sample that is Chinese."""
+        """Return the share of the sample that is Chinese."""
         return (sum(self.targets[part] for part in self.targets if part[1]) + self.words["zh"]) / self.total
 
 
 def plan_sample(cfg: TokenizerConfig, documents: Documents) -> SamplePlan:
-    """Read everything once to see how much there is, and decides what to take. Raise UserError if that is nothing."""
+    """Read all documents once to measure them, and plan the sample. Raise UserError if it would be empty."""
     sizes = part_sizes(documents)
     targets = _targets(cfg, sizes)
     text = sum(targets.values())
@@ -61,7 +64,7 @@ def plan_sample(cfg: TokenizerConfig, documents: Documents) -> SamplePlan:
 
 
 def part_sizes(documents: Documents) -> dict[Part, int]:
-    """Return the bytes of text of every part."""
+    """Return the bytes of text in each part."""
     sizes: Counter[Part] = Counter()
     for domain, read in documents.items():
         for document in read():
@@ -82,7 +85,7 @@ def _targets(cfg: TokenizerConfig, sizes: dict[Part, int]) -> dict[Part, float]:
 
 
 def share_out(sizes: Mapping[Part, int], weights: Mapping[Part, float], budget: float) -> dict[Part, float]:
-    """Shares a budget out by weight; what a part has too little for goes to the others ("water filling")."""
+    """Divide a budget among parts by weight; what a part is too small for goes to the others ("water filling")."""
     taken = dict.fromkeys(sizes, 0.0)
     open_parts = [part for part in sizes if sizes[part] and weights[part]]
     while open_parts:
@@ -96,7 +99,7 @@ def share_out(sizes: Mapping[Part, int], weights: Mapping[Part, float], budget: 
 
 
 def sample_lines(plan: SamplePlan, documents: Documents) -> Iterator[str]:
-    """Yield the lines of the sample, spread evenly over each domain, then the words."""
+    """Yield the lines of the sample, taken evenly from each domain, then the words."""
     for domain, read in documents.items():
         wanted = {zh: _share(plan, (domain, zh)) for zh in (True, False)}
         due = dict.fromkeys(wanted, 0.0)
@@ -117,7 +120,7 @@ def _share(plan: SamplePlan, part: Part) -> float:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield the lines of a text that are not empty, long ones in pieces."""
+    """Yield the non-empty lines of a text; lines beyond LONGEST characters in pieces."""
     for line in text.split("\n"):
         for start in range(0, len(line), LONGEST):
             yield line[start : start + LONGEST]

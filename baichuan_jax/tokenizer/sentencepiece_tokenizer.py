@@ -1,4 +1,4 @@
-"""Text to ids and back by a SentencePiece model: without loss, if it is one that was trained here."""
+"""Text to ids and back by a SentencePiece model; lossless for models trained here."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from baichuan_jax.tokenizer.model_file import parse_model, symbols_as_controls
 from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, written_form
 from baichuan_jax.tokenizer.word_cache import WordCache, has_words
 
-# SentencePiece writes a space as U+2581, so a real U+2581 would come back as a space: we spell it in bytes instead.
+# SentencePiece writes a space as U+2581, so a real U+2581 would be decoded as a space. It is encoded as bytes instead.
 SPACE_MARK = "\u2581"
 
 CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
 
 
 class SentencePieceTokenizer(AnyTokenizer):
-    """A SentencePiece model. Of those trained here the ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
-    `decode(encode(text)) == text` for every string that UTF-8 can encode.
+    """A SentencePiece model.
 
-    `<s>` is put before a text, as in LLaMA, unless `add_bos_token` in tokenizer_config.json is false, as in
-    Baichuan-7B's.
+    In models trained here the special ids are `<unk>` 0, `<s>` 1, `</s>` 2, as in Baichuan-7B, and
+    `decode(encode(text)) == text` for every string that UTF-8 can encode. `<s>` is prepended to a text, as in LLaMA,
+    unless `add_bos_token` in tokenizer_config.json is false, as in Baichuan-7B's.
     """
 
     unk = 0
@@ -45,18 +45,20 @@ class SentencePieceTokenizer(AnyTokenizer):
         self.vocab = self._model.get_piece_size()
         known = read_special_tokens(path)
         self.bos, self.eos = self._end(known, "bos_token"), self._end(known, "eos_token")
-        self.begin = begin_ids(self.bos, known.get("add_bos_token") is not False)  # LLaMA's files say nothing
+        self.begin = begin_ids(self.bos, known.get("add_bos_token") is not False)  # LLaMA's files do not name it
         normal = model.normalizer_spec
         changes = normal.add_dummy_prefix or normal.precompiled_charsmap or normal.remove_extra_whitespaces
         pieces = [piece.piece for piece in model.pieces]
         keeps = model.trainer_spec.byte_fallback and not changes
         keeps = keeps and not any("\n" in piece and len(piece) > 1 for piece in pieces)
-        self._mark = self._mark_ids() if keeps else None  # not None: no piece reaches over a line end or changes text
+        # If not None, no piece crosses a line end, and no text is changed.
+        self._mark = self._mark_ids() if keeps else None
         apart = keeps and not any({" ", SPACE_MARK} & set(piece.lstrip(SPACE_MARK)) for piece in pieces)
-        self._words = WordCache(self._encode_lines) if apart else None  # not None: nor from one word into the next
+        # If not None, no piece crosses the border of words either.
+        self._words = WordCache(self._encode_lines) if apart else None
 
     def _end(self, known: dict[str, Any], name: str) -> int | None:
-        """Return the id of a special token: of the name that the files beside give it, else as the model numbers it."""
+        """Return the id of a special token: the one that the files beside the model name, else the model's own."""
         if name in known:
             form = written_form(known, name)
             id = self._model.piece_to_id(form) if form else -1
@@ -68,7 +70,7 @@ class SentencePieceTokenizer(AnyTokenizer):
         return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
 
     def _encode_lines(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
-        """Return the ids of texts, cut at line ends, and at the marks that the model does not know as text."""
+        """Return the ids of texts, which are cut at line ends and at each SPACE_MARK."""
         parts = [[part for line in _chunks(text) for part in _around_marks(line)] for text in texts]
         flat = [part for text in parts for part in text if part is not None]
         encoded = iter(self._model.encode(flat, num_threads=threads, return_type="numpy"))
@@ -86,11 +88,11 @@ class SentencePieceTokenizer(AnyTokenizer):
         return [next(by_word if has else by_line) for has in spaced]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of ids; special ids vanish, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
         return self._model.decode([int(id) for id in ids])
 
     def token_bytes(self, id: int) -> bytes:
-        """Return the UTF-8 bytes of text that an id stands for; b"" for special ids."""
+        """Return the UTF-8 bytes of an id; b"" for special ids."""
         model = self._model
         if model.is_control(id) or model.is_unknown(id):
             return b""
@@ -99,18 +101,18 @@ class SentencePieceTokenizer(AnyTokenizer):
 
     @cached_property
     def byte_ids(self) -> dict[int, int]:
-        """{id: byte} of the ids that spell what has no token (byte fallback)."""
+        """Return {id: byte} of the byte-fallback ids."""
         return {id: self.token_bytes(id)[0] for id in range(self.vocab) if self._model.is_byte(id)}
 
     @cached_property
     def specials(self) -> dict[str, int]:
-        """Special ids by their written form, as in {"</s>": 2}."""
+        """Return {written form: special id}, as in {"</s>": 2}."""
         model = self._model
         return {model.id_to_piece(id): id for id in range(self.vocab) if model.is_control(id)}
 
 
 def _chunks(text: str) -> list[str]:
-    """Cuts a text after line ends into chunks of CHUNK characters and the rest of the line."""
+    """Cut a text after line ends: each chunk has CHUNK characters and the rest of the line in which they end."""
     chunks, start = [], 0
     while len(text) - start > CHUNK and (end := text.find("\n", start + CHUNK) + 1):
         chunks.append(text[start:end])
@@ -119,7 +121,7 @@ def _chunks(text: str) -> list[str]:
 
 
 def _around_marks(text: str) -> list[str | None]:
-    """Return what stands between the marks, with None for each mark."""
+    """Return the parts between the SPACE_MARKs, with None for each mark."""
     if SPACE_MARK not in text:
         return [text]
     return [part for piece in text.split(SPACE_MARK) for part in (None, piece)][1:]

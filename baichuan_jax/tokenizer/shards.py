@@ -1,8 +1,8 @@
-"""Token shards: each document as `ids </s>` or `<s> ids </s>`, end to end, in the smallest integer type that fits.
+"""Token shards: documents as `ids </s>` or `<s> ids </s>`, concatenated, in the smallest integer type that fits.
 
 A directory holds, for every domain and split, `DOMAIN/SPLIT-00000.bin` (raw little-endian ids), the same with `.idx`
-(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts, and says how
-many ids stand before and after the text of each document: one and one in shards that do not say it.
+(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts and states how
+many ids precede and follow the text of each document: one and one if it does not state them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def token_dtype(vocab: int) -> np.dtype:
 
 
 def shard_path(directory: Path, domain: str, split: str, number: int) -> Path:
-    """Return where the ids of a shard are; the offsets stand beside it with the ending .idx."""
+    """Return the file of the ids of a shard; its offsets are in the same name with the suffix .idx."""
     return directory / domain / f"{split}-{number:05}.bin"
 
 
 def write_shard(path: Path, documents: list[np.ndarray], dtype: np.dtype) -> None:
-    """Write the ids of documents and then their offsets, each file whole or not at all."""
+    """Write the ids of documents, then their offsets; each file atomically."""
     ids = np.concatenate(documents or [np.empty(0, dtype)])
     for file, array in ((path, ids), (path.with_suffix(".idx"), np.cumsum([0, *map(len, documents)], dtype="<u8"))):
         with atomic_path(file) as partial:
@@ -44,13 +44,13 @@ def describe_shard(path: Path) -> dict:
 def write_index(
     directory: Path, vocab: int, shards: dict[str, dict[str, list[dict]]], before: int = 0, after: int = 1
 ) -> None:
-    """Write `index.json`. shards: {domain: {split: [shard entry]}}. before, after: ids around a document's own."""
+    """Write `index.json`. shards: {domain: {split: [entry]}}. before, after: ids around the text of a document."""
     index = {"vocab": vocab, "dtype": token_dtype(vocab).str, "before": before, "after": after, "shards": shards}
     write_json(directory / "index.json", index)
 
 
 class TokenStore:
-    """Reads token shards through memory maps; opening is O(number of shards)."""
+    """Reader of token shards through memory maps; opening is O(number of shards)."""
 
     def __init__(self, directory: Path):
         path = directory / "index.json"
@@ -63,11 +63,11 @@ class TokenStore:
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """Domain names, in the order written: sorted, as the corpus lists them."""
+        """Return the domain names in the order written, which is sorted."""
         return tuple(self._shards)
 
     def tokens(self, domain: str, split: str) -> int:
-        """Return number of tokens, those around documents included."""
+        """Return the number of tokens, including those around documents."""
         return sum(shard["tokens"] for shard in self._shards[domain][split])
 
     def arrays(self, domain: str, split: str) -> list[np.ndarray]:
@@ -84,7 +84,7 @@ class TokenStore:
         return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
 
     def documents(self, domain: str, split: str) -> Iterable[np.ndarray]:
-        """Yield the ids of each document, without those around it."""
+        """Yield the ids of the text of each document."""
         for shard, ids in zip(self._shards[domain][split], self.arrays(domain, split)):
             offsets = np.fromfile((self._directory / shard["file"]).with_suffix(".idx"), "<u8").astype(np.int64)
             for start, end in pairwise(offsets):
@@ -94,8 +94,8 @@ class TokenStore:
 class Windows:
     """Windows of `length` + 1 ids over the shards of one domain and split.
 
-    Neighbours share one id, so that every id but a shard's first is predicted exactly once; a remainder shorter
-    than a window is left out.
+    Neighbouring windows share one id, so that every id of a shard except its first is predicted exactly once. A
+    remainder shorter than a window is dropped.
     """
 
     def __init__(self, store: TokenStore, domain: str, split: str, length: int):

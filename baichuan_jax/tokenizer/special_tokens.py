@@ -1,4 +1,4 @@
-"""What the files of a tokenizer say of its special ids: which begin and end a text, and which are put before it."""
+"""The special tokens that the files beside a tokenizer name: BOS, EOS, and what is prepended to a text."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
 
 
 def read_special_tokens(file: Path) -> dict[str, Any]:
-    """Return the fields of tokenizer_config.json, and of special_tokens_map.json where the first is silent.
+    """Return the fields of tokenizer_config.json, completed from special_tokens_map.json.
 
-    They speak of a file that is called tokenizer.*: of "llama.model" nothing is said. Fields that are null stay, for
-    they say that there is none. Raise UserError if a file is damaged.
+    They describe a file named tokenizer.*: for "llama.model" the result is {}. Fields that are null are kept: they say
+    that there is no such token. Raise UserError if a file is damaged.
     """
     found: dict[str, Any] = {}
     for name in (SPECIAL, CONFIG) if file.stem == STEM else ():
@@ -35,13 +35,13 @@ def read_special_tokens(file: Path) -> dict[str, Any]:
 
 
 def written_form(known: dict[str, Any], name: str) -> str | None:
-    """Return the written form of a special token, as "bos_token" gives it; None if there is none or nothing is said."""
+    """Return the written form of a special token by its field, as "bos_token"; None if it is null or absent."""
     form = known.get(name)
     return form.get("content") if isinstance(form, dict) else form
 
 
 def template_begin(processor: dict[str, Any] | None) -> tuple[int, ...]:
-    """Return the ids that a tokenizer.json's post-processor, or one of a sequence of them, puts before a text."""
+    """Return the ids that the post-processor of a tokenizer.json, or a sequence of them, prepends to a text."""
     found: list[int] = []
     for part in (processor, *(processor or {}).get("processors", ())):
         if not part or part.get("type") != "TemplateProcessing":
@@ -53,7 +53,7 @@ def template_begin(processor: dict[str, Any] | None) -> tuple[int, ...]:
 
 
 def begin_ids(bos: int | None, begins: bool, template: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """Return the ids before a text of a tokenizer that begins it, or does not. template: those that its file names."""
+    """Return the ids prepended to a text. begins: whether there are any. template: those of a post-processor."""
     if not begins:
         return ()
     return template or (() if bos is None else (bos,))

@@ -1,4 +1,4 @@
-"""The two tokenizer stages: train the model, then encode the corpus with it."""
+"""The stages `tokenizer` and `tokens`: train the model, then encode the corpus with it."""
 
 from __future__ import annotations
 
@@ -24,19 +24,23 @@ from baichuan_jax.tokenizer.tokenizer_files import EARLIER, KINDS, load_tokenize
 from baichuan_jax.tokenizer.training import train_tokenizer
 
 MODEL = f"{STEM}.model"
-Progress = Callable[[str, int, int], None]  # what is done, how much of it, and how much there is
+Progress = Callable[[str, int, int], None]  # called as progress(name, units done, units)
 
 
 def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progress: Progress | None = None) -> dict:
-    """Trains on the train split of every domain, or takes TokenizerConfig.file; measures it on the validation split.
+    """Train on the train split of every domain, or copy TokenizerConfig.file; measure it on the validation split.
 
-    One that is trained here is also written as tokenizer.json, for transformers. Raise UserError if it cannot be had.
+    A tokenizer trained here is also written as tokenizer.json, for transformers. Raise UserError if the file cannot be
+    used, or training fails.
     """
     documents = {
         domain: partial(read_documents, corpus, domain, "train", fields=("text", "language"))
         for domain in domains(corpus)
     }
-    made = _take(Path(cfg.file), directory) if cfg.file else make_tokenizer(cfg, documents, directory, progress)
+    if cfg.file:
+        made = _copy_tokenizer(Path(cfg.file), directory)
+    else:
+        made = make_tokenizer(cfg, documents, directory, progress)
     tokenizer = load_tokenizer(directory, cfg.bos)
     if cfg.file and tokenizer.vocab > cfg.vocab:
         raise UserError(
@@ -48,9 +52,9 @@ def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progres
 
 
 def stage_bos(directory: Path) -> str | None:
-    """Return what the tokenizer stage in a directory found of how texts begin, as `load_tokenizer` takes it.
+    """Return the `bos` argument of `load_tokenizer` with which the tokenizer stage in a directory was run.
 
-    None if it has not finished. A stage says nothing of it that was made before there was TokenizerConfig.bos.
+    None if the stage has not finished. EARLIER if it ran before TokenizerConfig.bos existed.
     """
     if not finished_in(directory):
         return None
@@ -61,16 +65,16 @@ def stage_bos(directory: Path) -> str | None:
 def make_tokenizer(
     cfg: TokenizerConfig, documents: Documents, directory: Path, progress: Progress | None = None
 ) -> dict:
-    """Trains a tokenizer on documents and writes its files; return what the sample was made of, and the seconds."""
+    """Train a tokenizer on documents and write its files; return the composition of the sample, and the seconds."""
     plan = plan_sample(cfg, documents)
     start = time.monotonic()
-    train_tokenizer(cfg, _watched(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
+    train_tokenizer(cfg, _reporting(sample_lines(plan, documents), plan.total, progress), directory / MODEL)
     export_huggingface(directory / MODEL, directory, begins=cfg.bos == "on")
     return {"sample": plan.record(), "training_seconds": round(time.monotonic() - start, 2)}
 
 
-def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> Iterator[str]:
-    """Pass lines on, and tells how many megabytes of the sample have gone by."""
+def _reporting(lines: Iterator[str], total: float, progress: Progress | None) -> Iterator[str]:
+    """Yield the lines, and report how many megabytes of the sample were read."""
     size, told = 0, -1
     for line in lines:
         size += len(line.encode())
@@ -82,9 +86,9 @@ def _watched(lines: Iterator[str], total: float, progress: Progress | None) -> I
         progress("read of the sample (MB), now merging pairs", round(total / 1e6), round(total / 1e6))
 
 
-def _take(file: Path, directory: Path) -> dict:
-    """Copy a tokenizer, and the files beside it that say what begins and ends a text."""
-    load_tokenizer(file)  # or it is broken, and nothing is written
+def _copy_tokenizer(file: Path, directory: Path) -> dict:
+    """Copy a tokenizer file, and the files beside it that name its special ids."""
+    load_tokenizer(file)  # raises if it is broken, before anything is written
     if file.suffix not in KINDS:
         raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
     shutil.copyfile(file, directory / f"{STEM}{file.suffix}")
@@ -111,9 +115,10 @@ def build_tokens(
     directory: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Encode every domain and split into token shards. model: a tokenizer, or a directory with one.
+    """Encode every domain and split into token shards.
 
-    Of the directory of a tokenizer stage the result says how documents begin, else cfg.bos.
+    model: a tokenizer file, or a directory with one. If it is the directory of a tokenizer stage, documents begin as
+    the result of that stage says, else as cfg.bos says.
     """
     start = time.monotonic()
     bos = stage_bos(model) or cfg.bos

@@ -1,4 +1,4 @@
-"""Symbols that have ids of their own before the bytes: the layout of Baichuan-7B's public vocabulary, ids 3 to 392."""
+"""User-defined symbols that come before the bytes: ids 3 to 392 of Baichuan-7B's public vocabulary."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ _TEXT = {f"<{tag}>" for tag in TAGS}
 
 
 def is_special(symbol: str) -> bool:
-    """Return whether a symbol stands for no text of its own: <reserved_0>, <SEP>, <|tab|>; <p> and digits do."""
+    """Return whether a symbol is not text: <reserved_0>, <SEP>, <|tab|>. <p> and digits are text."""
     return _NAMED.fullmatch(symbol) is not None and symbol not in _TEXT

@@ -1,4 +1,4 @@
-"""Finding and loading a tokenizer, whatever its kind."""
+"""Find and load tokenizers of all kinds."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from baichuan_jax.tokenizer.model_file import is_model
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 from baichuan_jax.tokenizer.special_tokens import STEM
 
-# In the order in which a directory with several is read.
+# The first of these that a directory has is read.
 KINDS: dict[str, Callable[[Path], AnyTokenizer]] = {
     ".model": SentencePieceTokenizer,
     ".json": HuggingFaceTokenizer,
     ".tiktoken": TiktokenTokenizer,
 }
-EARLIER = "earlier"  # beside "auto", "on" and "off": as runs had it that were made before the setting
+EARLIER = "earlier"  # a fourth value beside "auto", "on" and "off": what runs did before this setting existed
 
 
 def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
-    """Load a tokenizer file, or the one of a directory (tokenizer.model, .json or .tiktoken).
+    """Return the tokenizer of a file, or of a directory (tokenizer.model, .json or .tiktoken).
 
-    bos: what is put before a text, as TokenizerConfig.bos has it, or EARLIER. Raise UserError if there is no
-    tokenizer, it is broken, of another kind, or of a package that is absent, or has no id that begins a text.
+    bos: a value of TokenizerConfig.bos, or EARLIER. Raise UserError if there is no tokenizer, it is broken or of an
+    unknown kind, its package is not installed, or BOS is asked for and the tokenizer has none.
     """
     path = tokenizer_file(path)
     check_file(path)
@@ -47,7 +47,7 @@ def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
 
 
 def _begin_as_earlier(tokenizer: AnyTokenizer) -> None:
-    """Begins texts as runs did before TokenizerConfig.bos: always, and by ids beyond the vocabulary in case of need."""
+    """Prepend BOS as runs did before TokenizerConfig.bos: always, with ids beyond the vocabulary if there are none."""
     size = tokenizer.vocab
     if tokenizer.bos is None:
         tokenizer.bos = size if tokenizer.eos is None else tokenizer.eos
@@ -58,9 +58,9 @@ def _begin_as_earlier(tokenizer: AnyTokenizer) -> None:
 
 
 def tokenizer_file(path: Path) -> Path:
-    """Return the tokenizer file of a directory; where there is none, the one that is missed. A file is itself.
+    """Return the tokenizer file of a directory, tokenizer.model if there is none; a file is returned as it is.
 
-    A tokenizer.model that is no SentencePiece model, as LLaMA 3 has one of tiktoken's, does not count beside another.
+    A tokenizer.model that is not a SentencePiece model (LLaMA 3's is tiktoken's) is ignored if there is another file.
     """
     if not path.is_dir():
         return path

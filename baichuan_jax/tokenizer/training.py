@@ -1,4 +1,4 @@
-"""Training the SentencePiece BPE model to the recipe: single digits, byte fallback, nothing normalised away."""
+"""Train the SentencePiece BPE model of the recipe: single digits, byte fallback, no normalisation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from baichuan_jax.tokenizer.symbols import LAYOUTS
 
 
 def train_tokenizer(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> None:
-    """Trains on lines and writes the model to `path`. Raise UserError if the text cannot fill the vocabulary."""
+    """Train on lines and write the model to `path`. Raise UserError if the text cannot fill the vocabulary."""
     model = io.BytesIO()
     symbols = LAYOUTS[cfg.layout]
     try:
@@ -45,7 +45,8 @@ def train_tokenizer(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> N
         )
     except RuntimeError as error:
         raise _explain(cfg, str(error)) from error
-    # Trained as symbols of the text, so that they stand before the bytes; from now on no text can produce them.
+    # They are trained as user-defined symbols, so that their ids come before the bytes. As control pieces they are not
+    # produced by any text.
     content = symbols_as_controls(parse_model(model.getvalue())).SerializeToString(deterministic=True)
     with atomic_path(path) as partial:
         partial.write_bytes(content)

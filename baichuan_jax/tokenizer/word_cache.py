@@ -1,4 +1,4 @@
-"""Texts of words that come again and again: each word is encoded once."""
+"""A cache of encoded words, for texts in which words repeat."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from itertools import islice
 
 import numpy as np
 
-WORD = re.compile(r" *[^ \n]+| +|\n")  # a word has the spaces before it; no piece reaches out of one
-SPACES = 0.1  # share of a text's characters from which on words are worth remembering: English has 0.15 to 0.2
-SIZE = 2**18  # words remembered, about 40 MB
+WORD = re.compile(r" *[^ \n]+| +|\n")  # a word includes the spaces before it; no piece crosses its border
+SPACES = 0.1  # share of spaces in a text from which the cache pays: English has 0.15 to 0.2
+SIZE = 2**18  # words in the cache, about 40 MB
 
 
 def has_words(text: str) -> bool:
-    """Return whether spaces cut a text into short words, as they do English and code but not Chinese."""
+    """Return whether spaces separate short words, as in English and code but not in Chinese."""
     return text.count(" ") > SPACES * len(text)
 
 
 class WordCache:
-    """Encodes texts word by word, and each word once. Right only if no piece spans two words or has a line end in it.
+    """Encode texts word by word, each word once. Correct only if no piece spans two words or contains a line end.
 
-    encode_lines: gives the ids of texts, with so many threads; a line end must be one id of its own.
+    encode_lines: takes (texts, threads), returns the ids of each text; a line end must have an id of its own.
     """
 
     def __init__(self, encode_lines: Callable[[Sequence[str], int], list[np.ndarray]]):
-        """Remembers nothing yet."""
+        """Start with an empty cache."""
         self._encode_lines = encode_lines
         self._forget()
 
     def _forget(self) -> None:
-        self._numbers: defaultdict[str, int] = defaultdict()  # of each word; a new one gets the next when looked up
+        self._numbers: defaultdict[str, int] = defaultdict()  # of each word; looking up a new word adds the next number
         self._numbers.default_factory = self._numbers.__len__
         self._ids: list[bytes] = []  # the int32 ids of each number
 
@@ -44,7 +44,7 @@ class WordCache:
         return [np.frombuffer(b"".join(map(self._ids.__getitem__, text)), np.int32) for text in words]
 
     def _learn(self, words: Sequence[str], threads: int) -> None:
-        """Encode the words as lines of one text, which is faster than one by one."""
+        """Encode new words as the lines of one text, which is faster than one by one."""
         line_end, ids = self._encode_lines(["\n", "".join(f"{word}\n" for word in words if word != "\n")], threads)
         ends = iter((ids.itemsize * np.flatnonzero(ids == line_end)).tolist())
         raw, begin = ids.tobytes(), 0

@@ -1,4 +1,4 @@
-"""Words by their frequency in the language at large, as text to train a tokenizer on.
+"""Words by their frequency in a language, as text to train a tokenizer on.
 
 The lists are those of wordfreq (Speer 2022): Wikipedia, subtitles, news, books, the web and social media, counted
 until 2021. BPE learns from how often words occur, not from their order, so a list teaches it what much text would.
@@ -12,8 +12,8 @@ from itertools import islice
 from baichuan_jax.core.errors import UserError
 
 LANGUAGES = ("zh", "en")
-CAPITAL = 8  # of the occurrences of an English word one in so many begins a sentence; the lists are in lower case
-TOGETHER = 200  # English words in a line
+CAPITAL = 8  # one in so many occurrences of an English word is capitalised; the lists are in lower case
+WORDS_IN_LINE = 200  # English words
 
 
 def frequencies(language: str) -> dict[str, float]:
@@ -27,7 +27,10 @@ def frequencies(language: str) -> dict[str, float]:
 
 
 def word_lines(language: str, size: float) -> Iterator[str]:
-    """Yield words as often as `size` bytes of text would hold them: of Chinese one in a line, of English many."""
+    """Yield lines of words, each word as often as `size` bytes of text hold it.
+
+    A line is one Chinese word, or WORDS_IN_LINE English ones.
+    """
     shares = frequencies(language)
     gap = 1 if language == "en" else 0
     total = size / sum(share * (len(word.encode()) + gap) for word, share in shares.items())
@@ -35,7 +38,7 @@ def word_lines(language: str, size: float) -> Iterator[str]:
     if language != "en":
         yield from words
         return
-    while line := list(islice(words, TOGETHER)):
+    while line := list(islice(words, WORDS_IN_LINE)):
         yield " " + " ".join(line)
 
 
