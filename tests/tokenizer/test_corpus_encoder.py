@@ -110,7 +110,7 @@ def slow(path, *rest):
     import time; time.sleep(0.2)
 corpus_encoder.write_shard = slow
 corpus, directory = map(Path, sys.argv[1:])
-encode.encode_corpus(corpus, corpus / "m.model", "auto", directory, 2000, 1, RunnerConfig())
+corpus_encoder.encode_corpus(corpus, corpus / "m.model", "auto", directory, 2000, 1, RunnerConfig())
 """
 
 

@@ -1,7 +1,7 @@
-"""Bands: parts of signatures, and which texts agree in one (Leskovec et al., Mining of Massive Datasets, 3.4).
+"""Locality-sensitive hashing: bands of signatures and their buckets (Leskovec et al., Mining of Massive Datasets, 3.4).
 
-A signature of B bands of R rows each. Texts of similarity s agree in all rows of some band with probability
-1 - (1 - s^R)^B; those of a band that agree are a bucket. Only texts that share a bucket are ever compared.
+A signature has B bands of R rows each. Texts of similarity s agree in all rows of at least one band with probability
+1 - (1 - s^R)^B; texts that agree in a band form a bucket. Only texts that share a bucket are compared.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from baichuan_jax.data.dedup.runs import distinct, run_starts
 from baichuan_jax.data.permutation import mix
 
 ROWS = 1 << 15  # signatures whose bands are hashed at once: up to 1.5 kB of memory each
-ENTRY_BYTES = 48  # memory for each entry of the file at work, all temporary arrays counted
+ENTRY_BYTES = 48  # memory for each entry of the file being processed, with all temporary arrays
 
 
 Signed = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
 def in_parts(signatures: np.ndarray, rank: np.ndarray) -> Signed:
-    """Yield (rank, signatures) of ROWS texts at a time."""
+    """Yield (rank, signatures), ROWS texts at a time."""
     for start in range(0, len(signatures), ROWS):
         yield rank[start : start + ROWS], signatures[start : start + ROWS]
 
 
 def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: Path, low: int) -> list[Path]:
-    """Write who shares a bucket with others into files, and return their paths.
+    """Write the buckets with at least two texts into files; return their paths.
 
-    A file is a sorted array of entries, uint64. The low `rank_bits` of an entry are the rank of a text, the others a
-    hash of one of its bands: one sort brings the texts of a bucket together, the best first. No bucket lies in two
-    files. With 10^8 texts 37 bits are left for the hash: one bucket in a thousand holds a text by chance, which the
-    comparison of the texts finds out.
+    A file is a sorted array of entries, uint64. The low `rank_bits` of an entry are the rank of a text, the high bits a
+    hash of one of its bands: one sort brings the texts of a bucket together, the best first. No bucket is split over
+    two files. With 10^8 texts 37 bits are left for the hash: one bucket in a thousand contains a text by chance, which
+    the comparison of the texts rules out.
 
-    signed: parts of (rank int64 [n], signatures uint32 [n, permutations]); no rank twice. texts: in all. memory: bytes;
-    the keys are divided by their high bits into as many files as let one be sorted within it (if no bucket is larger by
-    itself). low: bits that hold the rank.
+    signed: parts of (rank int64 [n], signatures uint32 [n, permutations]); ranks are distinct. texts: number in all.
+    memory: bytes; the entries are divided by their high bits into as many files as needed to sort one within it (unless
+    a single bucket is larger). low: bits that hold the rank.
     """
     needed = texts * bands * ENTRY_BYTES
     bits = max(0, (-(-needed // memory) - 1).bit_length())
-    # Powers of two, so that the low bits of an edge are zero and no bucket lies across one.
+    # Powers of two, so that the low bits of an edge are zero and no bucket crosses one.
     edges = np.array([part << (64 - bits) for part in range(1, 1 << bits)], np.uint64)
     paths = [scratch / f"{part:05}.keys" for part in range(1 << bits)]
     with ExitStack() as stack:
@@ -53,13 +53,13 @@ def bucket_files(signed: Signed, texts: int, bands: int, memory: int, scratch: P
             for file, part in zip(files, np.split(entries, np.searchsorted(entries, edges))):
                 part.tofile(file)
     for path in paths:
-        # Distinct: should two bands of a text hash to the same, it stands in that bucket once.
+        # Distinct: if two bands of a text have equal hashes, the text is in that bucket once.
         shared(distinct(np.fromfile(path, np.uint64)), low).tofile(path)
     return paths
 
 
 def shared(entries: np.ndarray, bits: int, most: int | None = None) -> np.ndarray:
-    """Return those of sorted entries whose buckets have two members at least, and `most` at most."""
+    """Return those of sorted entries whose buckets have at least two members, and at most `most`."""
     _, sizes = buckets(entries, bits)
     wanted = sizes >= 2 if most is None else (sizes >= 2) & (sizes <= most)
     return entries[np.repeat(wanted, sizes)]
@@ -77,7 +77,7 @@ def rank_bits(texts: int) -> int:
 
 
 def _entries(signed: Signed, bands: int, low: int) -> Iterator[np.ndarray]:
-    """Yield the entries of each part. The hash of a band is linear in its rows, with random odd factors, and mixed."""
+    """Yield the entries of each part. The hash of a band is linear in its rows, with random odd factors, then mixed."""
     mask = np.uint64((1 << low) - 1)
     for rank, part in signed:
         rows = part.reshape(len(part), bands, part.shape[1] // bands)

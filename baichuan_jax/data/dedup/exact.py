@@ -1,4 +1,4 @@
-"""Equal documents: what counts as the same text."""
+"""Exact duplicates: the hash of a text by which they are found."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from hashlib import blake2b
 
 
 def text_hash(text: str) -> int:
-    """Return 64 bits of a normalised text, its white space left out: a copy that wraps elsewhere is a copy."""
+    """Return a 64-bit hash of a normalised text without its white space, so that a rewrapped copy is equal."""
     return encoded_hash(text.encode())
 
 
 def encoded_hash(text: bytes) -> int:
-    """Return what `text_hash` does, of a text in UTF-8."""
-    visible = text.translate(None, b" \t\n")  # there is no other white space in a normalised text
+    """Return `text_hash` of a text in UTF-8."""
+    visible = text.translate(None, b" \t\n")  # a normalised text has no other white space
     return int.from_bytes(blake2b(visible, digest_size=8).digest(), "big")

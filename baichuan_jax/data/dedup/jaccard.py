@@ -1,4 +1,4 @@
-"""The Jaccard similarity of texts, exactly: the share of the shingles of either that both have."""
+"""Exact Jaccard similarity of texts: |intersection| / |union| of their sets of shingles."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from baichuan_jax.data.dedup.runs import distinct, ranges
 from baichuan_jax.data.dedup.shingles import TOKENS, batches, shingles
 
-AT_ONCE = 1 << 20  # characters of pairs compared at once, unless one pair has more: up to 60 bytes of memory each
+AT_ONCE = 1 << 20  # characters of pairs compared at once, more if one pair has more: up to 60 bytes of memory each
 
 
 def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) -> np.ndarray:
-    """Return how alike the first and the second text of each pair are, float64 [pairs].
+    """Return the similarity of the first and the second text of each pair, float64 [pairs].
 
-    width: tokens in a shingle. Two texts without letters and digits are alike (1.0). Shingles are compared by 32-bit
+    width: tokens in a shingle. That of two texts without letters and digits is 1. Shingles are compared by 32-bit
     hashes, and long texts are cut as in `signatures.signatures`.
     """
     pairs = np.arange(len(first))
@@ -25,10 +25,10 @@ def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) ->
 
 @dataclass(frozen=True)
 class ExactJaccard:
-    """Compares texts by their indices, as `near_duplicates.find_duplicates` asks for.
+    """Compare texts given by their indices: the argument `alike` of `near_duplicates.find_duplicates`.
 
-    fetch: takes indices, int64 [texts], and return the texts.
-    characters: int [texts], the length of each text, or a bound on it; so many texts are held in memory at once.
+    fetch: takes indices, int64 [texts], and returns the texts.
+    characters: int [texts], the length of each text or an upper bound; it limits the texts in memory to AT_ONCE.
     width: tokens in a shingle.
     """
 
@@ -37,7 +37,7 @@ class ExactJaccard:
     width: int = TOKENS
 
     def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return how alike the texts of each pair are, float64 [pairs]."""
+        """Return the similarity of the texts of each pair, float64 [pairs]."""
         sizes = np.cumsum(self.characters[first].astype(np.int64) + self.characters[second])
         cuts = np.flatnonzero(np.diff(sizes // AT_ONCE)) + 1
         parts = [self._compare(*pair) for pair in zip(np.split(first, cuts), np.split(second, cuts))]
@@ -49,10 +49,10 @@ class ExactJaccard:
 
 
 def _similarity(texts: Sequence[str], first: np.ndarray, second: np.ndarray, width: int) -> np.ndarray:
-    """Return how alike pairs of texts, given by indices int64 [pairs] each, are, float64 [pairs]."""
+    """Return the similarity of pairs of texts, given by indices int64 [pairs] each, float64 [pairs]."""
     sets, sizes = _sets(texts, width)
     starts = np.cumsum(sizes) - sizes
-    # A shingle of the first is looked for where it would stand among those of the second.
+    # Binary search for each shingle of the first text among those of the second.
     own = sets[ranges(starts[first], sizes[first])] & np.uint64(2**32 - 1)
     sought = own | np.repeat(second.astype(np.uint64) << np.uint64(32), sizes[first])
     places = np.searchsorted(sets, sought)
@@ -63,7 +63,7 @@ def _similarity(texts: Sequence[str], first: np.ndarray, second: np.ndarray, wid
 
 
 def _sets(texts: Sequence[str], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the different shingles of all texts, index of the text << 32 | hash, sorted, and how many each has."""
+    """Return (distinct shingles of all texts as index of the text << 32 | hash, sorted; their number in each text)."""
     parts = [np.empty(0, np.uint64)]
     for owners, pieces in batches(texts):
         hashes, numbers = shingles(pieces, width)

@@ -1,12 +1,12 @@
-"""Near-duplicates: texts of which only the best stays.
+"""Near-duplicates: of similar texts only the best stays.
 
-The rule, in words: look at the texts from the best to the worst. One that is alike to a text that stays, and shares a
-bucket with it, goes; all others stay. So who goes has a twin that stays, which joining all that are alike, directly or
-through others, does not promise; and it depends on the texts and their ranks, not on their order or on how the work
-was cut.
+The rule: go through the texts from the best to the worst. A text is removed if it is similar to a text that stays and
+shares a bucket with it; all others stay. So each removed text has a similar one that stays, which connected components
+of the similarity graph do not guarantee. The result depends on the texts and their ranks, not on their order or on how
+the work is divided.
 
-The work is done in rounds, each for many texts at once: whoever is the best of those that wait in all of its buckets
-stays, is compared with the others in them, and leaves with those that are alike to it.
+The work is done in rounds, each for many texts at once: a text that is the best undecided one in all of its buckets
+stays, is compared with the others in these buckets, and is decided together with those that are similar to it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from baichuan_jax.data.dedup.runs import distinct
 # Of 8 rows, with 112 permutations: texts of similarity s share a bucket with probability 1 - (1 - s^8)^14, which is
 # 56 % at 0.7, 92 % at 0.8, 98.8 % at 0.85 and 99.96 % at 0.9.
 BANDS = 14
-WINDOW = 64  # rounds, after which buckets in which more texts than this still wait are left alone
+WINDOW = 64  # after so many rounds, buckets with more undecided texts than this are dropped
 AT_ONCE = 1 << 14  # pairs of signatures compared: 900 bytes of memory each
-ERRORS = 4  # standard errors below the threshold from which an estimate is believed
+ERRORS = 4  # pairs whose estimate is so many standard errors below the threshold are not compared exactly
 
 Alike = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -42,16 +42,16 @@ def find_duplicates(
 ) -> np.ndarray:
     """Return for each text the index of the one that stays in its place, int64 [texts]; its own index if it stays.
 
-    signatures: uint32 [texts, permutations], of `signatures.signatures`; one on disk will do. Fewer than 2^32 texts.
-    rank: int64 [texts], a permutation; the lowest is the best.
-    alike: takes the indices of the first and the second texts of pairs, int64 [pairs] each, and return how alike
-    they are, float [pairs], as `jaccard.ExactJaccard` does. Asked only where the signatures do not rule it out.
-    threshold: the similarity, in (0, 1], from which two texts are alike.
-    memory: bytes for keys and pairs; 9 bytes for each text and the arrays given and returned come on top.
+    signatures: uint32 [texts, permutations], as from `signatures.signatures`; may be on disk. Fewer than 2^32 texts.
+    rank: int64 [texts], a permutation; 0 is the best.
+    alike: takes the indices of the first and the second texts of pairs, int64 [pairs] each, and returns their
+    similarity, float [pairs], as `jaccard.ExactJaccard` does. Called only where the signatures do not rule it out.
+    threshold: the similarity, in (0, 1], from which two texts are near-duplicates.
+    memory: bytes for keys and pairs; in addition there are 9 bytes for each text and the arrays given and returned.
     scratch: a directory for temporary files, 8 bytes for each band of each text.
-    Time: near to linear. Buckets of thousands in which none are alike cost WINDOW comparisons for each member.
+    Time: nearly linear. Buckets of thousands of dissimilar texts cost WINDOW comparisons for each member.
 
-    Raise UserError if `bands` does not divide the permutations or the threshold is no share.
+    Raise UserError if `bands` does not divide the permutations or the threshold is not in (0, 1].
     """
     texts, permutations = signatures.shape
     require(permutations % bands == 0, "bands", bands, f"a divisor of the {permutations} permutations")
@@ -59,29 +59,29 @@ def find_duplicates(
     order = np.empty(texts, np.uint32)
     order[rank] = np.arange(texts, dtype=np.uint32)
     files = bucket_files(in_parts(signatures, rank), texts, bands, memory, scratch, rank_bits(texts))
-    waiting = _Waiting.all(files, texts)
+    undecided = _Undecided.all(files, texts)
     floor = threshold - ERRORS * (threshold * (1 - threshold) / permutations) ** 0.5
     rounds = 0
-    while waiting.next_round(WINDOW if rounds >= WINDOW else None):
+    while undecided.next_round(WINDOW if rounds >= WINDOW else None):
         rounds += 1
-        for best, other in waiting.pairs(max(memory // 64, 1)):
+        for best, other in undecided.pairs(max(memory // 64, 1)):
             near = _agreement(signatures, order[best], order[other]) >= floor
             best, other = best[near], other[near]
             same = alike(order[best].astype(np.int64), order[other].astype(np.int64)) >= threshold
-            np.minimum.at(waiting.leader, other[same], best[same])
+            np.minimum.at(undecided.leader, other[same], best[same])
     stays = np.empty(texts, np.int64)
-    stays[order] = order[waiting.leader]
+    stays[order] = order[undecided.leader]
     return stays
 
 
 @dataclass
-class _Waiting:
-    """The texts of which it is not known whether they stay, named by their ranks.
+class _Undecided:
+    """The undecided texts, given by their ranks.
 
-    files: their buckets, as `bands.bucket_files` wrote them, less what has left.
+    files: their buckets, as `bands.bucket_files` wrote them, without the entries of decided texts.
     leader: uint32 [texts], the text that stays in the place of each: itself, or one of lower rank.
-    blocked: bool [texts], whether a better text waits in one of its buckets. Who has entries in a file and is not
-    blocked stays, and leaves when the next round begins.
+    blocked: bool [texts], whether a better undecided text is in one of its buckets. A text with entries that is not
+    blocked stays, and is decided when the next round begins.
     """
 
     files: list[Path]
@@ -89,11 +89,11 @@ class _Waiting:
     blocked: np.ndarray
 
     @classmethod
-    def all(cls, files: list[Path], texts: int) -> _Waiting:
+    def all(cls, files: list[Path], texts: int) -> _Undecided:
         return cls(files, np.arange(texts, dtype=np.uint32), np.ones(texts, bool))
 
     def next_round(self, most: int | None) -> bool:
-        """Lets all leave for whom it is known, with buckets of one text and of more than `most`. False: none waits."""
+        """Drop decided texts, and buckets of one text or of more than `most`; return whether any texts are left."""
         blocked, files = np.zeros_like(self.blocked), []
         for path in self.files:
             entries, ranks = self._read(path)
@@ -110,9 +110,9 @@ class _Waiting:
         return bool(files)
 
     def pairs(self, at_once: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield (best, other), ranks int64 [pairs]: all that are not blocked, and those that wait behind them.
+        """Yield (best, other), ranks int64 [pairs]: texts that are not blocked, and the others in their buckets.
 
-        Each pair once for `at_once` pairs that are gathered, and none whose other has a better leader already.
+        A pair occurs once among `at_once` gathered pairs. Pairs whose other has a better leader already are skipped.
         """
         for pairs in self._gather(at_once):
             pairs = distinct(pairs)
@@ -123,7 +123,7 @@ class _Waiting:
                 yield best[open_], other[open_]
 
     def _gather(self, at_once: int) -> Iterator[np.ndarray]:
-        """Yield the pairs, best << 32 | other, some `at_once` or a file of them at a time."""
+        """Yield the pairs, best << 32 | other, about `at_once` or those of one file at a time."""
         gathered = [np.empty(0, np.uint64)]
         for path in self.files:
             entries, ranks = self._read(path)
@@ -151,5 +151,5 @@ class _Waiting:
 
 
 def _agreement(signatures: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the share of equal numbers in each pair of signatures, float64 [pairs]."""
+    """Return the share of equal entries in each pair of signatures, float64 [pairs]."""
     return np.mean(signatures[first] == signatures[second], axis=1)

@@ -1,4 +1,4 @@
-"""Sentences as the search for repeats sees them: where they stand, the hash of their tokens, their signatures."""
+"""Sentences for deduplication: their places, the hashes of their tokens, and their MinHash signatures."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from baichuan_jax.data.language import Language
 from baichuan_jax.data.permutation import mix
 from baichuan_jax.data.rules.sentences import Sentences
 
-# document: index of its document. start: where it begins in the document's text. key: hash of the sequence of its
-# tokens. characters: of the sentence, with what follows it up to the next. whole: whether the text reads on without it.
+# document: index of its document. start: offset in the document's text. key: hash of the sequence of its tokens.
+# characters: of the sentence, with the white space up to the next one. whole: whether the text reads on without it.
 OCCURRENCE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4"), ("whole", "?")])
-PLACE = ["document", "start", "characters"]  # the fields that say where a sentence stands
+PLACE = ["document", "start", "characters"]  # the fields that locate a sentence
 
-# Tokens from which a sentence counts. People say the shorter ones again without copying ("服务态度很好，下次还会来。",
-# "Thank you very much indeed."), and novels open their dialogues with them. A line of code repeats for a reason.
+# Least tokens of a sentence that is compared. People repeat shorter ones without copying ("服务态度很好，下次还会来。",
+# "Thank you very much indeed."), and novels open their dialogues with them. Lines of code repeat for good reasons.
 MIN_TOKENS: dict[Language, int] = {"zh": 12, "en": 8, "other": 12}
 NEVER = np.iinfo(np.int64).max
 
@@ -35,11 +35,10 @@ WIDTH, BANDS, PERMUTATIONS = 2, 8, 32
 
 
 class Found(NamedTuple):
-    """What is compared of some texts, `document` being the number of a text.
+    """What is compared of some texts; `document` is the index of a text.
 
-    sentences: OCCURRENCE [sentences], those long enough to count alone, in order. signatures: uint32 [sentences,
-    PERMUTATIONS], to be compared in BANDS bands, for shingles of WIDTH tokens. passages: PASSAGE [runs], of those too
-    short for that.
+    sentences: OCCURRENCE [sentences], those of MIN_TOKENS or more, in order. signatures: uint32 [sentences,
+    PERMUTATIONS], with BANDS bands and shingles of WIDTH tokens. passages: PASSAGE [runs], of runs with shorter ones.
     """
 
     sentences: np.ndarray
@@ -48,15 +47,15 @@ class Found(NamedTuple):
 
 
 def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
-    """Return what is compared of texts.
+    """Return the sentences and passages of texts that are compared.
 
-    found: of `rules.sentences.cut`. languages: of each text; it decides what counts: nothing of code. Sentences have
-    equal keys if they have the same tokens (`shingles`): case, white space and punctuation do not matter.
+    found: as from `rules.sentences.split_sentences`. languages: of each text; in code nothing is compared. Sentences
+    have equal keys if they have the same tokens (`shingles`): case, white space and punctuation do not matter.
     """
     least = np.array([MIN_TOKENS.get(language, NEVER) for language in languages], np.int64)[found.texts]
     judged = np.flatnonzero(least < NEVER)
     least, texts, characters = least[judged], found.texts[judged], (found.ends - found.starts)[judged]
-    signed = characters >= least  # a token has a character at least
+    signed = characters >= least  # a token has at least one character
     number = np.cumsum(signed) - 1
     keys, counts = np.zeros(len(judged), np.uint64), np.zeros(len(judged), np.int64)
     signatures = unsigned(int(signed.sum()), PERMUTATIONS)
@@ -64,7 +63,7 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
         full = np.flatnonzero(numbers)
         starts = (np.cumsum(numbers) - numbers)[full]
         powers = _powers()[ranges(np.zeros_like(numbers), numbers)]
-        # .at: a sentence longer than BATCH owns several pieces
+        # .at, because a sentence longer than BATCH owns several pieces
         np.add.at(keys, owners[full], mix(np.add.reduceat(hashes * powers, starts), 0) if full.size else 0)
         np.add.at(counts, owners, numbers)
         long = signed[owners]
@@ -78,7 +77,7 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
 
 
 def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
-    """Return where sentences, given by their indices, stand, OCCURRENCE [chosen], without keys."""
+    """Return the places of sentences, given by their indices: OCCURRENCE [chosen], with key 0."""
     rows = np.zeros(len(chosen), OCCURRENCE)
     rows["document"] = found.texts[chosen]
     rows["start"] = (found.starts - found.first[found.texts])[chosen]
@@ -95,7 +94,7 @@ def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarr
     batch = shingles.BATCH - 1
     starts, ends = found.starts[candidates], found.ends[candidates]
     if candidates.size and len(found.characters) <= 2 * batch and len(candidates) == len(found.starts):
-        # No token goes beyond a sentence, so all of them can be hashed where they stand.
+        # No token crosses the end of a sentence, so all of them can be hashed in place.
         yield np.arange(len(candidates)), *tokens_of(found.characters, ends)
         return
     parts = -(-(ends - starts) // batch)
@@ -106,7 +105,7 @@ def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarr
     for first, last in pairwise([0, *cuts, len(owners)] if len(owners) else []):
         lengths = sizes[first:last] + 1
         characters, lasts = found.characters[ranges(starts[first:last], lengths)], np.cumsum(lengths)
-        characters[lasts - 1] = ord("\n")  # what follows a piece is not of it
+        characters[lasts - 1] = ord("\n")  # separates a piece from what follows it
         yield owners[first:last], *tokens_of(characters, lasts)
 
 

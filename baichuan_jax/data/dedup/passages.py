@@ -1,7 +1,7 @@
-"""Short sentences as the search for documents inside others sees them: in runs, long enough to be no coincidence.
+"""Passages: runs of sentences with short ones, long enough not to repeat by chance, to find contained documents.
 
-"好的。" stands everywhere, so a short sentence says nothing alone. A run of them that begins at each sentence and ends
-as soon as it has enough tokens does: a chapter of dialogue shares nearly all of its runs with the book it is from.
+"好的。" is everywhere, so a short sentence alone is no evidence of copying. A run is: one begins at each sentence and
+ends as soon as it has enough tokens. A chapter of dialogue shares nearly all of its runs with the book it is from.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from baichuan_jax.data.dedup.shingles import BATCH, powers
 from baichuan_jax.data.language import Language
 from baichuan_jax.data.permutation import mix
 
-# Tokens of a run. Pages that string together the same twenty phrases share a run of nine of them hardly ever.
+# Tokens of a run. Pages made of the same twenty phrases hardly ever share a run of nine of them.
 RUN_TOKENS: dict[Language, int] = {"zh": 32, "en": 20, "other": 32}
 SEED = 0x9A5
-# document: index of its document. start, characters: of the short sentences that it covers, in a text that consists of
-# the document's short sentences alone. key: hash of its sentences.
+# document: index of its document. start, characters: the short sentences that it covers, as a span of the concatenation
+# of the document's short sentences. key: hash of its sentences.
 PASSAGE = np.dtype([("key", "<u8"), ("document", "<u4"), ("start", "<u4"), ("characters", "<u4")])
 
 
@@ -30,14 +30,15 @@ def passages(
     long: np.ndarray,
     enough: np.ndarray,
 ) -> np.ndarray:
-    """Return the runs of sentences that hold a short one, PASSAGE [runs], in order; `document` is the number of a text.
+    """Return the runs of sentences with a short one, PASSAGE [runs], in order; `document` is the index of a text.
 
-    Of each sentence, in order: texts, int64, the number of its text; keys, uint64, the hash of its tokens; tokens,
-    characters, int64, how many it has; long, bool, whether it counts by itself; enough, int64, tokens of a run.
+    The arguments have one value per sentence, in order. texts: int64, the index of its text. keys: uint64, hash of its
+    tokens. tokens, characters: int64, their numbers. long: bool, whether it is compared alone. enough: int64, tokens of
+    a run.
     """
     short = np.append(0, np.cumsum(np.where(long, 0, characters)))
     first_of_text = np.searchsorted(texts, texts)
-    rows = np.flatnonzero(tokens)  # what has no letters goes with the sentence before
+    rows = np.flatnonzero(tokens)  # a sentence without letters belongs to the one before
     before = np.append(0, np.cumsum(tokens[rows]))
     last = np.searchsorted(before, before[:-1] + enough[rows]) - 1
     inside = last < len(rows)
@@ -56,9 +57,10 @@ def passages(
 
 
 def covered(owners: np.ndarray, starts: np.ndarray, characters: np.ndarray, documents: int) -> np.ndarray:
-    """Return how many characters of each document its passages cover together, int64 [documents].
+    """Return how many characters of each document its passages cover, int64 [documents].
 
-    owners: the document of each. They stand by document and start, and of one what begins later does not end earlier.
+    owners: the document of each passage. Passages are sorted by document and start; within a document their ends do not
+    decrease.
     """
     ends = starts.astype(np.int64) + characters
     before = np.zeros(len(ends), np.int64)

@@ -1,9 +1,9 @@
-"""What goes because its sentences stand in better documents too: whole documents, and sentences.
+"""Documents and sentences to remove because better documents have the same sentences.
 
 Sentences that are equal or near-duplicates form a cluster. Arrays of sentences are parallel: `clusters`, int [n], any
-number that the sentences of a cluster share; `documents`, int [n], and `positions`, int [n], where each stands. `rank`,
-int [documents], is a permutation; the lowest is the best. No answer depends on the order of the sentences. Sentences
-that stand nowhere else need not be given: they change nothing.
+number that the sentences of a cluster share; `documents`, int [n], and `positions`, int [n], their places. `rank`, int
+[documents], is a permutation; 0 is the best. No result depends on the order of the sentences. Sentences that occur once
+may be left out: they change nothing.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from baichuan_jax.data.dedup.runs import run_starts
 
 
 def first_occurrences(keys: np.ndarray, documents: np.ndarray, positions: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Return the index of one sentence for each different key, int64 [keys], by key.
+    """Return the index of one sentence for each distinct key, int64 [keys], by key: the first in the best document.
 
-    It is the first in the best document. keys: uint64 [n].
+    keys: uint64 [n].
     """
     order = np.lexsort((positions, rank[documents], keys))
     return order[run_starts(keys[order])]
 
 
 class Compared(NamedTuple):
-    """What documents consist of, parallel arrays [n] of sentences, or of passages (`passages.PASSAGE`).
+    """Sentences, or passages (`passages.PASSAGE`), of documents, as parallel arrays [n].
 
-    clusters: any number that those that count as the same share. documents: int, where each stands. starts,
-    characters: int, of passages, what each covers; of sentences starts are not looked at.
+    clusters: any number that equal or similar ones share. documents: int. starts, characters: int, the span that a
+    passage covers; the starts of sentences are not used.
     """
 
     clusters: np.ndarray
@@ -41,18 +41,18 @@ class Compared(NamedTuple):
 def contained(
     sentences: Compared, passages: Compared, rank: np.ndarray, characters: np.ndarray, share: float
 ) -> np.ndarray:
-    """Return which documents go because better ones hold them: int64 [documents], one that holds most of it, or -1.
+    """Return for each document the better one that contains most of it, if it is to be removed, else -1; int64.
 
-    The rule: look at the documents from the best to the worst. One goes if at least `share` of its characters stand in
-    documents that were looked at before and stay: in long sentences, or in runs of sentences with short ones. So what
-    goes with a document stays in another, in this share at least, and a document that goes holds nothing for others:
-    its sentences may stay in a worse one. characters: int [documents], of each in all.
+    The rule: go through the documents from the best to the worst. A document is removed if at least `share` of its
+    characters occur in documents that were visited before and stay: in long sentences, or in runs of sentences with
+    short ones. So this share of what is removed with a document stays in others. A removed document contains nothing
+    for others: its sentences may stay in a worse one. characters: int [documents], of each document.
     """
     order = np.lexsort((passages.starts, passages.documents))
     parts = [_numbered(sentences), _numbered(Compared(*(column[order] for column in passages)))]
     gone = np.zeros(len(rank), bool)
-    # A document depends on better ones only, so this ends with the one answer that agrees with itself, and after as
-    # many steps as the longest chain of documents has in which each decides about the next.
+    # A document depends on better ones only, so this iteration ends at the only fixed point, after as many steps as
+    # the longest chain of documents in which each decides about the next.
     while True:
         ranks = [_holders(part, rank, gone) for part in parts]
         held = [holder < rank[part.documents] for holder, part in zip(ranks, parts)]
@@ -74,7 +74,7 @@ def _numbered(part: Compared) -> Compared:
 
 
 def _holders(part: Compared, rank: np.ndarray, gone: np.ndarray) -> np.ndarray:
-    """Return the rank of the best document that stays and has each, int64 [n]; beyond all ranks if none has."""
+    """Return the rank of the best remaining document with the cluster of each, int64 [n]; len(rank) if none."""
     stays = ~gone[part.documents]
     holder = np.full(part.clusters.max(initial=-1) + 1, len(rank))
     np.minimum.at(holder, part.clusters[stays], rank[part.documents[stays]])
@@ -82,13 +82,13 @@ def _holders(part: Compared, rank: np.ndarray, gone: np.ndarray) -> np.ndarray:
 
 
 def _most(documents: np.ndarray, characters: np.ndarray, holders: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Return for each document the one that holds most of its characters, int64 [documents], or -1.
+    """Return for each document the one that contains most of its characters, int64 [documents], or -1.
 
-    characters, holders: of what is held of `documents`, how many, and the rank of the document that holds them.
+    documents, characters, holders: parallel; so many characters of a document are in the document of rank `holders`.
     """
     pairs, which = np.unique(documents * len(rank) + holders, return_inverse=True)
     sizes = np.bincount(which, characters, len(pairs))
-    order = np.lexsort((-pairs, sizes))  # the last for a document is the most, and of equal ones the best
+    order = np.lexsort((-pairs, sizes))  # the last pair of a document has the most characters, then the best rank
     most = np.full(len(rank), -1)
     most[pairs[order] // len(rank)] = np.argsort(rank)[pairs[order] % len(rank)]
     return most
@@ -97,10 +97,10 @@ def _most(documents: np.ndarray, characters: np.ndarray, holders: np.ndarray, ra
 def repeated(
     clusters: np.ndarray, documents: np.ndarray, positions: np.ndarray, rank: np.ndarray, minimum: int
 ) -> np.ndarray:
-    """Return the sentence of its cluster for which each goes, int64 [n], or -1 if it stays.
+    """Return for each sentence the one of its cluster that stays in its place, int64 [n], or -1 if it stays itself.
 
-    Of a cluster that stands in `minimum` documents at least, the first sentence of the best document stays. To be given
-    the sentences of documents that stay.
+    Of a cluster in at least `minimum` documents, the first sentence of the best document stays. The sentences are those
+    of documents that stay.
     """
     order = np.lexsort((positions, rank[documents], clusters))
     starts = run_starts(clusters[order])

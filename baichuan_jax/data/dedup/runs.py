@@ -1,4 +1,4 @@
-"""Flat arrays of runs: values that belong together stand side by side, and a second array says where they begin."""
+"""Runs in flat arrays: equal values are adjacent, and a second array holds where each run begins."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ def run_starts(values: np.ndarray) -> np.ndarray:
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
-    """Return the different values, sorted. `np.unique` finds those of large integer arrays by a table: 10x slower."""
+    """Return the distinct values, sorted. `np.unique` uses a table for large integer arrays, which is 10x slower."""
     ordered = np.sort(values)
     return ordered[run_starts(ordered)]
 
 
 def ranges(firsts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return first, first + 1, ... for each of `firsts`, as many as `counts` says, one after the other."""
+    """Return the concatenation of range(first, first + count) for each of `firsts` and `counts`, int64."""
     return np.repeat(firsts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())

@@ -1,6 +1,7 @@
-"""Shingles: the runs of a few tokens that a text consists of, hashed to 32 bits, for many texts in one flat array.
+"""Shingles: the token n-grams of a text, hashed to 32 bits, for many texts in one flat array.
 
-Two texts are as alike as their sets of shingles (Broder 1997; Leskovec et al., Mining of Massive Datasets, ch. 3).
+The similarity of two texts is that of their sets of shingles (Broder 1997; Leskovec et al., Mining of Massive
+Datasets, ch. 3).
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from baichuan_jax.data.permutation import mix
 
 TOKENS = 5  # in a shingle, as Lee et al. 2021 (arXiv 2107.06499)
 BATCH = 1 << 17  # characters in a flat array of texts: up to 190 bytes of memory each
-ALONE = 0x2E80  # from here on lie the scripts written without spaces: ideographs, kana
-# Other scripts without spaces: Thai, Lao, Burmese, Khmer. A letter is a token with the marks on it; so are their codes.
+ALONE = 0x2E80  # from here on are the scripts written without spaces: ideographs, kana
+# Other scripts without spaces: Thai, Lao, Burmese, Khmer. There a token is a letter with its marks.
 CLUSTERS, CLUSTER = ((0x0E00, 0x0F00), (0x1000, 0x10A0), (0x1780, 0x1800)), 1 << 24
 VARIATION = (0xFE00, 0xFE0F)  # selectors of another form of the same character
 JOINERS = (0x200C, 0x200D, 0x180E)  # zero-width (non-)joiner, Mongolian vowel separator: they stand inside words
@@ -28,7 +29,7 @@ WORD_BASE, SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB8665
 
 
 class Tokens(NamedTuple):
-    """Tokens of pieces of texts. owners: int64 [pieces], the index of the text. hashes, counts: of `tokens`."""
+    """Tokens of pieces of texts. owners: int64 [pieces], the index of each text. hashes, counts: as from `tokens`."""
 
     owners: np.ndarray
     hashes: np.ndarray
@@ -36,7 +37,7 @@ class Tokens(NamedTuple):
 
 
 def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
-    """Yield (owners int64 [pieces], pieces) of all texts, in order, some BATCH characters at a time.
+    """Yield (owners int64 [pieces], pieces) of all texts, in order, about BATCH characters at a time.
 
     A text of BATCH characters or more is cut into several pieces; the owner of a piece is the index of its text.
     """
@@ -51,20 +52,20 @@ def batches(texts: Sequence[str]) -> Iterator[tuple[np.ndarray, Sequence[str]]]:
 
 
 def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.ndarray]:
-    """Return (hashes uint32 [shingles], number int64 [texts] of them that each text has) of a batch of texts.
+    """Return (hashes uint32 [shingles], their number in each text, int64 [texts]) of a batch of texts.
 
-    A token is an ideograph, or a run of other letters, with the marks on them, and digits, lower-cased; all else only
-    separates. So a shingle says about as much in Chinese as in English, and mixed text needs no choice between
-    characters and words that one edit could tip. A text of fewer than `width` tokens is one shingle; one without
-    letters and digits has none. The texts have 2 * BATCH characters in all at most, one more counted for each text.
+    A token is an ideograph, or a run of other letters (with their marks) and digits, lower-cased; all other characters
+    are separators. So a shingle carries about as much information in Chinese as in English, and mixed text needs no
+    choice between characters and words, which one edit could flip. A text of fewer than `width` tokens is one shingle;
+    a text without letters and digits has none. The batch has at most 2 * BATCH characters, one added for each text.
     """
     return shingles_of(*tokens(texts), width)
 
 
 def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `shingles` does, from the tokens of the texts."""
+    """Return the result of `shingles` from the tokens of the texts."""
     ends = np.cumsum(counts)
-    # Zeros between the texts let a shingle of a short one end there, and not in the next text.
+    # Zeros between the texts, so that a shingle of a short text does not extend into the next.
     spread = np.zeros(len(hashed) + width * len(counts), np.uint64)
     firsts = ends - counts + width * np.arange(len(counts))
     spread[ranges(firsts, counts)] = hashed
@@ -78,22 +79,22 @@ def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.
 def tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return (hashes uint64 [tokens], counts int64 [texts]) of the tokens of a batch of texts, as in `shingles`.
 
-    Equal tokens have equal hashes, wherever they stand; their low bits alone are no good hash. The texts have
-    2 * BATCH characters in all at most, one more counted for each text.
+    Equal tokens have equal hashes; their low bits alone are a poor hash. The batch has at most 2 * BATCH characters,
+    one added for each text.
     """
     return tokens_of(points(join(texts)), text_ends(texts))
 
 
 def tokenized(texts: Sequence[str]) -> Iterator[Tokens]:
-    """Yield the tokens of any number of texts, of any length, in order: those of `batches`."""
+    """Yield the tokens of any number of texts of any length, in order, one batch at a time."""
     for owners, pieces in batches(texts):
         yield Tokens(owners, *tokens(pieces))
 
 
 def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `tokens` does, of texts that lie one after the other.
+    """Return the result of `tokens` for concatenated texts.
 
-    characters: uint32, 2 * BATCH at most. ends: int64 [texts], where each ends; a token belongs to the text in which it
+    characters: uint32, at most 2 * BATCH. ends: int64 [texts], the end of each; a token belongs to the text in which it
     begins.
     """
     hashes, _, counts = placed_tokens_of(characters, ends)
@@ -101,13 +102,13 @@ def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def placed_tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what `tokens_of` does, and between the two where each token begins among the characters, int64."""
+    """Return (hashes, where each token begins among the characters, int64; counts): `tokens_of` with places."""
     codes = _codes().take(characters, mode="clip")
     start = codes > 0
     goes_on = start & (codes < ALONE)
     start[1:] &= ~(goes_on[1:] & (goes_on[:-1] | (codes[:-1] >= CLUSTER)))
     starts = np.flatnonzero(start)
-    # The sum of code * base^position over a token, moved to position 0: equal wherever in the array the token stands.
+    # The sum of code * base^position over a token, shifted to position 0, so it does not depend on the place.
     bases, inverses = powers()
     sums = np.cumsum(codes * bases[: len(codes)])
     lasts = np.append(starts, len(codes))[1:] - 1
@@ -121,7 +122,7 @@ def _lengths(texts: Sequence[str]) -> np.ndarray:
 
 @cache
 def _codes() -> np.ndarray:
-    """Return what each character counts as, uint32 [TABLE]: its lower case, or 0 if it only separates."""
+    """Return the code of each character, uint32 [TABLE]: its lower case, or 0 for a separator."""
     codes = np.arange(TABLE, dtype=np.uint32)
     for point in np.flatnonzero(kinds(codes) != HAN).tolist():
         character = chr(point)

@@ -1,7 +1,7 @@
-"""MinHash: a short signature of a text, from which the likeness of two texts is estimated (Broder 1997).
+"""MinHash signatures of texts, from which their Jaccard similarity is estimated (Broder 1997).
 
-The Jaccard similarity of two texts is the share of their shingles that both have; two signatures agree in that share
-of their numbers, on average, with a standard error of sqrt(s (1 - s) / permutations): 0.04 at s = 0.8 and 112.
+Two signatures agree in a share of their entries whose expectation is the Jaccard similarity s of the sets of shingles,
+with a standard error of sqrt(s (1 - s) / permutations): 0.04 at s = 0.8 and 112 permutations.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ SEED = 0x5EED
 
 
 def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: int = TOKENS) -> np.ndarray:
-    """Return uint32 [texts, permutations], a row for each text that depends on nothing but this text.
+    """Return uint32 [texts, permutations]; a row depends on its text alone.
 
-    width: tokens in a shingle. A text longer than BATCH characters is cut into pieces of that length, and the few
-    shingles that lie across a cut are replaced by those of its two sides. Texts without letters and digits have equal
-    signatures, all 2^32 - 1.
+    width: tokens in a shingle. A text longer than BATCH characters is cut into pieces of that length: the few shingles
+    across a cut are replaced by those on its two sides. The signature of a text without letters and digits is all
+    2^32 - 1.
     """
     return signatures_of(tokenized(texts), len(texts), permutations, width)
 
@@ -30,7 +30,7 @@ def signatures(texts: Sequence[str], permutations: int = PERMUTATIONS, width: in
 def signatures_of(
     parts: Iterable[Tokens], texts: int, permutations: int = PERMUTATIONS, width: int = TOKENS
 ) -> np.ndarray:
-    """Return what `signatures` does, from the tokens of so many texts."""
+    """Return the result of `signatures` from the tokens of `texts` texts."""
     result = unsigned(texts, permutations)
     for owners, hashes, counts in parts:
         sign(result, owners, *shingles_of(hashes, counts, width))
@@ -38,12 +38,12 @@ def signatures_of(
 
 
 def unsigned(texts: int, permutations: int) -> np.ndarray:
-    """Return the signatures of texts before any of their shingles has been seen, uint32 [texts, permutations]."""
+    """Return the signatures of empty sets of shingles, uint32 [texts, permutations], for `sign`."""
     return np.full((texts, permutations), np.iinfo(np.uint32).max, np.uint32)
 
 
 def sign(result: np.ndarray, owners: np.ndarray, hashes: np.ndarray, numbers: np.ndarray) -> None:
-    """Add shingles to signatures. owners: int64 [pieces], the row of each; hashes, numbers: of `shingles`."""
+    """Add shingles to signatures. owners: int64 [pieces], the row of each; hashes, numbers: as from `shingles`."""
     full = np.flatnonzero(numbers)
     if full.size:
         minima = _minima(hashes, (np.cumsum(numbers) - numbers)[full], result.shape[1])
@@ -55,13 +55,13 @@ def sign(result: np.ndarray, owners: np.ndarray, hashes: np.ndarray, numbers: np
 
 
 def _minima(hashes: np.ndarray, starts: np.ndarray, permutations: int) -> np.ndarray:
-    """Return the least of each permutation of the hashes, uint32 [runs, permutations], of the runs from `starts` on.
+    """Return the minimum of each permutation of the hashes of each run, uint32 [runs, permutations].
 
-    x -> x * a modulo 2^32, a odd, permutes the 32-bit integers. The hashes are random already: the usual "+ b" changes
-    neither bias nor variance of the estimate, as measured with sets of 8 to 2,000, and costs time. So does one product
-    for two permutations, of which the second is the first one upside down: its minimum, 2^32 - 1 less the maximum, is
-    another shingle's, which makes the variance of small sets less. The pair lies half a signature apart, so that no
-    band has both.
+    starts: int64 [runs], where each run of hashes begins. x -> x * a modulo 2^32, a odd, permutes the 32-bit integers.
+    The hashes are random already: the usual "+ b" changes neither bias nor variance of the estimate, as measured with
+    sets of 8 to 2,000, and costs time. One product serves two permutations, the second being the first one reversed:
+    its minimum, 2^32 - 1 minus the maximum, comes from another shingle, which lowers the variance for small sets. The
+    two are half a signature apart, so that no band contains both.
     """
     half = -(-permutations // 2)
     factors = (mix(np.arange(half, dtype=np.uint64), SEED) >> np.uint64(32)).astype(np.uint32) | np.uint32(1)

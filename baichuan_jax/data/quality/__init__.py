@@ -1,1 +1,1 @@
-"""The quality model: hashed n-grams, a linear classifier, and how well it does."""
+"""The quality model: hashed n-grams, a linear classifier, and its evaluation."""

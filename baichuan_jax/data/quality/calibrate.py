@@ -1,4 +1,4 @@
-"""Calibration: from sums of weights to probabilities, and how well these hold."""
+"""Calibration: sums of weights to probabilities, and the reliability of these."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from baichuan_jax.data.quality.learn import sigmoid
 
-PRIORS = 3.0 * 2.0 ** np.arange(11)  # n-grams, tried in turn
+PRIORS = 3.0 * 2.0 ** np.arange(11)  # the grid, in n-grams
 STEPS, HALVINGS = 30, 20  # of Newton's method
 BINS = 10
 
 
 def calibrate(sums: np.ndarray, numbers: np.ndarray, good: np.ndarray) -> tuple[float, float, float]:
-    """Return (scale, bias, prior): a text is good with the log odds (scale * sum + bias * number) / (number + prior).
+    """Return (scale, bias, prior): log odds of a good text = (scale * sum + bias * number) / (number + prior).
 
-    sums: float64 [windows], of the weights of their n-grams. numbers: of n-grams. good: bool [windows].
+    sums: float64 [windows], of the weights of their n-grams. numbers: of their n-grams. good: bool [windows].
 
     This is Platt's scaling of the mean weight (Platt 1999, with his smoothed targets), times number / (number + prior).
-    The factor follows from Gaussian means: if those of texts of one class have the variance v, and the weights within
-    a text w, the mean of a window has v + w / number, and the log odds go as 1 / (v + w / number): prior = w / v. So a
-    short text stays near 1/2, and a long one gains little by being longer.
+    The factor follows from Gaussian means: if the means of the texts of a class have variance v, and the weights within
+    a text variance w, the mean of a window has variance v + w / number, and the log odds are proportional to
+    1 / (v + w / number): prior = w / v. So a short text stays near 1/2, and a long one gains little by being longer.
     """
     number = int(good.sum())
     targets = np.where(good, (number + 1) / (number + 2), 1 / (len(good) - number + 2))
@@ -32,9 +32,9 @@ def calibrate(sums: np.ndarray, numbers: np.ndarray, good: np.ndarray) -> tuple[
 
 
 def _regress(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the factors, float64 [2], of the logistic regression of targets on inputs [n, 2].
+    """Return the coefficients, float64 [2], of the logistic regression of targets on inputs [n, 2].
 
-    Newton's method; a step that goes too far is halved, as Lin, Lin and Weng 2007 found Platt's own to need.
+    Newton's method with step halving, which Platt's own algorithm lacks and needs (Lin, Lin and Weng 2007).
     """
     factors = np.zeros(2)
     for _ in range(STEPS):
@@ -57,7 +57,7 @@ def _loss(inputs: np.ndarray, targets: np.ndarray, factors: np.ndarray) -> float
 
 
 def reliability(scores: np.ndarray, good: np.ndarray) -> list[dict[str, float]]:
-    """Return {"low", "high", "mean_score", "share_good", "count"} of each tenth of the scores that is not empty."""
+    """Return {"low", "high", "mean_score", "share_good", "count"} of each non-empty bin of 0.1 of the scores."""
     tenths = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
     return [
         {
@@ -73,7 +73,7 @@ def reliability(scores: np.ndarray, good: np.ndarray) -> list[dict[str, float]]:
 
 
 def auc(values: np.ndarray, good: np.ndarray) -> float:
-    """Return the chance that a good text has a higher value than a bad one, equal values counted half."""
+    """Return the probability that a good text has a higher value than a bad one; ties count half."""
     _, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[index]
     number = int(good.sum())

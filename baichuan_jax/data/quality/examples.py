@@ -1,7 +1,7 @@
 """Examples: windows of good and of bad texts, in pairs of equal length.
 
-Good text tends to be long and bad text short. Whatever is learnt from windows whose lengths have the same distribution
-in both classes cannot be the length.
+Good text tends to be long and bad text short. A model cannot learn the length from windows whose lengths have the same
+distribution in both classes.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from baichuan_jax.data.dedup.shingles import tokenized
 
 WINDOW, SHORTEST = 128, 4  # tokens in a window: at most, and at least
 STRETCH = 1000  # characters: 128 tokens of English or more
-# What a text serves for follows from its hash, so that all windows of a text serve for the same.
+# The hash of a text decides which part it belongs to, so all windows of a text are in the same part.
 FOLDS = 10
 PARTS = {"test": (0, 1), "calibrate": (2,), "train": (3, 4, 5, 6, 7, 8, 9)}
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows in pairs. hashes: uint64 [tokens]. counts: int64 [windows], tokens of each. good: bool [windows]."""
+    """Paired windows. hashes: uint64 [tokens]. counts: int64 [windows], tokens of each. good: bool [windows]."""
 
     hashes: np.ndarray
     counts: np.ndarray
     good: np.ndarray
 
     def take(self, which: np.ndarray, counts: np.ndarray) -> Windows:
-        """Return the first tokens, as many as `counts` says (int64 [windows]), of the windows `which`."""
+        """Return the first `counts` tokens (int64 [windows]) of the windows `which`."""
         firsts = (np.cumsum(self.counts) - self.counts)[which]
         return Windows(self.hashes[ranges(firsts, counts)], counts, self.good[which])
 
@@ -48,8 +48,8 @@ class Windows:
 class Examples:
     """The windows of one class.
 
-    texts: by hash, no two equal but for white space, `most` at most. folds: int64 [texts], in [0, FOLDS).
-    Every text gives one window; while there are fewer than `most`, long texts give more.
+    texts: sorted by hash, distinct up to white space, at most `most`. folds: int64 [texts], in [0, FOLDS).
+    Each text gives one window; if these are fewer than `most`, long texts give more.
     """
 
     def __init__(self, texts: Sequence[str], most: int):
@@ -61,7 +61,7 @@ class Examples:
         self._hashes, counts = _tokens([_stretch(*pair, length) for pair in zip(self.texts, shifts.tolist())])
         numbers = np.maximum(counts // WINDOW, 1)
         owners, places = np.repeat(np.arange(len(chosen)), numbers), ranges(np.zeros_like(numbers), numbers)
-        turns = (places + shifts[owners]) % numbers[owners]  # any window of a text may come first
+        turns = (places + shifts[owners]) % numbers[owners]  # the first window of a text is a random one
         order = np.lexsort((owners, turns))
         order = order[counts[owners[order]] >= SHORTEST][:most]
         self._owners = owners[order]
@@ -69,20 +69,19 @@ class Examples:
         self._counts = np.minimum(counts[self._owners], WINDOW)
 
     def windows(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return (first token, tokens), int64 [windows] each, of the windows for a part, those to take first first."""
+        """Return (first token, number of tokens), int64 [windows] each, of the windows of a part, by priority."""
         mine = np.isin(self.folds[self._owners], PARTS[part])
         return self._firsts[mine], self._counts[mine]
 
     def tokens(self, firsts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Return the hashes of the tokens of windows, one after the other, uint64."""
+        """Return the concatenated hashes of the tokens of windows, uint64."""
         return self._hashes[ranges(firsts, counts)]
 
 
 def pairs(good: Examples, bad: Examples, part: str) -> Windows:
-    """Return windows for a part of PARTS, as many good as bad: those that come first, and of these the shortest of
-    each class make a pair, then the next. Both windows of a pair are cut to the length of the shorter.
+    """Return the windows of a part of PARTS, as many good as bad, the good ones first.
 
-    The good ones stand first.
+    Windows are paired by length: the shortest of each class, then the next. Both are cut to the length of the shorter.
     """
     classes = [(examples, *examples.windows(part)) for examples in (good, bad)]
     number = min(len(firsts) for _, firsts, _ in classes)
@@ -93,13 +92,13 @@ def pairs(good: Examples, bad: Examples, part: str) -> Windows:
 
 
 def _stretch(text: str, shift: int, length: int) -> str:
-    """Return so many characters of a text, from a place that its hash chooses."""
+    """Return STRETCH characters of a text, from a place that its hash decides."""
     start = shift % (max(0, len(text) - length) + 1)
     return text[start : start + length]
 
 
 def _tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (hashes uint64 [tokens], counts int64 [texts]) of any number of texts, of any length."""
+    """Return (hashes uint64 [tokens], counts int64 [texts]) of any number of texts of any length."""
     hashes, counts = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
     for owners, found, numbers in tokenized(texts):
         hashes.append(found)

@@ -1,6 +1,6 @@
-"""Features: the runs of one, two and three tokens of a text, hashed into a table, for many texts in one flat array.
+"""Features: the token 1- to 3-grams of a text, hashed into a table, for many texts in one flat array.
 
-Tokens are those of `shingles`. Punctuation and line breaks are left to the rules: as features they tell mostly how a
+Tokens are those of `shingles`. Punctuation and line breaks are left to the rules: as features they mostly show how a
 source wraps its lines, and a model would learn the source.
 """
 
@@ -18,12 +18,12 @@ SALT = 0x0A11
 def slots(hashes: np.ndarray, counts: np.ndarray, features: int) -> np.ndarray:
     """Return the slots of the n-grams of 1, 2 and 3 tokens that begin at each token, int64 [3, tokens].
 
-    hashes: uint64 [tokens] and counts: int64 [texts], of `shingles.tokens`. A slot is in [0, 2^features); an n-gram
-    that would go beyond the end of its text has slot 2^features, one more, whose weight is 0.
+    hashes: uint64 [tokens] and counts: int64 [texts], as from `shingles.tokens`. A slot is in [0, 2^features); an
+    n-gram that would cross the end of its text has the slot 2^features, whose weight is 0.
     """
     runs = [mix(hashes, SALT)]
     for order in range(1, ORDERS):
-        run = runs[-1] * BASE  # Horner's rule; wrong where a text ends, which is mended below
+        run = runs[-1] * BASE  # Horner's rule; wrong where a text ends, which is corrected below
         run[:-order] += runs[0][order:]
         runs.append(run)
     found = (np.stack(runs) >> np.uint64(64 - features)).view(np.int64)
@@ -35,7 +35,7 @@ def slots(hashes: np.ndarray, counts: np.ndarray, features: int) -> np.ndarray:
 
 
 def ngrams(counts: np.ndarray) -> np.ndarray:
-    """Return the number of n-grams of texts of so many tokens, int64 [texts]."""
+    """Return the number of n-grams of texts, from their numbers of tokens, int64 [texts]."""
     return sum(np.maximum(counts - order, 0) for order in range(ORDERS))
 
 

@@ -11,15 +11,15 @@ from baichuan_jax.data.quality.features import ORDERS, ngrams, slots, sums
 # On five pairs of real corpora, in both languages, more epochs, other rates and the exact optimum (L-BFGS) separate
 # held-out windows no better; an L2 of 0 does as well and one of 1e-2 worse.
 EPOCHS, BATCH, RATE, L2 = 3, 512, 10.0, 1e-4
-PRIOR = 10.0  # n-grams of weight 0 that are added to each window
+PRIOR = 10.0  # n-grams of weight 0 added to each window
 SEED = 0x1EA2
 
 
 def learn_weights(windows: Windows, features: int) -> np.ndarray:
-    """Return the weights, float64 [2^features + 1], with Adagrad (Duchi et al. 2011) in batches of windows.
+    """Return the weights, float64 [2^features + 1], learnt with Adagrad (Duchi et al. 2011) in batches of windows.
 
-    Minimised is the mean over the windows of the logistic loss of sum / (n-grams + PRIOR), plus L2 / 2 times the
-    squares of the weights for each window. Batches of one order only: the result is a function of the windows.
+    The loss is the mean over the windows of the logistic loss of sum / (n-grams + PRIOR), plus L2 / 2 times the squared
+    weights for each window. The order of the batches is fixed: the result is a function of the windows.
     """
     number = len(windows.counts)
     weights, squares = np.zeros((1 << features) + 1), np.full((1 << features) + 1, 1e-12)
@@ -34,7 +34,7 @@ def learn_weights(windows: Windows, features: int) -> np.ndarray:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Return the probabilities. Beyond 15 they are as at 15, short of 1 even in float32."""
+    """Return the probabilities; log odds are clipped at 15, so that a probability is below 1 even in float32."""
     return 1 / (1 + np.exp(-np.clip(logits, -15, 15)))
 
 

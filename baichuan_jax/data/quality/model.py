@@ -1,7 +1,7 @@
-"""The quality model: for each language, how probable it is that a text is one of the good examples, not of the bad.
+"""The quality model: for each language, the probability that a text is a good example and not a bad one.
 
-A linear classifier over hashed n-grams, as fastText's, which the filters of LLaMA, WanJuan and others use. Its own
-wheels are unmaintained and break on numpy 2; a table of weights and batched numpy need none.
+A linear classifier over hashed n-grams like fastText, which the filters of LLaMA, WanJuan and others use. fastText's
+wheels are unmaintained and break on numpy 2; here a table of weights and batched numpy suffice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from baichuan_jax.data.quality.features import ngrams, slots, sums
 from baichuan_jax.data.quality.learn import learn_weights, sigmoid
 
 NO_SCORE = -1.0
-FEWEST = 10  # pairs of windows in each part; with fewer a language gets no model
+FEWEST = 10  # least pairs of windows in each part; with fewer a language gets no model
 GRAIN = 1024.0  # weights are multiples of 1 / GRAIN and at most LARGEST: their sums are exact, in any order
 LARGEST = 4096.0
 
@@ -40,12 +40,12 @@ class LinearModel:
     def score(self, texts: Sequence[str]) -> np.ndarray:
         """Return the probability that each text is good, float64 [texts]; 1/2 for one without letters and digits.
 
-        It depends on nothing but the text. One of BATCH characters or more is cut, and loses the n-grams at the cuts.
+        It depends on the text alone. A text of BATCH characters or more is cut, and loses the n-grams at the cuts.
         """
         return self.score_tokens(tokenized(texts), len(texts))
 
     def score_tokens(self, parts: Iterable[Tokens], texts: int) -> np.ndarray:
-        """Return what `score` does, from the tokens of so many texts."""
+        """Return the result of `score` from the tokens of `texts` texts."""
         totals, numbers = np.zeros(texts), np.zeros(texts, np.int64)
         for owners, hashes, counts in parts:
             np.add.at(totals, owners, sums(self.weights, self._slots(hashes, counts), counts))
@@ -70,12 +70,12 @@ class QualityModel:
     def score(self, texts: Sequence[str], languages: Sequence[str]) -> np.ndarray:
         """Return the probability that each text is good, float32 [texts], in (0, 1); NO_SCORE without a model.
 
-        languages: of each text. A sentence is scored as any other text: the shorter, the nearer to 1/2.
+        languages: of each text. A sentence is scored like any other text: the shorter, the nearer to 1/2.
         """
         return self.score_tokens(list(tokenized(texts)), languages)
 
     def score_tokens(self, parts: Sequence[Tokens], languages: Sequence[str]) -> np.ndarray:
-        """Return what `score` does, from the tokens of the texts."""
+        """Return the result of `score` from the tokens of the texts."""
         result, names = np.full(len(languages), NO_SCORE, np.float32), np.array(languages, np.str_)
         for language, model in self.languages.items():
             mine = names == language
@@ -93,7 +93,7 @@ class QualityModel:
 
     @classmethod
     def load(cls, path: Path) -> QualityModel:
-        """Read what `save` wrote."""
+        """Return the model that `save` wrote."""
         with np.load(path) as arrays:
             names = [name.removesuffix(".prior") for name in arrays if name.endswith(".prior")]
             models = {name: LinearModel(arrays[f"{name}.weights"], float(arrays[f"{name}.prior"])) for name in names}
@@ -113,14 +113,13 @@ def fit_quality_models(
 ) -> tuple[QualityModel, dict]:
     """Return the model and a report on it. The order of the texts does not matter.
 
-    good, bad: example texts by language, cfg.examples of each used at most. A language without both, or with too few
-    (some 150 short documents of each, or 30 long ones), gets no model. The classes are made equal: a prior of 1/2.
+    good, bad: example texts by language, of which at most cfg.examples are used. A language without both, or with too
+    few (about 150 short documents of each, or 30 long ones), gets no model. The classes are balanced: a prior of 1/2.
 
-    If there is any good text, the report has for each language with examples: "good", "bad" (documents), with both
-    also "pairs" {part: pairs of windows} and, if it has a model, of the documents held out: "auc", "auc_of_length" (of
-    the number of characters alone), "auc_equal_length" and "calibration" (of windows in pairs of equal length, as in
-    `reliability`), and "half", the tokens of a text whose log odds are half of what those of an endless text like it
-    would be.
+    If there is any good text, the report has for each language with examples: "good", "bad" (documents); with both,
+    "pairs" {part: pairs of windows}; and with a model, on held-out documents: "auc", "auc_of_length" (of the number of
+    characters alone), "auc_equal_length" and "calibration" (of pairs of windows of equal length, as in `reliability`),
+    and "half": the number of tokens at which the log odds reach half of their limit for an infinitely long text.
     """
     models, report = {}, {}
     for language in LANGUAGES:
@@ -139,13 +138,13 @@ def fit_quality_models(
 
 
 def unscored(report: Mapping[str, dict], languages: Iterable[str]) -> dict[str, str]:
-    """Return {language: why it has no model} of the languages of a corpus. report: as `fit` returns it."""
+    """Return {language: why it has no model} of the languages of a corpus. report: of `fit_quality_models`."""
     without = (language for language in languages if "auc" not in report.get(language, {}))
     return {language: _why(report.get(language, {})) for language in without}
 
 
 def unscored_of(result: dict) -> dict[str, str]:
-    """Return what `unscored` does, of the text that a data step has kept. result: as `build.build` returns it."""
+    """Return the result of `unscored` for the text that a data step kept. result: of `build_corpus`."""
     languages = {language for domain in result["domains"].values() for language in domain["language"]}
     return unscored(result["quality"], sorted(languages))
 
@@ -167,7 +166,7 @@ def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearMod
 
 
 def _evaluate(model: LinearModel, windows: Windows, classes: tuple[Examples, Examples]) -> dict:
-    """Return the part of the report that is on the documents held out."""
+    """Return the part of the report on held-out documents."""
     texts = [[text for text, fold in zip(c.texts, c.folds) if fold in PARTS["test"]] for c in classes]
     good = np.repeat([True, False], [len(part) for part in texts])
     whole = [text for part in texts for text in part]

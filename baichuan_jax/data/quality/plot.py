@@ -1,4 +1,4 @@
-"""The picture of a report: whether the scores are the probabilities that they claim to be."""
+"""Reliability diagram of a report: whether the scores are calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ WIDTH, HEIGHT, DPI = 3.6, 4.6, 150  # inches for each language
 
 
 def plot(report: dict, path: Path) -> None:
-    """Write a PNG for a report of `model.fit`: for each language that has a model the share of good windows against
-    the score, and below it how many windows of each class have that score."""
-    import matplotlib  # a second to import, and the data step draws one picture
+    """Write a PNG for a report of `fit_quality_models`.
+
+    For each language with a model: the share of good windows against the score, and the histogram of each class.
+    """
+    import matplotlib  # takes a second to import, and the data step draws a single figure
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -29,7 +31,7 @@ def plot(report: dict, path: Path) -> None:
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(WIDTH * columns, HEIGHT))
         FigureCanvasAgg(figure)
-        # Margins in inches: to have them found ("constrained") takes as long as to draw.
+        # Margins in inches: finding them ("constrained" layout) takes as long as drawing.
         left, right = 0.7 / (WIDTH * columns), 1 - 0.15 / (WIDTH * columns)
         grid = {"left": left, "right": right, "bottom": 0.1, "top": 0.93, "hspace": 0.12, "wspace": 0.3}
         axes = figure.subplots(2, columns, sharex=True, squeeze=False, height_ratios=(3, 1.4), gridspec_kw=grid)
@@ -44,7 +46,7 @@ def plot(report: dict, path: Path) -> None:
 
 
 def _draw_curve(axes: Axes, bins: list[dict[str, float]]) -> None:
-    """Draws the share of good windows with two standard errors."""
+    """Draw the share of good windows with two standard errors."""
     score, share, count = (np.array([entry[name] for entry in bins]) for name in ("mean_score", "share_good", "count"))
     axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfectly calibrated")
     axes.errorbar(score, share, 2 * np.sqrt(score * (1 - score) / count), fmt="o-", color=BLUE, markersize=4, capsize=2)
@@ -54,7 +56,7 @@ def _draw_curve(axes: Axes, bins: list[dict[str, float]]) -> None:
 
 
 def _draw_histogram(axes: Axes, bins: list[dict[str, float]]) -> None:
-    """Draws how many windows of each class have each score."""
+    """Draw the histogram of the scores of each class."""
     low, high, share, count = (
         np.array([entry[name] for entry in bins]) for name in ("low", "high", "share_good", "count")
     )

@@ -1,1 +1,1 @@
-"""What of the good text becomes the dataset: decontamination, caps, split."""
+"""Selection of the dataset: decontamination, caps, split."""

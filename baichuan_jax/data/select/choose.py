@@ -1,4 +1,4 @@
-"""What becomes of each document, from all that is known of it."""
+"""The order of documents by quality, and the choice under a limit of bytes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SEED = 0xCA9
 
 
 def quality_order(score: np.ndarray, size: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Return the rank of documents, int64 [documents]: 0 is the best. No two are equal if the keys differ.
+    """Return the rank of documents, int64 [documents], 0 for the best; a permutation, unique if the keys are.
 
-    Scores are compared in steps of 0.05, finer differences say little; of equal ones the longer text is the better.
+    Scores are rounded to steps of 0.05, because finer differences mean little; among equals the longer text is better.
     """
     steps = np.round(np.asarray(score, np.float64) * 20)
     order = np.lexsort((key, -size.astype(np.int64), -steps))
@@ -22,9 +22,9 @@ def quality_order(score: np.ndarray, size: np.ndarray, key: np.ndarray) -> np.nd
 
 
 def within_cap(score: np.ndarray, size: np.ndarray, key: np.ndarray, most: int) -> np.ndarray:
-    """Return bool [documents]: those with the best scores that fit `most` bytes together, drawn by hash among equals.
+    """Return bool [documents], true for those with the best scores, at most `most` bytes in all; ties by hash.
 
-    The first that does not fit ends the choice, so that long texts are not passed over for short ones.
+    The first document that does not fit ends the choice, so that long texts are not passed over for short ones.
     """
     steps = np.round(np.asarray(score, np.float64) * 20)
     order = np.lexsort((mix(key, SEED), -steps))

@@ -1,8 +1,8 @@
-"""Decontamination: where documents hold the questions of evaluation sets.
+"""Decontamination: find the questions of evaluation sets in documents.
 
 A run of tokens that a document shares with a question is only a candidate (Brown et al. 2020, appendix C, stop there):
-a question that quotes a classic shares its quotation with the classic. So the question is laid over the place, and
-what counts is how much of it stands there.
+a question that quotes a classic shares its quotation with the classic. So the question is aligned with the place, and
+the share of it that is found there decides.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from baichuan_jax.data.permutation import mix
 from baichuan_jax.data.select.index import CORE, RUN, EvaluationIndex
 from baichuan_jax.data.select.placed_tokens import Placed, place, runs
 
-SHARED = 3  # tokens in a run that counts as shared, once a question is laid over a place
-ENOUGH = 8  # one in so many tokens of a part must begin a run that it shares with a place, to be compared
-REPEATED = 100  # times that a run of a row is looked at in a chunk of one text: bounds the work on "1 1 1 1 ..."
-CHUNK = 1 << 18  # tokens of documents looked up together
-WORK = 1 << 20  # tokens of places that questions are laid over together
+SHARED = 3  # tokens of a run that counts as shared, once a question is aligned with a place
+ENOUGH = 8  # a part is compared if at least one in so many of its tokens begins a run that it shares with a place
+REPEATED = 100  # most occurrences of a run of a row in a chunk of one text: bounds the work on "1 1 1 1 ..."
+CHUNK = 1 << 18  # tokens of documents looked up at once
+WORK = 1 << 20  # tokens of places that questions are aligned with at once
 
-# Shares of the tokens of a part from which it stands in a text; of a question without its choices, all of it. What
-# clean text holds of questions stands in experiments/LOG.md: up to 0.89 of a stem, which quotes it, and no choices.
+# Least share of the tokens of a part for a match; a question without its choices must match as a whole. What clean text
+# contains of questions is in experiments/LOG.md: up to 0.89 of a stem, which quotes it, and no choices.
 STEM, CHOICES, QUESTION = 0.75, 0.5, 0.75
-WHOLE = 0.95  # of a stem, to count as whole; and no two successive tokens may be missing
+WHOLE = 0.95  # of a stem, to match as a whole; and no two successive tokens may be missing
 LOOSE = 0.8  # of the single tokens of choices, where they are too short for runs
-PASSAGE, PASSAGE_TOKENS = 0.9, 64  # a passage or solution by itself: nearly whole, and this long at least
-BESIDE = 0.5  # of a passage or solution whose question stands in the same text
+PASSAGE, PASSAGE_TOKENS = 0.9, 64  # a passage or solution by itself: the share, and its least tokens
+BESIDE = 0.5  # of a passage or solution whose question is found in the same text
 
 # text: index of the document. start, end: characters. row: number of the row, over all sets.
 MATCH = np.dtype([("text", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "<i4")])
-# A part of a row laid over a place. text: index. first, end: the tokens of the place. start, stop: the first of them
-# that the part has too, and the one after the last. stem, choices: tokens of each that stand in shared runs. gap: the
-# longest run of tokens of the stem that do not. loose: tokens of the choices that stand there in any order.
+# A part of a row aligned with a place. text: index. first, end: the tokens of the place. start, stop: the first of them
+# that the part has too, and the one after the last. stem, choices: tokens of each that are in shared runs. gap: the
+# longest run of tokens of the stem that are not. loose: tokens of the choices found there in any order.
 COLUMNS = ("text", "part", "first", "end", "start", "stop", "stem", "choices", "gap", "loose")
 LAID = np.dtype([(name, "<i8") for name in COLUMNS])
-# Where runs of a part stand in a text. low, high: the first and last of the tokens at which the part would begin, by
-# these runs. bucket: near which of them. hits: number of runs.
+# Hits of the runs of a part in a text. low, high: the first and last token at which the part would begin, by these
+# hits. bucket: of these places. hits: number of runs.
 PLACE = np.dtype([(name, "<i8") for name in ("text", "part", "bucket", "low", "high", "hits")])
 
 
 def find_questions(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
-    """Return MATCH [matches], sorted by text and place: where normalised texts hold rows of the sets."""
+    """Return MATCH [matches], sorted by text and place: the rows of the sets found in normalised texts."""
     if not len(index.hashes):
         return np.zeros(0, MATCH)
     placed = place(texts)
@@ -58,7 +58,7 @@ def find_questions(index: EvaluationIndex, texts: Sequence[str]) -> np.ndarray:
 
 
 def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
-    """Return for each LAID whether enough of the part stands at the place, bool."""
+    """Return for each LAID whether enough of the part is found at the place, bool."""
     parts = index.parts[laid["part"]]
     stem, choices = parts["stem"], parts["size"] - parts["stem"]
     core = parts["kind"] == CORE
@@ -76,7 +76,7 @@ def stands(index: EvaluationIndex, laid: np.ndarray) -> np.ndarray:
 
 
 def lay(index: EvaluationIndex, placed: Placed) -> np.ndarray:
-    """Return LAID [places] of all candidates in texts."""
+    """Return LAID [places]: all candidates in texts, compared."""
     found = _candidates(index, placed)
     sizes = np.cumsum(found["end"] - found["first"] + index.parts["size"][found["part"]])
     cuts = (np.flatnonzero(np.diff(sizes // WORK)) + 1).tolist()
@@ -86,10 +86,10 @@ def lay(index: EvaluationIndex, placed: Placed) -> np.ndarray:
 
 
 def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
-    """Return LAID [places], only `text`, `part`, `first` and `end` filled in: where enough runs of a part stand."""
+    """Return LAID [places] with only `text`, `part`, `first` and `end` filled in: places with enough runs of a part."""
     ends = np.cumsum(placed.counts)
     hits = [_hits(index, placed.hashes, start, ends) for start in range(0, len(placed.hashes), CHUNK)]
-    places = _united(np.concatenate([np.empty(0, PLACE), *hits]))
+    places = _merged(np.concatenate([np.empty(0, PLACE), *hits]))
     size = index.parts["size"][places["part"]].astype(np.int64)
     enough = places["hits"] >= np.maximum(1, size // ENOUGH)
     places, size = places[enough], size[enough]
@@ -102,7 +102,7 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
 
 
 def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> np.ndarray:
-    """Return PLACE [places] of the runs of one chunk that are in the index."""
+    """Return PLACE [places]: the runs of one chunk that are in the index."""
     at, postings = index.look_up(runs(hashes[start : start + CHUNK + RUN - 1], RUN))
     at += start
     text = np.searchsorted(ends, at, side="right")
@@ -118,11 +118,11 @@ def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarr
     places["text"], places["part"] = text, part
     places["low"] = places["high"] = at - (postings - index.parts["first"][part])
     places["bucket"] = places["low"] // np.maximum(16, index.parts["size"][part] // 2)
-    return _united(places)
+    return _merged(places)
 
 
-def _united(places: np.ndarray) -> np.ndarray:
-    """Return PLACE with those of one text, part and bucket as one, sorted by these."""
+def _merged(places: np.ndarray) -> np.ndarray:
+    """Return PLACE with those of the same text, part and bucket merged, sorted by these."""
     places = places[np.lexsort((places["bucket"], places["part"], places["text"]))]
     first = run_starts(places[["text", "part", "bucket"]])
     if not len(first):
@@ -135,7 +135,7 @@ def _united(places: np.ndarray) -> np.ndarray:
 
 
 def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:
-    """Fill in how much of the parts stands at the places."""
+    """Fill in how much of the parts is found at the places."""
     sizes = found["end"] - found["first"]
     parts = index.parts[found["part"]]
     lengths = parts["size"].astype(np.int64)
@@ -159,10 +159,10 @@ def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:
 
 
 def _keys(tokens: np.ndarray, sizes: np.ndarray, length: int) -> np.ndarray:
-    """Return a key of each run of `length` tokens in sequences of these sizes, uint64 [runs].
+    """Return the key of each run of `length` tokens in sequences of these sizes, uint64 [runs].
 
-    Runs have equal keys if they are the same, in sequences of one number, and as many equal ones stand before them: so
-    a run that stands once covers one only.
+    Keys are equal if the runs are equal, their sequences have the same number, and equally many equal runs precede
+    them in these: so one run matches one other.
     """
     numbers = np.maximum(sizes - length + 1, 0)
     owners = np.repeat(np.arange(len(sizes)), numbers)
@@ -175,7 +175,7 @@ def _keys(tokens: np.ndarray, sizes: np.ndarray, length: int) -> np.ndarray:
 
 
 def _among(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which keys are among others, bool. `np.isin` is ten times slower on large numbers."""
+    """Return which keys are among others, bool. `np.isin` is ten times slower for large numbers."""
     if not len(others):
         return np.zeros(len(keys), bool)
     ordered = np.sort(others)
@@ -183,7 +183,7 @@ def _among(keys: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _spread(shared: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return which tokens lie in a shared run, bool [tokens]; shared: bool, of the runs of SHARED in each sequence."""
+    """Return which tokens are in a shared run, bool [tokens]. shared: bool, of the runs of SHARED in each sequence."""
     numbers = np.maximum(sizes - SHARED + 1, 0)
     at = ranges(np.cumsum(sizes) - sizes, numbers)[shared]
     covered = np.zeros(int(sizes.sum()), bool)

@@ -1,7 +1,7 @@
-"""What is cut out of a document around the test questions in it, as in appendix C of Brown et al. 2020.
+"""The spans cut out of a document around the test questions in it, as in appendix C of Brown et al. 2020.
 
 They remove a question with 200 characters on either side, split the document there, and drop pieces shorter than 200
-characters. Here a cut ends where a sentence or a line does, so that what is left reads as text.
+characters. Here a cut ends where a sentence or a line does, so that the rest reads as text.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 
 from baichuan_jax.data.rules.sentences import split_sentences as cut_sentences
 
-WINDOW = 200  # characters on either side of a question that go with it, at most
-PIECE = 200  # characters of the least piece that stays
-LEFT = 0.25  # of the characters of a document: with less the document goes whole
+WINDOW = 200  # most characters cut on either side of a question
+PIECE = 200  # least characters of a piece that stays
+LEFT = 0.25  # least share of the characters that must be left; else the document is removed
 CONTEXT = 300  # characters beyond a window that are read to see where its sentences end
 CLAUSE = re.compile(r"[\s,;，；、]")
 
@@ -24,9 +24,9 @@ CUT = np.dtype([("document", "<i8"), ("start", "<i8"), ("end", "<i8"), ("row", "
 
 
 def question_cuts(texts: Sequence[str], matches: np.ndarray) -> np.ndarray:
-    """Return CUT [cuts], sorted: what goes from texts with these matches (MATCH, sorted by text and place).
+    """Return CUT [cuts], sorted, of texts with these matches (MATCH, sorted by text and place).
 
-    A document of which too little would be left has one cut, all of it.
+    A document of which too little would be left has a single cut, all of it.
     """
     spans = _merged(matches["text"], matches["start"], matches["end"], matches["row"], 2 * WINDOW)
     starts, ends = _bounds(texts, spans)
@@ -45,7 +45,7 @@ def question_cuts(texts: Sequence[str], matches: np.ndarray) -> np.ndarray:
 
 
 def pieces(length: int, starts: Sequence[int], ends: Sequence[int]) -> list[tuple[int, int]]:
-    """Return (start, end) of what is left of a text of some length between cuts, without what is empty."""
+    """Return (start, end) of the pieces of a text between cuts, without empty ones. length: of the text."""
     bounds = zip([0, *ends], [*starts, length])
     return [(start, end) for start, end in bounds if start < end]
 
@@ -62,7 +62,7 @@ def in_cuts(cuts: np.ndarray, documents: np.ndarray, starts: np.ndarray, ends: n
 
 
 def _merged(documents: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray, least: int) -> np.ndarray:
-    """Return CUT of spans sorted by document and start, those less than `least` + 1 characters apart as one."""
+    """Return CUT of spans sorted by document and start; those at most `least` characters apart are merged."""
     found = np.zeros(len(documents), CUT)
     found["document"], found["start"], found["end"], found["row"] = documents, starts, ends, rows
     if not len(found):
@@ -77,7 +77,7 @@ def _merged(documents: np.ndarray, starts: np.ndarray, ends: np.ndarray, rows: n
 
 
 def _bounds(texts: Sequence[str], spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (starts, ends), int64 [spans], of the windows around spans: the farthest sentence ends within them."""
+    """Return (starts, ends) of the cuts for spans, int64 [spans]: the farthest sentence ends in their windows."""
     rows = spans[["document", "start", "end"]].tolist()
     lows = [max(0, start - WINDOW - CONTEXT) for _, start, _ in rows]
     highs = [min(len(texts[document]), end + WINDOW + CONTEXT) for document, _, end in rows]
@@ -100,7 +100,7 @@ def _bounds(texts: Sequence[str], spans: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _clause(text: str, low: int, high: int, first: bool) -> int:
-    """Return where the first or last clause or word between two places begins, else the place farther off."""
+    """Return where the first (or last) clause or word between two places begins, else `low` (or `high`)."""
     found = [match.end() for match in CLAUSE.finditer(text, low, high)]
     if not found:
         return low if first else high

@@ -1,4 +1,4 @@
-"""The index of evaluation sets: the tokens of their rows, and where each run of tokens stands in them."""
+"""The index of evaluation sets: the tokens of their rows, and the places of each run of tokens."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.select.rows import Row
 
 RUN = 6  # tokens in a run that makes a place a candidate
-COMMON = 32  # places of a run that are kept: one that stands in more is a phrase of examiners
-PHRASE = 10  # rows that may begin with the same question; one that more do is a phrase too (Brown et al. 2020)
-TABLE = 27  # bits of a hash that are looked up first: 16 MB, one bit each
-ROWS = 2048  # looked at together
+COMMON = 32  # most places of a run that are kept: a run with more is a stock phrase of questions
+PHRASE = 10  # most rows with the same stem; a stem of more is a stock phrase too (Brown et al. 2020)
+TABLE = 27  # bits of a hash that are looked up first, in a bitmap of 16 MB
+ROWS = 2048  # rows processed at once
 NAMED, BEGINNING = 5, 300  # rows named for being too short; characters of a row that are kept
-# What a part of a row is: a question with its choices, a passage, an answer or solution.
+# Kinds of parts of a row: a question with its choices, a passage, an answer or solution.
 CORE, CONTEXT, EXTRA = range(3)
 
-# row: number over all sets. first, size: where the tokens of the part stand. stem: how many of them, from the first
-# on, are of the question and not of its choices. alone: whether the stem without the choices tells the question.
+# row: number over all sets. first, size: the tokens of the part. stem: how many of them, from the first on, belong to
+# the question and not to its choices. alone: whether the stem without the choices identifies the question.
 PART = np.dtype([("row", "<i4"), ("kind", "u1"), ("first", "<i8"), ("size", "<i4"), ("stem", "<i4"), ("alone", "?")])
 ARRAYS = ("parts", "tokens", "hashes", "starts", "postings", "sets")
 TEXTS = "rows.jsonl"
@@ -39,11 +39,11 @@ TEXTS = "rows.jsonl"
 
 @dataclass(frozen=True)
 class EvaluationIndex:
-    """The rows of evaluation sets by the runs of RUN tokens in them.
+    """The rows of evaluation sets by their runs of RUN tokens: an inverted index.
 
-    parts: PART [parts]. tokens: uint32, of all parts. hashes: uint64 [runs], sorted, no two equal. postings: int64,
-    where among the tokens they stand, those of run r from starts[r] to starts[r + 1]. sets: int16 [rows], the number of
-    the set of each row.
+    parts: PART [parts]. tokens: uint32, of all parts. hashes: uint64 [runs], sorted, distinct. postings: int64, places
+    among the tokens, those of run r from starts[r] to starts[r + 1]. sets: int16 [rows], the number of the set of each
+    row.
     """
 
     parts: np.ndarray
@@ -54,7 +54,7 @@ class EvaluationIndex:
     sets: np.ndarray
 
     def look_up(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (index in `hashes`, where among the tokens that run stands), int64 [pairs] each, in order."""
+        """Return (index in `hashes`, place of that run among the tokens), int64 [pairs] each, in order."""
         maybe = np.flatnonzero(self._table[_slots(hashes) >> 3] & _bits(hashes))
         if not len(self.hashes) or not len(maybe):
             return np.empty(0, np.int64), np.empty(0, np.int64)
@@ -66,19 +66,19 @@ class EvaluationIndex:
 
     @cached_property
     def _table(self) -> np.ndarray:
-        """One bit for each of the 2^TABLE first bits of a hash: whether any run has them."""
+        """Return a bitmap of the first TABLE bits of all hashes: a bit is set if any run has it."""
         table = np.zeros(1 << (TABLE - 3), np.uint8)
         np.bitwise_or.at(table, _slots(self.hashes) >> 3, _bits(self.hashes))
         return table
 
     def save(self, directory: Path) -> None:
-        """Write the arrays, each as a file of its own: they are mapped, and processes share them."""
+        """Write the arrays, each to its own file, so that they can be mapped and shared by processes."""
         for name in ARRAYS:
             np.save(directory / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def load(cls, directory: Path) -> EvaluationIndex:
-        """Read what `save` wrote."""
+        """Return the index that `save` wrote."""
         return cls(*(np.load(directory / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
 
 
@@ -87,9 +87,9 @@ def index_sets(
 ) -> list[dict[str, Any]]:
     """Save the index of the sets at these paths in a directory, with the beginning of each row.
 
-    least: tokens that a row must have to be looked for. convert: what the documents were converted by
-    (`rules.chinese`). Return of each set {"strings", "rows", "searched", "too_short", "short": [{"source", "text"} of
-    a few of those]}. Raise UserError if a set cannot be read.
+    least: least tokens of a row that is searched for. convert: the conversion of the documents (`rules.chinese`).
+    Return for each set {"strings", "rows", "searched", "too_short", "short": [{"source", "text"} of a few of those]}.
+    Raise UserError if a set cannot be read.
     """
     prepare = normalize if convert is None else lambda text: convert(normalize(text))
     parts, tokens, sets, counts, lines = [np.empty(0, PART)], [np.empty(0, np.uint32)], [], [], []
@@ -120,7 +120,7 @@ def index_sets(
 
 
 def questions(directory: Path, rows: Sequence[int]) -> dict[int, dict[str, str]]:
-    """Return {"source", "text"} of rows of the index in a directory: where they stand, and how they begin."""
+    """Return {row: {"source", "text"}} for rows of the index in a directory; the text is its beginning."""
     wanted = set(rows)
     if not wanted:
         return {}
@@ -129,19 +129,19 @@ def questions(directory: Path, rows: Sequence[int]) -> dict[int, dict[str, str]]
 
 
 def sets_of(directory: Path, rows: np.ndarray) -> np.ndarray:
-    """Return the number of the set that each of these rows of the index in a directory is of, int16 [rows]."""
+    """Return the number of the set of each of these rows of the index in a directory, int16 [rows]."""
     return np.load(directory / "sets.npy", mmap_mode="r")[rows]
 
 
 def _parts(rows: Sequence[Row], least: int, prepare: Callable[[str], str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return (PART [parts], `row` an index and `first` a place in these tokens; uint32 [tokens]) of rows."""
+    """Return (PART [parts], tokens uint32) of rows; `row` is an index, and `first` a place in these tokens."""
     segments = [segment for row in rows for segment in (row.context, row.stem, row.choices)]
     texts = [prepare("\n".join(segment)) for segment in segments]
     extras = [(number, prepare(text)) for number, row in enumerate(rows) for text in row.extras]
     placed = place([*texts, *(text for _, text in extras)])
     counts = placed.counts
     starts, sizes = np.cumsum(counts) - counts, counts[: 3 * len(rows)].reshape(-1, 3)
-    printed = np.zeros(len(texts), np.int64)  # tokens, labels too: a capital letter may be a word
+    printed = np.zeros(len(texts), np.int64)  # tokens including labels: a capital letter may be a word
     for part in tokenized(texts):
         np.add.at(printed, part.owners, part.counts)
     found = []

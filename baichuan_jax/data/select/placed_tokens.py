@@ -1,7 +1,7 @@
-"""Tokens as the search for test questions compares them: where each stands, and without the labels of choices.
+"""Tokens with their places, without the labels of choices: what the search for test questions compares.
 
-"A. four B. five", "(A) four (B) five", "①four ②five" and "four five" are the same, so a question is found whatever its
-choices are labelled with.
+"A. four B. five", "(A) four (B) five", "①four ②five" and "four five" have the same tokens, so a question is found
+whatever the labels of its choices are.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from baichuan_jax.data.permutation import mix
 
 BASE = np.uint64(0xA24BAED4963EE407)  # odd
 BLANK = ord(" ")
-# What a character may be, as bits: a capital letter that labels choices; a small one; what follows a small one if it is
-# a label, and what stands before it; a sign of a formula, in which letters are variables; a letter or digit of a word;
-# and a number in a circle.
+# Bits of a character: a capital letter that labels choices; a small one; what follows a small letter that is a label,
+# and what precedes it; a sign of a formula, in which letters are variables; a letter or digit of a word; a circled
+# number.
 CAPITAL, SMALL, AFTER, BEFORE, FORMULA, WORD, CIRCLED = (1 << bit for bit in range(7))
 
 
 class Placed(NamedTuple):
-    """Tokens of texts, one text after the other.
+    """The tokens of texts, concatenated.
 
-    hashes: uint32 [tokens]. starts: int64 [tokens], the first character of each, counted from the beginning of its
-    text. counts: int64 [texts].
+    hashes: uint32 [tokens]. starts: int64 [tokens], the offset of each in its text, in characters. counts: int64
+    [texts].
     """
 
     hashes: np.ndarray
@@ -37,7 +37,7 @@ class Placed(NamedTuple):
 
 
 def place(texts: Sequence[str]) -> Placed:
-    """Return the tokens (`shingles.tokens`) of normalised texts of any length, without the labels of choices."""
+    """Return the tokens (as in `shingles.tokens`) of normalised texts of any length, without the labels of choices."""
     hashes, starts = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     counts, read = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
     for owners, pieces in batches(texts):
@@ -55,7 +55,7 @@ def place(texts: Sequence[str]) -> Placed:
 
 
 def runs(hashes: np.ndarray, length: int) -> np.ndarray:
-    """Return the hash of each run of `length` successive tokens, uint64 [tokens - length + 1]; of fewer tokens none."""
+    """Return the hash of each run of `length` successive tokens, uint64 [max(0, tokens - length + 1)]."""
     result = hashes[: max(0, len(hashes) - length + 1)].astype(np.uint64)
     for place in range(1, length):
         result *= BASE
@@ -64,7 +64,7 @@ def runs(hashes: np.ndarray, length: int) -> np.ndarray:
 
 
 def _without_labels(characters: np.ndarray) -> np.ndarray:
-    """Return characters with a space for each label of a choice. The last one is a line end."""
+    """Return characters with each label of a choice replaced by a space. The last character is a line end."""
     kinds = _kinds().take(characters, mode="clip")
     places = np.flatnonzero(kinds & (CAPITAL | SMALL | CIRCLED))
     own, after, before = kinds[places], kinds[np.minimum(places + 1, len(kinds) - 1)], kinds[places - 1]
@@ -79,9 +79,9 @@ def _without_labels(characters: np.ndarray) -> np.ndarray:
 
 @cache
 def _kinds() -> np.ndarray:
-    """Return what each character may be, uint8 [0x10000]."""
+    """Return the bits of each character, uint8 [0x10000]."""
     kinds = np.zeros(0x10000, np.uint8)
-    alone = 0x2E80  # ideographs are words by themselves
+    alone = 0x2E80  # each ideograph is a word
     kinds[[point for point in range(alone) if chr(point).isalnum()]] |= WORD
     members = {
         CAPITAL: "ABCDEFGH",

@@ -1,4 +1,4 @@
-"""The rows of evaluation sets, whatever files they come in."""
+"""The rows of evaluation sets in files of all known formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BYTE_ORDER = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def set_files(pattern: str) -> tuple[File, ...]:
-    """Return the files of an evaluation set, sorted. Raise UserError if there are none or one is of no known kind."""
+    """Return the files of an evaluation set, sorted. Raise UserError if there are none or one has an unknown format."""
     files = find_paths(pattern)
     for path in files:
         if not str(path).endswith(".zip"):
@@ -85,7 +85,7 @@ def _json(text: str) -> Iterator[Row]:
 
 
 def _json_lines(text: str) -> Iterator[Row]:
-    for line in text.split("\n"):  # a JSON string may hold any other line end
+    for line in text.split("\n"):  # a JSON string may contain any other line end
         if line.strip():
             yield from rows_of(json.loads(line))
 
@@ -96,7 +96,7 @@ def _table(text: str, delimiter: str) -> Iterator[Row]:
 
 
 def _text(text: str) -> Iterator[Row]:
-    """Yield each paragraph as a row; if no line is blank, each line."""
+    """Yield each paragraph as a row, or each line if there are no blank lines."""
     text = "\n".join(text.splitlines())
     parts = BLOCKS.split(text.strip())
     for part in parts if len(parts) > 1 else text.split("\n"):

@@ -1,7 +1,7 @@
 """A row of an evaluation set: which of its strings are the question, its choices, its passage, its answer.
 
-Sets name their fields as they like. A vocabulary tells the names that many share; where no name is known, the place of
-a string tells.
+There is no standard for field names. A vocabulary holds the common ones; if none is known, the place of a string
+decides.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 Role = Literal["stem", "choices", "context", "extras", "ignored"]
 
-# How names of fields begin, without case, spaces and marks: "Question", "option_a", "选项A". The longest decides.
+# Prefixes of field names, without case, spaces and punctuation: "Question", "option_a", "选项A". The longest decides.
 BEGINNINGS: dict[Role, str] = {
     "stem": "question problem query prompt stem instruction input goal sentence text content premise hypothesis claim "
     "turns utterance 题目 问题 题干 试题 提问 题面 題目 問題 題幹 試題 句子 文本 内容 选择题",
@@ -27,7 +27,7 @@ BEGINNINGS: dict[Role, str] = {
     "keyword tag topic difficulty grade author license version domain uuid questionid questiontype questionnumber "
     "problemid problemtype 编号 序号 学科 科目 来源 年份 年级 难度 类型 类别 题型 分值 题号 知识点 关键词",
 }
-# Names that mean this only if nothing follows.
+# Names that mean this only as a whole.
 WHOLE: dict[Role, str] = {
     "stem": "q 问",
     "choices": "a b c d e f g h i j opa opb opc opd ope 甲 乙 丙 丁 戊",
@@ -39,14 +39,14 @@ EXACT = {name: role for role, names in WHOLE.items() for name in names.split()}
 MARKS = re.compile(r"[\W_]+")
 LETTER = re.compile(r"\s*\(?[A-Ja-jＡ-Ｊ]\)?\s*")  # the label of a choice
 NUMBER = re.compile(r"\s*[-+]?\d*\s*")
-HEADER_CHARACTERS = 40  # that the name of a column has at most
+HEADER_CHARACTERS = 40  # most characters of the name of a column
 
 
 @dataclass(frozen=True)
 class Row:
     """The strings of a row, in order.
 
-    stem: what is asked. choices: what may be answered. context: what it is asked about. extras: answers, solutions.
+    stem: the question. choices: the possible answers. context: the passage. extras: answers, solutions.
     """
 
     stem: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Row:
 
 
 def role_of(name: str) -> Role | None:
-    """Return what a field of this name holds, or None if the name says nothing."""
+    """Return the role of a field of this name, or None if the name is not known."""
     key = MARKS.sub("", name).lower()
     if key in EXACT:
         return EXACT[key]
@@ -69,9 +69,9 @@ def role_of(name: str) -> Role | None:
 
 
 def rows_of(value: Any, context: tuple[str, ...] = ()) -> Iterator[Row]:
-    """Yield the rows in a JSON value, however it nests them.
+    """Yield the rows in a JSON value with any nesting.
 
-    context: what the values around it hold that its rows ask about, as the passage of several questions.
+    context: passages in the enclosing values, as of several questions on one passage.
     """
     if isinstance(value, str):
         if value.strip():
@@ -97,7 +97,7 @@ def rows_of(value: Any, context: tuple[str, ...] = ()) -> Iterator[Row]:
 
 
 def table_rows(cells: Iterable[Sequence[str]]) -> Iterator[Row]:
-    """Yield the rows of a table, with or without a header of names that are known."""
+    """Yield the rows of a table, with or without a header of known names."""
     header: Sequence[str] | None = None
     for number, row in enumerate(cells):
         if number == 0 and _is_header(row):
@@ -119,7 +119,7 @@ def _is_header(row: Sequence[str]) -> bool:
 
 
 def _by_place(row: Sequence[str]) -> Row:
-    """Return a row of unnamed cells: a number, the question, its choices, the letter of the answer, a solution."""
+    """Return the row of unnamed cells: a number, the question, its choices, the letter of the answer, a solution."""
     cells = list(row)
     if len(cells) > 2 and NUMBER.fullmatch(cells[0]):
         cells = cells[1:]
@@ -128,7 +128,7 @@ def _by_place(row: Sequence[str]) -> Row:
 
 
 def _row(value: dict[str, Any], context: tuple[str, ...]) -> Row:
-    """Return a row of fields with names."""
+    """Return the row of named fields."""
     found: dict[Role | None, list[str]] = {"stem": [], "choices": [], "context": [*context], "extras": [], None: []}
     for name, part in value.items():
         _sort(name, part, None, found)
@@ -145,7 +145,7 @@ def _row(value: dict[str, Any], context: tuple[str, ...]) -> Row:
 
 
 def _sort(name: str, part: Any, outer: Role | None, found: dict[Role | None, list[str]]) -> None:
-    """Put the strings of a field where its name, or that of the field around it, says."""
+    """Assign the strings of a field to the role that its name, or that of the enclosing field, has."""
     role = outer if outer in ("choices", "extras") else role_of(name) or outer
     if role == "ignored":
         return
@@ -162,7 +162,7 @@ def _sort(name: str, part: Any, outer: Role | None, found: dict[Role | None, lis
 
 
 def _holds_rows(name: str, part: Any) -> bool:
-    """Return whether a field holds rows of its own, as the "example" of {"keywords": ..., "example": [{...}]}."""
+    """Return whether a field contains rows, as "example" in {"keywords": ..., "example": [{...}]}."""
     if not isinstance(part, (list, dict)) or role_of(name) in ("choices", "extras", "ignored"):
         return False
     if isinstance(part, dict) and role_of(name) != "stem":
@@ -176,7 +176,7 @@ def _asks(value: dict[str, Any]) -> bool:
 
 
 def _parallel(value: dict[str, Any]) -> int:
-    """Return how many rows lie in columns, as in {"questions": [2 strings], "options": [2 lists]}, 0 if none do."""
+    """Return the number of rows stored as columns, {"questions": [2 strings], "options": [2 lists]}; 0 if none are."""
     columns = {name: part for name, part in value.items() if isinstance(part, list)}
     roles = {name: role_of(name) for name in columns}
     length = next((len(part) for name, part in columns.items() if roles[name] == "stem"), 0)
@@ -191,7 +191,7 @@ def _pick(part: Any, number: int, length: int) -> Any:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield the strings anywhere in a JSON value."""
+    """Yield all strings in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, (list, dict)):
