@@ -20,6 +20,7 @@ from baichuan_jax.data.select.placed_tokens import Placed, place, runs
 SHARED = 3  # tokens of a run that counts as shared, once a question is aligned with a place
 ENOUGH = 8  # a part is compared if at least one in so many of its tokens begins a run that it shares with a place
 REPEATED = 100  # most occurrences of a run of a row in a chunk of one text: bounds the work on "1 1 1 1 ..."
+CANDIDATES, SPAN = 6, 64  # most parts compared with one span of so many tokens: bounds the work on near-equal rows
 CHUNK = 1 << 18  # tokens of documents looked up at once
 WORK = 1 << 20  # tokens of places that questions are aligned with at once
 
@@ -92,13 +93,23 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     places = _merged(np.concatenate([np.empty(0, PLACE), *hits]))
     size = index.parts["size"][places["part"]].astype(np.int64)
     enough = places["hits"] >= np.maximum(1, size // ENOUGH)
-    places, size = places[enough], size[enough]
+    places, size = _best(places[enough], size[enough])
     slack = size // 8 + 8
     found = np.zeros(len(places), LAID)
     found["text"], found["part"] = places["text"], places["part"]
     found["first"] = np.maximum(places["low"] - slack, (ends - placed.counts)[places["text"]])
     found["end"] = np.minimum(places["high"] + size + slack, ends[places["text"]])
     return found
+
+
+def _best(places: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the CANDIDATES places of each span of a text whose parts have the largest share of their runs there."""
+    span = places["text"] << 32 | places["low"] // SPAN
+    order = np.lexsort((-places["hits"] / size, span))
+    first = run_starts(span[order])
+    rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    kept = np.sort(order[rank < CANDIDATES])
+    return places[kept], size[kept]
 
 
 def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> np.ndarray:

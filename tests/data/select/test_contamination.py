@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.data.dedup.shingles import BATCH
 from baichuan_jax.data.rules.normalize import normalize
-from baichuan_jax.data.select.contamination import find_questions
+from baichuan_jax.data.select.contamination import CANDIDATES, SPAN, _candidates, find_questions
 from baichuan_jax.data.select.index import COMMON, RUN, EvaluationIndex, index_sets, questions, sets_of
 from baichuan_jax.data.select.placed_tokens import place, runs
 from baichuan_jax.data.sources.demo import read_demo
@@ -203,6 +203,23 @@ def test_rows_are_converted_as_the_documents_are(tmp_path):
     text = row["question"] + "".join(row["options"])
     assert found(EvaluationIndex.load(tmp_path), text.translate(table)) == {0}
     assert not found(EvaluationIndex.load(tmp_path), text)
+
+
+def test_near_equal_rows_cost_no_more_than_a_few(tmp_path):
+    """Of 30 rows that differ in one word a few are compared with each span of a text."""
+    words = "the quick brown fox jumps over a lazy dog while wizards boil purple grapes near old bridges".split()
+    rows = [[*words[:9], f"word{number}", *words[10:], *words] for number in range(30)]
+    file = tmp_path / "set.jsonl"
+    file.write_text("\n".join(json.dumps({"text": " ".join(row)}) for row in rows), encoding="utf-8")
+    index_sets([str(file)], 13, tmp_path)
+    text = " ".join([*words * 50, *rows[17]])
+    placed = place([text])
+    rows_index = EvaluationIndex.load(tmp_path)
+    laid = _candidates(rows_index, placed)
+    assert len(laid) <= CANDIDATES * (len(placed.hashes) // SPAN + 2)
+    matches = find_questions(rows_index, [text])
+    assert 17 in matches["row"]
+    assert matches["end"].max() == len(text)
 
 
 def test_no_sets_find_nothing(tmp_path):
