@@ -11,7 +11,7 @@ from baichuan_jax.config.literal import parts, values
 from baichuan_jax.config.load import Loaded, load
 from baichuan_jax.core.settings import help_of, setting
 from baichuan_jax.lab.experiment import class_name, find_experiments
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import config_class
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def experiments() -> list[type]:
     return [getattr(import_module(f"experiments.{name}"), class_name(name)) for name in find_experiments(folder)]
 
 
-@pytest.mark.parametrize("root", [RunConfig, *experiments()])
+@pytest.mark.parametrize("root", [config_class(), *experiments()])
 def test_every_setting_has_a_help_text(root):
     lines = explain_text(load(None, (), root)).splitlines()
     shown = {line[2:] for line in lines if line.startswith("  ")}
