@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from baichuan_jax.config.literal import parts
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from baichuan_jax.model.decoder import Params
     from baichuan_jax.recipe.trained import Trained
     from baichuan_jax.tokenizer.interface import AnyTokenizer
+
+
+S = TypeVar("S")
 
 
 class Run:
@@ -111,6 +115,10 @@ class Run:
     def result(self, name: str) -> Any:
         """Return the result of a finished stage, typed as `build` returns it. Raise UserError if it is not finished."""
         return STAGES[_known(name)].result.read(self.pipeline.alone(name).result())
+
+    def section(self, cls: type[S]) -> S:
+        """Return a section of the config by its class: that of a stage which has one of its own."""
+        return next(part for part in parts(self.config) if isinstance(part, cls))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the records of training so far.

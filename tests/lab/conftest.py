@@ -30,7 +30,7 @@ QUALITY = {
 @pytest.fixture(scope="session")
 def data_result() -> dict:
     """Return the result of a data step."""
-    return _results(DOMAINS, SAMPLES, STEPS)["data"]
+    return results(DOMAINS, SAMPLES, STEPS)["data"]
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +40,18 @@ def make_run(tmp_path_factory):
     def make(domains=DOMAINS, samples=SAMPLES, name="quickstart", steps=STEPS) -> Path:
         workdir = tmp_path_factory.mktemp("runs") / name
         write_text(workdir / "config.gin", f"RunConfig.workdir = 'runs/{name}'\nTrainConfig.steps = {steps}\n")
-        for seconds, (stage, result) in enumerate(_results(domains, samples, steps).items(), 1):
+        for seconds, (stage, result) in enumerate(results(domains, samples, steps).items(), 1):
             result = {"stage": stage, "seconds": 13.37 * seconds, **result}
             write_json(workdir / stage / "result.json", result)
             manifest = {"settings": [], "inputs": {}, "files": {}, "versions": versions(), "result": result}
             write_json(workdir / stage / "manifest.json", manifest)
-        _write_metrics(workdir / "train", domains, steps)
+        write_metrics(workdir / "train", domains, steps)
         return workdir
 
     return make
 
 
-def _results(domains, samples, steps) -> dict[str, dict]:
+def results(domains, samples, steps) -> dict[str, dict]:
     final = {domain: _bits(number, steps) for number, domain in enumerate(domains)}
     return {
         "data": {
@@ -138,7 +138,7 @@ def _bits(number: int, step: int) -> float:
     return 1.6 + 0.23 * (number % 5) + 0.05 * number + 4 * math.exp(-step / 90)
 
 
-def _write_metrics(directory: Path, domains, steps) -> None:
+def write_metrics(directory: Path, domains, steps) -> None:
     with Metrics(directory) as metrics:
         for step in range(steps + 1):
             if (step % 5 == 0 and step) or step == steps:
