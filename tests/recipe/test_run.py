@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from baichuan_jax.recipe.stages.train import TrainResult
 from baichuan_jax.recipe.table import STAGES
 from tests.cli.small import write_config
 
+ROOT = Path(__file__).parents[2]
 SMALL = """
 DecoderConfig.layers = 1
 TrainConfig.steps = 4
@@ -182,6 +184,16 @@ def test_printed_progress_is_lines():
         report({"step": 4, "validation": {"zh": 2.0}, "validation_mean": 2.0})
     progress.note("done")
     assert lines == ["loading ...", "data: 3 of 8 tasks of phase read", "step 4/9  2.000 bits/byte", "done"]
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/python.md"])
+def test_the_python_that_is_shown_runs(file, by_command, monkeypatch):
+    config = bj.load_config(by_command[0])
+    monkeypatch.setattr(bj, "load_config", lambda file, overrides: config)
+    [code] = re.findall(r"^```python\n(.*?)^```", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(code, names)
+    assert names["run"].config is config
 
 
 def test_help_teaches():
