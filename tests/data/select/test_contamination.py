@@ -218,8 +218,8 @@ def test_near_equal_rows_cost_no_more_than_a_few(tmp_path):
     laid = _candidates(rows_index, placed)
     assert len(laid) <= CANDIDATES * (len(placed.hashes) // SPAN + 2)
     matches = find_questions(rows_index, [text])
-    assert 17 in matches["row"]
-    assert matches["end"].max() == len(text)
+    planted = text.index("word17")
+    assert ((matches["start"] <= planted) & (planted < matches["end"])).any()
 
 
 def test_no_sets_find_nothing(tmp_path):
