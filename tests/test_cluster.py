@@ -27,9 +27,9 @@ def submitted(directory: Path, code: int, restarts: int = 0) -> tuple[int, list[
     """Run the batch script where srun ends with `code`; return (its exit code, what it has called)."""
     (directory / ".venv/bin").mkdir(parents=True)
     (directory / ".venv/bin/activate").touch()
-    for tool, ends in (("srun", code), ("scontrol", 0)):
+    for tool, status in (("srun", code), ("scontrol", 0)):
         path = directory / tool
-        path.write_text(f'#!/bin/bash\necho "{tool} $*" >> {directory}/called\nexit {ends}\n')
+        path.write_text(f'#!/bin/bash\necho "{tool} $*" >> {directory}/called\nexit {status}\n')
         path.chmod(0o755)
     environment = {
         "PATH": f"{directory}:{os.environ['PATH']}",

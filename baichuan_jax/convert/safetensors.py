@@ -45,7 +45,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by name. Raise UserError if the file is cut short or not what it says."""
     header, data_start = _header(path)
     data_size = path.stat().st_size - data_start
-    found, ends = {}, []
+    found, extents = {}, []
     for name, entry in header.items():
         if name != "__metadata__":
             tensor, begin, end = _entry(path, name, entry, data_start)
@@ -55,9 +55,9 @@ def read_header(path: Path) -> dict[str, Tensor]:
                     "it is cut short; get it again"
                 )
             found[name] = tensor
-            ends.append((begin, end, name))
+            extents.append((begin, end, name))
     at = 0
-    for begin, end, name in sorted(ends):
+    for begin, end, name in sorted(extents):
         if begin != at:
             raise UserError(f"{path}: tensor {name!r} begins at {begin} of the data, the one before it ends at {at}")
         at = end

@@ -1,4 +1,4 @@
-"""Several processes that do one thing together: all compute, the first writes."""
+"""Process group: all processes of a run compute, and the primary one writes."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def _against_position(rows: dict[str, dict]) -> list[Plot]:
         domain: ([sqrt(part["first"] * part["last"]) for part in parts], [part["bits_per_byte"] for part in parts])
         for domain, parts in rows.items()
     }
-    ends = ", ".join(f"{domain} {parts[-1]['bits_per_byte']:.3f}" for domain, parts in rows.items())
-    alt = f"Held-out bits per byte against the number of tokens before; of the farthest positions: {ends}."
+    farthest = ", ".join(f"{domain} {parts[-1]['bits_per_byte']:.3f}" for domain, parts in rows.items())
+    alt = f"Held-out bits per byte against the number of tokens before; of the farthest positions: {farthest}."
     return [Plot("position", "Against position", alt, partial(by_position, lines=lines, unit="bits per byte"))]
 
 

@@ -100,8 +100,8 @@ class HuggingFaceTokenizer(AnyTokenizer):
     def specials(self) -> dict[str, int]:
         """Return {written form: special id}, as in {"<|endoftext|>": 0}."""
         added = self._model.get_added_tokens_decoder()
-        ends = (self._model.id_to_token(id) for id in (self.bos, self.eos) if id is not None)
-        named = {name: id for name in (*BEGIN, *END, *ends) if (id := self._model.token_to_id(name)) is not None}
+        specials = (self._model.id_to_token(id) for id in (self.bos, self.eos) if id is not None)
+        named = {name: id for name in (*BEGIN, *END, *specials) if (id := self._model.token_to_id(name)) is not None}
         return {token.content: id for id, token in added.items() if token.special} | named
 
 

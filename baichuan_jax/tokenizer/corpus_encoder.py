@@ -101,8 +101,8 @@ def shard_ranges(corpus: Path, shard_bytes: int) -> tuple[ShardRange, ...]:
         for split in SPLITS:
             documents, size = split_size(corpus, domain, split)
             count = max(1, min(documents, -(-size // shard_bytes)))
-            ends = [documents * number // count for number in range(count + 1)]
-            found += [ShardRange(domain, split, n, first, end) for n, (first, end) in enumerate(pairwise(ends))]
+            bounds = [documents * number // count for number in range(count + 1)]
+            found += [ShardRange(domain, split, n, first, end) for n, (first, end) in enumerate(pairwise(bounds))]
     return tuple(found)
 
 

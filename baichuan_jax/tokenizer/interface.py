@@ -86,8 +86,8 @@ class AnyTokenizer(ABC):
         extra = len(joined) - len(raw)  # a space that some tokenizers prepend to a text
         if extra not in (0, 1) or joined[extra:] != raw:
             raise UserError(f"this tokenizer changes the text, so its ids have no place in it: {text[:40]!r}")
-        ends = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
-        return list(pairwise(ends))
+        bounds = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
+        return list(pairwise(bounds))
 
 
 def bytes_of(tokenizer: AnyTokenizer, id: int) -> bytes:

@@ -46,12 +46,12 @@ class WordCache:
     def _learn(self, words: Sequence[str], threads: int) -> None:
         """Encode new words as the lines of one text, which is faster than one by one."""
         line_end, ids = self._encode_lines(["\n", "".join(f"{word}\n" for word in words if word != "\n")], threads)
-        ends = iter((ids.itemsize * np.flatnonzero(ids == line_end)).tolist())
+        stops = iter((ids.itemsize * np.flatnonzero(ids == line_end)).tolist())
         raw, begin = ids.tobytes(), 0
         for word in words:
             if word == "\n":
                 self._ids.append(line_end.tobytes())
                 continue
-            end = next(ends)
+            end = next(stops)
             self._ids.append(raw[begin:end])
             begin = end + ids.itemsize

@@ -59,7 +59,7 @@ def main() -> None:
         print(f"{vocab:10,}{split:19,.0f}{whole:8,.0f}", flush=True)
     print("length       attention in blocks  dense    MiB of temporaries, 1 row, vocabulary 8,192")
     for length in LENGTHS:
-        split, dense = (temporaries(small(8192, length, kernel), 1, CHUNK) for kernel in ("chunked", "xla"))
+        split, dense = (temporaries(small(8192, length, name), 1, CHUNK) for name in ("chunked", "xla"))
         print(f"{length:10,}{split:19,.0f}{dense:8,.0f}", flush=True)
     print("inner MiB    remat 'block'        'none'   MiB of temporaries, 2 rows of 4,096, hidden 1,024, inner 2,752")
     for size in (0, 32, 8):

@@ -52,7 +52,7 @@ def run(cfg, directory, progress):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return a repository with two experiments and a file that is none; the current directory is another."""
+    """Return a repository with two experiments and a file without one; the current directory is another."""
     folder = tmp_path / "repository" / "experiments"
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()

@@ -91,8 +91,8 @@ def ours(checkpoint, tmp_path_factory):
     tokenizer = load_run_tokenizer(config)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
     params = load_params(config, layout)
-    ends = (*tokenizer.end, *end_ids(run))
-    engine = cache(lambda: Engine(EngineConfig(), config.model, params, ends, layout))
+    stop_ids = (*tokenizer.end, *end_ids(run))
+    engine = cache(lambda: Engine(EngineConfig(), config.model, params, stop_ids, layout))
     answers = Answers(run / "answers.jsonl")
     return BaichuanLM(Scorer(config.model, params, layout), engine, tokenizer, config.model, answers)
 

@@ -11,10 +11,10 @@ LENGTHS = st.lists(st.sampled_from([32, 64, 128, 1024]), min_size=1, max_size=8)
 COUNTS = st.sampled_from([(1, 4, 16), (1, 4, 7), (4,), (8,)])
 
 
-def cost(lengths, counts, ends):
+def cost(lengths, counts, stops):
     """Of the cut at these ends, with the fewest rows for each group; None where one has too many prompts."""
     total = 0
-    for start, end in zip([0, *ends], ends):
+    for start, end in zip([0, *stops], stops):
         rows = min((count for count in counts if count >= end - start), default=None)
         if rows is None:
             return None
@@ -29,8 +29,8 @@ def test_no_other_cut_is_cheaper(lengths, counts):
     assert found[-1][1] == len(lengths)
     assert all(end - start <= count and count in counts for start, end, count in found)
     inner = range(1, len(lengths))
-    cuts = [[*ends, len(lengths)] for size in range(len(lengths)) for ends in combinations(inner, size)]
-    costs = [cost(lengths, counts, ends) for ends in cuts]
+    cuts = [[*stops, len(lengths)] for size in range(len(lengths)) for stops in combinations(inner, size)]
+    costs = [cost(lengths, counts, stops) for stops in cuts]
     assert sum(count * lengths[end - 1] + DISPATCH for _, end, count in found) == min(c for c in costs if c is not None)
 
 

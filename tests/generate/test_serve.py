@@ -78,14 +78,14 @@ def test_a_stream_is_the_whole_in_pieces(server, here):
         counts["usage"]["completion_tokens"]
         == server.complete(prompt=PROMPTS, max_tokens=14)["usage"]["completion_tokens"]
     )
-    made, ends = [""] * 4, [[] for _ in range(4)]
+    made, reasons = [""] * 4, [[] for _ in range(4)]
     for piece in pieces:
         (choice,) = piece["choices"]
         made[choice["index"]] += choice["text"]
-        ends[choice["index"]].append(choice["finish_reason"])
+        reasons[choice["index"]].append(choice["finish_reason"])
     assert made == here(max_tokens=14)
     assert len(pieces) > 8
-    assert all(each == [None] * (len(each) - 1) + [each[-1]] and each[-1] for each in ends)
+    assert all(each == [None] * (len(each) - 1) + [each[-1]] and each[-1] for each in reasons)
     assert len({piece["id"] for piece in pieces}) == 1
 
 

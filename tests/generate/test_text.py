@@ -43,10 +43,10 @@ def test_a_stop_string_ends_the_text_before_it(tokenizer, text, sizes, stops):
     if not places:
         assert "".join(pieces) == text
     else:  # the one that is complete first ends it: of several in one piece, the one that begins first
-        ends = [text.find(stop) + len(stop) for stop in stops if stop in text]
+        limits = [text.find(stop) + len(stop) for stop in stops if stop in text]
         shown = "".join(pieces)
         assert text.startswith(shown)
-        assert min(places) <= len(shown) <= min(ends)
+        assert min(places) <= len(shown) <= min(limits)
         assert not any(stop in shown for stop in stops)
 
 

@@ -12,10 +12,10 @@ ENDS = st.sampled_from([None, None, None, Failure(KeyError(), "trace"), Death("w
 
 
 class Places:
-    """Tasks end in any order, several at once, with the ends given: one for each start, then well."""
+    """Tasks end in any order, several at once, with the endings given: one for each start, then well."""
 
-    def __init__(self, size, ends, rng):
-        self.size, self.ends, self.rng = size, ends, rng
+    def __init__(self, size, endings, rng):
+        self.size, self.endings, self.rng = size, endings, rng
         self.running, self.started = [], []
 
     def start(self, phase, number):
@@ -27,12 +27,12 @@ class Places:
     def wait(self):
         ended = self.rng.sample(self.running, self.rng.randint(1, len(self.running)))
         self.running = [number for number in self.running if number not in ended]
-        return {number: self.ends[number].pop(0) if self.ends[number] else None for number in ended}
+        return {number: self.endings[number].pop(0) if self.endings[number] else None for number in ended}
 
 
-def expected(ends):
+def expected(endings):
     """How a task ends at last."""
-    for attempt, end in enumerate(ends, 1):
+    for attempt, end in enumerate(endings, 1):
         if not isinstance(end, Death):
             return end
         if attempt == ATTEMPTS:
@@ -41,18 +41,20 @@ def expected(ends):
 
 
 @given(st.lists(st.lists(ENDS, max_size=4), min_size=1, max_size=8), st.integers(1, 4), st.randoms())
-def test_all_tasks_complete_or_the_first_that_cannot_is_reported(tmp_path_factory, ends, size, rng):
-    last = [expected(of) for of in ends]
-    places, done = Places(size, [list(of) for of in ends], rng), []
-    phase = Phase("letters", print, len(ends), tmp_path_factory.getbasetemp())
+def test_all_tasks_complete_or_the_first_that_cannot_is_reported(tmp_path_factory, endings, size, rng):
+    last = [expected(of) for of in endings]
+    places, done = Places(size, [list(of) for of in endings], rng), []
+    phase = Phase("letters", print, len(endings), tmp_path_factory.getbasetemp())
     bad = [number for number, end in enumerate(last) if end is not None]
     if bad:
         with pytest.raises(UserError if isinstance(last[bad[0]], Death) else KeyError) as raised:
-            run_all(places, phase, range(len(ends)), done.append)
+            run_all(places, phase, range(len(endings)), done.append)
         assert f"task {bad[0]} of phase 'letters'" in str(raised.value.__cause__)
     else:
-        run_all(places, phase, range(len(ends)), done.append)
-        assert sum(done) == len(ends)
-    for number in range(bad[0] if bad else len(ends)):
-        deaths = next((at for at, end in enumerate(ends[number]) if not isinstance(end, Death)), len(ends[number]))
+        run_all(places, phase, range(len(endings)), done.append)
+        assert sum(done) == len(endings)
+    for number in range(bad[0] if bad else len(endings)):
+        deaths = next(
+            (at for at, end in enumerate(endings[number]) if not isinstance(end, Death)), len(endings[number])
+        )
         assert places.started.count(number) == deaths + 1

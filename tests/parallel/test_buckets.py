@@ -24,25 +24,25 @@ def partitions(sizes: list[int]):
 
 @pytest.mark.parametrize("link", LINKS.values(), ids=LINKS)
 @pytest.mark.parametrize("compute", [1e-4, 3e-3, 1e-1])
-@pytest.mark.parametrize("ways", [2**power for power in range(3, 13)])
-def test_a_threshold_is_within_5_percent_of_the_best_cut(ways, compute, link):
-    best = min(finished(buckets, compute, ways, link) for buckets in partitions(LAYER))
-    planned = compute + plan_buckets(LAYER, compute, ways, link).exposed
+@pytest.mark.parametrize("shards", [2**power for power in range(3, 13)])
+def test_a_threshold_is_within_5_percent_of_the_best_cut(shards, compute, link):
+    best = min(finished(buckets, compute, shards, link) for buckets in partitions(LAYER))
+    planned = compute + plan_buckets(LAYER, compute, shards, link).exposed
     assert best * (1 - 1e-9) <= planned <= 1.05 * best
 
 
 @given(
     st.lists(st.integers(1, 10**9), min_size=1, max_size=9), st.floats(1e-5, 1.0), st.sampled_from([8, 64, 512, 4096])
 )
-def test_no_threshold_is_better(sizes, compute, ways):
+def test_no_threshold_is_better(sizes, compute, shards):
     link = LINKS["between hosts"]
-    planned = compute + plan_buckets(sizes, compute, ways, link).exposed
+    planned = compute + plan_buckets(sizes, compute, shards, link).exposed
     for threshold in range(0, sum(sizes) + 1, max(1, sum(sizes) // 17)):
-        assert planned <= finished(combine(sizes, threshold), compute, ways, link) * (1 + 1e-9)
+        assert planned <= finished(combine(sizes, threshold), compute, shards, link) * (1 + 1e-9)
 
 
 def test_more_cards_make_larger_messages():
-    counts = [plan_buckets(LAYER, 3e-3, ways, LINKS["between hosts"]).messages for ways in (8, 256, 4096)]
+    counts = [plan_buckets(LAYER, 3e-3, shards, LINKS["between hosts"]).messages for shards in (8, 256, 4096)]
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1]
 

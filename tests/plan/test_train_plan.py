@@ -93,7 +93,7 @@ def check_what_every_device_does(collectives: list[Collective], fsdp: int) -> No
     """Return the head is gathered once; every gradient is reduce-scattered once, so all-reduces see shards alone.
 
     Neither the token table nor its gradient is gathered or scattered. A gradient of the table that is summed whole
-    would be 8 % more to reduce on 4 ways, and more on others.
+    would be 8 % more to reduce over 4 shards, and more over others.
     """
     heads = [each for each in collectives if each.kind == "all-gather" and each.size == HEAD]
     assert [(each.times, each.loop) for each in heads] == [(1, False)]

@@ -65,7 +65,7 @@ def test_the_export_loads_in_transformers(folder):
 
 
 @pytest.mark.parametrize(
-    ("names", "config", "template", "ends", "begin"),
+    ("names", "config", "template", "special_ids", "begin"),
     [
         (["<|endoftext|>"], None, None, (None, 0), ()),
         (["<s>", "</s>"], None, None, (0, 1), ()),
@@ -92,26 +92,26 @@ def test_the_export_loads_in_transformers(folder):
         (["<x>"], None, None, (None, None), ()),
     ],
 )
-def test_what_begins_and_ends_a_text(tmp_path, names, config, template, ends, begin):
+def test_what_begins_and_ends_a_text(tmp_path, names, config, template, special_ids, begin):
     """Id 0 counts, what tokenizer_config.json says comes before any usage, and nothing is invented."""
     write_json_tokenizer(tmp_path, names, template)
     if config is not None:
         (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     found = load_tokenizer(tmp_path)
-    assert (found.bos, found.eos, found.begin) == (*ends, begin)
+    assert (found.bos, found.eos, found.begin) == (*special_ids, begin)
     assert found.vocab == 256 + len(names)
     if found.bos is not None or found.eos is not None:
         assert set(names) <= set(found.specials)
     letter = found.encode("a")
     assert found.prompt("a") == [*begin, *letter]
     assert load_tokenizer(tmp_path, "off").prompt("a") == letter
-    first = next((id for id in (ends[1], ends[0]) if id is not None), None)
+    first = next((id for id in (special_ids[1], special_ids[0]) if id is not None), None)
     assert load_tokenizer(tmp_path, "off").prompt("") == ([] if first is None else [first])
-    if ends[0] is None:
+    if special_ids[0] is None:
         with pytest.raises(UserError, match=r"TokenizerConfig.bos = 'on'.*name no id that begins a text"):
             load_tokenizer(tmp_path, "on")
     else:
-        assert load_tokenizer(tmp_path, "on").prompt("a") == [ends[0], *letter]
+        assert load_tokenizer(tmp_path, "on").prompt("a") == [special_ids[0], *letter]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_executed_flops_are_those_that_xla_counts(remat):
 def test_what_is_executed_is_more_than_what_is_needed():
     needed = [flops_per_token(MODEL, 64, causal) for causal in (True, False)]
     kept = replace(MODEL, remat="none")
-    assert [executed_flops_per_token(kept, 64, kernel) for kernel in ("chunked", "xla")] == needed
+    assert [executed_flops_per_token(kept, 64, implementation) for implementation in ("chunked", "xla")] == needed
     again = {
         (r, k): executed_flops_per_token(replace(MODEL, remat=r), 64, k) for r, k in product(REMAT, IMPLEMENTATIONS)
     }

@@ -54,7 +54,7 @@ def occurrences(found: Sentences, languages: Sequence[Language]) -> Found:
     """
     least = np.array([MIN_TOKENS.get(language, NEVER) for language in languages], np.int64)[found.texts]
     judged = np.flatnonzero(least < NEVER)
-    least, texts, characters = least[judged], found.texts[judged], (found.ends - found.starts)[judged]
+    least, texts, characters = least[judged], found.texts[judged], (found.stops - found.starts)[judged]
     signed = characters >= least  # a token has at least one character
     number = np.cumsum(signed) - 1
     keys, counts = np.zeros(len(judged), np.uint64), np.zeros(len(judged), np.int64)
@@ -81,7 +81,7 @@ def places(found: Sentences, chosen: np.ndarray) -> np.ndarray:
     rows = np.zeros(len(chosen), OCCURRENCE)
     rows["document"] = found.texts[chosen]
     rows["start"] = (found.starts - found.first[found.texts])[chosen]
-    rows["characters"] = (found.ends - found.starts)[chosen]
+    rows["characters"] = (found.stops - found.starts)[chosen]
     rows["whole"] = found.whole[chosen]
     return rows
 
@@ -92,15 +92,15 @@ def _tokens(found: Sentences, candidates: np.ndarray) -> Iterator[tuple[np.ndarr
     A piece is a candidate, or a part of one longer than BATCH; its owner is the candidate's index.
     """
     batch = shingles.BATCH - 1
-    starts, ends = found.starts[candidates], found.ends[candidates]
+    starts, stops = found.starts[candidates], found.stops[candidates]
     if candidates.size and len(found.characters) <= 2 * batch and len(candidates) == len(found.starts):
         # No token crosses the end of a sentence, so all of them can be hashed in place.
-        yield np.arange(len(candidates)), *tokens_of(found.characters, ends)
+        yield np.arange(len(candidates)), *tokens_of(found.characters, stops)
         return
-    parts = -(-(ends - starts) // batch)
+    parts = -(-(stops - starts) // batch)
     owners = np.repeat(np.arange(len(candidates)), parts)
     starts = np.repeat(starts, parts) + batch * ranges(np.zeros_like(parts), parts)
-    sizes = np.minimum(ends[owners] - starts, batch)
+    sizes = np.minimum(stops[owners] - starts, batch)
     cuts = np.flatnonzero(np.diff(np.cumsum(sizes + 1) // batch)) + 1
     for first, last in pairwise([0, *cuts, len(owners)] if len(owners) else []):
         lengths = sizes[first:last] + 1

@@ -62,14 +62,14 @@ def covered(owners: np.ndarray, starts: np.ndarray, characters: np.ndarray, docu
     owners: the document of each passage. Passages are sorted by document and start; within a document their ends do not
     decrease.
     """
-    ends = starts.astype(np.int64) + characters
-    before = np.zeros(len(ends), np.int64)
-    before[1:] = np.where(owners[1:] == owners[:-1], ends[:-1], 0)
-    gains = np.maximum(ends - np.maximum(starts, before), 0)
+    stops = starts.astype(np.int64) + characters
+    before = np.zeros(len(stops), np.int64)
+    before[1:] = np.where(owners[1:] == owners[:-1], stops[:-1], 0)
+    gains = np.maximum(stops - np.maximum(starts, before), 0)
     return np.bincount(owners, gains, documents).astype(np.int64)
 
 
-def _hashes(keys: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _hashes(keys: np.ndarray, begins: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Return the hash of the sequence keys[begin:end] of each run, uint64. A run is much shorter than BATCH."""
     bases, inverses = powers()
     hashes = np.empty(len(begins), np.uint64)
@@ -78,6 +78,6 @@ def _hashes(keys: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarra
         offset = number * BATCH
         part = keys[offset : offset + 2 * BATCH]
         sums = np.append(np.uint64(0), np.cumsum(part * bases[: len(part)]))
-        begin, end = begins[first:last] - offset, ends[first:last] - offset
+        begin, end = begins[first:last] - offset, stops[first:last] - offset
         hashes[first:last] = (sums[end] - sums[begin]) * inverses[begin]
     return mix(hashes, SEED)

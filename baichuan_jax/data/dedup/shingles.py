@@ -64,10 +64,10 @@ def shingles(texts: Sequence[str], width: int = TOKENS) -> tuple[np.ndarray, np.
 
 def shingles_of(hashed: np.ndarray, counts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the result of `shingles` from the tokens of the texts."""
-    ends = np.cumsum(counts)
+    stops = np.cumsum(counts)
     # Zeros between the texts, so that a shingle of a short text does not extend into the next.
     spread = np.zeros(len(hashed) + width * len(counts), np.uint64)
-    firsts = ends - counts + width * np.arange(len(counts))
+    firsts = stops - counts + width * np.arange(len(counts))
     spread[ranges(firsts, counts)] = hashed
     hashes = spread.copy()
     for _ in range(width - 1):
@@ -91,17 +91,17 @@ def tokenized(texts: Sequence[str]) -> Iterator[Tokens]:
         yield Tokens(owners, *tokens(pieces))
 
 
-def tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def tokens_of(characters: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the result of `tokens` for concatenated texts.
 
-    characters: uint32, at most 2 * BATCH. ends: int64 [texts], the end of each; a token belongs to the text in which it
-    begins.
+    characters: uint32, at most 2 * BATCH. stops: int64 [texts], where each ends; a token belongs to the text that it
+    begins in.
     """
-    hashes, _, counts = placed_tokens_of(characters, ends)
+    hashes, _, counts = placed_tokens_of(characters, stops)
     return hashes, counts
 
 
-def placed_tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def placed_tokens_of(characters: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (hashes, where each token begins among the characters, int64; counts): `tokens_of` with places."""
     codes = _codes().take(characters, mode="clip")
     start = codes > 0
@@ -113,7 +113,7 @@ def placed_tokens_of(characters: np.ndarray, ends: np.ndarray) -> tuple[np.ndarr
     sums = np.cumsum(codes * bases[: len(codes)])
     lasts = np.append(starts, len(codes))[1:] - 1
     hashes = np.diff(sums[lasts], prepend=np.uint64(0)) * inverses[starts]
-    return hashes, starts, np.diff(np.searchsorted(starts, ends), prepend=0)
+    return hashes, starts, np.diff(np.searchsorted(starts, stops), prepend=0)
 
 
 def _lengths(texts: Sequence[str]) -> np.ndarray:

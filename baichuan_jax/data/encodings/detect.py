@@ -15,7 +15,7 @@ AUTO = "auto"
 UTF16 = ("utf-16le", "utf-16be")
 WINDOW = 1 << 18  # bytes that are looked at, from the first that is not ASCII
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
-SURELY = 4  # bytes of whole UTF-8 characters for each that is none: no text in another encoding has so many
+SURELY = 4  # bytes of whole UTF-8 characters for each other byte: no text in another encoding has so many
 FEW = 0.02  # characters that may be damaged in a double-byte encoding, of those that are not ASCII
 # Of the units of UTF-16: those with a usual high byte; those with a NUL there, if the text is in Latin script.
 USUAL, LATIN = 0.98, 0.2
@@ -78,8 +78,8 @@ def _window(raw: bytes) -> bytes:
     start = max(0, first.start() - 100) if first else 0
     window = raw[start : start + WINDOW]
     if start + WINDOW < len(raw):
-        ends = [window.rfind(bytes([mark])) for mark in b'\n <"']
-        window = window[: max(ends) + 1] or window
+        boundaries = [window.rfind(bytes([mark])) for mark in b'\n <"']
+        window = window[: max(boundaries) + 1] or window
     return window
 
 

@@ -137,13 +137,13 @@ class _Blobs:
 
     def read(self, indices: np.ndarray) -> list[bytes]:
         """Return byte strings; successive ones that begin in the same block are read at once."""
-        starts, ends = self._ends[indices].astype(np.int64), self._ends[indices + 1].astype(np.int64)
+        starts, stops = self._ends[indices].astype(np.int64), self._ends[indices + 1].astype(np.int64)
         blocks = run_starts(starts // BLOCK).tolist()
         found = []
         for first, last in pairwise([*blocks, len(indices)] if blocks else []):
-            offset, end = int(starts[first:last].min()), int(ends[first:last].max())
+            offset, end = int(starts[first:last].min()), int(stops[first:last].max())
             data = os.pread(self._file.fileno(), end - offset, offset)
-            bounds = zip((starts[first:last] - offset).tolist(), (ends[first:last] - offset).tolist())
+            bounds = zip((starts[first:last] - offset).tolist(), (stops[first:last] - offset).tolist())
             found += [data[start:end] for start, end in bounds]
         return found
 

@@ -27,10 +27,10 @@ def slots(hashes: np.ndarray, counts: np.ndarray, features: int) -> np.ndarray:
         run[:-order] += runs[0][order:]
         runs.append(run)
     found = (np.stack(runs) >> np.uint64(64 - features)).view(np.int64)
-    ends = np.cumsum(counts)
+    stops = np.cumsum(counts)
     for order in range(1, ORDERS):
         for left in range(1, order + 1):  # tokens that the text has from here on
-            found[order, ends[counts >= left] - left] = 1 << features
+            found[order, stops[counts >= left] - left] = 1 << features
     return found
 
 
@@ -45,5 +45,5 @@ def sums(table: np.ndarray, found: np.ndarray, counts: np.ndarray) -> np.ndarray
     for row in found[1:]:
         weights += table.take(row)
     totals = np.append(0.0, np.cumsum(weights, dtype=np.float64))
-    ends = np.cumsum(counts)
-    return totals[ends] - totals[ends - counts]
+    stops = np.cumsum(counts)
+    return totals[stops] - totals[stops - counts]

@@ -65,13 +65,13 @@ def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
 
     Of a few hundred short ones at once it is several times as fast.
     """
-    joined, ends = join(texts), text_ends(texts)
+    joined, stops = join(texts), text_ends(texts)
     characters = points(joined)
     codes = _codes().take(characters, mode="clip")
     of_kind, rare = codes & (IS_RARE - 1), np.flatnonzero(codes & IS_RARE != 0)
-    lengths = np.diff(ends, prepend=0)
-    starts = ends - lengths
-    kinds = _count_kinds(of_kind, ends)
+    lengths = np.diff(stops, prepend=0)
+    starts = stops - lengths
+    kinds = _count_kinds(of_kind, stops)
     lines = _lines(of_kind)
     return Facts(
         texts=texts,
@@ -79,9 +79,9 @@ def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
         letters=kinds[[HAN, KANA, LATIN, LETTER]].sum(axis=0),
         visible=np.maximum(lengths - 1 - kinds[SPACE] - kinds[NEWLINE], 1),
         kinds=kinds,
-        layout=_layout(characters, of_kind, lines, np.searchsorted(lines.ends, starts)),
+        layout=_layout(characters, of_kind, lines, np.searchsorted(lines.stops, starts)),
         hints=_by_text(hints(joined, characters, lines.starts, rare), starts) if hinted else {},
-        odd=set(np.searchsorted(ends, np.flatnonzero(codes >= IS_ODD), side="right").tolist()),
+        odd=set(np.searchsorted(stops, np.flatnonzero(codes >= IS_ODD), side="right").tolist()),
     )
 
 
@@ -107,7 +107,7 @@ def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:
     return found
 
 
-def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _count_kinds(of_kind: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Return the characters of each kind in each text, int64 [KINDS, texts]; the line ends between texts are none.
 
     Counted in words of 64 characters, a bit for each: a word for each bit of the kinds makes one for each kind.
@@ -115,7 +115,7 @@ def _count_kinds(of_kind: np.ndarray, ends: np.ndarray) -> np.ndarray:
     planes = [np.stack([~plane, plane]) for plane in (_words(of_kind & (1 << bit)) for bit in range(4))]
     low, high = (planes[bit] & planes[bit + 1][:, None] for bit in (0, 2))  # [2, 2, words]
     same = (low.reshape(4, -1) & high.reshape(4, 1, -1)).reshape(16, -1)[:KINDS]
-    word, rest = ends // 64, (ends % 64).astype(np.uint64)
+    word, rest = stops // 64, (stops % 64).astype(np.uint64)
     # All up to the end of the word in which a text ends, less those from its end on.
     before = np.cumsum(np.bitwise_count(same), axis=1, dtype=np.int64)[:, word]
     before -= np.bitwise_count(same[:, word] >> rest)
@@ -133,33 +133,36 @@ def _words(flags: np.ndarray) -> np.ndarray:
 
 
 class _Lines(NamedTuple):
-    """Lines of all texts. ends, starts: int64 [lines], where each ends, and begins after its spaces (a blank one at its
-    end). words: int64 [lines + 1], how many begin before each line, and in all."""
+    """Lines of all texts.
 
-    ends: np.ndarray
+    stops, starts: int64 [lines], where each ends, and begins after its spaces (a blank one at its end). words: int64
+    [lines + 1], how many begin before each line, and in all.
+    """
+
+    stops: np.ndarray
     starts: np.ndarray
     words: np.ndarray
 
 
 def _lines(of_kind: np.ndarray) -> _Lines:
-    ends = of_kind == NEWLINE
-    visible = ~(ends | (of_kind == SPACE))
+    newlines = of_kind == NEWLINE
+    visible = ~(newlines | (of_kind == SPACE))
     visible[1:] &= ~visible[:-1]
-    marks = np.flatnonzero(ends | visible)  # the ends of lines, and the beginnings of words
-    of_ends = np.flatnonzero(ends[marks])
+    marks = np.flatnonzero(newlines | visible)  # the ends of lines, and the beginnings of words
+    of_ends = np.flatnonzero(newlines[marks])
     firsts = np.append(0, of_ends + 1)
     return _Lines(marks[of_ends], marks[firsts[:-1]], firsts - np.arange(len(firsts)))
 
 
 def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
     """Return the columns of `Facts.layout`, int64 [columns, texts]. firsts: int64 [texts], the first line of each."""
-    lasts = lines.ends - 1
+    lasts = lines.stops - 1
     final = characters[lasts]
     spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
     ellipsis = (final == ord("…")) | spelt & ((final == ord(".")) | (final == ord("。")))
     for _ in range(2):
         lasts -= _among(CLOSING).take(characters[lasts], mode="clip")
-    sizes = lines.ends - lines.starts
+    sizes = lines.stops - lines.starts
     full = sizes > 0
     loose = (sizes <= SHORT) & (of_kind[lasts] != STOP)
     flags = [full, _among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
@@ -174,7 +177,7 @@ def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.n
     Never too few, and seldom too many: taken for equal are lines of one length that agree in four characters, and a few
     others by chance.
     """
-    sizes = lines.ends - lines.starts
+    sizes = lines.stops - lines.starts
     keys = np.repeat(np.arange(len(firsts), dtype=np.uint32), np.diff(firsts, append=len(sizes)))
     for part in (sizes.astype(np.uint32), *(characters[lines.starts + (sizes * quarter >> 2)] for quarter in range(4))):
         keys = keys * BASE + part

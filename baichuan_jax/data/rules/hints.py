@@ -30,7 +30,7 @@ def hints(text: str, characters: np.ndarray, lines: np.ndarray, rare: np.ndarray
 def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return those of the places at which BEGINNINGS or CLUES may stand: none is missed, few are found in vain."""
     places = np.concatenate([lines, rare])
-    ends = np.repeat(np.array([ENDS_LINE, ENDS_CLUE], np.uint8), [len(lines), len(rare)])  # what is looked for
+    roles = np.repeat(np.array([ENDS_LINE, ENDS_CLUE], np.uint8), [len(lines), len(rare)])  # what is looked for
     slots, found = np.zeros(len(places), np.uint32), np.zeros(len(places), np.uint8)
     on = np.full(len(places), GOES_ON, np.uint8)
     for offset in range(LONGEST):
@@ -39,11 +39,11 @@ def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tu
         if not offset:
             continue  # no string is that short
         does = _table().take(slots >> SHIFT)
-        found |= does & ends * on
+        found |= does & roles * on
         on &= does
         if offset in SIEVES:
             keep = np.flatnonzero(found + on > 0)
-            places, ends, slots, found, on = (part[keep] for part in (places, ends, slots, found, on))
+            places, roles, slots, found, on = (part[keep] for part in (places, roles, slots, found, on))
     return places[found == ENDS_LINE], places[found == ENDS_CLUE]
 
 
@@ -51,11 +51,11 @@ def _matching(characters: np.ndarray, lines: np.ndarray, rare: np.ndarray) -> tu
 def _table() -> np.ndarray:
     """Return what the strings do at each slot, bits, uint8 [2^16]."""
     table = np.zeros(1 << 16, np.uint8)
-    for strings, ends in ((BEGINNINGS, ENDS_LINE), (CLUES, ENDS_CLUE)):
+    for strings, roles in ((BEGINNINGS, ENDS_LINE), (CLUES, ENDS_CLUE)):
         for string in strings:
             slot = 0
             for character in string:
                 slot = (slot + (ord(character) | int(FOLD))) * int(BASE) & 0xFFFF_FFFF
                 table[slot >> int(SHIFT)] |= GOES_ON
-            table[slot >> int(SHIFT)] |= ends
+            table[slot >> int(SHIFT)] |= roles
     return table

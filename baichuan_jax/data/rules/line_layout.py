@@ -35,7 +35,7 @@ BULLET, WIDE_BULLET, NUMBER, ALPHABET, MARK, WIDE_MARK, BRACKET, BRACKET_END, GA
 class Lines(NamedTuple):
     """Lines of texts, parallel arrays [lines]; places are among the characters of all texts.
 
-    begins, ends: int64, from behind the line end before to the line end. starts, stops: int64, of the content: without
+    begins, breaks: int64, from behind the line break before to its own. starts, stops: int64, of the content: without
     quotation marks of mail, indentation and trailing spaces; equal on a blank line. indents, columns: int64, of the
     indentation, and where the content ends; an ideograph has two. head: bool, the first of a text. blank: bool. full:
     bool, with a mark at the end that ends a sentence. quoted: int64, depth in mail. marked: bool, with the mark of an
@@ -44,7 +44,7 @@ class Lines(NamedTuple):
     """
 
     begins: np.ndarray
-    ends: np.ndarray
+    breaks: np.ndarray
     starts: np.ndarray
     stops: np.ndarray
     indents: np.ndarray
@@ -66,14 +66,14 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
     comma. Headings, list entries, rows of tables and rules stand alone.
     """
     traits = marks.traits()
-    ends = np.flatnonzero((kinds & LINE_END) != 0)
-    begins = np.append(0, ends[:-1] + 1)[: len(ends)]
-    head = np.zeros(len(ends), bool)
-    head[np.append(0, np.searchsorted(ends, last) + 1)[: len(last)]] = True
+    breaks = np.flatnonzero((kinds & LINE_END) != 0)
+    begins = np.append(0, breaks[:-1] + 1)[: len(breaks)]
+    head = np.zeros(len(breaks), bool)
+    head[np.append(0, np.searchsorted(breaks, last) + 1)[: len(last)]] = True
     unquoted, quoted = _unquoted(characters, begins)
     starts = after(kinds, unquoted, BLANK)
-    blank = starts == ends
-    stops = np.where(blank, starts, before(kinds, ends, BLANK))
+    blank = starts == breaks
+    stops = np.where(blank, starts, before(kinds, breaks, BLANK))
     wide = np.zeros(len(kinds) + 1, np.int32)
     np.cumsum((kinds & WIDE) > 0, out=wide[1:])
     columns = np.where(blank, 0, stops - unquoted + wide[stops] - wide[unquoted])
@@ -82,7 +82,7 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
     words = until(kinds, starts, SPACE | WIDE) - starts
     raw = np.where(blank, 0, stops - unquoted)
     marked = list_marks(characters, starts, blank)
-    shape = (begins, ends, starts, stops, starts - unquoted, columns)
+    shape = (begins, breaks, starts, stops, starts - unquoted, columns)
     found = Lines(*shape, head, blank, full, quoted, marked, blank, blank)
     follows = below(~blank & ~head) & ~blank
     words += KEPT_TOGETHER * ((kinds[starts] & WIDE) > 0)
@@ -159,15 +159,15 @@ def list_marks(characters: np.ndarray, starts: np.ndarray, blank: np.ndarray) ->
     bullet = ((first & WIDE_BULLET) > 0) | ((first & BULLET) > 0) & ((at(starts + 1) & GAP) > 0)
     bracket = (first & BRACKET) > 0
     begin = starts + bracket
-    ends = begin.copy()
+    tails = begin.copy()
     for _ in range(DIGITS):
-        ends += (at(ends) & NUMBER) > 0
-    ends += (ends == begin) & ((at(ends) & ALPHABET) > 0)
-    mark = at(ends)
+        tails += (at(tails) & NUMBER) > 0
+    tails += (tails == begin) & ((at(tails) & ALPHABET) > 0)
+    mark = at(tails)
     # "3.14" is no entry; "1、" needs no space behind it.
-    closed = ((mark & WIDE_MARK) > 0) | ((mark & MARK) > 0) & ((at(ends + 1) & GAP) > 0)
+    closed = ((mark & WIDE_MARK) > 0) | ((mark & MARK) > 0) & ((at(tails + 1) & GAP) > 0)
     closed = np.where(bracket, (mark & BRACKET_END) > 0, closed)
-    return ~blank & (bullet | (ends > begin) & closed)
+    return ~blank & (bullet | (tails > begin) & closed)
 
 
 @cache
@@ -192,8 +192,8 @@ def _list_table() -> np.ndarray:
 
 def _stands_alone(characters: np.ndarray, lines: Lines) -> np.ndarray:
     """Return whether each line is a row of a table, a rule, a heading or a fence, bool [lines]."""
-    ends = len(characters) - 1
-    first, second, third = (characters[np.minimum(lines.starts + step, ends)] for step in range(3))
+    last = len(characters) - 1
+    first, second, third = (characters[np.minimum(lines.starts + step, last)] for step in range(3))
     row = (first == ord("|")) | ((first == ord("+")) & (second == ord("-")))
     heading = (first == ord("#")) & ((second == ord("#")) | (second == ord(" ")))
     letters = (marks.traits().take(first, mode="clip") & LETTER) > 0

@@ -75,10 +75,10 @@ def without_permalinks(text: str) -> str:
     for mark, pattern in LINKS.items():
         if mark not in text:
             continue
-        ends = [link.span() for link in pattern.finditer(text) if _ends_heading(text, link.start(), mark)]
-        if len(ends) >= FEW[mark]:
-            starts = [0, *(end for _, end in ends)]
-            text = "".join([*(text[a:b].removesuffix(" ") for a, (b, _) in zip(starts, ends)), text[starts[-1] :]])
+        links = [link.span() for link in pattern.finditer(text) if _ends_heading(text, link.start(), mark)]
+        if len(links) >= FEW[mark]:
+            starts = [0, *(end for _, end in links)]
+            text = "".join([*(text[a:b].removesuffix(" ") for a, (b, _) in zip(starts, links)), text[starts[-1] :]])
     return text
 
 

@@ -35,23 +35,23 @@ def normalize_many(texts: Sequence[str], repaired: dict[int, int] | None = None)
     found = sorts.take(characters, mode="clip")
     places = np.flatnonzero(found != 0)  # of bool it is several times as fast
     found = found[places]
-    ends = text_ends(texts)
-    odd = _owners(ends, _that_matter(characters, sorts, places[found == IS_ODD]))
+    stops = text_ends(texts)
+    odd = _owners(stops, _that_matter(characters, sorts, places[found == IS_ODD]))
     characters = characters.copy()
     changed = places[(found == CHANGES) | (found == SCRIPTED)]
     characters[changed] = replacements[characters[changed]]
     _unite_line_ends(characters, places[found == RETURN])
-    rare = odd | _owners(ends, places[found == RARE])
-    rare |= {number for number in _owners(ends, places[found == SCRIPTED]) if SCRIPTS.search(texts[number])}
-    keep, linked = _kept(characters, ends - 1)
-    linked = _owners(ends, linked) | _owners(ends, places[found == LINK])
+    rare = odd | _owners(stops, places[found == RARE])
+    rare |= {number for number in _owners(stops, places[found == SCRIPTED]) if SCRIPTS.search(texts[number])}
+    keep, linked = _kept(characters, stops - 1)
+    linked = _owners(stops, linked) | _owners(stops, places[found == LINK])
     gone = np.flatnonzero(~keep)
     characters = characters[keep]
-    ends -= np.searchsorted(gone, ends)
+    stops -= np.searchsorted(gone, stops)
     marks = places[found == MARK]
-    marked = _owners(ends, _between_digits(characters, marks - np.searchsorted(gone, marks)))
+    marked = _owners(stops, _between_digits(characters, marks - np.searchsorted(gone, marks)))
     joined = characters.tobytes().decode("utf-32-le")
-    normal = [joined[start:end].strip("\n") for start, end in zip([0, *ends.tolist()], ends.tolist())]
+    normal = [joined[start:end].strip("\n") for start, end in zip([0, *stops.tolist()], stops.tolist())]
     for number in linked - rare:
         normal[number] = without_permalinks(normal[number])
     for number in marked - rare:
@@ -73,9 +73,9 @@ def _that_matter(characters: np.ndarray, sorts: np.ndarray, odd: np.ndarray) -> 
     return odd[~inside | (found < 0xE000) | (found >= 0xF000) & (found < 0xF900) | (found == 0xE5E5)]
 
 
-def _owners(ends: np.ndarray, places: np.ndarray) -> set[int]:
+def _owners(stops: np.ndarray, places: np.ndarray) -> set[int]:
     """Return the numbers of the texts in which places stand."""
-    return set(np.searchsorted(ends, places, side="right").tolist())
+    return set(np.searchsorted(stops, places, side="right").tolist())
 
 
 def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
@@ -98,9 +98,9 @@ def _kept(characters: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndar
     after each text.
     """
     keep = characters != DROPPED
-    ends = np.flatnonzero(characters == NEWLINE)
-    before = ends - 1  # what stays before each line end; before the first of all stands the last, which is one too
-    moving = np.arange(len(ends))
+    newlines = np.flatnonzero(characters == NEWLINE)
+    before = newlines - 1  # what stays before each line end; before the first of all stands the last, which is one too
+    moving = np.arange(len(newlines))
     for _ in range(STEPS):
         if not (moving := moving[_is_blank(characters[before[moving]])]).size:
             break
@@ -112,8 +112,8 @@ def _kept(characters: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndar
         for start, end in zip(starts.tolist(), before[moving].tolist()):
             keep[start + 1 : end + 1] = False
         before[moving] = starts
-    follows = np.append(False, before[1:] == ends[:-1])  # the line end before it
-    keep[ends[3:][follows[3:] & follows[2:-1] & follows[1:-2]]] = False
+    follows = np.append(False, before[1:] == newlines[:-1])  # the line end before it
+    keep[newlines[3:][follows[3:] & follows[2:-1] & follows[1:-2]]] = False
     keep[last] = True
     hashes = before[characters[before] == HASH]
     return keep, hashes[~np.isin(characters[hashes - 1], NO_HEADING)]

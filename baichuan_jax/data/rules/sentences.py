@@ -40,7 +40,7 @@ HEADING, RAGGED = 40, 60  # columns of a heading, and of lines that are broken o
 class Sentences(NamedTuple):
     """Where the sentences of some texts stand.
 
-    characters: of all texts, uint32, a line end after each. texts, starts, ends: int64
+    characters: of all texts, uint32, a line end after each. texts, starts, stops: int64
     [sentences], in order: the index of its text, and where it begins and ends among the characters. first: int64
     [texts], where each text begins there. whole: bool [sentences], whether what is left reads on without it: it is
     running text, it has a full stop, and so has what stands before it.
@@ -49,7 +49,7 @@ class Sentences(NamedTuple):
     characters: np.ndarray
     texts: np.ndarray
     starts: np.ndarray
-    ends: np.ndarray
+    stops: np.ndarray
     first: np.ndarray
     whole: np.ndarray
 
@@ -64,19 +64,19 @@ def split_sentences(texts: Sequence[str]) -> Sentences:
     last = text_ends(texts) - 1
     kinds = marks.kinds().take(characters, mode="clip")
     lines = find_lines(characters, kinds, last)
-    ends = distinct(np.concatenate([last, *_ends(characters, kinds, lines, last)]))
-    owners = np.searchsorted(last, ends)
+    stops = distinct(np.concatenate([last, *_ends(characters, kinds, lines, last)]))
+    owners = np.searchsorted(last, stops)
     first = np.append(0, last[:-1] + 1)[: len(texts)]
-    starts = np.maximum(np.append(0, ends[:-1])[: len(ends)], first[owners])
-    full = starts < ends  # a text without characters has no sentence
-    owners, starts, ends = owners[full], starts[full], ends[full]
-    return Sentences(characters, owners, starts, ends, first, _whole(characters, kinds, lines, owners, starts, ends))
+    starts = np.maximum(np.append(0, stops[:-1])[: len(stops)], first[owners])
+    full = starts < stops  # a text without characters has no sentence
+    owners, starts, stops = owners[full], starts[full], stops[full]
+    return Sentences(characters, owners, starts, stops, first, _whole(characters, kinds, lines, owners, starts, stops))
 
 
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text; joined they are the text."""
     found = split_sentences([text])
-    return [text[start:end] for start, end in zip(found.starts.tolist(), found.ends.tolist())]
+    return [text[start:end] for start, end in zip(found.starts.tolist(), found.stops.tolist())]
 
 
 def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndarray) -> list[np.ndarray]:
@@ -85,42 +85,42 @@ def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndar
     In `kinds`, what stands between a line and the one in which it goes on becomes a blank.
     """
     traits = marks.traits()
-    kinds[lines.ends[lines.goes_on]] = SPACE | BLANK
+    kinds[lines.breaks[lines.goes_on]] = SPACE | BLANK
     quoted = np.flatnonzero(lines.quoted)
     kinds[ranges(lines.begins[quoted], (lines.starts - lines.begins)[quoted])] = SPACE | BLANK
     kinds[last] = 0  # nothing goes beyond a text
     places = np.flatnonzero((kinds & (LINE_END | MARK | STOP)) != 0)  # of bool it is several times as fast
-    line_ends, ended, stops = (places[(kinds[places] & kind) > 0] for kind in (LINE_END, MARK, STOP))
-    ends = after(kinds, after(kinds, ended + 1, CLOSING), BLANK)
-    ends = ends[(kinds[ends] & (SPACE | MARK)) == 0]
-    closed = after(kinds, stops + 1, STOP_CLOSING)
+    line_ends, ended, full_stops = (places[(kinds[places] & kind) > 0] for kind in (LINE_END, MARK, STOP))
+    stops = after(kinds, after(kinds, ended + 1, CLOSING), BLANK)
+    stops = stops[(kinds[stops] & (SPACE | MARK)) == 0]
+    closed = after(kinds, full_stops + 1, STOP_CLOSING)
     stop_ends = after(kinds, closed, BLANK)
     opens = (traits.take(characters[stop_ends], mode="clip") & OPENING) > 0
     full = np.flatnonzero((stop_ends > closed) & opens)
-    return [after(kinds, line_ends + 1, SPACE), ends, stop_ends[full[~_abbreviates(characters, stops[full])]]]
+    return [after(kinds, line_ends + 1, SPACE), stops, stop_ends[full[~_abbreviates(characters, full_stops[full])]]]
 
 
 def _whole(
-    characters: np.ndarray, kinds: np.ndarray, lines: Lines, texts: np.ndarray, starts: np.ndarray, ends: np.ndarray
+    characters: np.ndarray, kinds: np.ndarray, lines: Lines, texts: np.ndarray, starts: np.ndarray, stops: np.ndarray
 ) -> np.ndarray:
     """Return which sentences can be taken out of running text, bool [sentences]."""
     if not len(starts):
         return np.zeros(0, bool)
     traits = marks.traits()
-    contents = np.maximum(before(kinds, ends, SPACE), starts + 1)
+    contents = np.maximum(before(kinds, stops, SPACE), starts + 1)
     closed = np.maximum(before(kinds, contents, CLOSING | STOP_CLOSING), starts + 1)
     full = (traits.take(characters[closed - 1], mode="clip") & FULL) > 0
     full &= ~_ends_with(characters, closed, ("..", *ANNOUNCING))
     first = traits.take(characters[starts], mode="clip")
     begins = np.append(True, texts[1:] != texts[:-1])
-    line = np.searchsorted(lines.ends, starts)
-    line_after = np.searchsorted(lines.ends, contents - 1)
+    line = np.searchsorted(lines.breaks, starts)
+    line_after = np.searchsorted(lines.breaks, contents - 1)
     headed = _headed(characters, lines, line, starts) & ~_next_is_heading(lines, line, line_after)
     follows = np.append(False, full[:-1])
     starts_well = (begins | follows | headed) & ((first & INNER) == 0)
     next_well = np.append(((first & INNER) == 0)[1:] | begins[1:], True)
     # "He asked?" is no sentence of its own if what follows says who did.
-    speech = (closed < contents) & (contents == ends) & ~np.append(begins[1:], True)
+    speech = (closed < contents) & (contents == stops) & ~np.append(begins[1:], True)
     fixed = _counts(structured_lines(characters, lines))
     ragged = _counts(lines.goes_on & ~lines.forced & (lines.columns <= RAGGED))
     running = (fixed[line_after + 1] == fixed[line]) & (ragged[line_after] == ragged[line])
@@ -138,26 +138,26 @@ def _headed(characters: np.ndarray, lines: Lines, line: np.ndarray, starts: np.n
 
 def _next_is_heading(lines: Lines, line: np.ndarray, line_after: np.ndarray) -> np.ndarray:
     """Return which sentences end a paragraph before another heading, so that the one above had nothing below it."""
-    following = np.append(line[1:], len(lines.ends) - 1)
+    following = np.append(line[1:], len(lines.breaks) - 1)
     heading = ~lines.full & (lines.columns <= HEADING) & ~lines.goes_on & ~lines.blank
     return (following > line_after) & heading[following]
 
 
-def _ends_with(characters: np.ndarray, ends: np.ndarray, words: Sequence[str]) -> np.ndarray:
+def _ends_with(characters: np.ndarray, places: np.ndarray, words: Sequence[str]) -> np.ndarray:
     """Return which places have one of some words in front, bool [places]."""
-    found = np.zeros(len(ends), bool)
-    for _, rows in _behind(characters, ends, words):
+    found = np.zeros(len(places), bool)
+    for _, rows in _behind(characters, places, words):
         found[rows] = True
     return found
 
 
-def _behind(characters: np.ndarray, ends: np.ndarray, words: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+def _behind(characters: np.ndarray, places: np.ndarray, words: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each word with the indices of the places that have it in front; few are left after two letters."""
-    final = characters[np.maximum(ends - 1, 0)]
+    final = characters[np.maximum(places - 1, 0)]
     for word in words:
-        rows = np.flatnonzero((final == ord(word[-1])) & (ends >= len(word)))
+        rows = np.flatnonzero((final == ord(word[-1])) & (places >= len(word)))
         for distance, letter in enumerate(reversed(word[:-1]), 2):
-            rows = rows[characters[ends[rows] - distance] == ord(letter)]
+            rows = rows[characters[places[rows] - distance] == ord(letter)]
         yield word, rows
 
 
@@ -166,12 +166,12 @@ def _counts(values: np.ndarray) -> np.ndarray:
     return np.append(0, np.cumsum(values))
 
 
-def _abbreviates(characters: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Return whether an initial or a title stands before each full stop, bool [stops]."""
-    final = characters[np.maximum(stops - 1, 0)]  # a full stop is no capital letter
+def _abbreviates(characters: np.ndarray, full_stops: np.ndarray) -> np.ndarray:
+    """Return whether an initial or a title stands before each full stop, bool [full_stops]."""
+    final = characters[np.maximum(full_stops - 1, 0)]  # a full stop is no capital letter
     found = (final >= ord("A")) & (final <= ord("Z"))
-    for title, rows in _behind(characters, stops, TITLES):
-        outside = stops[rows] - len(title) - 1
+    for title, rows in _behind(characters, full_stops, TITLES):
+        outside = full_stops[rows] - len(title) - 1
         words = _in_words().take(characters[np.maximum(outside, 0)], mode="clip")
         found[rows] |= (outside < 0) | ~words
     return found

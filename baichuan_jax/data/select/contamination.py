@@ -88,8 +88,8 @@ def lay(index: EvaluationIndex, placed: Placed) -> np.ndarray:
 
 def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     """Return LAID [places] with only `text`, `part`, `first` and `end` filled in: places with enough runs of a part."""
-    ends = np.cumsum(placed.counts)
-    hits = [_hits(index, placed.hashes, start, ends) for start in range(0, len(placed.hashes), CHUNK)]
+    stops = np.cumsum(placed.counts)
+    hits = [_hits(index, placed.hashes, start, stops) for start in range(0, len(placed.hashes), CHUNK)]
     places = _merged(np.concatenate([np.empty(0, PLACE), *hits]))
     size = index.parts["size"][places["part"]].astype(np.int64)
     enough = places["hits"] >= np.maximum(1, size // ENOUGH)
@@ -97,8 +97,8 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     slack = size // 8 + 8
     found = np.zeros(len(places), LAID)
     found["text"], found["part"] = places["text"], places["part"]
-    found["first"] = np.maximum(places["low"] - slack, (ends - placed.counts)[places["text"]])
-    found["end"] = np.minimum(places["high"] + size + slack, ends[places["text"]])
+    found["first"] = np.maximum(places["low"] - slack, (stops - placed.counts)[places["text"]])
+    found["end"] = np.minimum(places["high"] + size + slack, stops[places["text"]])
     return found
 
 
@@ -112,12 +112,12 @@ def _best(places: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return places[kept], size[kept]
 
 
-def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, ends: np.ndarray) -> np.ndarray:
+def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, stops: np.ndarray) -> np.ndarray:
     """Return PLACE [places]: the runs of one chunk that are in the index."""
     at, postings = index.look_up(runs(hashes[start : start + CHUNK + RUN - 1], RUN))
     at += start
-    text = np.searchsorted(ends, at, side="right")
-    whole = at + RUN <= ends[text]
+    text = np.searchsorted(stops, at, side="right")
+    whole = at + RUN <= stops[text]
     at, postings, text = at[whole], postings[whole], text[whole]
     pairs = text * len(index.tokens) + postings
     order = np.argsort(pairs, kind="stable")
@@ -155,12 +155,12 @@ def _compare(index: EvaluationIndex, placed: Placed, found: np.ndarray) -> None:
     here_keys, there_keys = (_keys(*pair, SHARED) for pair in ((here, sizes), (there, lengths)))
     shared = _spread(_among(there_keys, here_keys), lengths)
     begins = np.cumsum(lengths) - lengths
-    ends, middle = begins + lengths, begins + parts["stem"]
+    stops, middle = begins + lengths, begins + parts["stem"]
     sums = np.append(0, np.cumsum(shared))
-    found["stem"], found["choices"] = sums[middle] - sums[begins], sums[ends] - sums[middle]
+    found["stem"], found["choices"] = sums[middle] - sums[begins], sums[stops] - sums[middle]
     found["gap"] = _longest_gap(shared, begins, middle)
     loose = np.append(0, np.cumsum(_among(_keys(there, lengths, 1), _keys(here, sizes, 1))))
-    found["loose"] = loose[ends] - loose[middle]
+    found["loose"] = loose[stops] - loose[middle]
     in_part = np.flatnonzero(_spread(_among(here_keys, there_keys), sizes))
     owners = np.repeat(np.arange(len(found)), sizes)[in_part]
     first = run_starts(owners)
@@ -203,11 +203,11 @@ def _spread(shared: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return covered
 
 
-def _longest_gap(shared: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _longest_gap(shared: np.ndarray, begins: np.ndarray, stops: np.ndarray) -> np.ndarray:
     """Return the longest run of tokens that are not shared in each sequence, int64."""
     numbers = np.arange(len(shared))
     latest = np.maximum.accumulate(np.where(shared, numbers, -1))  # the shared token at or before each
-    owners, at = np.repeat(np.arange(len(begins)), ends - begins), ranges(begins, ends - begins)
+    owners, at = np.repeat(np.arange(len(begins)), stops - begins), ranges(begins, stops - begins)
     longest = np.zeros(len(begins), np.int64)
     np.maximum.at(longest, owners, at - np.maximum(latest[at], begins[owners] - 1))
     return longest

@@ -41,12 +41,12 @@ def place(texts: Sequence[str]) -> Placed:
     hashes, starts = [np.empty(0, np.uint32)], [np.empty(0, np.int64)]
     counts, read = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64)
     for owners, pieces in batches(texts):
-        ends = text_ends(pieces)
-        found, places, numbers = placed_tokens_of(_without_labels(points(join(pieces))), ends)
-        lengths = np.diff(ends, prepend=0)
+        stops = text_ends(pieces)
+        found, places, numbers = placed_tokens_of(_without_labels(points(join(pieces))), stops)
+        lengths = np.diff(stops, prepend=0)
         offsets = np.cumsum(lengths - 1) - (lengths - 1)  # characters before each piece, in this batch
         alone = np.searchsorted(owners, owners)  # the first piece of the same text
-        shift = read[owners] + offsets - offsets[alone] - (ends - lengths)
+        shift = read[owners] + offsets - offsets[alone] - (stops - lengths)
         hashes.append((mix(found, 0) >> np.uint64(32)).astype(np.uint32))
         starts.append(places + np.repeat(shift, numbers))
         np.add.at(counts, owners, numbers)

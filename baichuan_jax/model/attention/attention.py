@@ -89,8 +89,8 @@ class Attention(nnx.Module):
 
         exe, segments_BT = context.exe, context.segments_BT
 
-        def project(kernel: nnx.Param, heads: str) -> jax.Array:
-            return exe.constrain(exe.matmul(x_BTD, kernel), "batch", "length", heads, "head_dim")
+        def project(weight: nnx.Param, heads: str) -> jax.Array:
+            return exe.constrain(exe.matmul(x_BTD, weight), "batch", "length", heads, "head_dim")
 
         q_BTNH = project(self.query, "heads")
         k_BSKH, v_BSKH = project(self.key, "kv_heads"), project(self.value, "kv_heads")

@@ -37,7 +37,7 @@ def attend_splash(
     def on_device(q_BTKGH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, segments_BT: jax.Array | None) -> jax.Array:
         q_BTNH = q_BTKGH.reshape(*q_BTKGH.shape[:2], -1, q_BTKGH.shape[-1]) * q_BTKGH.shape[-1] ** -0.5
         mask = splash.MultiHeadMask([splash.CausalMask((length, length))] * q_BTNH.shape[2])
-        kernel = splash.make_splash_mha(
+        attend = splash.make_splash_mha(
             mask,
             block_sizes=sizes,
             head_shards=1,
@@ -51,7 +51,7 @@ def attend_splash(
         def of_sequence(arrays: tuple) -> jax.Array:
             q_NTH, k_KTH, v_KTH, segments_T = arrays
             segments = None if segments_T is None else splash.SegmentIds(segments_T, segments_T)
-            return kernel(q_NTH, k_KTH, v_KTH, segments)
+            return attend(q_NTH, k_KTH, v_KTH, segments)
 
         # One sequence after the other, as the kernel does it in any case: for the backward pass it writes each sum of
         # weights 128 times, as much as two arrays of queries, and a vmap keeps that until then.

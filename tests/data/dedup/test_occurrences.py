@@ -89,7 +89,7 @@ def edited(sentence, rng):
 def test_edited_copies_of_real_sentences():
     reviews = [review.text for review in islice(read_demo("zh_reviews", "skip"), 6000)]
     found = split_sentences(reviews)
-    places = zip(found.texts, found.starts - found.first[found.texts], found.ends - found.first[found.texts])
+    places = zip(found.texts, found.starts - found.first[found.texts], found.stops - found.first[found.texts])
     found_sentences = (reviews[text][start:end] for text, start, end in places)
     originals = list(dict.fromkeys(sentence for sentence in found_sentences if len(sentence) >= 15))[:4000]
     rng, half = random.Random(0), len(originals)

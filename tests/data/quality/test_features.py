@@ -46,8 +46,8 @@ def test_sums_are_of_each_text_alone(texts):
     table = np.append(rng.integers(-9, 9, 1 << 10), 0).astype(np.float32)
     texts = [" ".join(words) for words in texts]
     hashes, counts = tokens(texts)
-    together = sums(table, slots(hashes, counts, 10), counts)
-    for text, total in zip(texts, together):
+    summed = sums(table, slots(hashes, counts, 10), counts)
+    for text, total in zip(texts, summed):
         hashes, counts = tokens([text])
         assert total == table[slots(hashes, counts, 10)].sum()
 

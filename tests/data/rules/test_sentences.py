@@ -43,5 +43,5 @@ def test_neighbours_do_not_matter(texts):
     found = split_sentences(texts)
     alone = [(number, part) for number, text in enumerate(texts) for part in sentences(text)]
     starts = (found.starts - found.first[found.texts]).tolist()
-    ends = (found.ends - found.first[found.texts]).tolist()
-    assert [(n, texts[n][a:b]) for n, a, b in zip(found.texts.tolist(), starts, ends)] == alone
+    stops = (found.stops - found.first[found.texts]).tolist()
+    assert [(n, texts[n][a:b]) for n, a, b in zip(found.texts.tolist(), starts, stops)] == alone

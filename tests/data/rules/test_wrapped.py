@@ -54,7 +54,7 @@ def test_wrapping_changes_no_sentence(paragraphs, columns, prefix):
 def lost(text):
     """Return the sentences that may be taken out."""
     found = split_sentences([text])
-    return [text[start:end] for start, end in zip(found.starts[found.whole], found.ends[found.whole])]
+    return [text[start:end] for start, end in zip(found.starts[found.whole], found.stops[found.whole])]
 
 
 VERSE = [

@@ -244,8 +244,8 @@ def test_rows_that_many_share_are_found_and_phrases_of_examiners_are_not(tmp_pat
 @given(st.lists(st.lists(st.sampled_from("天地玄黄ab"), max_size=12).map(" ".join), max_size=6), st.integers(2, 5))
 def test_runs_are_equal_where_their_tokens_are(texts, length):
     placed = place(texts)
-    ends = np.cumsum(placed.counts)
-    found = [runs(placed.hashes[end - count : end], length) for end, count in zip(ends, placed.counts)]
+    stops = np.cumsum(placed.counts)
+    found = [runs(placed.hashes[end - count : end], length) for end, count in zip(stops, placed.counts)]
     hashes, numbers = np.concatenate([np.empty(0, np.uint64), *found]), np.array(list(map(len, found)), np.int64)
     expected = [tuple(words[at : at + length]) for words in map(str.split, texts) for at in range(len(words))]
     expected = [run for run in expected if len(run) == length]
