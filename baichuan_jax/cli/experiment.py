@@ -1,12 +1,9 @@
-"""The verb `experiment`: runs a file of experiments/ by its name, its settings checked as those of a run are."""
+"""The verb `experiment`: runs a file of experiments/ by its name, and prints its tables."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from importlib import import_module
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -14,12 +11,9 @@ from rich.measure import Measurement
 from rich.table import Table as View
 
 from baichuan_jax.cli.progress import terminal_progress
-from baichuan_jax.config.load import REPOSITORY, load
-from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import write_text
-from baichuan_jax.core.lock import exclusive
 
-FOLDER = REPOSITORY / "experiments"
+if TYPE_CHECKING:
+    from baichuan_jax.lab.experiment import Outcome
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -29,43 +23,20 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 
 def experiment(args: argparse.Namespace) -> None:
-    """Run an experiment and prints its tables. Units of work that are on file are not done again.
-
-    Raise UserError if there is no such experiment, or on a bad setting.
-    """
-    from baichuan_jax.lab.experiment import RECORD, check_name, class_name, find_experiments, write_record
+    """Run an experiment and print its tables; without a name, list all."""
+    from baichuan_jax.recipe.experiments import experiments, run_experiment
 
     console = Console(highlight=False, markup=False)
     if args.name is None:
-        for name, purpose in find_experiments(FOLDER).items():
+        for name, purpose in experiments().items():
             console.print(f"{name:28}{purpose}", soft_wrap=True)
         return
-    check_name(args.name, FOLDER)
-    if str(REPOSITORY) not in sys.path:
-        sys.path.insert(0, str(REPOSITORY))
-    module = import_module(f"experiments.{args.name}")
-    loaded = load(args.config, args.overrides, getattr(module, class_name(args.name)))
-    directory = Path(loaded.config.workdir)
-    _make(directory, f"{class_name(args.name)}.workdir")
-    with exclusive(directory / ".lock"):
-        (directory / RECORD).unlink(missing_ok=True)  # of an earlier call: what follows may overwrite what it tells of
-        write_text(directory / "config.gin", loaded.text)
-        start = time.monotonic()
-        with terminal_progress().units(args.name) as progress:
-            outcome = module.run(loaded.config, directory, progress)
-        page = write_record(args.name, loaded.text, outcome, time.monotonic() - start, directory)
+    outcome, page = run_experiment(args.name, args.config, args.overrides, terminal_progress())
     _print(console, outcome)
     console.print(str(page), soft_wrap=True)
 
 
-def _make(directory: Path, field: str) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{field} = {str(directory)!r}: no directory ({error.strerror})") from error
-
-
-def _print(console: Console, outcome) -> None:
+def _print(console: Console, outcome: Outcome) -> None:
     from baichuan_jax.lab.experiment import cell
 
     for each in [each for each in outcome.tables if each.shown == "terminal"]:

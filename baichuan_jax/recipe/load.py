@@ -28,9 +28,14 @@ def load_config(path: Path | str | None = None, overrides: Overrides = ()) -> Ru
 
 def load_with_origins(path: Path | str | None, overrides: Overrides = ()) -> Loaded:
     """Return the config of a run, and where each of its values comes from."""
+    return load(path, as_lines(overrides), config_class())
+
+
+def as_lines(overrides: Overrides) -> Sequence[str]:
+    """Return overrides as the command line has them: "TrainConfig.steps=100"."""
     if isinstance(overrides, Mapping):
-        overrides = [f"{name}={_value(value)}" for name, value in overrides.items()]
-    return load(path, overrides, config_class())
+        return [f"{name}={_value(value)}" for name, value in overrides.items()]
+    return overrides
 
 
 def _value(value: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeVar
+
+from baichuan_jax.core.errors import UserError
 
 if TYPE_CHECKING:
     from baichuan_jax.lab.markup import Html
@@ -27,8 +29,18 @@ class StageResult:
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
-        """Return the result that a record holds; keys of other versions are left out."""
-        known = {field.name for field in fields(cls)}
+        """Return the result that a record holds; what other code has put there is left out.
+
+        Raise UserError if older code has left something out.
+        """
+        known = {field.name: field for field in fields(cls)}
+        needed = [
+            name for name, field in known.items() if field.default is MISSING and field.default_factory is MISSING
+        ]
+        if missing := [name for name in needed if name not in record]:
+            raise UserError(
+                f"the result of stage {record.get('stage')!r} is of other code: no {', '.join(missing)} in it"
+            )
         return cls(**{name: value for name, value in record.items() if name in known})
 
     def as_record(self) -> dict[str, Any]:

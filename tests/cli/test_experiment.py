@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from baichuan_jax.cli import experiment
 from baichuan_jax.cli.main import main
+from baichuan_jax.recipe import experiments
 from tests.lab.checker import Checker
 
 SOURCE = '''"""Twice as large: what doubling does.
@@ -58,8 +58,8 @@ def folder(tmp_path, monkeypatch):
     (folder / "__init__.py").touch()
     (folder / "twice_as_large.py").write_text(SOURCE)
     (folder / "bench_it.py").write_text("def run(): pass\n")
-    monkeypatch.setattr(experiment, "REPOSITORY", folder.parent)
-    monkeypatch.setattr(experiment, "FOLDER", folder)
+    monkeypatch.setattr(experiments, "REPOSITORY", folder.parent)
+    monkeypatch.setattr(experiments, "FOLDER", folder)
     for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(folder.parent)

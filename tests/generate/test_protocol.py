@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baichuan_jax.cli.serve import bound
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.serve.app import _event
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.protocol import ProtocolError, Query, parse
+from baichuan_jax.generate.serve.server import bound
 from baichuan_jax.generate.serve.worker import Job, Worker
 
 DEFAULT = SampleConfig(prompts=("of the config",), max_tokens=99, temperature=0.5, top_k=3, stop=("\n",))

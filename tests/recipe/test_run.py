@@ -168,6 +168,13 @@ def test_mistakes_are_raised(by_command, tmp_path):
         bj.Run(bj.load_config(by_command[0], {"RunConfig.workdir": tmp_path})).generate(["We"])
 
 
+def test_results_of_other_code():
+    found = TrainResult.read({"parameters": 5, "tokens": 0, "steps": 0, "mesh": {}, "device": "cpu", "later": 1})
+    assert found.as_record() == {"parameters": 5, "tokens": 0, "steps": 0, "mesh": {}, "device": "cpu"}
+    with pytest.raises(bj.UserError, match="the result of stage 'train' is of other code: no parameters, mesh, device"):
+        TrainResult.read({"stage": "train", "tokens": 0, "steps": 0})
+
+
 def test_overrides_are_a_dict_or_lines(by_command):
     as_dict = bj.load_config(by_command[0], {"TrainConfig.steps": 7, "SampleConfig.prompts": ("a", "b = 1")})
     as_lines = bj.load_config(by_command[0], ["TrainConfig.steps=7", "SampleConfig.prompts=('a', 'b = 1')"])

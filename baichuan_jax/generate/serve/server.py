@@ -1,0 +1,74 @@
+"""The HTTP server around a service: it has its address to itself, and ends with its worker."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.interrupt import Interrupted, stop_on_signal
+from baichuan_jax.generate.serve.app import make_app
+from baichuan_jax.generate.serve.config import ServeConfig
+from baichuan_jax.generate.serve.service import Service
+
+
+def bound(cfg: ServeConfig) -> socket.socket:
+    """Return a socket that has the address to itself, and does not listen yet."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            cfg.host, cfg.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise UserError(
+            f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: cannot be served at ({error.strerror})"
+        ) from error
+    return listener
+
+
+def serve_until_stopped(service: Service, listener: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C or SIGTERM; `ready` is called with the address once requests are taken.
+
+    Raise Interrupted at the end, and what the worker failed with if it has.
+    """
+    cfg = service.cfg
+
+    class Server(uvicorn.Server):
+        """One that ends with the worker, and the worker with it."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            host, port = listener.getsockname()[:2]
+            ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+        async def on_tick(self, counter: int) -> bool:
+            return await super().on_tick(counter) or not service.worker.alive
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            service.stopping = True
+            service.worker.stop(cfg.grace)
+            await super().shutdown(sockets)
+            service.worker.stop(0)
+            await asyncio.to_thread(service.worker.join)
+
+    options = uvicorn.Config(
+        make_app(service),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_level="error",
+        timeout_graceful_shutdown=int(cfg.grace) + 5,  # a client that does not read holds nobody up
+    )
+    service.worker.start()
+    with stop_on_signal() as stop:  # uvicorn hands the signal on when it has ended
+        Server(options).run([listener])
+    if service.worker.failure:
+        raise service.worker.failure
+    if stop.requested:
+        raise Interrupted("stopped serving")

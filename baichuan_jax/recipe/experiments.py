@@ -1,0 +1,60 @@
+"""Runs a file of experiments/ by its name, its settings checked as those of a run are."""
+
+from __future__ import annotations
+
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+from baichuan_jax.config.load import REPOSITORY, load
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import write_text
+from baichuan_jax.core.lock import exclusive
+from baichuan_jax.lab.experiment import RECORD, Outcome, check_name, class_name, find_experiments, write_record
+from baichuan_jax.recipe.load import Overrides, as_lines
+from baichuan_jax.recipe.progress import Progress
+
+FOLDER = REPOSITORY / "experiments"
+
+
+class Finished(NamedTuple):
+    """An experiment that has ended. page: where its report is."""
+
+    outcome: Outcome
+    page: Path
+
+
+def experiments() -> dict[str, str]:
+    """Return {name: what it shows} of all experiments."""
+    return find_experiments(FOLDER)
+
+
+def run_experiment(
+    name: str, config: Path | str | None = None, overrides: Overrides = (), progress: Progress | None = None
+) -> Finished:
+    """Run an experiment. Units of work that are on file are not done again.
+
+    config: a gin file that binds its settings. overrides: as `load_config` has them. Raise UserError if there is no
+    such experiment, or on a bad setting.
+    """
+    check_name(name, FOLDER)
+    if str(REPOSITORY) not in sys.path:
+        sys.path.insert(0, str(REPOSITORY))
+    module = import_module(f"experiments.{name}")
+    settings = class_name(name)
+    loaded = load(config, as_lines(overrides), getattr(module, settings))
+    directory = Path(loaded.config.workdir)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{settings}.workdir = {str(directory)!r}: no directory ({error.strerror})") from error
+    with exclusive(directory / ".lock"):
+        (directory / RECORD).unlink(missing_ok=True)  # of an earlier call: what follows may overwrite what it tells of
+        write_text(directory / "config.gin", loaded.text)
+        start = time.monotonic()
+        with (progress or Progress()).units(name) as tell:
+            outcome = module.run(loaded.config, directory, tell)
+        page = write_record(name, loaded.text, outcome, time.monotonic() - start, directory)
+    return Finished(outcome, page)
