@@ -35,6 +35,7 @@ from baichuan_jax.evaluate.harness.load import load_tasks
 from baichuan_jax.evaluate.score import scorer as scoring
 from baichuan_jax.evaluate.score.plan import Group
 from baichuan_jax.evaluate.score.scorer import Scorer
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
@@ -81,7 +82,10 @@ def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], T
         weights.load(source, model, layout, directory, lambda done, total: None)
     with Checkpoints(directory) as checkpoints:
         params = checkpoints.restore_params(abstract_params(model, one_device()))
-    encoder, score = Encoder(load_tokenizer(checkpoint), model.vocab), Scorer(model, params, one_device())
+    encoder, score = (
+        Encoder(load_tokenizer(checkpoint), model.vocab),
+        Scorer(model, params, Execution(layout=one_device())),
+    )
 
     def run(pairs: Pairs) -> Timed:
         known = scoring.groups_of

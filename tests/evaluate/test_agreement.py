@@ -19,6 +19,7 @@ from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import EngineConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, PositionConfig
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
@@ -90,11 +91,11 @@ def ours(checkpoint, tmp_path_factory):
     config = load(str(run / "config.gin"), (), RunConfig).config
     tokenizer = load_run_tokenizer(config)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
-    params = load_params(config, layout)
+    params, exe = load_params(config, layout), Execution(layout=layout)
     stop_ids = (*tokenizer.end, *end_ids(run))
-    engine = cache(lambda: Engine(EngineConfig(), config.model, params, stop_ids, layout))
+    engine = cache(lambda: Engine(EngineConfig(), config.model, params, stop_ids, exe))
     answers = Answers(run / "answers.jsonl")
-    return BaichuanLM(Scorer(config.model, params, layout), engine, tokenizer, config.model, answers)
+    return BaichuanLM(Scorer(config.model, params, exe), engine, tokenizer, config.model, answers)
 
 
 @pytest.fixture(scope="module")

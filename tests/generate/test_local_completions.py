@@ -7,6 +7,7 @@ import pytest
 
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
+from baichuan_jax.model.execution import Execution
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from tests.generate.serving import MODEL, NAME, serving, write_config
 from tests.tokenizer.making import write_json_tokenizer
@@ -61,7 +62,9 @@ def test_scores_and_choices_are_those_of_the_direct_backend(tmp_path, params, la
     stock = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "bos_token": None}
     (folder / "tokenizer_config.json").write_text(json.dumps(stock))
     tokenizer = load_tokenizer(folder)
-    direct = BaichuanLM(Scorer(MODEL, params, layout), None, tokenizer, MODEL, Answers(tmp_path / "answers.jsonl"))
+    direct = BaichuanLM(
+        Scorer(MODEL, params, Execution(layout=layout)), None, tokenizer, MODEL, Answers(tmp_path / "answers.jsonl")
+    )
     with serving(write_config(tmp_path, folder / "tokenizer.json", params, layout)) as server:
         served = LocalCompletionsAPI(
             base_url=f"http://127.0.0.1:{server.port}/v1/completions",
