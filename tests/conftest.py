@@ -31,7 +31,13 @@ settings.register_profile("shared", deadline=None, derandomize="CI" in os.enviro
 settings.load_profile("shared")
 
 # Files that take longest come first, or one process has one of them to do when the other has nothing left.
-LONGEST = ("tests/test_shipped.py", "tests/cli/test_run.py", "tests/cli/test_convert.py", "tests/train/test_step.py")
+LONGEST = (
+    "tests/test_shipped.py",
+    "tests/test_settings.py",
+    "tests/cli/test_run.py",
+    "tests/cli/test_convert.py",
+    "tests/train/test_step.py",
+)
 
 
 def pytest_collection_modifyitems(items):

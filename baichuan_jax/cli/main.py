@@ -8,15 +8,18 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from textwrap import fill
 
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
 from baichuan_jax.cli.verbs import verbs
+from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted, taking_signals
 from baichuan_jax.core.process_group import ProcessLost
+from baichuan_jax.core.settings import help_of
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.recipe.load import load_with_origins
-from baichuan_jax.recipe.table import STAGES
+from baichuan_jax.recipe.table import STAGES, stages_by_verb
 
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
@@ -36,7 +39,13 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="baichuan-jax", description="The Baichuan-7B recipe, from raw text to report.")
     parsers = root.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, help) in verbs().items():
-        verb = parsers.add_parser(name, help=help, description=help)
+        verb = parsers.add_parser(
+            name,
+            help=help,
+            description=help,
+            epilog=_settings(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
         _add_overrides(verb)
         if name in OPTIONS:
@@ -50,6 +59,18 @@ def parser() -> argparse.ArgumentParser:
     experiment.add_arguments(verb)
     _add_overrides(verb)
     return root
+
+
+def _settings(verb: str) -> str:
+    """Return the settings that shape what a verb makes, with their defaults and help texts."""
+    sections = [section for stage in stages_by_verb().get(verb, ()) for section in STAGES[stage].sections]
+    lines = ["settings (--set), with their defaults:"] if sections else []
+    for part in (part for section in sections for part in parts(section())):
+        help = help_of(type(part))
+        for field, value in values(part).items():
+            lines.append(f"  {type(part).__name__}.{field}={literal(value)}")
+            lines.append(fill(help.get(field, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
+    return "\n".join(lines)
 
 
 def _add_overrides(verb: argparse.ArgumentParser) -> None:

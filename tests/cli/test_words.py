@@ -10,6 +10,9 @@ import pytest
 
 from baichuan_jax.cli.main import main
 from baichuan_jax.cli.verbs import verbs
+from baichuan_jax.config.literal import literal
+from baichuan_jax.core.settings import help_of
+from baichuan_jax.recipe.table import STAGES, stages_by_verb
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.py"))
@@ -53,6 +56,17 @@ def test_every_verb_has_help(capsys, verb):
         main([*verb.split(), "--help"])
     assert stop.value.code == 0
     assert "usage: baichuan-jax" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verb", stages_by_verb())
+def test_help_tells_of_the_settings_of_a_verb(capsys, verb):
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    for stage in stages_by_verb()[verb]:
+        for section in STAGES[stage].sections:
+            for name, text in help_of(section).items():
+                assert f"{section.__name__}.{name}={literal(getattr(section(), name))} {text}" in shown
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "latin-1", "ascii", "utf-8"])
