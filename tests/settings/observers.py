@@ -201,9 +201,8 @@ def partitioned(config: RunConfig, scratch: Path) -> str:
 program = on_one_device(partitioned)
 
 
-@on_one_device
-def scoring(config: RunConfig, scratch: Path) -> str:
-    """Return the program that scores held-out text during training."""
+def partitioned_scoring(config: RunConfig, scratch: Path) -> str:
+    """Return the program that scores held-out text during training, for eight devices."""
 
     def lowered(*arguments: object) -> None:
         model_cfg, exe, validate = arguments[2], arguments[3], arguments[6]
@@ -214,6 +213,9 @@ def scoring(config: RunConfig, scratch: Path) -> str:
     with patch.object(loop, "train", lowered), pytest.raises(Lowered) as found:
         stage("train", config, scratch)
     return str(found.value)
+
+
+scoring = on_one_device(partitioned_scoring)
 
 
 class Step:
