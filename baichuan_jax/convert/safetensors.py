@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
+from jax.numpy import bfloat16
 
 from baichuan_jax.core.errors import UserError
 
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+BFLOAT16 = np.dtype(bfloat16)
 DTYPES = {"BF16": BFLOAT16, "F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 Spec = tuple[np.dtype, tuple[int, ...]]
 LENGTH = struct.Struct("<Q")

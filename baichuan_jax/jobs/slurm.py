@@ -15,8 +15,8 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
 from datatrove.executor.slurm import SlurmPipelineExecutor
+from datatrove.utils.logging import logger
 from datatrove.utils.stats import PipelineStats
-from loguru import logger
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, digest

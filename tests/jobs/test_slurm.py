@@ -18,8 +18,10 @@ from tests.jobs.jobs import Squares, processes, run, squares, times
 DRIVER = """
 import sys
 from pathlib import Path
+from baichuan_jax.core.interrupt import taking_signals
 from tests.jobs.jobs import run
-run(Path(sys.argv[1]), "slow", count=2, kind="slurm", partition=sys.argv[2], memory=1)
+with taking_signals():
+    run(Path(sys.argv[1]), "slow", count=2, kind="slurm", partition=sys.argv[2], memory=1)
 """
 
 

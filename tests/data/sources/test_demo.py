@@ -80,7 +80,7 @@ def test_an_absent_package_names_the_extra(tmp_path):
         "    except UserError as error: print(error)\n"
         "print(len(demo_files('code')) > 100)"
     )
-    for package in ("baichuan_jax", "isal", "webencodings"):  # all that demo.py needs
+    for package in ("baichuan_jax", "webencodings"):  # all that demo.py needs
         module = __import__(package)
         (tmp_path / package).symlink_to(module.__path__[0])
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
