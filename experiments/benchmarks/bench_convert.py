@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 
-from baichuan_jax.config.load import load
 from baichuan_jax.convert.layouts import tensor_shapes
 from baichuan_jax.convert.publish import publish, write_config
 from baichuan_jax.convert.safetensors import BFLOAT16, Tensor, place
@@ -28,7 +27,7 @@ from baichuan_jax.convert.save import distribute
 from baichuan_jax.convert.source import CONFIG, INDEX
 from baichuan_jax.core.files import write_json
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
 
 FILE_BYTES = 5 * 10**9
 LAUNCH = """
@@ -96,7 +95,7 @@ def main() -> None:
     arguments.add_argument("--directory", type=Path, default=Path("runs/bench_convert"))
     arguments.add_argument("--keep", action="store_true", help="do not delete the files at the end")
     args = arguments.parse_args()
-    cfg = load(args.config, (), RunConfig).config.model
+    cfg = load_config(args.config).model
     theirs, ours, again = (args.directory / name for name in ("published", "imported", "exported"))
     theirs.mkdir(parents=True)
     try:

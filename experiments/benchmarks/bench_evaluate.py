@@ -25,7 +25,6 @@ import numpy as np
 from lm_eval.api.instance import Instance
 from sentencepiece import sentencepiece_model_pb2 as protos
 
-from baichuan_jax.config.load import load
 from baichuan_jax.convert import load as weights
 from baichuan_jax.convert.check import check
 from baichuan_jax.convert.hf_config import read_config
@@ -36,7 +35,7 @@ from baichuan_jax.evaluate.score import scorer as scoring
 from baichuan_jax.evaluate.score.plan import Group
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.model.execution import Execution
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from baichuan_jax.train.checkpoint import Checkpoints
@@ -171,7 +170,7 @@ def _model(data: bytes) -> bytes:
 
 def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
     """Write random weights with a tokenizer as a checkpoint that transformers loads; return its directory."""
-    model = load(config, (), RunConfig).config.model
+    model = load_config(config).model
     checkpoint = export_random(model, directory)
     write_checkpoint_files(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
     return checkpoint

@@ -20,7 +20,6 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from baichuan_jax.config.load import load
 from baichuan_jax.convert import load as weights
 from baichuan_jax.convert.check import check
 from baichuan_jax.convert.hf_config import read_config
@@ -37,7 +36,7 @@ from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
@@ -140,7 +139,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        random = export_random(load(args.config, (), RunConfig).config.model, directory)
+        random = export_random(load_config(args.config).model, directory)
         for checkpoint in (*([args.checkpoint] if args.checkpoint else []), random):
             vocab = json.loads((checkpoint / CONFIG).read_text())["vocab_size"]
             prompts = [rng.integers(3, vocab, rng.integers(4, 61)).tolist() for _ in range(32)]

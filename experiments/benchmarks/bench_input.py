@@ -15,8 +15,8 @@ from pathlib import Path
 
 import sentencepiece
 
-from baichuan_jax.config.load import load
 from baichuan_jax.data.dataset import domains, read_documents
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens
@@ -59,7 +59,7 @@ def main() -> None:
     """Measures both."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
-    config = load(arguments.parse_args().config, (), RunConfig).config
+    config = load_config(arguments.parse_args().config)
     workdir = Path(config.workdir)
     encode(config, workdir)
     for length in (config.train.length, 2048):

@@ -12,12 +12,11 @@ import argparse
 import jax
 import numpy as np
 
-from baichuan_jax.config.load import load
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import for_decoding, init_params
 from baichuan_jax.parallel.targets import known_card
-from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.step import make_execution
 from experiments.benchmarks.bench_generate import continued, one_device
@@ -44,7 +43,7 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
     arguments.add_argument("config", nargs="?", default="configs/model/baichuan_7b.gin")
     args = arguments.parse_args()
-    model = load(args.config, tuple(args.overrides), RunConfig).config.model
+    model = load_config(args.config, tuple(args.overrides)).model
     exe = make_execution(TrainConfig(), model, one_device())
     dtype = exe.dtype
     params = jax.jit(lambda: init_params(model, jax.random.key(0)))()

@@ -17,10 +17,10 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from baichuan_jax.config.load import load
 from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.execution import Batch
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.trained import make_layout
 from baichuan_jax.train.input import place
@@ -98,7 +98,7 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
     arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
     args = arguments.parse_args()
-    config = load(args.config, (*SHAPE, *args.overrides), RunConfig).config
+    config = load_config(args.config, (*SHAPE, *args.overrides))
     tokens = config.train.batch * config.train.length
     exe = make_execution(config.train, config.model, make_layout(config))
     meter = Meter(config.model, config.train.length, exe)

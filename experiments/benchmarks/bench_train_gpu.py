@@ -22,9 +22,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from baichuan_jax.config.load import load
 from baichuan_jax.model.decoder import parameter_count
 from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.throughput import peak_flops, peak_memory
 from experiments.benchmarks.bench_train import ours as step_of
@@ -175,7 +175,7 @@ def main() -> None:
     if platform != "gpu":
         print(f"no GPU here but a {platform}: not run")
         return
-    config = load(args.config, (*SHAPE, *args.overrides), RunConfig).config
+    config = load_config(args.config, (*SHAPE, *args.overrides))
     layers = config.model.layers
     fits = STATE * parameter_count(config.model) < 0.9 * memory
     depths = args.layers or ([layers] if fits else list(SHALLOW))
