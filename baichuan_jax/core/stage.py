@@ -136,7 +136,7 @@ class Stage:
         return result, False
 
     def _begin(self) -> None:
-        """Leaves the directory to build in: empty, or with what can be continued."""
+        """Prepare the directory to build in: empty, or with what can be continued."""
         started = self.started()
         made_from = self.made_from((started or {}).get("files"))
         same = started is not None and _version(started) == self.version and not self._differences(started)

@@ -1,4 +1,4 @@
-"""Runs a file of experiments/ by its name, its settings checked as those of a run are."""
+"""Run a file of experiments/ by its name, its settings checked as those of a run are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a run's config."""
+"""Read the config of a run."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Run:
 
     @classmethod
     def open(cls, workdir: Path | str, overrides: Overrides = (), progress: Progress | None = None) -> Run:
-        """Return the run whose stages are in a directory, wherever that has been moved to.
+        """Return the run whose stages are in a directory, wherever that has been moved to, or that an import has made.
 
         overrides: as `load_config` has them. Raise UserError if there is no run.
         """
@@ -78,7 +78,9 @@ class Run:
         if not file.is_file():
             raise UserError(f"there is no run in {str(workdir)!r}: {CONFIG} is missing")
         config = load_config(file, overrides)
-        return cls(replace(config, workdir=str(workdir)), progress)
+        if (Path(config.workdir).parent / CONFIG).resolve() != file.resolve():  # an import's run is a folder inside it
+            config = replace(config, workdir=str(workdir))
+        return cls(config, progress)
 
     def __repr__(self) -> str:
         """Return the run with its finished stages."""

@@ -8,7 +8,6 @@ import pytest
 
 from baichuan_jax.cli.main import main
 from baichuan_jax.generate.text import TextStream
-from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run import Run
 from tests.convert.making import SMALL, write_published
 from tests.tokenizer.making import write_json_tokenizer
@@ -45,7 +44,8 @@ def imported(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(imported):
-    run = Run(load_config(imported[0] / "config.gin"))
+    run = Run.open(imported[0])
+    assert run.workdir == imported[0] / "run"
     return run.config, run.load_engine(), run.tokenizer
 
 
