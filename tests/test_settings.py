@@ -80,7 +80,7 @@ def test_equal_configs_look_equal(observer, seen):
 
 
 def test_every_setting_has_a_row():
-    assert missing(config_class(), TABLE) == []
+    assert missing(config_class(), TABLE) == [], "say in tests/settings/table.py what a change of it can be seen in"
     assert [name for name in TABLE if not is_setting(*name.split("."))] == []
 
 
