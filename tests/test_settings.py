@@ -13,8 +13,9 @@ from baichuan_jax.core.settings import setting
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.table import config_class
 from baichuan_jax.train.config import TrainConfig
-from tests.settings import observers
+from tests.settings.base import config_of
 from tests.settings.table import TABLE, Row
+from tests.settings.training import initial, prepare
 
 
 class Seen:
@@ -34,7 +35,7 @@ class Seen:
         scratch = self._folder / f"{len(list(self._folder.iterdir()))}"
         scratch.mkdir()
         try:
-            return observer(observers.config_of(overrides, self._root), scratch)
+            return observer(config_of(overrides, self._root), scratch)
         except UserError as error:
             return error
 
@@ -62,7 +63,7 @@ def seen(tmp_path_factory):
     least = jax.config.jax_persistent_cache_min_compile_time_secs
     os.chdir(directory)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    observers.prepare()
+    prepare()
     yield Seen(tmp_path_factory.mktemp("seen"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
     os.chdir(before)
@@ -111,7 +112,7 @@ SizedRun.__name__ = "RunConfig"
 def test_a_dead_setting_fails(seen, tmp_path):
     """It has no row, or one whose change is not seen."""
     assert missing(SizedRun, TABLE) == ["TrainConfig.size"]
-    row = Row({}, 2, observers.initial)
+    row = Row({}, 2, initial)
     with_size = Seen(tmp_path, SizedRun)
     assert unseen("TrainConfig.size", row, with_size) == "TrainConfig.size is dead: initial sees no change"
     assert unseen("TrainConfig.seed", row, with_size) == ""

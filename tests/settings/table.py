@@ -1,23 +1,21 @@
-"""Setting -> (settings that it needs, another value of it, what the change can be seen in)."""
+"""Setting -> (settings that it needs, another value of it, what the change can be seen in).
+
+An observer takes a config and an empty directory and returns what it saw: a lowered program, files, answers, an error.
+That must be the same for equal configs. The current directory is the one that `training.prepare` has filled.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tests.settings.observers import (
-    TRAINED,
-    continuations,
-    corpus,
-    decoding,
-    engine,
-    evaluation,
+from tests.settings.base import TRAINED
+from tests.settings.corpus import corpus, engine, places, tokenizer
+from tests.settings.serving import continuations, decoding, evaluation, served
+from tests.settings.training import (
     initial,
     partitioned,
     partitioned_scoring,
-    places,
     program,
     scoring,
-    served,
-    tokenizer,
     training,
     update,
 )
