@@ -1,4 +1,4 @@
-"""Which encoding bytes are in that do not say it: UTF-8, damaged perhaps, UTF-16, or what chardetng takes them for.
+"""Detection of the encoding of bytes: UTF-8 (perhaps damaged), UTF-16, or what chardetng detects.
 
 chardetng is the detector of Firefox. Of samples of 20 to 5,000 characters in nine languages it knew the encoding more
 often than charset-normalizer, chardet 7 and uchardet, and it is the fastest (experiments/LOG.md, 2026-11-29).
@@ -13,18 +13,18 @@ from baichuan_jax.data.encodings.realign import DOUBLE_BYTE
 
 AUTO = "auto"
 UTF16 = ("utf-16le", "utf-16be")
-WINDOW = 1 << 18  # bytes that are looked at, from the first that is not ASCII
+WINDOW = 1 << 18  # bytes examined, from the first that is not ASCII
 NOT_ASCII = re.compile(rb"[\x80-\xff]")
 SURELY = 4  # bytes of whole UTF-8 characters for each other byte: no text in another encoding has so many
-FEW = 0.02  # characters that may be damaged in a double-byte encoding, of those that are not ASCII
-# Of the units of UTF-16: those with a usual high byte; those with a NUL there, if the text is in Latin script.
+FEW = 0.02  # share of damaged characters allowed in a double-byte encoding, of those that are not ASCII
+# Least shares of UTF-16 code units: with a common high byte; with a NUL there, if the text is in Latin script.
 USUAL, LATIN = 0.98, 0.2
-# High bytes of UTF-16 that text in Chinese, Japanese or a European language is made of.
+# High bytes of UTF-16 code units in text in Chinese, Japanese or a European language.
 UTF16_HIGH = frozenset((*range(0x05), 0x20, 0x30, *range(0x4E, 0xA0), *range(0xD8, 0xE0), 0xFF))
 
 
 def settle_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
-    """Return the bytes without a byte order mark, and their encoding: that of the mark, the given one, the detected.
+    """Return (the bytes without a byte order mark, their encoding): that of the mark, else the given or detected one.
 
     encoding: a name, or AUTO.
     """
@@ -33,7 +33,7 @@ def settle_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
 
 
 def detect_encoding(raw: bytes) -> str:
-    """Return the encoding of bytes that say none, as `codec.known` names it."""
+    """Return the detected encoding of bytes, a name as from `codec.encoding_name`."""
     if wide := utf16(raw[:WINDOW]):
         return wide
     try:
@@ -55,17 +55,17 @@ def detect_encoding(raw: bytes) -> str:
 
 
 def _damaged(window: bytes) -> str | None:
-    """Return the double-byte encoding that bytes are in but for a few; None if it is none.
+    """Return the double-byte encoding of slightly damaged bytes; None if there is none.
 
-    chardetng rules an encoding out at the first error. Shown the text again without what an encoding cannot decode, it
-    names that encoding if it is the right one.
+    chardetng rules out an encoding at its first error. So the text is given to it again without the bytes that an
+    encoding cannot decode; if it then detects this encoding, that is the one.
     """
     errors = {encoding: decode_text(window, encoding)[1] for encoding in DOUBLE_BYTE}
     return next((encoding for encoding in sorted(errors, key=errors.get) if consistent(window, encoding)), None)
 
 
 def consistent(raw: bytes, encoding: str) -> bool:
-    """Return whether bytes, but for a few, are text of a double-byte encoding."""
+    """Return whether bytes, except a few, are valid text in a double-byte encoding."""
     window = _window(raw)
     text, errors = decode_text(window, encoding)
     clean = text.replace("\ufffd", "").encode(python_codec(encoding), "ignore")
@@ -73,7 +73,7 @@ def consistent(raw: bytes, encoding: str) -> bool:
 
 
 def _window(raw: bytes) -> bytes:
-    """Return the part of the bytes that is looked at; it cuts no character of an encoding that holds ASCII."""
+    """Return the part of the bytes to examine; it splits no character of an ASCII-compatible encoding."""
     first = NOT_ASCII.search(raw)
     start = max(0, first.start() - 100) if first else 0
     window = raw[start : start + WINDOW]
@@ -88,7 +88,7 @@ def _ascii(raw: bytes) -> int:
 
 
 def _guess(raw: bytes) -> str:
-    """Return what chardetng takes bytes for."""
+    """Return the encoding that chardetng detects."""
     from chardetng_py import EncodingDetector
 
     detector = EncodingDetector()
@@ -97,14 +97,14 @@ def _guess(raw: bytes) -> str:
 
 
 def is_utf16(encoding: str) -> bool:
-    """Return whether the bytes of ASCII characters mean something else in an encoding."""
+    """Return whether an encoding is UTF-16, which is not ASCII-compatible."""
     return encoding in UTF16
 
 
 def utf16(raw: bytes) -> str | None:
-    """Return the kind of UTF-16 that bytes begin in, if they do.
+    """Return "utf-16le" or "utf-16be" if bytes begin in it, else None.
 
-    Without a byte order mark it is told by its ASCII characters, which hold a NUL each, and by the other high bytes.
+    Without a byte order mark it is recognised by ASCII characters, each with a NUL, and by the other high bytes.
     """
     if said := split_byte_order_mark(raw)[1]:
         return said if is_utf16(said) else None

@@ -1,8 +1,8 @@
-"""Damaged text of double-byte encodings: which bytes belong together is found anew after a damaged one.
+"""Decoding of damaged text in double-byte encodings: pairs of bytes are realigned after a damaged byte.
 
 In GB18030, Big5, Shift_JIS, EUC-JP and EUC-KR a character is one ASCII byte or a pair. If the first byte of a pair is
 lost, a plain decoder takes the second one for a first one, and reads a whole clause of wrong, rare characters without
-an error. Here the cheapest division of such a clause into characters is found: common ones cost least, errors most.
+an error. Here such a clause is divided into characters at minimal cost: common ones cost least, errors most.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ DOUBLE_BYTE = {
     "euc-kr": (((0xA1, 0xA3), (0xB0, 0xC8)), ((0xCA, 0xFD),)),
 }
 SECOND_LEVEL_TRAIL = {"gb18030": 0xA1, "euc-kr": 0xA1}  # pairs with smaller second bytes are extensions, and rare
-WIDER = {"big5": "cp950", "euc-jp": "euc_jis_2004"}  # codecs that know some of the characters that the main one lacks
+WIDER = {"big5": "cp950", "euc-jp": "euc_jis_2004"}  # codecs with some characters that the main one lacks
 COMMON, UNCOMMON, RARE = 1, 2, 4  # costs
 FAILURE, FAILURE_AT_EDGE = ("\ufffd", 8), ("\ufffd", 6)  # a byte damaged to ASCII parts a clause: half a pair is there
 CLAUSE = re.compile(rb"[\x00-\x2f]+|[^\x00-\x2f]+")  # bytes below 0x30 are characters of their own in all of these
-MOST = 1 << 20  # bytes of damaged clauses: two seconds
-DAMAGED = 0.1  # of the characters; with more of them wrong the text is not damaged but something else
+MOST = 1 << 20  # most bytes of damaged clauses: two seconds
+DAMAGED = 0.1  # most errors per character; with more the text is not damaged but something else
 
 
 def realigned(raw: bytes, encoding: str, codec: str, plain: str, errors: int) -> tuple[str, int]:
-    """Return (text, number of U+FFFD put in). encoding: of DOUBLE_BYTE; codec: Python's.
+    """Return (text, number of U+FFFD inserted). encoding: of DOUBLE_BYTE; codec: Python's.
 
-    plain: what the codec makes of the bytes, with so many errors; it is returned if they are too many to be damage.
+    plain: the text that the codec alone returns, and its number of errors; it is returned if there are too many.
     """
     if errors > max(2, DAMAGED * len(plain)):
         return plain, errors
@@ -49,7 +49,7 @@ def realigned(raw: bytes, encoding: str, codec: str, plain: str, errors: int) ->
 
 
 def _divided(clause: bytes, encoding: str, codec: str) -> tuple[str, int]:
-    """Return (text, errors) of a clause, divided into characters at the least cost."""
+    """Return (text, errors) of a clause, divided into characters at minimal cost."""
     pairs, size = _pairs(encoding, codec), len(clause)
     costs, steps, texts = [0] + [1 << 60] * size, [0] * (size + 1), [""] * (size + 1)
     for start, first in enumerate(clause):
@@ -66,7 +66,7 @@ def _divided(clause: bytes, encoding: str, codec: str) -> tuple[str, int]:
 def _characters(
     clause: bytes, start: int, first: int, pairs: dict[int, tuple[str, int]], codec: str
 ) -> list[tuple[int, str, int]]:
-    """Return (bytes, character, cost) of all that may begin at a place. U+FFFD is an error: none of these write it."""
+    """Return (bytes, character, cost) of all characters that may begin at a place. U+FFFD is an error here."""
     if first < 0x80:
         return [(1, chr(first), UNCOMMON if first >= 0x40 and start and clause[start - 1] >= 0x80 else 0)]
     edge = start == 0 or start + 1 == len(clause)
@@ -95,7 +95,7 @@ def _pairs(encoding: str, codec: str) -> dict[int, tuple[str, int]]:
 
 
 def _decoded(raw: bytes, codec: str) -> str | None:
-    """Return the one character that bytes stand for, None if there is none. A few of Big5 are two in Unicode."""
+    """Return the single character of bytes, None if there is none. A few of Big5 are two characters in Unicode."""
     try:
         text = raw.decode(codec)
     except UnicodeDecodeError:
@@ -106,7 +106,7 @@ def _decoded(raw: bytes, codec: str) -> str | None:
 def _cost(encoding: str, raw: bytes) -> int:
     common, uncommon = DOUBLE_BYTE[encoding]
     if len(raw) == 1:
-        return UNCOMMON  # katakana of half the width
+        return UNCOMMON  # half-width katakana
     if raw[1] < SECOND_LEVEL_TRAIL.get(encoding, 0):
         return RARE
     if any(low <= raw[0] <= high for low, high in common):

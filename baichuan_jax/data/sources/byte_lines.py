@@ -1,7 +1,7 @@
-"""Plain and compressed files as bytes and as lines, noticing what was cut short and lines beyond all measure.
+"""Plain and compressed files as bytes and as lines; truncated files and oversized lines are reported.
 
-Whoever reads sees an encoding that holds ASCII, and "\\n" between lines: UTF-16 becomes UTF-8 on the way, and the "\\r"
-of files that end their lines with nothing else becomes "\\n". No other character ends a line.
+The bytes returned are in a superset of ASCII, with "\\n" between lines: UTF-16 is converted to UTF-8, and "\\r" to
+"\\n" in files that end their lines with it alone. No other character ends a line.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from baichuan_jax.data.encodings.codec import UTF8, python_codec, split_byte_ord
 from baichuan_jax.data.encodings.detect import AUTO, detect_encoding, is_utf16, utf16
 from baichuan_jax.data.sources.file_system import File, open_file
 
-CHUNK = 1 << 14  # bytes decompressed at once: so many may be lost before a cut
-MOST = 64 << 20  # bytes of a line; a longer one is never held in memory
-HEAD = 200  # bytes of it that are shown
-SAMPLE = 1 << 16  # bytes of lines that are not ASCII, from which the encoding of a file is told
-BROKEN = (EOFError, BadGzipFile, ZlibError, lzma.LZMAError)  # what decompressors say of a file that is cut short
+CHUNK = 1 << 14  # bytes decompressed at once: so many may be lost where a file is truncated
+MOST = 64 << 20  # most bytes of a line; a longer one is never in memory as a whole
+HEAD = 200  # bytes of a longer line that are shown
+SAMPLE = 1 << 16  # bytes of lines that are not ASCII, from which the encoding of a file is detected
+BROKEN = (EOFError, BadGzipFile, ZlibError, lzma.LZMAError)  # what decompressors raise for a truncated file
 
 codecs.register_error("baichuan_jax.not_utf8", lambda error: ("\udcff", error.end))
 
@@ -33,7 +33,7 @@ codecs.register_error("baichuan_jax.not_utf8", lambda error: ("\udcff", error.en
 def _zstandard(raw: IO[bytes]) -> IO[bytes]:
     import pyarrow
 
-    # The reader of the zstandard package does not notice where the last frame is cut short.
+    # The reader of the zstandard package does not notice a truncated last frame.
     return io.BufferedReader(pyarrow.CompressedInputStream(pyarrow.PythonFile(raw, "r"), "zstd"), CHUNK)
 
 
@@ -47,7 +47,7 @@ COMPRESSIONS: dict[str, Callable[[IO[bytes]], IO[bytes]]] = {
 
 @contextmanager
 def decompressed(file: File) -> Iterator[IO[bytes]]:
-    """Open a file, decompressing it if its ending says so. Raise OSError, and BROKEN when read."""
+    """Open a file, decompressed by its file name extension. Raise OSError; reading raises BROKEN too."""
     with open_file(file) as raw:
         for ending, opened in COMPRESSIONS.items():
             if str(file).lower().endswith(ending):
@@ -58,7 +58,7 @@ def decompressed(file: File) -> Iterator[IO[bytes]]:
 
 
 def read_bytes(file: File, advice: str) -> bytes | Damaged:
-    """Return all of a file, or what is wrong with it. advice: what to do about one of more than MOST bytes."""
+    """Return the content of a file, or what is wrong with it. advice: what to do if it has more than MOST bytes."""
     try:
         with decompressed(file) as stream:
             raw = stream.read(MOST + 1)
@@ -73,7 +73,7 @@ def read_bytes(file: File, advice: str) -> bytes | Damaged:
 def encoded_lines(file: File, encoding: str) -> Iterator[tuple[int, bytes | Damaged, str]]:
     """Yield (number, line, its encoding) of a file, as `lines` does.
 
-    encoding: a name, or AUTO: a file is in the encoding that its first lines beyond ASCII are in.
+    encoding: a name, or AUTO: the encoding is detected from the first lines that are not ASCII.
     """
     waiting: list[tuple[int, bytes | Damaged]] = []
     size, settled = 0, None if encoding == AUTO else UTF8 if is_utf16(encoding) else encoding
@@ -99,7 +99,8 @@ def _settled(found: list[tuple[int, bytes | Damaged]]) -> str:
 def lines(file: File, encoding: str = AUTO) -> Iterator[tuple[int, bytes | Damaged]]:
     """Yield (number from 1, line) of a file, decompressed; in UTF-8 if the file is in UTF-16.
 
-    In place of a line longer than MOST, and at the end of a file that cannot be read to its end, stands what is wrong.
+    A Damaged takes the place of a line longer than MOST, and follows the last line of a file that cannot be read to its
+    end.
     """
     number = 0
     try:
@@ -132,7 +133,7 @@ def _with_plain_ends(raw: IO[bytes], encoding: str) -> IO[bytes]:
 
 
 class _Mapped(io.RawIOBase):
-    """The bytes of a stream after a function of each part of them."""
+    """A stream whose bytes are passed through a function, part by part."""
 
     def __init__(self, stream: IO[bytes], function: Callable[[bytes], bytes]):
         self._stream, self._function, self._rest = stream, function, b""
@@ -156,7 +157,7 @@ def _mapped(stream: IO[bytes], function: Callable[[bytes], bytes]) -> IO[bytes]:
 
 
 def unreadable(file: File, error: Exception) -> Damaged:
-    """Return what is to be said of a file that cannot be opened or read."""
+    """Return the Damaged for a file that cannot be opened or read."""
     if isinstance(error, OSError) and error.errno:
         return Damaged(str(file), "unreadable_file", f"{file}: cannot be read ({error.strerror or error})")
     return _cut(file, 0, error)
@@ -168,7 +169,7 @@ def _cut(file: File, number: int, error: Exception) -> Damaged:
 
 
 def _too_long(stream: IO[bytes], line: bytes, source: str) -> Damaged:
-    """Skips the rest of a line."""
+    """Skip the rest of an oversized line; return the Damaged for it."""
     head = line[:HEAD].decode(errors="replace")
     while line and not line.endswith(b"\n"):
         line = stream.readline(CHUNK)

@@ -14,14 +14,14 @@ from baichuan_jax.data.document import Damaged, Document, OnDamage, decoded
 from baichuan_jax.data.sources.byte_lines import lines
 from baichuan_jax.data.sources.peoples_daily import articles
 
-# Parts of the standard library that are tests, tables made by a program, or other people's packages.
+# Parts of the standard library that are tests, generated tables, or third-party packages.
 NOT_CODE = {"test", "tests", "idle_test", "encodings", "pydoc_data", "site-packages", "dist-packages", "__pycache__"}
 NOT_CODE_PREFIXES = ("_sysconfigdata", "config-")
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A corpus. package: whose directory `files` are found under; None is the standard library."""
+    """A demo corpus. package: `files` searches its directory; None is the standard library."""
 
     package: str | None
     files: Callable[[Path], list[Path]]
@@ -71,7 +71,7 @@ def _code_files(root: Path) -> list[Path]:
 
     found = []
     for directory, inner, names in os.walk(root):
-        inner[:] = [name for name in inner if not unwanted(name)]  # not walked: site-packages may be large
+        inner[:] = [name for name in inner if not unwanted(name)]  # not entered: site-packages may be large
         found += [Path(directory, name) for name in names if name.endswith(".py") and not unwanted(name)]
     return sorted(found)
 
@@ -81,7 +81,7 @@ def _read_whole(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]
 
 
 def _read_reviews(path: Path, label: str, damaged: OnDamage) -> Iterator[Document]:
-    """Yield one review for each line."""
+    """Yield each line as a review."""
     for number, line in lines(path):
         if not isinstance(line, Damaged) and line.strip():
             yield decoded(line, f"{label}:{number}", damaged)

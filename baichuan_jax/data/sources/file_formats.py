@@ -1,4 +1,4 @@
-"""Files of text: which formats there are, and how each is read."""
+"""Files of text: the known formats and their readers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from baichuan_jax.data.sources.tables import read_parquet, read_separated
 from baichuan_jax.data.sources.web_pages import NO_TEXT, read_page
 
 Found = Iterator[Document | Damaged]
-NAMED = 3  # files that a message names
+NAMED = 3  # most files that a message names
 
 
 def find_files(pattern: str) -> tuple[File, ...]:
-    """Return the files of a path or glob, sorted. Raise UserError if there are none, naming all of unknown kinds."""
+    """Return the files of a path or glob, sorted. Raise UserError if there are none, or some have unknown formats."""
     files = find_paths(pattern)
     unknown = [file for file in files if _format(file) is None]
     if unknown:
@@ -30,7 +30,7 @@ def find_files(pattern: str) -> tuple[File, ...]:
 
 
 def read_file(file: File, reading: Reading) -> Found:
-    """Yield the documents of a file, and what was damaged; raises UserError on that instead if damage is to stop."""
+    """Yield the documents of a file, and a Damaged for what cannot be read. Raise UserError instead if damage stops."""
     reader = FORMATS.get(_format(file) or "")
     if reader is None:
         raise UserError(_refusal(str(file), [file], 1))
@@ -41,7 +41,7 @@ def read_file(file: File, reading: Reading) -> Found:
 
 
 def read_text(file: File, reading: Reading) -> Found:
-    """Yield the file as one document."""
+    """Yield the file as a single document."""
     raw = read_bytes(file, "split it")
     if isinstance(raw, Damaged):
         yield raw
@@ -51,7 +51,7 @@ def read_text(file: File, reading: Reading) -> Found:
 
 
 def _format(file: File) -> str | None:
-    """Return the ending of FORMATS that a file has, that of a compression aside; None if it has none of them."""
+    """Return the extension of a file that FORMATS knows, without that of a compression; None if there is none."""
     name = str(file).lower()
     packed = next((ending for ending in COMPRESSIONS if name.endswith(ending)), "")
     ending = PurePath(name.removesuffix(packed)).suffix
@@ -59,7 +59,7 @@ def _format(file: File) -> str | None:
 
 
 def _refusal(pattern: str, unknown: list[File], files: int) -> str:
-    """Return what is said of files that are of no kind that is read. files: how many there are of any kind."""
+    """Return the message for files of unknown formats. files: number of files of any format."""
     by_ending = defaultdict(list)
     for file in unknown:
         by_ending[_ending(file)].append(str(file))
@@ -102,7 +102,7 @@ FORMATS: dict[str, Callable[[File, Reading], Found]] = {
 }
 PACKED_ITSELF = (".parquet",)
 _PANDOC, _OFFICE, _CALIBRE = "pandoc -t plain -o OUT.txt FILE", "libreoffice --headless --convert-to", "ebook-convert"
-# Ending of what is not text -> the tool that makes text of it.
+# Extension of a format that is not text -> the tool that converts it to text.
 CONVERTERS = {
     ".pdf": "pdftotext FILE OUT.txt (poppler-utils)",
     ".djvu": "djvutxt FILE OUT.txt (djvulibre)",

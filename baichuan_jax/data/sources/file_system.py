@@ -1,6 +1,6 @@
-"""Where files lie: on this machine, or on any storage that fsspec knows ("s3://bucket/a.jsonl", "gs://", "memory://").
+"""Files on this machine, or on any storage that fsspec knows ("s3://bucket/a.jsonl", "gs://", "memory://").
 
-A file is named by its `Path` here and by its URL elsewhere.
+A local file is given by its `Path`, a remote one by its URL.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ def find_paths(pattern: str) -> tuple[File, ...]:
 
 
 def _is_file(path: Path) -> bool:
-    """Return whether a path is not a directory: a link to nothing, and what nobody may look at, is damage."""
+    """Return whether a path is not a directory; broken links and unreadable files count as (damaged) files."""
     try:
         return not path.is_dir() and (path.is_symlink() or path.exists())
-    except OSError:  # a directory that may not be entered
+    except OSError:  # no permission to enter the directory
         return True
 
 
 def _once(files: Iterable[Path]) -> tuple[Path, ...]:
-    """Return the files without those that a link to a directory leads to again: of their paths the shortest stays."""
+    """Return the files without those that links to directories repeat; the shortest path of a file stays."""
     found: dict[str, Path] = {}
     for file in files:
         real = os.path.realpath(file)
@@ -50,7 +50,7 @@ def _once(files: Iterable[Path]) -> tuple[Path, ...]:
 
 
 def open_file(file: File) -> IO[bytes]:
-    """Open a file for reading. Raise OSError if it cannot be."""
+    """Open a file for reading. Raise OSError if it cannot be opened."""
     if isinstance(file, Path):
         return file.open("rb")
     storage, path = _storage(file)
@@ -58,7 +58,7 @@ def open_file(file: File) -> IO[bytes]:
 
 
 def file_size(file: File) -> int:
-    """Return the bytes of a file, 0 if it cannot be looked at."""
+    """Return the size of a file in bytes, 0 if it is not accessible."""
     try:
         return file.stat().st_size if isinstance(file, Path) else int(_storage(file)[0].size(file) or 0)
     except OSError:
@@ -83,12 +83,12 @@ def _storage(url: str) -> tuple[Any, str]:
 
     try:
         return fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:  # a package is missing, or nobody knows the protocol
+    except (ImportError, ValueError) as error:  # a package is missing, or the protocol is unknown
         raise UserError(f"{url}: {error}") from None
 
 
 def _near(path: Path) -> str:
-    """Return a hint at what is there instead of `path`."""
+    """Return a hint at similar existing paths."""
     parent = path.parent
     if glob.has_magic(str(parent)):
         return "; ** matches any number of directories"

@@ -1,8 +1,8 @@
-"""Web pages that would keep a parser busy for minutes, or be cut by it in silence: told before it sees them.
+"""Web pages that a parser would take minutes for, or truncate silently: detected before they are parsed.
 
 The limits come from timing trafilatura and lxml on made-up pages (experiments/LOG.md, 2026-11-29): up to them a page of
-100 kB takes less than a second. Of 103 real pages none comes near: 4,487 tags, 66 characters a tag, 51 deep, 96
-attributes in a tag.
+100 kB takes less than a second. The maxima of 103 real pages are far below them: 4,487 tags, 66 characters a tag, 51
+deep, 96 attributes in a tag.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-DEPTH = 200  # elements inside each other; libxml2 drops what is deeper than 256
+DEPTH = 200  # nested elements; libxml2 drops what is deeper than 256
 TAGS, DENSE_TAGS, DENSE = 100_000, 10_000, 20  # of a page; of a page with fewer characters than DENSE for each tag
-IN_A_ROW = 5_000  # inline elements with no block between them: libxml2 takes the square of their number
+IN_A_ROW = 5_000  # inline elements with no block between them: the time of libxml2 is quadratic in their number
 ATTRIBUTES, LONG = 500, 1000  # of a tag; characters of a tag whose attributes are counted
 TAG = re.compile(r"<(?:(/?)([a-z][a-z0-9:-]*)|!--|[!?])")
 VALUE = re.compile(r"\"[^\"]*\"|'[^']*'")
-# Elements that have no end, or whose end is often left out: they are inside each other only with others between them.
+# Elements without an end tag, or whose end tag is often omitted: they are nested only with others between them.
 FLAT = frozenset(
     "area base br col embed frame hr img input link meta param source track wbr "
     "body dd dt head html li option p rp rt tbody td tfoot th thead tr".split()
@@ -25,18 +25,18 @@ INLINE = frozenset(
     "a abbr b bdi bdo big br button cite code data del dfn em font i img input ins kbd label mark q s samp small span "
     "strike strong sub sup time tt u var wbr".split()
 )
-RAW = ("script", "style", "textarea", "title", "noscript")  # elements in which "<" begins no tag
+RAW = ("script", "style", "textarea", "title", "noscript")  # elements in which "<" does not begin a tag
 
 
 def scan_markup(page: str) -> tuple[int, str]:
-    """Return (tags, what is beyond all measure in a page of HTML, "" if nothing is): one scan, linear in its length."""
+    """Return (number of tags, the limit that a page of HTML exceeds or ""), in one scan, linear in its length."""
     lowered = page.lower()
     open_elements: Counter[str] = Counter()
     place = tags = depth = row = 0
     while match := TAG.search(lowered, place):
         closing, name = match[1], match[2]
         place = lowered.find("-->" if match[0] == "<!--" else ">", match.end()) + 1
-        if not place:  # nothing ends: to a browser the rest is no text
+        if not place:  # no end: a browser shows nothing of the rest
             break
         if not name:
             continue

@@ -10,10 +10,10 @@ from functools import cache
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.combining import order_marks
 
-BEGINNING = 2000  # characters in which a page says that it is one
+BEGINNING = 2000  # characters in which the marks of a page must be found
 BEFORE = re.compile(r"[\s\ufeff]+")
 START = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-# lxml refuses text that says which bytes it once was, and stops at a NUL.
+# lxml refuses text with an encoding declaration, and stops at a NUL.
 DECLARATION = re.compile(r"\s*<\?xml\b[^>]*>", re.IGNORECASE)
 MANY_TAGS = 1500
 CONTROLS = dict.fromkeys([*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F])
@@ -22,13 +22,13 @@ SKIPPED = {"<!--": "-->", "<?xml": ">"}
 
 
 def looks_like_html(text: str) -> bool:
-    """Return whether a text is a page of HTML; one that only speaks about HTML, or has a few tags, is none."""
+    """Return whether a text is a page of HTML; text about HTML, or with a few tags, is not."""
     place = _skipped(text)
     return place < BEGINNING and START.match(text, place) is not None
 
 
 def _skipped(text: str) -> int:
-    """Return where a text begins after white space, comments and the declaration of XML; BEGINNING or more if late."""
+    """Return the offset of a text after white space, comments and the XML declaration; may exceed BEGINNING."""
     place = 0
     while place < BEGINNING:
         space = BEFORE.match(text, place)
@@ -42,18 +42,18 @@ def _skipped(text: str) -> int:
 
 
 def extract_main_text(html: str, tags: int = 0) -> str:
-    """Return the main text of a page, a paragraph a line, without navigation, comments of readers and footers.
+    """Return the main text of a page, one paragraph per line, without navigation, readers' comments and footers.
 
-    tags: how many it has. Of a page with many the second opinions that trafilatura asks for are left out: justext takes
-    time in the square of its paragraphs.
-    "" if there is none, or the page is too broken to tell. Raise UserError if trafilatura is absent.
+    tags: number of tags. For pages with many, trafilatura's fallbacks are switched off: the time of justext is
+    quadratic in the number of paragraphs.
+    "" if there is no main text or the page cannot be parsed. Raise UserError if trafilatura is not installed.
     """
     extracted = _extractor()
     try:
         page = html[declaration.end() :] if (declaration := DECLARATION.match(html)) else html
         page = order_marks(page.translate(CONTROLS))
         return extracted(page, include_comments=False, fast=tags > MANY_TAGS) or ""
-    except Exception:  # whatever a parser says of a broken page, the page has no text
+    except Exception:  # any exception of a parser: the page has no text
         return ""
 
 
@@ -63,5 +63,5 @@ def _extractor() -> Callable[..., str | None]:
         from trafilatura import extract as extractor
     except ImportError:
         raise UserError("the text of web pages is extracted by trafilatura: pip install -e '.[html]'") from None
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it reports each page without text
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs each page without text
     return extractor

@@ -1,4 +1,4 @@
-"""JSON: lines of it, and files that are one value."""
+"""JSON lines, and files that are a single JSON value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AS_LINES = "make it JSON lines, which may be of any size: jq -c '.[]' FILE > FIL
 
 
 def read_json_lines(file: File, reading: Reading) -> Found:
-    """Yield one document for each line, a JSON object; blank lines are skipped."""
+    """Yield one document for each line, which is a JSON object; blank lines are skipped."""
     for number, line, encoding in encoded_lines(file, reading.encoding):
         if isinstance(line, Damaged):
             yield line
@@ -38,7 +38,7 @@ def read_json_lines(file: File, reading: Reading) -> Found:
 
 
 def _quick(line: bytes, name: str) -> str | None:
-    """Return the text of a line of JSON, or None if `_record` has to say what is wrong with it, if anything is."""
+    """Return the text of a line of JSON, or None if `_record` must look at the line. The fast path."""
     try:
         fields = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -48,7 +48,7 @@ def _quick(line: bytes, name: str) -> str | None:
 
 
 def _record(record: Document, reading: Reading) -> Found:
-    """Yield the document of a line of JSON."""
+    """Yield the document of a line of JSON, or what is wrong with it."""
     value = _parsed(record.text, record.source)
     if isinstance(value, Damaged):
         yield value
@@ -62,13 +62,13 @@ def _parsed(text: str, source: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         message = f"{source}: not JSON: {error.msg} at character {error.pos + 1}"
-    except (RecursionError, ValueError) as error:  # brackets without end, a number of thousands of digits
+    except (RecursionError, ValueError) as error:  # brackets nested too deep, a number of thousands of digits
         message = f"{source}: not JSON that can be read: {error}"
     return Damaged(source, "not_json", message, text[:HEAD])
 
 
 def _of_object(value: Any, record: Document, reading: Reading) -> Document | Damaged:
-    """Return the document of a JSON object. record: where it stands, and how it was decoded."""
+    """Return the document of a JSON object. record: its source, and how it was decoded."""
     name, source = reading.text_field, record.source
     if not isinstance(value, dict):
         said = f"expected a JSON object with a field {name!r}, found {type(value).__name__}"
@@ -80,13 +80,13 @@ def _of_object(value: Any, record: Document, reading: Reading) -> Document | Dam
     if not isinstance(text, str):
         said = f"field {name!r} is not a string but {text!r:.80}"
         return Damaged(source, "no_text_field", f"{source}: {said}", _shown(value), lengths(value))
-    # JSON can hold half of a surrogate pair ("\\ud83d"), which is no character and has no UTF-8.
+    # JSON can contain a lone surrogate ("\\ud83d"), which has no UTF-8.
     whole = decoded(text.encode(errors="surrogatepass"), source, reading.damaged)
     return text_document(whole.text, source, record.replaced + whole.replaced, record.encoding)
 
 
 def _field(value: dict, name: str) -> Any:
-    """Return a field, or that of an object inside if there is none of the name: "meta.text"."""
+    """Return a field by its name, or by its path in nested objects: "meta.text"."""
     found: Any = value
     for part in [name] if name in value else name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
@@ -94,7 +94,7 @@ def _field(value: dict, name: str) -> Any:
 
 
 def lengths(fields: dict[str, Any]) -> dict[str, int]:
-    """Return the characters of each field that is a string, of objects inside too: "meta.text"."""
+    """Return {name: number of characters} of the string fields, those of nested objects as "meta.text"."""
     found = {}
     for name, value in fields.items():
         if isinstance(value, str):
@@ -109,15 +109,15 @@ def _shown(value: Any) -> str:
 
 
 def text_document(text: str, source: str, replaced: int = 0, encoding: str = UTF8) -> Document | Damaged:
-    """Return the document of a text that a record holds; of a web page its main text."""
+    """Return the document of the text of a record; of a web page, its main text."""
     document = Document(text, source, replaced, encoding)
     return page_document(document) if looks_like_html(text) else document
 
 
 def read_json(file: File, reading: Reading) -> Found:
-    """Yield the documents of a JSON value: objects in a list, lists beside each other, or one object.
+    """Yield the documents of a JSON value: a list of objects, an object of parallel lists, or a single object.
 
-    A file whose first line is a whole value, and not the last, is read as JSON lines.
+    A file whose first line is a complete value, and not the last line, is read as JSON lines.
     """
     if _is_lines(file, reading):
         yield from read_json_lines(file, reading)
@@ -134,11 +134,11 @@ def read_json(file: File, reading: Reading) -> Found:
         return
     for place, entry in _entries(value, reading.text_field):
         yield _of_object(entry, record._replace(source=f"{file}{place}"), reading)
-        record = record._replace(replaced=0)  # counted once, with the first
+        record = record._replace(replaced=0)  # counted once, with the first document
 
 
 def _is_lines(file: File, reading: Reading) -> bool:
-    """Return whether a file begins with a line that is a JSON object, and has another one."""
+    """Return whether the first line of a file is a JSON object, and another line follows."""
     first = None
     for _, line, encoding in encoded_lines(file, reading.encoding):
         if isinstance(line, Damaged):
@@ -157,7 +157,7 @@ def _is_lines(file: File, reading: Reading) -> bool:
 
 
 def _entries(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield (place in the file, JSON object) of the records of a value."""
+    """Yield (place in the file, JSON object) of the records in a value."""
     if isinstance(value, dict) and not isinstance(_field(value, name), str):
         inner = _field(value, name)
         if isinstance(inner, dict):

@@ -1,11 +1,11 @@
-"""The People's Daily corpus of January 1998: tagged words, one paragraph a line, back to articles."""
+"""The People's Daily corpus of January 1998: tagged words, one paragraph per line, converted to articles."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
 
-TAGS = bytes(range(0x80))  # all of ASCII is tags and the spaces between them: words have full-width forms
+TAGS = bytes(range(0x80))  # all ASCII is tags and spaces between them: words use full-width forms
 LATIN = re.compile(r"(?<=[Ａ-Ｚａ-ｚ])/[A-Za-z]+\s+(?=[Ａ-Ｚａ-ｚ])")
 WIDE = re.compile(r"[Ａ-Ｚａ-ｚ]")
 PICTURE = re.compile(r"（[^）]*图[^）]*）$")
@@ -13,10 +13,10 @@ HEADLINE_CHARACTERS = 40
 
 
 def articles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """Yield (number of its first line, text) of each article, its paragraphs on lines of their own.
+    """Yield (number of its first line, text) of each article, one paragraph per line.
 
-    The file marks no articles. One begins at a headline (a short line that does not end like a sentence) which
-    follows a paragraph that does; so a long article with subheads becomes several.
+    The file does not mark articles. An article begins at a headline (a short line that does not end like a sentence)
+    after a paragraph that does; so a long article with subheads becomes several.
     """
     first, paragraphs = 1, []
     for number, line in enumerate(lines, 1):
@@ -36,9 +36,9 @@ def articles(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def untagged(line: str) -> str:
-    """Return "迈向/v  充满/v" as "迈向充满"; two words in Latin letters keep a space between them."""
+    """Return "迈向充满" for "迈向/v  充满/v"; a space stays between two words in Latin letters."""
     words = _words(line)
-    if WIDE.search(words):  # in few lines, and far quicker than LATIN
+    if WIDE.search(words):  # few lines match, and it is much faster than LATIN
         words = " ".join(map(_words, LATIN.split(line)))
     return words
 
@@ -48,6 +48,6 @@ def _words(line: str) -> str:
 
 
 def _headline(paragraph: str) -> bool:
-    """Recognise short lines that do not end like a sentence, "（附图片１张）" at their end aside."""
+    """Return whether a line is short and does not end like a sentence; a final "（附图片１张）" is ignored."""
     text = PICTURE.sub("", paragraph)
     return 0 < len(text) <= HEADLINE_CHARACTERS and text[-1] not in "。！？；：，、…）”』" and text[0] not in "（—"

@@ -1,4 +1,4 @@
-"""Tables: CSV, values between tabs, and Parquet."""
+"""Tables: CSV, TSV and Parquet."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from baichuan_jax.data.sources.json_files import text_document
 Found = Iterator[Document | Damaged]
 DELIMITERS = ",\t;|"
 SEPARATOR = re.compile("sep=(.)", re.IGNORECASE)
-UNCLOSED = re.compile("unexpected end|field larger")  # what csv says of a quote that is never closed
-SHOWN = 50  # rows from which is learnt how long the text of a column is
+UNCLOSED = re.compile("unexpected end|field larger")  # the errors of csv for a quote that is never closed
+SHOWN = 50  # rows from which the length of the text of a column is estimated
 
 
 def read_separated(file: File, reading: Reading) -> Found:
     """Yield one document for each row of a CSV file, whose first row names the columns.
 
-    Between the values stands a comma, tab, semicolon or bar: what Excel's first line "sep=;" says, or what the first
-    row has most of. A value in quotes may hold line ends.
+    The delimiter is a comma, tab, semicolon or bar: the one in Excel's first line "sep=;", else the most frequent one
+    in the first row. A quoted value may contain line ends.
     """
     csv.field_size_limit(MOST)
     text = _Lines(file, reading)
@@ -49,7 +49,7 @@ def read_separated(file: File, reading: Reading) -> Found:
 
 
 def _by_column(names: list[str], row: list[str], delimiter: str) -> dict[str, str]:
-    """Return the values of a row; what stands beyond the last column, unquoted delimiters in it, belongs to that."""
+    """Return {column: value} of a row; surplus values, from unquoted delimiters, are joined to the last column."""
     beyond = row[len(names) :]
     return dict(zip(names, [*row[: len(names) - 1], delimiter.join(row[len(names) - 1 :])] if any(beyond) else row))
 
@@ -65,7 +65,7 @@ def _of_row(fields: dict[str, str], text: _Lines, reading: Reading) -> Document 
 
 
 def _rows(text: _Lines, delimiter: str) -> Iterator[list[str] | Damaged]:
-    """Yield the rows. After a quote that is never closed, quotes are taken for what they are."""
+    """Yield the rows. After a quote that is never closed, quotes are read as plain characters."""
     quoting, strict = csv.QUOTE_MINIMAL, True
     while True:
         text.row = []
@@ -77,7 +77,7 @@ def _rows(text: _Lines, delimiter: str) -> Iterator[list[str] | Damaged]:
         except csv.Error as error:
             lines = text.row
             if strict and not UNCLOSED.search(str(error)):
-                text.push(*lines)  # as in '"a"b': the row can be read, if not by the rules
+                text.push(*lines)  # as in '"a"b': the row can be read, though not in strict mode
                 strict = False
                 continue
             source = f"{text.source}: the row that begins {max(0, len(lines) - 1)} lines before"
@@ -87,7 +87,7 @@ def _rows(text: _Lines, delimiter: str) -> Iterator[list[str] | Damaged]:
 
 
 class _Lines:
-    """The lines of a file, decoded, for csv.reader; it keeps what is damaged for whoever reads the rows."""
+    """The decoded lines of a file, for csv.reader; damage is kept for the reader of the rows."""
 
     def __init__(self, file: File, reading: Reading):
         self._lines, self._file, self._reading = encoded_lines(file, reading.encoding), file, reading
@@ -121,16 +121,16 @@ class _Lines:
         return f"{self._file}:{self.number}"
 
     def push(self, *lines: str) -> None:
-        """Put lines back."""
+        """Push lines back, to be read again."""
         self._waiting.extend(reversed(lines))
 
     def damage(self) -> list[Damaged]:
-        """Return what was damaged since the last call."""
+        """Return the damage since the last call."""
         found, self._damage = self._damage, []
         return found
 
     def taken_replaced(self) -> int:
-        """Return the U+FFFD put in since the last call."""
+        """Return the number of U+FFFD inserted since the last call."""
         found, self._replaced = self._replaced, 0
         return found
 
@@ -144,7 +144,7 @@ def read_parquet(file: File, reading: Reading) -> Found:
         with open_file(file) as stream:
             yield from _column(parquet.ParquetFile(stream), file, reading)
     except (pyarrow.ArrowException, OSError) as error:
-        if getattr(error, "errno", None):  # Arrow's own errors have no number
+        if getattr(error, "errno", None):  # errors of Arrow itself have no number
             yield unreadable(file, error)
             return
         message = f"{file}: not a whole Parquet file ({error}); fetch the file again"
@@ -178,7 +178,7 @@ def _column(table: Any, file: File, reading: Reading) -> Found:
 
 
 def _is_text(kind: Any) -> bool:
-    """Return whether a type of Arrow is text, or bytes that may be, however it is stored."""
+    """Return whether an Arrow type is text, or bytes that may be text, in any encoding of Arrow."""
     from pyarrow import types
 
     if types.is_dictionary(kind):
@@ -195,12 +195,12 @@ def _is_bytes(kind: Any) -> bool:
 
 
 def _plain(column: Any) -> Any:
-    """Return a column with each value of its own."""
+    """Return a column without dictionary encoding."""
     return column.dictionary_decode() if hasattr(column, "dictionary_decode") else column
 
 
 def _lengths(table: Any) -> dict[str, int]:
-    """Return the bytes in the first rows of each column of text."""
+    """Return {column: bytes in its first rows} of the columns of text."""
     import pyarrow
 
     names = [field.name for field in table.schema_arrow if _is_text(field.type)]

@@ -15,7 +15,7 @@ SPEC = re.compile(r"(?P<name>\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?)(@(?P<split>.+))?"
 
 
 def tfds_files(spec: str) -> tuple[Path, ...]:
-    """Return the files of a prepared dataset. Raise UserError if it is not there."""
+    """Return the files of a prepared dataset. Raise UserError if it does not exist."""
     builder, _, _ = _open(spec)
     return tuple(sorted(path for path in Path(builder.data_path).iterdir() if path.is_file()))
 
@@ -49,7 +49,7 @@ def _open(spec: str) -> tuple[Any, str, str]:
 
 
 def _missing(name: str) -> str:
-    """Return what to do about a dataset that is not on disk."""
+    """Return the message for a dataset that is not on disk."""
     import tensorflow_datasets as tfds
 
     builder = re.split("[/:]", name)[0]

@@ -1,4 +1,4 @@
-"""Source specifications: which files one reads, how they are shared out among tasks, and the documents in them."""
+"""Units of reading: the files of a source specification, their division among tasks, and their documents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["path", "demo", "tfds"]
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task reads. domain: that it belongs to. name: of the demo corpus or dataset, "" of files."""
+    """What one task reads. domain: of its documents. name: of the demo corpus or dataset, "" for files."""
 
     domain: str
     kind: Kind
@@ -28,7 +28,7 @@ class Unit:
 
 
 def source_files(spec: str) -> tuple[File, ...]:
-    """Return every file that a specification reads. Raise UserError, naming all that is wrong, if one cannot be."""
+    """Return every file that a specification reads. Raise UserError, naming all problems, if one cannot be read."""
     kind, rest = _kind(spec)
     if kind == "demo":
         return demo_files(rest)
@@ -46,7 +46,7 @@ def source_files(spec: str) -> tuple[File, ...]:
 
 
 def all_source_files(sources: dict[str, str]) -> dict[str, tuple[File, ...]]:
-    """Return the files of every domain. Raise UserError, naming all that is wrong, if a source cannot be read."""
+    """Return the files of every domain. Raise UserError, naming all problems, if a source cannot be read."""
     found, wrong = {}, []
     for domain, spec in sources.items():
         try:
@@ -59,10 +59,10 @@ def all_source_files(sources: dict[str, str]) -> dict[str, tuple[File, ...]]:
 
 
 def source_units(cfg: DataConfig) -> list[Unit]:
-    """Return the units of all domains, in order: files up to DataConfig.task_bytes together.
+    """Return the units of all domains, in order: groups of files up to DataConfig.task_bytes.
 
-    There is one of a domain only where reading has to go on from file to file: of a tensorflow-datasets dataset, and
-    with DataConfig.max_bytes. Raise UserError as `all_source_files` does.
+    A domain is a single unit if it is a tensorflow-datasets dataset, and with DataConfig.max_bytes, where reading
+    continues from file to file. Raise UserError as `all_source_files` does.
     """
     files = all_source_files(cfg.sources)
     return [unit for domain, spec in cfg.sources.items() for unit in _units(domain, spec, files[domain], cfg)]
@@ -86,9 +86,9 @@ def _units(domain: str, spec: str, files: tuple[File, ...], cfg: DataConfig) -> 
 
 
 def read_unit(unit: Unit, cfg: DataConfig) -> Iterator[Document | Damaged]:
-    """Yield the documents of a unit, and what was damaged, up to DataConfig.max_bytes of text.
+    """Yield the documents of a unit, and a Damaged for what cannot be read, up to DataConfig.max_bytes of text.
 
-    Raise UserError on damage if it is to stop.
+    Raise UserError instead if DataConfig.damaged is "stop".
     """
     if not cfg.max_bytes:
         yield from _documents(unit, cfg)

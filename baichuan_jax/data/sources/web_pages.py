@@ -1,4 +1,4 @@
-"""Files that are web pages: their encoding, as a browser finds it and better, and the document of one."""
+"""Files that are web pages: their encoding, as browsers find it or better, and their main text."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from baichuan_jax.data.sources.file_system import File
 from baichuan_jax.data.sources.hostile import scan_markup
 from baichuan_jax.data.sources.html import extract_main_text
 
-NO_TEXT = "no_main_text"  # of a page that is whole but holds no text, as an index does
-PRESCAN = 4096  # bytes in which a page says how it is encoded; browsers look at 1,024
+NO_TEXT = "no_main_text"  # the reason for a valid page without text, such as an index
+PRESCAN = 4096  # bytes that are searched for a declared encoding; browsers search 1,024
 COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 CHARSET = re.compile(rb"<meta\b[^>]*?\bcharset\s*=\s*[\"']?\s*([^\s\"'/>;]+)", re.IGNORECASE)
 XML = re.compile(rb"\s*<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([^\"'>]+)", re.IGNORECASE)
-TELLING = 60  # bytes that are not ASCII, from which detection is surer than what a page says of itself
-WRONG = 0.1  # of the characters that are not ASCII: with more that cannot be decoded a page has named the wrong one
+TELLING = 60  # bytes that are not ASCII from which detection is more reliable than a declaration
+WRONG = 0.1  # of the characters that are not ASCII: if more cannot be decoded, the declared encoding is wrong
 
 
 def read_page(file: File, reading: Reading) -> Iterator[Document | Damaged]:
@@ -35,7 +35,7 @@ def read_page(file: File, reading: Reading) -> Iterator[Document | Damaged]:
 
 
 def page_document(page: Document) -> Document | Damaged:
-    """Return the document of a page's main text. page: with the HTML as its text."""
+    """Return the document of the main text of a page. page: the document of its HTML."""
     tags, said = scan_markup(page.text)
     if said:
         return Damaged(page.source, "hostile_page", f"{page.source}: {said}", page.text[:HEAD])
@@ -49,7 +49,7 @@ def page_document(page: Document) -> Document | Damaged:
 def page_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
     """Return the bytes of a page without a byte order mark, and their encoding. encoding: a given one, or AUTO.
 
-    What a page says of itself holds, as in browsers, unless its bytes are in UTF-8, or long enough to show that they
+    The declared encoding is used, as in browsers, unless the bytes are valid UTF-8, or long enough to show that they
     are in another encoding.
     """
     raw, mark = split_byte_order_mark(raw)
@@ -62,7 +62,7 @@ def page_encoding(raw: bytes, encoding: str) -> tuple[bytes, str]:
 
 
 def _believed(raw: bytes, said: str, found: str) -> bool:
-    """Return whether a page is in the encoding that it says and not in the one that it looks like."""
+    """Return whether a page is in the declared encoding and not in the detected one."""
     high = len(raw.translate(None, bytes(range(0x80))))
     if found in DOUBLE_BYTE:
         return high < TELLING or (said in DOUBLE_BYTE and consistent(raw, said))
@@ -70,7 +70,7 @@ def _believed(raw: bytes, said: str, found: str) -> bool:
 
 
 def _said(raw: bytes) -> str | None:
-    """Return the encoding that a page says it is in."""
+    """Return the encoding that a page declares."""
     head = COMMENT.sub(b"", raw[:PRESCAN])
     for pattern in (XML, CHARSET):
         found = pattern.match(head) if pattern is XML else pattern.search(head)
@@ -78,5 +78,5 @@ def _said(raw: bytes) -> str | None:
         if label.lower() == "x-user-defined":
             return "windows-1252"
         if name := encoding_name(label):
-            return UTF8 if is_utf16(name) else name  # it could be read, so it is not in UTF-16
+            return UTF8 if is_utf16(name) else name  # it was read as ASCII, so it is not in UTF-16
     return None
