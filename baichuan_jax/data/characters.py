@@ -14,7 +14,7 @@ import numpy as np
 # that a wrong table of Chinese turns bytes into.
 HAN, KANA, LATIN, LETTER, DIGIT, SPACE, NEWLINE, STOP, BRACKET, PUNCTUATION, SYMBOL, BROKEN = range(12)
 KINDS = 12
-BATCH = 1 << 18  # characters looked at together: many for each call, few for the processor's cache
+BATCH = 1 << 18  # characters processed at once: many for each numpy call, few for the processor's cache
 TABLE = 0x33480  # characters above the last assigned block of ideographs count as SYMBOL
 
 # Marks that end a sentence or a clause in other scripts: Greek, Armenian, Hebrew, Arabic, Syriac, N'Ko, Devanagari,
@@ -45,7 +45,7 @@ _BY_CATEGORY = {"Co": BROKEN, "L": LETTER, "M": LETTER, "N": DIGIT, "Z": SPACE, 
 
 
 def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the texts in parts, each ended before it has more than BATCH characters if it has several texts."""
+    """Yield the texts in parts of at most BATCH characters; a longer text is a part of its own."""
     start = size = 0
     for number, text in enumerate(texts):
         if size and size + len(text) > BATCH:
@@ -57,17 +57,17 @@ def batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
 
 
 def join(texts: Sequence[str]) -> str:
-    """Return the texts with a line end after each."""
+    """Return the concatenation of the texts, with a line end after each."""
     return "\n".join([*texts, ""])
 
 
 def points(text: str) -> np.ndarray:
-    """Return the characters of a text, uint32."""
+    """Return the code points of a text, uint32."""
     return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def text_ends(texts: Sequence[str]) -> np.ndarray:
-    """Return where each text ends in `join`, beyond its line end, int64 [texts]."""
+    """Return the end of each text in `join`, after its line end, int64 [texts]."""
     return np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)) + 1)
 
 
@@ -77,7 +77,7 @@ def kinds(characters: np.ndarray) -> np.ndarray:
 
 
 def count_kinds(text: str) -> np.ndarray:
-    """Return how many characters of each kind a text has, int64 [KINDS]."""
+    """Return the number of characters of each kind in a text, int64 [KINDS]."""
     return np.bincount(kinds(points(text)), minlength=KINDS)
 
 

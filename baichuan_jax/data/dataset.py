@@ -15,9 +15,9 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.split import SPLITS, Split
 
 NAME, VERSION = "corpus", "1.0.0"
-# Of each document. source: where it stood. score: of the quality model, -1 if there is none for its language.
+# Of each document. source: file and line. score: of the quality model, -1 if there is none for its language.
 STRINGS, NUMBERS = ("text", "id", "source", "language"), ("score",)
-METADATA = "dataset_info.json"  # written last: a domain without it is not finished
+METADATA = "dataset_info.json"  # written last: a domain without it is incomplete
 SHARD_BYTES = 256 << 20  # of examples, before compression
 READ_AT_ONCE = 64  # examples
 
@@ -33,7 +33,7 @@ def domains(directory: Path) -> list[str]:
 
 
 def split_size(directory: Path, domain: str, split: Split) -> tuple[int, int]:
-    """Return how many documents a split has, and their size in bytes, as the dataset's metadata say."""
+    """Return (number of documents of a split, their size in bytes), from the metadata of the dataset."""
     info = _builder(directory, domain).info.splits[split]
     return info.num_examples, info.num_bytes
 
@@ -48,8 +48,8 @@ def read_documents(
 ) -> Iterator[Document]:
     """Yield {"text", "id", "source", "language", "score"} of each document of a split, in the order written.
 
-    first, end: numbers of the first document and of that after the last; None is all. Those before are not read.
-    fields: those that are wanted; fewer are read faster.
+    first, end: the range of documents to read; None is all. Documents before it are not read.
+    fields: the fields to return; fewer are read faster.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.proto.tf_example_generated_pb2 import Example
@@ -75,14 +75,14 @@ def _builder(directory: Path, domain: str) -> Any:
 
 
 def domain_directory(directory: Path, domain: str) -> Path:
-    """Return where tensorflow-datasets looks for a domain."""
+    """Return the directory of a domain, as tensorflow-datasets names it."""
     return directory / NAME / domain / VERSION
 
 
 class SplitWriter:
     """Writes the documents of one split into files of bounded size, SPLIT-00000.array_record and so on.
 
-    As a context manager it closes them at the end. files: (name, documents, bytes of examples) of each.
+    A context manager. files: (name, documents, bytes of examples) of each.
     """
 
     def __init__(self, directory: Path, split: Split, shard_bytes: int = SHARD_BYTES):
@@ -115,7 +115,7 @@ class SplitWriter:
             self._close()
 
     def _serialize(self, document: Document) -> bytes:
-        """Return a tf.train.Example. Five times faster than tensorflow-datasets' encoder, which checks the types."""
+        """Return a serialised tf.train.Example; tensorflow-datasets' encoder takes five times as long."""
         example = self._example()
         for name in STRINGS:
             example.features.feature[name].bytes_list.value.append(document[name].encode())
@@ -130,9 +130,9 @@ class SplitWriter:
 
 
 def finish_domain(directory: Path, domain: str, files: dict[Split, Sequence[tuple[Path, int, int]]]) -> None:
-    """Move files (path, documents, bytes) of every split into the dataset and writes its metadata.
+    """Move files (path, documents, bytes) of every split into the dataset, and write its metadata.
 
-    May be called again with the same files after it was interrupted.
+    May be called again with the same files after an interruption.
     """
     import numpy as np
     import tensorflow_datasets as tfds

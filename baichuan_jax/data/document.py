@@ -1,4 +1,4 @@
-"""What sources yield: documents, and what was there instead of one."""
+"""What sources yield: documents, and Damaged for what could not be read."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ OnDamage = Literal["skip", "stop"]
 class Document(NamedTuple):
     """One text.
 
-    source: where it stands ("reviews.jsonl:17"). replaced: U+FFFD put in for bytes that its encoding does not know.
-    encoding: what its bytes were in.
+    source: file and line ("reviews.jsonl:17"). replaced: number of U+FFFD that replace undecodable bytes. encoding: of
+    the original bytes.
     """
 
     text: str
@@ -29,8 +29,8 @@ class Damaged:
     """Something that could not be read.
 
     reason: for the funnel: "truncated_file", "unreadable_file", "file_too_long", "line_too_long", "not_json",
-    "not_csv", "no_text_field", "hostile_page" or "no_main_text". message: what was wrong, where, and what to do. text:
-    the beginning of what was there. fields: of a record without the text field: name -> characters in it.
+    "not_csv", "no_text_field", "hostile_page" or "no_main_text". message: what is wrong, where, and what to do. text:
+    the beginning of the input. fields: of a record without the text field, name -> number of characters.
     """
 
     source: str
@@ -41,9 +41,9 @@ class Damaged:
 
 
 def decoded(raw: bytes, source: str, damaged: OnDamage, encoding: str = UTF8) -> Document:
-    """Return the document that bytes hold. Raise UserError on bytes that an encoding does not know if damage stops.
+    """Return the document of bytes. Raise UserError on undecodable bytes if `damaged` is "stop".
 
-    source: where `raw` stands, for the message; the line is added if `raw` has several.
+    source: of `raw`, for the message; the line is added if `raw` has several.
     """
     text, replaced = decode_text(raw, encoding)
     if replaced and damaged == "stop":
@@ -54,7 +54,7 @@ def decoded(raw: bytes, source: str, damaged: OnDamage, encoding: str = UTF8) ->
 def _undecodable(raw: bytes, source: str, encoding: str) -> str:
     try:
         raw.decode(python_codec(encoding))
-        start = 0  # never: something was replaced
+        start = 0  # not reached: something was replaced
     except UnicodeDecodeError as error:
         start = error.start
     place = f"{source}:{raw.count(bytes([10]), 0, start) + 1}" if b"\n" in raw[:-1] else source

@@ -1,7 +1,7 @@
 """Formulas in texts: LaTeX, mathematics in Unicode or ASCII, physical quantities and chemical equations.
 
-A formula is content, as words are, but consists of digits, symbols and brackets. Every pattern takes time linear in
-the length of a text: a delimiter is looked for up to the next one that opens, and repetition is possessive.
+A formula is content, as words are, but consists of digits, symbols and brackets. The time of every pattern is linear in
+the length of a text: a closing delimiter is searched up to the next opening one, and repetition is possessive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WORD = (  # variables, points, units, elements
     rf"(?<![A-Za-z])(?:{_NAMES}|[A-Za-z]{{1,2}}|(?<=[∠△⊙])[A-Z]{{3,4}}|(?:{_ELEMENTS}){{2,8}})(?![A-Za-z])"
 )
 _GREEK = "(?<![\u0370-\u03ff])[\u0391-\u03c9\u03d5\u03f5](?! ?[\u0370-\u03ff])"  # alone; words are prose
-# Operators, relations and scripts that only formulas have. A middle dot and upright arrows also stand in tables.
+# Operators, relations and scripts that only formulas have. A middle dot and vertical arrows also occur in tables.
 _SIGNS = (
     "√∛∑∏∫∬∮∂∇∞∈∉∋⊂⊃⊆⊇∪∩∧∨¬∀∃∅≤≥≦≧≠≈≡≅∼∽∝⊥∥∠△⊙⊕⊗±∓×÷→←↔⇌⇄⇒⇔⟶⟹°℃′″∘∗⋅∆"
     "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼ⁿ₀₁₂₃₄₅₆₇₈₉₊₋₌ₙ½⅓⅔¼¾Ωℝℕℤℚℂℓ\U0001d400-\U0001d7ff"
@@ -38,7 +38,7 @@ _COMMANDS = (
 _ENVIRONMENT = (
     r"\{(?:align(?:ed|at)?|equation|gather(?:ed)?|multline|eqnarray|array|cases|[bpvV]?matrix|split|tabular)\*?\}"
 )
-# Between dollars without a command there are no words: so prices in prose and the variables of a shell are none.
+# Between dollars without a command no words are allowed, so that prices and shell variables do not match.
 _PLAIN = rf"(?:[^$\n\\A-Za-z{_HAN}\";]|{_WORD}|\\.|\n(?![ \t]*+\n))++"
 _LATEX = r"(?=[^$]{0,400}\\[a-zA-Z])(?:[^$\n\\]|\\.|\n(?![ \t]*+\n))++"
 # Each alternative begins with its first character, for which the engine looks many times faster; that no backslash is
@@ -53,24 +53,24 @@ _RUN = (
     rf"(?:[0-9+\-−–*/^_=<>()\[\]{{}}|.,!'%&·‖∣↑↓{_SIGNS}]|{_WORD}|{_GREEK}"
     r"|\\(?!begin|end)[a-zA-Z]++|\\[,;!|{}\\ ]|[ \t](?=\S))++"
 )
-# What either begins with: most characters of prose end the search there.
+# First characters of both: most characters of prose end the search there.
 _FIRST = rf"[0-9A-Za-z+\-−–*/^_=<>()\[\]{{}}|'·‖∣↑↓\\${_SIGNS}\u0391-\u03c9\u03d5\u03f5]"
 FORMULA = re.compile(rf"(?={_FIRST})(?:(?P<enclosed>{_ENCLOSED})|(?P<run>{_RUN}))")
 ENCLOSED = re.compile(_ENCLOSED)
-# What makes a formula of a run, if it holds a letter or digit: a sign or command; a relation or an operator between
-# operands; a strand of nucleotides. A hyphen, a slash or a comma does not: dates and tables have them.
+# A run with a letter or digit is a formula if it has a sign or command, a relation or an operator between operands, or
+# a strand of nucleotides. A hyphen, a slash or a comma does not suffice: dates and tables have them.
 SIGN = re.compile(
     rf"[{_SIGNS}]|{_GREEK}|\\(?:{_COMMANDS})(?![a-zA-Z])|[\w)\]}}|'] ?[=<>]=? ?[\w(\[{{|\\+−-]|[\w)] ?="
     r"|[\w)\]}]\^[\w({\\+-]|[A-TV-Za-z)][0-9]? ?[+*] ?[\w(]|[0-9] ?[+*] ?[A-Za-z(]|[0-9]\*[0-9]|_\{|(?:[ACGTU]-){3}"
 )
 SIGN_MARK = re.compile(rf"[\\=<>^+*_\-{_SIGNS}\u0391-\u03c9\u03d5\u03f5]")  # one is in whatever SIGN matches
 OPERAND = re.compile(r"[^\W_]")
-MATHS = re.compile(r"[\\=^_+<>]")  # what "$5, $6" and "$a $b", money and variables of a shell, do not have
+MATHS = re.compile(r"[\\=^_+<>]")  # not in "$5, $6" and "$a $b": money and shell variables
 CLUE = re.compile(rf"[$^{_SIGNS}]|\\[a-zA-Z(\[]|[\w)] ?= ?[\w(-]")
 
 
 def split_formulas(text: str) -> tuple[str, str]:
-    """Return (a text without its formulas, the formulas), joined."""
+    """Return (a text without its formulas, the formulas concatenated)."""
     formulas: list[str] = []
 
     def take(formula: str) -> str:
@@ -81,7 +81,7 @@ def split_formulas(text: str) -> tuple[str, str]:
 
 
 def substitute_formulas(text: str, new: Callable[[str], str]) -> str:
-    """Return a text with what `new` makes of each formula in its place."""
+    """Return a text with each formula replaced by `new(formula)`."""
 
     def replaced(part: str) -> str:
         return FORMULA.sub(lambda match: new(match[0]) if _is_formula(match) else match[0], part)

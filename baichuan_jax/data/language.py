@@ -1,4 +1,4 @@
-"""What a text is written in, as far as the rules need to know: zh, en, code or other."""
+"""Language identification, as far as the rules need it: zh, en, code or other."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from baichuan_jax.data.formulas import CLUE, ENCLOSED, split_formulas
 Language = Literal["zh", "en", "code", "other"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-SAMPLE = 8000  # characters looked at, from the middle: code often begins with prose
-FEW = 800  # characters that show most English texts to be English
+SAMPLE = 8000  # characters examined, from the middle: code often begins with prose
+FEW = 800  # characters that suffice to recognise most English texts
 CODE_MARKS = 0.01  # of the characters; of the standard library, three files in a thousand have fewer, all of them prose
-FEWEST_HAN = 40  # letters of A-Z for each ideograph, beyond which formulas are not what makes a text English
+FEWEST_HAN = 40  # with more letters A-Z per ideograph a text is English, whatever formulas it has
 FEWEST_LINES = 4  # of code
 SHORT = 2000  # characters: short texts of equations look like code that assigns
 # Possessive: where a line ends is looked at once, and not from every place in it. The line end before a line is part of
@@ -61,7 +61,7 @@ ENGLISH = frozenset(
 def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
     """Return the languages of texts; kinds: int64 [KINDS, texts], their characters of each kind (`characters`).
 
-    Formulas are of no language: where they may decide, the text is judged without them.
+    Formulas have no language: if they may decide, the text is judged without them.
     """
     han, latin = kinds[[HAN, LATIN]]
     other, chinese = _scripts(kinds)
@@ -80,16 +80,16 @@ def identify(texts: Sequence[str], kinds: np.ndarray) -> list[Language]:
 
 
 def _scripts(kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return whether texts are in neither Chinese nor Latin script; whether, if they are, they are Chinese."""
+    """Return (whether texts are in neither Chinese nor Latin script; whether the others are Chinese)."""
     han, kana, latin, letter = kinds[[HAN, KANA, LATIN, LETTER]]
     other = (2 * kana > han) | (2 * letter > latin + 3 * han) | (han + latin == 0)
-    return other, 4 * han >= latin  # it may name many foreign products; their names are longer than its words
+    return other, 4 * han >= latin  # Chinese text may contain many foreign names, which are longer than its words
 
 
 def is_code(text: str) -> bool:
-    """Return whether a quarter of the lines in the middle of a text look like statements, and there are some lines.
+    """Return whether a text has enough lines, and a quarter of those in its middle look like statements.
 
-    Formulas look like statements, so where there may be any only what is beside them counts.
+    Formulas look like statements, so if there may be any they are removed first.
     """
     sample = middle(text, SAMPLE)
     if not _has(sample, CODE_LINE):
@@ -103,7 +103,7 @@ def is_code(text: str) -> bool:
 
 
 def _has(sample: str, statement: re.Pattern) -> bool:
-    """Return whether a sample has four lines or more, and a quarter of them are statements; no more are looked for."""
+    """Return whether a sample has at least four lines, and a quarter of them are statements; stop counting then."""
     lines = sample.rstrip().split("\n")
     full = len(lines) - lines.count("")  # in a normalised text no line is only spaces
     if full < FEWEST_LINES:
@@ -112,7 +112,7 @@ def _has(sample: str, statement: re.Pattern) -> bool:
 
 
 def _without_formulas(text: str) -> str:
-    """Return the middle of a text without formulas; of a longer text without those between delimiters."""
+    """Return the middle of a text without formulas; in a longer text only those between delimiters are removed."""
     return ENCLOSED.sub("", middle(text, SAMPLE)) if len(text) > SHORT else split_formulas(text)[0]
 
 
@@ -121,7 +121,7 @@ def _may_have_formulas(text: str) -> bool:
 
 
 def _by_prose(text: str) -> Language:
-    """Return the language of a text that is no code by what is beside its formulas."""
+    """Return the language of a text that is not code, judged without its formulas."""
     prose = _without_formulas(text)
     other, chinese = _scripts(count_kinds(prose))
     if other:
@@ -141,6 +141,6 @@ def _is_english(text: str) -> bool:
 
 
 def middle(text: str, size: int) -> str:
-    """Return the middle of a text, of so many characters if it has them."""
+    """Return the middle of a text, at most `size` characters."""
     start = max(0, (len(text) - size) // 2)
     return text[start : start + size]

@@ -20,7 +20,7 @@ class MixtureSampler:
     """An endless sequence: `sampler[index]` is (domain, window), for any index >= 0, in any order of access.
 
     weights: domain -> share of the draws, any scale. sizes: domain -> number of windows. After n blocks the draws of
-    a domain differ from its share by less than 1 + ln(domains) / 2, whatever n. A domain visits each of its windows
+    a domain differ from its share by less than 1 + ln(domains) / 2, for any n. A domain visits each of its windows
     once per epoch, in an order that changes with the epoch.
     """
 
@@ -37,7 +37,7 @@ class MixtureSampler:
     def __getitem__(self, index: int) -> tuple[str, int]:
         if index < 0:
             raise IndexError(f"draw {index}: the sequence starts at 0")
-        number, draws = self._cached  # one tuple, replaced whole, so that threads may share the sampler
+        number, draws = self._cached  # one tuple, replaced atomically, so that threads may share the sampler
         if number != index // BLOCK:
             number = index // BLOCK
             draws = self._block(number)
@@ -56,10 +56,10 @@ class MixtureSampler:
         return list(zip([self.domains[k] for k in owners.tolist()], windows.tolist()))
 
     def _counts(self, index: int) -> list[int]:
-        """Return how many of the draws before `index` (a multiple of BLOCK) each domain has.
+        """Return the number of draws of each domain before `index` (a multiple of BLOCK).
 
-        Domains take their share of what the ones before them left, rounded: the counts add up to `index` and none
-        ever falls as the index grows, which rounding each share by itself would not give.
+        Each domain takes its rounded share of what the domains before it left. So the counts add up to `index`, and
+        none decreases as the index grows; rounding each share alone would not guarantee that.
         """
         counts, draws, weight = [], index, WEIGHT_SUM
         for share in self._shares:

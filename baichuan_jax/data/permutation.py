@@ -8,7 +8,7 @@ ROUNDS = 3
 
 
 def mix(values: np.ndarray, salt: int) -> np.ndarray:
-    """Hashes uint64 values to uint64 (the finaliser of splitmix64)."""
+    """Return hashes of uint64 values, uint64 (the finaliser of splitmix64)."""
     x = values + np.uint64(salt)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -16,10 +16,10 @@ def mix(values: np.ndarray, salt: int) -> np.ndarray:
 
 
 def permute(positions: np.ndarray, keys: np.ndarray, size: int) -> np.ndarray:
-    """Return where each of `positions` (int, in [0, size)) goes in the permutation that its key (uint64) selects.
+    """Return the image of `positions` (int, in [0, size)) under the permutation with the given keys (uint64).
 
-    The steps are bijections of k-bit integers, 2^k the next power of two; a result outside [0, size) is sent through
-    again until it falls inside ("cycle walking"), fewer than twice on average.
+    The steps are bijections of k-bit integers, 2^k the next power of two; they are applied again while a
+    result is outside [0, size) ("cycle walking"), fewer than twice on average.
     """
     bits = max(1, (size - 1).bit_length())
     x, keys = positions.astype(np.uint64), keys.astype(np.uint64)
@@ -30,7 +30,7 @@ def permute(positions: np.ndarray, keys: np.ndarray, size: int) -> np.ndarray:
 
 
 def _scramble(x: np.ndarray, keys: np.ndarray, bits: int) -> np.ndarray:
-    """Round of add, multiply by an odd number, xor with the upper half: each invertible modulo 2^bits."""
+    """Apply a round of add, multiply by an odd number, xor with the upper half: each invertible modulo 2^bits."""
     mask, half = np.uint64(2**bits - 1), np.uint64((bits + 1) // 2)
     for salt in range(ROUNDS):
         key = mix(keys, salt)

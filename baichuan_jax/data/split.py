@@ -1,4 +1,4 @@
-"""Train and validation: decided by the hash of a text, so by nothing that the order or the other documents change."""
+"""Train and validation splits, by the hash of a text: independent of the order and of other documents."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 
 
 def held_out(keys: np.ndarray, fraction: float) -> np.ndarray:
-    """Return bool [documents], true for those of the validation split; `keys` are 64-bit hashes, no two equal.
+    """Return bool [documents], true for the validation split. keys: 64-bit hashes, distinct.
 
-    Validation takes hashes below fraction * 2^64. Where that would leave one of the splits empty, the smallest hash
-    goes to that split (train, if it is the only one), so two documents always fill both.
+    Validation gets the hashes below fraction * 2^64. If one of the splits would be empty, it gets the smallest hash
+    (train, if there is only one document), so two documents always fill both.
     """
     held = keys < np.uint64(int(fraction * 2**64))
     if len(keys):

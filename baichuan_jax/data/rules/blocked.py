@@ -1,4 +1,4 @@
-"""Blocked words: a list of them, made into one pattern."""
+"""Blocked words: a list of words, compiled to one pattern."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from baichuan_jax.core.errors import UserError
 
 
 class BlockedWords:
-    """Counts words in texts, without case.
+    """Count words in texts, ignoring case.
 
-    entries: words, or paths of files with one word a line; a path has a "/" or ends in .txt. A word that begins or
-    ends with A-Z a-z 0-9 is one only where no other such character goes before or follows; Chinese words stand
-    anywhere. Raise UserError if there is no such file, or it is not UTF-8.
+    entries: words, or paths of files with one word per line; a path has a "/" or ends in .txt. Where a word begins or
+    ends with A-Z a-z 0-9, no other such character may be adjacent; Chinese words match anywhere. Raise UserError if
+    there is no such file, or it is not UTF-8.
     """
 
     def __init__(self, entries: Sequence[str]):
@@ -22,7 +22,7 @@ class BlockedWords:
         self._pattern = re.compile(_tree(words, "")) if words else None
 
     def count(self, text: str) -> int:
-        """Return how often blocked words stand in a text; of words that overlap, the first counts."""
+        """Return the number of blocked words in a text; of overlapping words the first counts."""
         return len(self._pattern.findall(text.lower())) if self._pattern else 0
 
 
@@ -38,7 +38,7 @@ def _words(entry: str) -> list[str]:
 def _tree(words: Iterable[str], before: str) -> str:
     """Return a pattern for any of the words that may follow `before`, a tree of characters, the longest word first.
 
-    Thousands of words cost little more than ten so: a character that no word begins with is passed at once.
+    So thousands of words cost little more than ten: a character with which no word begins is skipped at once.
     """
     branches: dict[str, list[str]] = {}
     for word in sorted(words, reverse=True):

@@ -1,15 +1,15 @@
 """Patterns of lines that belong to a web page and not to its text, in Chinese and in English.
 
-LINES describe whole lines, without the spaces around them. PARTS describe lines, or their ends; what is before the end
-stays. English patterns ignore case. A line is looked at if it begins as one of LINES does, or holds something that each
-of PARTS has; where that may be, `hints` finds out for many texts at once.
+LINES match whole lines, without the spaces around them. PARTS match lines, or the ends of lines; what precedes the
+match stays. English patterns ignore case. A line is examined if it begins as one of LINES does, or contains a substring
+that all of PARTS have; `hints` finds these places for many texts at once.
 
-A notice is not what is said about notices: articles on copyright law, tutorials on JavaScript and documentation of
-cookies hold the same words. So a pattern asks for the whole of a notice from its first word to the last, and leaves a
-line that goes on as a sentence does.
+Text about notices is not a notice: articles on copyright law, tutorials on JavaScript and documentation of cookies
+contain the same words. So a pattern requires a whole notice from its first word to the last, and does not match a line
+that continues as a sentence.
 
-C4 drops every line without a full stop. That takes headings, lists, verses and code with it, and all Chinese text that
-ends in "。", so no line goes here for what it lacks: only for what it says, or for a sentence that a link cuts short.
+C4 drops every line without a full stop. That removes headings, lists, verses and code too, and all Chinese text that
+ends in "。". Here no line is removed for what it lacks: only for what it says, or for a sentence truncated by a link.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECTION = (
     r"|(?i:home|about(?: us)?|contact(?: us)?|news|blog|log ?in|sign up|register|site ?map|privacy(?: policy)?"
     r"|terms(?: of (?:use|service))?|help|faq))"
 )
-# Possessive: a piece is never cut in another way, so that a line of many pieces costs no more than its length.
+# Possessive: there is one way to split a line into pieces, so the time is linear in its length.
 _BAR, _PIECE = r"[ \t]*+[|｜/·•>»]", r"[^|｜/·•>»\n。.!?！？]{1,30}+"
 _CRUMBS = r"(?:[ \t]*+[>»›][^>»›\n]{1,40}+)+"
 _SITE = r"(?:facebook|twitter|whatsapp|pinterest|linkedin|reddit|tumblr|instagram|google\+|telegram|e-?mail)"
@@ -168,7 +168,7 @@ PARTS: dict[str, str] = {
     rf"|\[(?:详细|更多|全文)\]|(?:阅读|查看|展开)全文)\s*{_CLOSE}$",
 }
 
-# The beginnings of LINES, in lower case, two to nine characters of each: most other lines are not looked at.
+# The beginnings of LINES, in lower case, two to nine characters of each: most other lines are skipped.
 BEGINNINGS = (
     "首页 主页 新闻 体育 财经 娱乐 关于我们 联系我们 网站地图 登录 注册 帮助中心 隐私政策 您现在 您当前 您的位 "
     "您所在 您位置 你现在 你当前 你的位 你所在 你位置 现在的 现在所 现在位 当前的 当前所 当前位 所在位 返回顶部 "
@@ -188,8 +188,7 @@ BEGINNINGS += ["©" + follows for follows in " \tc12"] + [8 * mark for mark in "
 _ANY_LINE = "|".join(f"(?P<{reason}>{'|'.join(patterns)})" for reason, patterns in LINES.items())
 LINE = re.compile(rf"(?:{_ANY_LINE})(?=\n|\Z)")
 _CUT = r"\]?[ \t]*(?i:\[?read more|\[?continue reading|\[详细|\[更多|\[全文|阅读全|查看全|展开全)"
-# Something that each of PARTS has. Each alternative begins with a rare character, from which the rest is looked at
-# backwards.
+# A substring that all of PARTS have. Each alternative begins with a rare character; the rest is matched by lookbehind.
 CLUE = re.compile(
     r"责任编辑|责编|辑[ \t]*[:：|｜]|辑[ \t]\w{2,4}[ \t]+校对|P[备证]|网安备"
     r"|v(?<=hts [rR]eserv)ed|V(?<=HTS RESERV)ED|k(?<=[cC]ook)ie|K(?<=COOK)IE"

@@ -11,9 +11,9 @@ CONFIGS = {"simplified": "t2s", "traditional": "s2t"}
 
 
 def converter(chinese: Literal["keep", "simplified", "traditional"]) -> Callable[[str], str] | None:
-    """Return what converts a Chinese text, phrase by phrase, or None if characters stay as they are.
+    """Return a function that converts a Chinese text, phrase by phrase, or None for "keep".
 
-    Raise UserError if OpenCC is needed and absent.
+    Raise UserError if OpenCC is needed and not installed.
     """
     if chinese == "keep":
         return None

@@ -1,4 +1,4 @@
-"""All the rules as one function over texts."""
+"""Normalisation and all rules as one function over texts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from baichuan_jax.data.rules.prune import prune
 
 
 class Cleaned(NamedTuple):
-    """What the rules made of a text.
+    """The result of the rules for a text.
 
-    normal: normalised, and converted. text: less the sentences that went, which `pruned` has by reason. reason: of the
-    rule that removes it, or None. repaired: control characters that stood for others (`controls`).
+    normal: the text normalised and converted. text: without the pruned lines and sentences, which `pruned` lists by
+    reason. reason: the rule that removes the document, or None. repaired: number of replaced control characters
+    (`controls`).
     """
 
     normal: str
@@ -30,7 +31,7 @@ class Cleaned(NamedTuple):
 
 
 class Cleaner:
-    """Normalises texts, takes bad sentences out, and finds the rule for documents that a text breaks."""
+    """Normalise texts, prune bad lines and sentences, and find the first rule for documents that a text violates."""
 
     def __init__(self, cfg: FilterConfig):
         self._rules = DocumentRules(cfg)
@@ -38,7 +39,7 @@ class Cleaner:
         self._prune = cfg.sentences
 
     def __call__(self, texts: Sequence[str]) -> Iterator[Cleaned]:
-        """Yield what becomes of each text; `characters.BATCH` characters at once are quickest."""
+        """Yield the result for each text; batches of `characters.BATCH` characters are fastest."""
         repaired: dict[int, int] = {}
         before = self._facts(normalize_many(texts, repaired))
         gone: dict[int, dict[str, list[str]]] = {}
@@ -48,7 +49,7 @@ class Cleaner:
                 left[number], pruned = prune(left[number], hints)
                 gone |= {number: pruned} if pruned else {}
         reasons, languages = self._rules.broken(before), before.languages
-        if gone:  # what changed is counted again, all of it at once
+        if gone:  # the facts of changed texts are counted again, in one batch
             after = facts([left[number] for number in gone], hinted=False)
             sizes = [sum(sum(map(len, pieces)) for pieces in pruned.values()) for pruned in gone.values()]
             for number, reason, language in zip(gone, self._rules.broken(after, sizes), after.languages):
@@ -57,7 +58,7 @@ class Cleaner:
             yield Cleaned(*cleaned, gone.get(number, {}), repaired.get(number, 0))
 
     def _facts(self, texts: Sequence[str]) -> Facts:
-        """Return the facts of normalised texts, the Chinese ones converted."""
+        """Return the facts of normalised texts, and convert the Chinese ones."""
         found = facts(texts, self._prune)
         if self._convert is None:
             return found

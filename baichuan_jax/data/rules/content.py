@@ -1,7 +1,7 @@
-"""What a text holds beside prose: formulas, the choices of a question, tables, and marks written many times.
+"""Content that is not prose: formulas, the choices of a question, tables, and repeated marks.
 
-The rules count letters, and take a text with few of them for noise. A text that they would remove is looked at again
-with its formulas and choices written in letters and without the frames of its tables.
+The rules count letters, and treat a text with few of them as noise. A text that they would remove is judged again with
+its formulas and choices replaced by letters and without the frames of its tables.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from baichuan_jax.data.rules.normalize import UNSPACED
 CHOICE = re.compile(
     r"(?<![^\n])[ \t]*+[(（\[【]?([A-HＡ-Ｈ])(?:[)）\]】][.．、]?|[.．、:：])[ \t]*+[^\n]++(?:\n(?=[$\\&}])[^\n]++)*+"
 )
-BOTH = {"A", "B"}  # no lines are choices without these
-# Of tables: what is drawn; rulers; rows, by bars or tabs; and the dots before a page number.
+BOTH = {"A", "B"}  # lines are choices only if these labels occur
+# Tables: box-drawing characters; rulers; rows, with bars or tabs; and the dots before a page number.
 DRAWN = re.compile("[\u2500-\u259f]++")
 RULER = re.compile(r"(?<![^\n])[ \t]*+[-=_+|:][-=_+|: \t]*+(?=\n|\Z)")
 ROW = re.compile(
     r"(?<![^\n])(?:[ \t]*+\|[^\n$\\]*\|[ \t]*|[^\n|$\\]*[ \t]\|[ \t][^\n|$\\]*[ \t]\|[ \t][^\n$\\]*+"
     r"|[^\n\t]++\t[^\n\t]*+\t[^\n]*+)(?=\n|\Z)"
 )
-# Times of subtitles and of lines of a song; and the bullet of a line that is prose.
+# Time stamps of subtitles and lyrics; and the bullet of a line that is prose.
 TIMES = re.compile(
     r"(?<![^\n])(?:(?:\d++[ \t]*+\n)?[ \t]*+[\d:.,]++[ \t]*+-->[ \t]*+[\d:.,]++[^\n]*+|(?:\[\d++:\d++(?:\.\d++)?\])++)"
 )
 PROSE_BULLET = re.compile(
     r"(?<![^\n])[ \t]*+[-*•●·◆■▲][ \t]*+(?=[^\n]{100}|[^\n]{20,99}(?<=[.!?。！？；;…])[”’」』）\"')]*+(?=\n|\Z))"
 )
-# A space that ends a clause, in scripts that part no words by spaces and seldom have full stops.
+# A space that ends a clause, in scripts without spaces between words that rarely have full stops.
 CLAUSE = re.compile(f"(?<=[{UNSPACED}])[ \u200b]+(?=[{UNSPACED}])")
-# Begun only where a run begins: from within one, all its rest would be read again for each mark.
+# Anchored at the beginning of a run: else the rest of the run would be scanned again from each mark.
 LEADER = re.compile(r"(?<![.·…])(?<![.·…] )(?:[.·…] ?){4,}+(?=[ \t]*\d++(?:\n|\Z))")
 LETTERS = re.compile(r"[^\W\d_]")
 SPACES = re.compile(r"\s+")
 LONG_WORD = re.compile(r"[!-~]{20,}+")  # addresses, and names that a markup language marks
 JOINTS = re.compile(r"(?<=[A-Za-z0-9])[^\w\s]{1,3}(?=[A-Za-z0-9])")
 AGAIN = re.compile(r"(?P<mark>[^\w\s.。…-])(?P=mark)++")  # no ellipses, no arrows
-PER_CHARACTER, PER_WORD = 2, 5  # letters: what a formula says is long in words
+PER_CHARACTER, PER_WORD = 2, 5  # letters that replace a character of a formula; letters of such a word
 
 
 def in_letters(text: str) -> str:
-    """Return a text without frames of tables, its formulas and choices in words of letters."""
+    """Return a text without frames of tables, with its formulas and choices replaced by words of letters."""
     text = without_frames(text)
     if _has_choices(text):
         text = CHOICE.sub(lambda choice: _in_letters(choice[0]), text)
@@ -63,12 +63,12 @@ def without_frames(text: str) -> str:
 
 
 def without_repeated_lines(text: str) -> str:
-    """Return a text without the lines that stand in it already."""
+    """Return a text without lines that occurred before."""
     return "\n".join(dict.fromkeys(text.split("\n")))
 
 
 def without_repeated_marks(text: str) -> str:
-    """Return a text in which no mark follows itself."""
+    """Return a text in which each run of equal marks is one mark."""
     return AGAIN.sub(r"\g<mark>", text)
 
 
@@ -82,6 +82,6 @@ def _has_choices(text: str) -> bool:
 
 
 def _in_letters(content: str) -> str:
-    """Return words of PER_WORD letters, PER_CHARACTER for each character that is no white space."""
+    """Return words of PER_WORD letters, PER_CHARACTER letters for each character that is not white space."""
     words, rest = divmod(PER_CHARACTER * len(SPACES.sub("", content)), PER_WORD)
     return f" {'x' * PER_WORD} " * words + "x" * rest + " "

@@ -1,14 +1,14 @@
-"""Windows-1252 and UTF-8 that were read as Latin-1, and characters without a meaning of their own.
+"""Repair of windows-1252 and UTF-8 that were decoded as Latin-1, and removal of meaningless characters.
 
 Bytes 0x80 to 0x9F are quotes and dashes in windows-1252 and control characters in Latin-1, the C1 controls. No text
-needs these, so where they stand the table was wrong.
+needs these, so where they occur the wrong table was used.
 """
 
 from __future__ import annotations
 
 import re
 
-ODD = re.compile("[\x80-\x9f\ue000-\uf8ff\ufffd]")  # texts without any are left alone
+ODD = re.compile("[\x80-\x9f\ue000-\uf8ff\ufffd]")  # texts without any need no repair
 C1 = re.compile("[\x80-\x9f]")
 RUN = re.compile("[\x80-\xff]+")
 UNDEFINED = re.compile("[\x81\x8d\x8f\x90\x9d]")  # in windows-1252
@@ -19,15 +19,15 @@ WINDOWS = {point: bytes([point]).decode("cp1252", "replace") for point in range(
 # space that tables of GBK put there.
 GLYPHS = str.maketrans("\uf0b7\uf06c\uf06e\uf0a7\uf0d8\uf076\uf0fc", "•●■▪➢❖✓")
 GLYPH = re.compile("[\uf0b7\uf06c\uf06e\uf0a7\uf0d8\uf076\uf0fc](?<!\\S.)(?=[ \t\\w])")
-# Signs of damage and of icon fonts, with the blank after them; and icons at the end of a line.
+# U+FFFD and characters of icon fonts, with the blank after them; and icons at the end of a line.
 SIGNS = re.compile("[\ue000-\uf8ff\ufffd]++[ \t]?")
 LAST = re.compile("[\uf000-\uf8ff]++(?=[ \t]*+(?:[\r\n]|\\Z))")
 
 
 def repair(text: str) -> str:
-    """Return a text that has C1 controls with the characters that these stand for.
+    """Return a text with its C1 controls replaced by the characters that were meant.
 
-    Of UTF-8 that was read as Latin-1 every run of such characters is UTF-8. What is no windows-1252 either stays.
+    If UTF-8 was decoded as Latin-1, every run of such characters is UTF-8. What is not windows-1252 either stays.
     """
     try:
         return RUN.sub(lambda run: run[0].encode("latin-1").decode("utf-8"), text)
@@ -47,9 +47,9 @@ def count_repaired(text: str) -> int:
 
 
 def without_lone_signs(text: str) -> str:
-    """Return a text without private-use characters and U+FFFD that stand alone, and with bullets for those of fonts.
+    """Return a text without isolated private-use characters and U+FFFD, and with bullets for those of symbol fonts.
 
-    Those of icon fonts also go at the end of a line.
+    Characters of icon fonts are also removed at the end of a line.
     """
     text = SIGNS.sub(_without_lone, _with_bullets(text.replace("\ue5e5", " ")))
     return LAST.sub("", _with_bullets(text))

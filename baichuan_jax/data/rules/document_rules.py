@@ -1,4 +1,4 @@
-"""Heuristic rules for documents. A rule looks at one and says whether it breaks it.
+"""Heuristic rules for documents. A rule tells whether a document violates it.
 
 The thresholds are per language, in `limits.py`: English ones applied to Chinese keep nothing.
 """
@@ -21,19 +21,19 @@ from baichuan_jax.data.rules.repetition import repeated_share
 
 MOJIBAKE = re.compile("锟斤拷|烫烫烫|Ã[\u0080-\u00bf]|â€")
 FEW_BROKEN = 2  # characters
-PROSE = 200  # letters from which a text ought to have punctuation
-ENOUGH = 1000  # characters in lines that differ: a reference that repeats its notes says much beside them
+PROSE = 200  # letters from which a text is required to have punctuation
+ENOUGH = 1000  # characters in distinct lines: a reference that repeats its notes has much other text
 # Below them lines say nothing about a list; little about texts that are cut short; nothing about an index, as a poem is
 # none.
 FEW_LINES, MORE_LINES, SOME_LINES = 5, 10, 100
 
 
-# Rules by which formulas, the choices of a question or the frame of a table may look like noise.
+# Rules that formulas, the choices of a question or the frame of a table may violate like noise.
 SECOND_LOOK = {"too_short", "few_letters", "many_digits", "many_symbols", "word_length", "ellipses"}
 SECOND_LOOK |= {"long_sentences", "bullets"}
 PROSE_LANGUAGES = {"zh", "en", "other"}
-SAMPLE = 1 << 15  # characters of a doubtful text that are looked at again, from its middle
-SAYS_SOMETHING = 3  # times the least letters: a text of so many may end in "~~~~~~"
+SAMPLE = 1 << 15  # characters of a doubtful text that are judged again, from its middle
+SAYS_SOMETHING = 3  # times the least letters: a text with so many may end in "~~~~~~"
 
 
 class DocumentRules:
@@ -44,9 +44,9 @@ class DocumentRules:
         self._max_blocked = cfg.max_blocked
 
     def broken(self, facts: Facts, pruned: Sequence[int] | int = 0) -> list[str | None]:
-        """Return the name of the first rule that each document breaks, or None if it keeps them all.
+        """Return the name of the first rule that each document violates, or None.
 
-        pruned: characters that `prune` took out of it.
+        pruned: number of characters that `prune` removed from it.
         """
         pruned = np.broadcast_to(pruned, len(facts.texts))
         reasons = _counted(facts, pruned)
@@ -64,13 +64,13 @@ class DocumentRules:
         return reasons
 
     def _by_text(self, facts: Facts, number: int, repeats: bool) -> str | None:
-        """Return the first of the other rules that a document breaks. repeats: whether its lines may repeat."""
+        """Return the first of the other rules that a document violates. repeats: whether its lines may repeat."""
         text, language = facts.texts[number], facts.languages[number]
         limits = LIMITS[language]
         if text.count("orem ipsum") > limits.max_placeholders * len(text):
-            return "placeholder"  # text without meaning that fills the pages of unfinished sites
+            return "placeholder"  # filler text of unfinished sites
         if number in facts.odd and len(MOJIBAKE.findall(text)) > limits.max_broken_share * facts.visible[number]:
-            return "broken_text"  # bytes that were decoded with the wrong table at some time in the past
+            return "broken_text"  # mojibake: decoded with the wrong table before it was collected
         if repeats and _repeats_lines(text, limits) and _repeats_lines(prose(text), limits):
             return "repeated_lines"
         if repeated_share(text, language) > limits.max_repeated_runs:
@@ -83,13 +83,13 @@ class DocumentRules:
 
 
 def _counted(facts: Facts, pruned: np.ndarray) -> list[str | None]:
-    """Return the name of the first rule that what is counted of each document breaks, or None."""
+    """Return the name of the first rule that the counts of each document violate, or None."""
     limits = limits_of(facts.languages)
     reasons: list[str | None] = [None] * len(facts.texts)
     counted = (_by_pruned(facts, limits, pruned), _by_characters(facts, limits), _by_lines(facts, limits))
     for reason, broken in reversed([rule for rules in counted for rule in rules.items()]):
         for number in np.flatnonzero(broken).tolist():
-            reasons[number] = reason  # the first rule comes last
+            reasons[number] = reason  # in reverse, so the first rule wins
     return reasons
 
 
@@ -105,7 +105,7 @@ def _by_characters(facts: Facts, limits: Limits) -> dict[str, np.ndarray]:
     return {
         "too_short": letters + (limits.ideograph - 1) * kinds[HAN] < limits.min_letters,
         "too_long": kinds.sum(axis=0) > limits.max_characters,
-        # Bytes that were not UTF-8; one or two such characters a page may have written itself.
+        # Undecodable bytes; a page may contain one or two such characters of its own.
         "broken_text": (kinds[BROKEN] > limits.max_broken_share * visible)
         & ((kinds[BROKEN] > FEW_BROKEN) | (kinds[BROKEN] > limits.max_few_broken_share * visible)),
         "few_letters": letters < limits.min_letter_share * visible,
@@ -130,16 +130,16 @@ def _by_lines(facts: Facts, limits: Limits) -> dict[str, np.ndarray]:
 
 
 def _worded(text: str, letters: int, language: Language) -> str:
-    """Return a text that is doubtful in the words by which it is judged again. letters: that it has."""
+    """Return a doubtful text in the form in which it is judged again. letters: number of its letters."""
     enough = letters >= SAYS_SOMETHING * LIMITS[language].min_letters
     text = middle(text, SAMPLE)
     return in_letters(without_repeated_marks(text) if enough else text)
 
 
 def _repeats_lines(text: str, limits: Limits) -> bool:
-    """Return whether most of a text is lines that stand in it already, and little is left without them.
+    """Return whether most of a text is repeated lines, and little is left without them.
 
-    The refrain of a song is several lines that repeat together, and may be more of it than lines that repeat alone.
+    The refrain of a song is several lines that repeat together; it may be a larger share than lines that repeat alone.
     """
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     size, different = _characters(lines), _characters(set(lines))
@@ -151,7 +151,7 @@ def _repeats_lines(text: str, limits: Limits) -> bool:
 
 
 def _repeated_alone(lines: Sequence[str]) -> list[str]:
-    """Return the lines that stood before, but those that stood so between the same neighbours."""
+    """Return the lines that occurred before, except those with the same neighbours as before."""
     seen, contexts, alone = set(), set(), []
     for context in zip(["", *lines], lines, [*lines[1:], ""]):
         if context[1] in seen and context not in contexts:
@@ -162,7 +162,7 @@ def _repeated_alone(lines: Sequence[str]) -> list[str]:
 
 
 def _longest_copy(lines: Sequence[str]) -> int:
-    """Return the most characters in successive lines that stood before: a page that is there twice has half."""
+    """Return the most characters in successive repeated lines: half of the text if it is a page twice."""
     seen: set[str] = set()
     longest = current = 0
     for line in lines:

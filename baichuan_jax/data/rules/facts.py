@@ -1,4 +1,4 @@
-"""Facts about texts that the rules share, counted for many texts at once."""
+"""Counts of characters, words and lines that the rules share, for many texts at once."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from baichuan_jax.data.rules.boilerplate import RARE
 from baichuan_jax.data.rules.hints import hints
 
 IS_RARE, IS_ODD = 16, 32  # beside the bits of a kind
-SLOTS = 16  # bits of the number of slots that lines are hashed to
+SLOTS = 16  # log2 of the number of slots that lines are hashed to
 BASE = np.uint32(0x9E3779B1)  # odd, so invertible
-ODD = "锟烫Ãâ"  # what text that was decoded with a wrong table is full of
-SHORT = 20  # characters in a loose line, at most
+ODD = "锟烫Ãâ"  # frequent in text that was decoded with a wrong table
+SHORT = 20  # most characters of a loose line
 BULLETS, CLOSING = "-*•●·◆■▲", "”’」』）》〉】\"')]*"
-# Columns of `Facts.layout`: words; then lines that are not blank: all, those that begin with a bullet, those that end
-# with an ellipsis, the loose ones, which are short and end with no mark; characters in the longest line; and characters
-# in lines that may stand in the text already.
+# Columns of `Facts.layout`: words; then non-blank lines: all, those that begin with a bullet, those that end with an
+# ellipsis, and loose ones, which are short and end without a mark; characters in the longest line; and characters in
+# lines that may be repetitions.
 WORDS, LINES, BULLET_LINES, ELLIPSIS_LINES, LOOSE_LINES, LONGEST_LINE, REPEATED = range(7)
 
 
 class Facts(NamedTuple):
-    """Normalised texts and what the rules share.
+    """Normalised texts and their counts.
 
-    letters, visible: int64 [texts], characters that are letters; that are no white space, 1 at least. kinds: int64
-    [KINDS, texts], characters of each kind (`characters`). layout: int64 [columns, texts], words and lines, see above.
-    hints: the places in a text, in order, that `prune` looks at (`hints`), by its number, if there are any. odd:
-    the numbers of texts that have one of the characters ODD.
+    letters: int64 [texts], number of letters. visible: int64 [texts], number of characters that are not white space,
+    at least 1. kinds: int64 [KINDS, texts], number of characters of each kind (`characters`). layout: int64 [columns,
+    texts], of words and lines, see above. hints: {index of a text: places that `prune` examines, in order} (`hints`).
+    odd: the indices of texts with one of the characters ODD.
     """
 
     texts: Sequence[str]
@@ -61,9 +61,9 @@ class Facts(NamedTuple):
 
 
 def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
-    """Return the facts of normalised texts, without hints if not `hinted`.
+    """Return the facts of normalised texts; hints only if `hinted`.
 
-    Of a few hundred short ones at once it is several times as fast.
+    A few hundred short texts at once are several times as fast as one by one.
     """
     joined, stops = join(texts), text_ends(texts)
     characters = points(joined)
@@ -86,9 +86,9 @@ def facts(texts: Sequence[str], hinted: bool = True) -> Facts:
 
 
 def recounted(found: Facts, numbers: Sequence[int], change: Callable[[str, int, Language], str]) -> Facts:
-    """Return the facts of some of the texts after a change, that takes neither language nor punctuation from them.
+    """Return the facts of some texts after a change that keeps their language and punctuation.
 
-    change: of a text, its letters and its language.
+    change: takes a text, the number of its letters and its language; returns the changed text.
     """
     languages = [found.languages[number] for number in numbers]
     letters = found.letters[numbers].tolist()
@@ -99,7 +99,7 @@ def recounted(found: Facts, numbers: Sequence[int], change: Callable[[str, int, 
 
 
 def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:
-    """Return the places in each text, of places among the characters of all."""
+    """Return {index of a text: places in it}, from places among the characters of all texts."""
     found: dict[int, list[int]] = {}
     owners = np.searchsorted(starts, places, side="right") - 1
     for owner, place in zip(owners.tolist(), (places - starts[owners]).tolist()):
@@ -108,15 +108,15 @@ def _by_text(places: np.ndarray, starts: np.ndarray) -> dict[int, list[int]]:
 
 
 def _count_kinds(of_kind: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Return the characters of each kind in each text, int64 [KINDS, texts]; the line ends between texts are none.
+    """Return the number of characters of each kind in each text, int64 [KINDS, texts], without the separators.
 
-    Counted in words of 64 characters, a bit for each: a word for each bit of the kinds makes one for each kind.
+    Bit-parallel, 64 characters a word: the bit planes of the kinds are combined into one bitmap per kind.
     """
     planes = [np.stack([~plane, plane]) for plane in (_words(of_kind & (1 << bit)) for bit in range(4))]
     low, high = (planes[bit] & planes[bit + 1][:, None] for bit in (0, 2))  # [2, 2, words]
     same = (low.reshape(4, -1) & high.reshape(4, 1, -1)).reshape(16, -1)[:KINDS]
     word, rest = stops // 64, (stops % 64).astype(np.uint64)
-    # All up to the end of the word in which a text ends, less those from its end on.
+    # The count up to the end of the word in which a text ends, minus the characters after its end.
     before = np.cumsum(np.bitwise_count(same), axis=1, dtype=np.int64)[:, word]
     before -= np.bitwise_count(same[:, word] >> rest)
     counts = np.diff(before, prepend=0)
@@ -125,7 +125,7 @@ def _count_kinds(of_kind: np.ndarray, stops: np.ndarray) -> np.ndarray:
 
 
 def _words(flags: np.ndarray) -> np.ndarray:
-    """Return whether each flag is not zero, as bits, lowest first, uint64 [len(flags) // 64 + 1]."""
+    """Return a bitmap of the nonzero flags, lowest bit first, uint64 [len(flags) // 64 + 1]."""
     words = np.zeros(len(flags) // 64 + 1, "<u8")
     bits = np.packbits(flags, bitorder="little")
     words.view(np.uint8)[: len(bits)] = bits
@@ -172,10 +172,10 @@ def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: 
 
 
 def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.ndarray:
-    """Return the characters of each text in lines that may stand there already, int64 [texts].
+    """Return the number of characters of each text in lines that may be repetitions, int64 [texts].
 
-    Never too few, and seldom too many: taken for equal are lines of one length that agree in four characters, and a few
-    others by chance.
+    An upper bound that is rarely exceeded by much: lines of equal length that agree in four characters count as equal,
+    and a few others by chance.
     """
     sizes = lines.stops - lines.starts
     keys = np.repeat(np.arange(len(firsts), dtype=np.uint32), np.diff(firsts, append=len(sizes)))
@@ -184,7 +184,7 @@ def _repeated(characters: np.ndarray, lines: _Lines, firsts: np.ndarray) -> np.n
     slots = keys * BASE >> np.uint32(32 - SLOTS)
     order = np.arange(len(keys), dtype=np.int32)
     first = np.empty(1 << SLOTS, np.int32)
-    first[slots[::-1]] = order[::-1]  # the last one to be set stays: of each slot the first
+    first[slots[::-1]] = order[::-1]  # the last assignment wins, so each slot keeps its first line
     return np.add.reduceat(sizes * (first[slots] != order), firsts)
 
 
@@ -199,5 +199,5 @@ def _codes() -> np.ndarray:
 
 @cache
 def _among(marks: str) -> np.ndarray:
-    """Return which characters are among the marks, bool [0x10000]."""
+    """Return a table of the marks, bool [0x10000]."""
     return np.isin(np.arange(0x10000), [ord(mark) for mark in marks])

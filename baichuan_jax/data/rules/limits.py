@@ -1,13 +1,13 @@
-"""Thresholds of the rules for documents, per language, each with where it comes from.
+"""Thresholds of the rules for documents, per language, each with its source.
 
 Gopher: Rae et al. 2021 (arXiv 2112.11446), appendix A.1. C4: Raffel et al. 2020 (arXiv 1910.10683), section 2.2.
 FineWeb: Penedo et al. 2024 (arXiv 2406.17557). StarCoder: Li et al. 2023 (arXiv 2305.06161), section 3.
 Measured: chosen by reading what it removes and keeps in reviews, news, speeches, manuals, novels, annals, source code
 and C4. Where a published value removes good manuals or anything Chinese, the measured one is looser and says so.
 
-What others ask and these do not. A share of ideographs (WanJuan, SkyPile): a text with one letter in five is Chinese
-here, and good manuals have no more. Stop words (Gopher): `language.identify` asks for them. Little punctuation at the
-ends of lines (C4, FineWeb): headings, verses and tables have none. Much punctuation: then there are few letters. No "{"
+Published rules that are not used. Share of ideographs (WanJuan, SkyPile): here a text with one letter in five is
+Chinese, and good manuals have no more. Stop words (Gopher): `language.identify` requires them. Punctuation at the ends
+of lines (C4, FineWeb): headings, verses and tables have none. Much punctuation: then there are few letters. No "{"
 (C4): manuals have some. Repeated paragraphs (Gopher): their lines repeat too.
 """
 
@@ -26,20 +26,19 @@ ANY = 1e9  # more than any text has
 
 @dataclass(frozen=True)
 class Limits:
-    """Shares are of the characters that are not white space, but those of bullets, ellipses and loose lines of lines.
+    """Shares are of characters that are not white space; those of bullets, ellipses and loose lines are of lines.
 
     min_word, max_word: mean characters between white space. max_sentence: mean characters for each sentence or line;
     min_punctuation: of texts with PROSE letters or more. min_verse, max_verse: mean characters of lines that need none.
-    max_line: characters in the longest line. max_loose_share: short lines that no mark ends. max_repeated_share:
-    characters of lines that stand there already, where little is left without them; max_refrain_share: whatever is
-    left; max_repeated_runs: characters in runs that do (`repetition`). max_pruned_share: characters that `prune` takes
-    out.
+    max_line: characters in the longest line. max_loose_share: short lines without a final mark. max_repeated_share:
+    characters of repeated lines, if little is left without them; max_refrain_share: however much is left.
+    max_repeated_runs: characters in repeated runs (`repetition`). max_pruned_share: characters that `prune` removes.
     """
 
     min_letters: int
-    ideograph: int = 4  # letters that an ideograph counts as among letters; measured: a word has five, or two of these
+    ideograph: int = 4  # letters that an ideograph counts as; measured: a word has five letters, or two ideographs
     max_characters: int = 2_000_000  # Gopher stops at 100,000 words; a long book is about 2M characters
-    max_broken_share: float = 0.01  # measured: below it a text with U+FFFD still reads well
+    max_broken_share: float = 0.01  # measured: below it a text with U+FFFD is still readable
     max_few_broken_share: float = 0.05  # measured: of one or two such characters, in short reviews
     min_letter_share: float = 0.5  # measured: tables of numbers and rows of "!!!!!!" fall below it
     max_digit_share: float = 0.35  # measured: tables of share prices lie above it, news full of dates below
@@ -62,7 +61,7 @@ class Limits:
     max_pruned_share: float = 0.5  # measured: pages that are links and notices with a heading
 
 
-# min_letters: Gopher wants 50 words; measured: from 8 ideographs on, a review says something.
+# min_letters: Gopher requires 50 words; measured: from 8 ideographs on, a review says something.
 # min_word, max_word: Gopher, whose 10 removes reference pages with long names.
 # max_sentence: measured: prose stays below 120 characters in Chinese, 260 in English; lists of key words have no end.
 # min_punctuation: measured: prose stays above 0.02 in Chinese and 0.01 in English, reviews by those who write spaces

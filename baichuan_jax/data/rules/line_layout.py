@@ -1,4 +1,4 @@
-"""Lines of texts: which go on in the next one, and which belong to something that is not running text."""
+"""Lines of texts: which sentences continue in the next line, and which lines are not running text."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from baichuan_jax.data.rules.marks import (
     until,
 )
 
-NARROW = 16  # columns: text is not wrapped to less
-KEPT_TOGETHER = 4  # columns that marks behind an ideograph may have, which no line begins with
-QUOTED = 8  # deepest quotation of mail ("> > ") that is looked for
-DIGITS = 3  # in the number of an entry at most: a year is none
+NARROW = 16  # columns: text is not wrapped to fewer
+KEPT_TOGETHER = 4  # most columns of marks after an ideograph, which may not begin a line
+QUOTED = 8  # deepest quotation of mail ("> > ") that is recognised
+DIGITS = 3  # most digits in the number of an entry: a year is not one
 BULLET, WIDE_BULLET, NUMBER, ALPHABET, MARK, WIDE_MARK, BRACKET, BRACKET_END, GAP = (1 << bit for bit in range(9))
 
 
 class Lines(NamedTuple):
-    """Lines of texts, parallel arrays [lines]; places are among the characters of all texts.
+    """Lines of texts, as parallel arrays [lines]; places are among the characters of all texts.
 
-    begins, breaks: int64, from behind the line break before to its own. starts, stops: int64, of the content: without
-    quotation marks of mail, indentation and trailing spaces; equal on a blank line. indents, columns: int64, of the
-    indentation, and where the content ends; an ideograph has two. head: bool, the first of a text. blank: bool. full:
-    bool, with a mark at the end that ends a sentence. quoted: int64, depth in mail. marked: bool, with the mark of an
-    entry of a list (`list_marks`). goes_on: bool, whether the sentence goes on in the next line. forced: bool, whether
-    the next line's first word had found no room.
+    begins, breaks: int64, the beginning of the line and its line break. starts, stops: int64, of the content: without
+    the ">" of mail, indentation and trailing spaces; equal on a blank line. indents, columns: int64, columns of the
+    indentation, and the column where the content ends; an ideograph has two. head: bool, first line of a text. blank:
+    bool. full: bool, ends with a mark that ends a sentence. quoted: int64, depth of quotation in mail. marked: bool,
+    has the mark of a list entry (`list_marks`). goes_on: bool, the sentence continues in the next line. forced: bool,
+    the first word of the next line did not fit.
     """
 
     begins: np.ndarray
@@ -59,11 +59,11 @@ class Lines(NamedTuple):
 
 
 def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> Lines:
-    """Return the lines of texts. kinds: of `marks`, of each character. last: int64 [texts], the last line end of each.
+    """Return the lines of texts. kinds: bits of each character (`marks`). last: int64 [texts], the final line ends.
 
-    A line goes on in the next if it breaks where a wrapped one must, no sooner than the next word would have reached
-    over the longest of the lines around it; or if the next one begins with a small letter, or this one ends with a
-    comma. Headings, list entries, rows of tables and rules stand alone.
+    A line continues in the next if it was wrapped: the first word of the next line would have exceeded the longest of
+    the lines nearby. It also does if the next line begins with a small letter, or this one ends with a comma. Headings,
+    list entries, rows of tables and rulers do not continue.
     """
     traits = marks.traits()
     breaks = np.flatnonzero((kinds & LINE_END) != 0)
@@ -92,12 +92,12 @@ def find_lines(characters: np.ndarray, kinds: np.ndarray, last: np.ndarray) -> L
 
 
 def below(values: np.ndarray) -> np.ndarray:
-    """Return the value of the line below each; of the last line, nothing."""
+    """Return the values shifted by one line: that of the line below each; of the last line 0 or False."""
     return np.append(values[1:], np.zeros(1, values.dtype))[: len(values)]
 
 
 def _unquoted(characters: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (where each line begins behind marks of quotation, how many of them there are)."""
+    """Return (the beginning of each line after the ">" of quotations, their number)."""
     places, depth = begins.copy(), np.zeros(len(begins), np.int64)
     moving = np.flatnonzero(characters[places] == ord(">"))
     for _ in range(QUOTED):
@@ -111,9 +111,9 @@ def _unquoted(characters: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _is_forced(columns: np.ndarray, words: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Return whether the first word of the next line would have made each longer than those around it, bool [lines].
+    """Return whether each line, with the first word of the next, would be longer than the lines nearby, bool [lines].
 
-    Lines are wrapped in many ways: a few columns are let pass.
+    A few columns are tolerated, because lines are wrapped in many ways.
     """
     above = np.append(0, columns[:-1])[: len(columns)] * ~head
     next_columns, next_head = below(columns), below(head)
@@ -123,7 +123,7 @@ def _is_forced(columns: np.ndarray, words: np.ndarray, head: np.ndarray) -> np.n
 
 
 def _goes_on(characters: np.ndarray, lines: Lines, forced: np.ndarray) -> np.ndarray:
-    """Return whether each line goes on in the next if that is not blank."""
+    """Return whether each line continues in the next if that is not blank."""
     traits = marks.traits()
     first = traits.take(characters[lines.starts], mode="clip")
     final = traits.take(characters[np.maximum(lines.stops - 1, 0)], mode="clip")
@@ -136,17 +136,17 @@ def _goes_on(characters: np.ndarray, lines: Lines, forced: np.ndarray) -> np.nda
 
 
 def block_starts(lines: Lines) -> np.ndarray:
-    """Return the index of the first line of the block that each stands in: between blank lines, int64 [lines]."""
+    """Return the index of the first line of the block (between blank lines) of each line, int64 [lines]."""
     return last_true(lines.head | np.append(True, lines.blank[:-1])[: len(lines.blank)])
 
 
 def last_true(values: np.ndarray) -> np.ndarray:
-    """Return for each place the last one up to it whose value is true, int64; -1 if there is none."""
+    """Return for each index the last true one up to it, int64; -1 if there is none."""
     return np.maximum.accumulate(np.where(values, np.arange(len(values)), -1))
 
 
 def list_marks(characters: np.ndarray, starts: np.ndarray, blank: np.ndarray) -> np.ndarray:
-    """Return whether each line begins with the mark of an entry of a list, bool [lines]: - * • 1. (2) a) 三、 ① .
+    """Return whether each line begins with the mark of a list entry, bool [lines]: - * • 1. (2) a) 三、 ① .
 
     starts, blank: of `Lines`.
     """
@@ -172,7 +172,7 @@ def list_marks(characters: np.ndarray, starts: np.ndarray, blank: np.ndarray) ->
 
 @cache
 def _list_table() -> np.ndarray:
-    """Return what characters are to list marks, uint16 [0x10000]."""
+    """Return the roles of characters in list marks, as bits, uint16 [0x10000]."""
     members = {
         BULLET: "-*+•·‣◦–—",
         WIDE_BULLET: "•●○■□▪▫◆◇★☆※►▶→①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳",
@@ -191,7 +191,7 @@ def _list_table() -> np.ndarray:
 
 
 def _stands_alone(characters: np.ndarray, lines: Lines) -> np.ndarray:
-    """Return whether each line is a row of a table, a rule, a heading or a fence, bool [lines]."""
+    """Return whether each line is a row of a table, a ruler, a heading or a fence, bool [lines]."""
     last = len(characters) - 1
     first, second, third = (characters[np.minimum(lines.starts + step, last)] for step in range(3))
     row = (first == ord("|")) | ((first == ord("+")) & (second == ord("-")))

@@ -1,4 +1,4 @@
-"""What characters are to sentences and lines, and how to step over runs of them, from many places at once."""
+"""Roles of characters in sentences and lines, and vectorised steps over runs of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from functools import cache
 
 import numpy as np
 
-# Bits of `kinds`: white space; white space that ends no line; a line end; a mark that ends a sentence by itself; a full
-# stop, which does so before a space and a capital letter; what may stand between such a mark and the next sentence,
-# after the first and after a full stop; two columns wide.
+# Bits of `kinds`: white space; white space other than line ends; a line end; a mark that ends a sentence by itself; a
+# full stop, which ends one before a space and a capital letter; what may be between such a mark and the next sentence,
+# after the first kind of mark and after a full stop; two columns wide.
 SPACE, BLANK, LINE_END, MARK, STOP, CLOSING, STOP_CLOSING, WIDE = (1 << bit for bit in range(8))
-# Further bits of `traits`: what a sentence may begin with after a full stop; what only goes on with one, such as a
-# small letter or a comma; letters and digits; small letters; what certainly ends a sentence; what stands at the end of
-# a line only if the sentence goes on; what announces the lines below; quotation marks; what ends a clause.
+# Further bits of `traits`: what may begin a sentence after a full stop; what can only continue one, such as a small
+# letter or a comma; letters and digits; small letters; what certainly ends a sentence; what ends a line only if the
+# sentence continues; what announces the lines below; quotation marks; what ends a clause.
 OPENING, INNER, LETTER, LOWER, FULL, OPEN, LEAD, QUOTE, CLAUSE = (1 << bit for bit in range(8, 17))
-STEPS = 24  # that are made one by one: most runs of spaces, marks and letters are shorter
+STEPS = 24  # steps of one character: most runs of spaces, marks and letters are shorter
 
 _MEMBERS = {
     SPACE: "\n \t",
@@ -37,7 +37,7 @@ _WIDE = ((0x2E80, 0xA4D0), (0xAC00, 0xD7A4), (0xF900, 0xFB00), (0xFE30, 0xFE50),
 
 @cache
 def traits() -> np.ndarray:
-    """Return all bits of each character, uint32 [0x10000]; those beyond are as the last."""
+    """Return all bits of each character, uint32 [0x10000]; characters beyond have those of the last."""
     table = np.zeros(0x10000, np.uint32)
     for kind, characters in _MEMBERS.items():
         table[[ord(character) for character in characters]] |= kind
@@ -53,12 +53,12 @@ def traits() -> np.ndarray:
 
 @cache
 def kinds() -> np.ndarray:
-    """Return the bits of each character that all characters are looked up for, uint8 [0x10000]."""
+    """Return the bits of each character that are looked up for all characters, uint8 [0x10000]."""
     return (traits() & 0xFF).astype(np.uint8)
 
 
 def after(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
-    """Return the next place from each that is not of a kind, int64 [places]. There must be one.
+    """Return the first place from each on whose character is not of a kind, int64 [places]. There must be one.
 
     found: uint8 [characters], of `kinds`.
     """
@@ -75,13 +75,13 @@ def after(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
 
 
 def until(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
-    """Return the next place from each that is of a kind, int64 [places]. There must be one."""
+    """Return the first place from each on whose character is of a kind, int64 [places]. There must be one."""
     others = np.flatnonzero((found & kind) != 0)
     return others[np.searchsorted(others, places)]
 
 
 def before(found: np.ndarray, places: np.ndarray, kind: int) -> np.ndarray:
-    """Return where what stands before each place and is not of a kind ends, int64 [places]; 0 if nothing does."""
+    """Return the end of the last character before each place that is not of a kind, int64 [places]; else 0."""
     places, moving = _begin(places, (places > 0) & ((found[places - 1] & kind) > 0))
     for _ in range(STEPS):
         if not moving.size:

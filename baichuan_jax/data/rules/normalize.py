@@ -1,4 +1,4 @@
-"""Normalisation: different bytes for the same text become the same bytes, and nothing else changes."""
+"""Normalisation: different encodings of the same text become equal, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from baichuan_jax.data.rules.controls import C1, ODD, repair, without_lone_signs
 from baichuan_jax.data.rules.entities import has_leftovers, unescape
 from baichuan_jax.data.rules.list_marks import narrow, without_permalinks
 
-# Radicals that look like ideographs, which some documents are full of once text is taken out of their pages.
+# Radicals that look like ideographs, which text extracted from some documents contains instead of these.
 RADICALS = (
     "⺎兀⺟母⺠民⺶羊⺼肉⻁虎⻄西⻅见⻆角⻉贝⻊足⻋车⻑長⻒镸⻓长⻔门⻗雨"
     "⻘青⻙韦⻚页⻛风⻜飞⻝食⻡首⻢马⻣骨⻤鬼⻥鱼⻦鸟⻧卤⻨麦⻩黄⻪黾⻫斉⻬齐⻭歯⻮齿⻯竜⻰龙⻱龜⻲亀⻳龟"
 )
-# Spaces and separators that some scripts need: a zero-width space parts words where no spaces do (Thai, Lao, Tibetan,
-# Burmese, Khmer, Tai, Javanese); vowel separator and narrow space part suffixes in Mongolian.
+# Spaces and separators that some scripts need: a zero-width space separates words in scripts without spaces (Thai, Lao,
+# Tibetan, Burmese, Khmer, Tai, Javanese); vowel separator and narrow space separate suffixes in Mongolian.
 UNSPACED = "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u19e0-\u1aaf\ua980-\ua9df\ua9e0-\ua9ff\uaa60-\uaadf"
 MONGOLIAN = "\u1820-\u18aa"
 CONTEXTUAL = "\u200b\u180e\u202f"
@@ -26,9 +26,9 @@ IN_UNSPACED, IN_MONGOLIAN = re.compile(f"[{UNSPACED}]"), re.compile(f"[{MONGOLIA
 
 
 def _table() -> dict[int, str]:
-    """Return what single characters become. NFKC as a whole would also turn x² into x2 and ， into a comma."""
+    """Return the mapping of single characters. Full NFKC would also turn x² into x2 and ， into a comma."""
     table = {}
-    # Compatibility forms that are another spelling of the same letter: full-width A-Z a-z 0-9, half-width katakana,
+    # Compatibility forms that are the same letter: full-width A-Z a-z 0-9, half-width katakana,
     # Latin ligatures.
     for first, last in (("０", "９"), ("Ａ", "Ｚ"), ("ａ", "ｚ"), ("｡", "ﾟ"), ("ﬀ", "ﬆ")):
         for point in range(ord(first), ord(last) + 1):
@@ -50,7 +50,7 @@ def _table() -> dict[int, str]:
 
 TABLE = _table()
 CHANGED = re.compile(f"[{''.join(re.escape(chr(point)) for point in TABLE if chr(point) not in CONTEXTUAL)}]+")
-# Of ASCII: what becomes a line end, and what is dropped.
+# ASCII characters that become a line end, and those that are dropped.
 ASCII = bytes(ord(TABLE.get(point) or chr(point)) for point in range(0x80)) + bytes(0x80)
 CONTROLS = bytes(point for point in range(0x80) if TABLE.get(point) == "")
 NUMBER_MARKS = "．："
@@ -60,12 +60,12 @@ BLANK_LINES = re.compile("\n{4,}")
 def normalize(text: str, is_odd: bool | None = None) -> str:
     """Return the normal form of a text; normalising again changes nothing.
 
-    Unicode NFC; full-width letters, digits and symbols to half-width; radicals to ideographs; every kind of space and
-    line end to one; control and invisible characters dropped, but those that a script needs; what windows-1252 has
-    instead of control characters, and no lone private-use characters (`controls`); no spaces at line ends, at most two
-    blank lines together, none at the ends; no permalinks (`list_marks`); and the characters that HTML entities stand
-    for, where they are left over (`entities`). Indentation, Chinese punctuation, superscripts, fractions and circled
-    numbers stay. is_odd: whether the text has any of ODD, if that is known.
+    Unicode NFC. Full-width letters, digits and symbols become half-width, radicals become ideographs, and all kinds of
+    spaces and line ends become one kind. Control and invisible characters are dropped, but those that a script needs.
+    C1 controls become the characters of windows-1252, and isolated private-use characters are dropped (`controls`).
+    Spaces at line ends, more than two blank lines in a row, blank lines at the ends, and permalinks (`list_marks`) are
+    removed. Leftover HTML entities are decoded (`entities`). Indentation, Chinese punctuation, superscripts, fractions
+    and circled numbers stay. is_odd: whether the text has any of ODD, if that is known.
     """
     if is_odd is None:
         is_odd = ODD.search(text) is not None
@@ -73,8 +73,8 @@ def normalize(text: str, is_odd: bool | None = None) -> str:
 
 
 def without_leftovers(text: str) -> str:
-    """Return the normal form of a text, entities aside, with the characters that those left over stand for."""
-    # Whether entities are left over is judged by the lines of the normal form, so that a second call judges alike.
+    """Return a normalised text with leftover entities decoded, normalised again."""
+    # Leftovers are judged on the lines of the normal form, so that a second call decides equally.
     while "&" in text and has_leftovers(text):
         text = unescape(text)
         text = _layout(_characters(text, ODD.search(text) is not None))
@@ -95,7 +95,7 @@ def _characters(text: str, is_odd: bool) -> str:
 
 
 def _separator(found: re.Match) -> str:
-    """Return what becomes of one of CONTEXTUAL, or of several zero-width spaces."""
+    """Return the replacement of one of CONTEXTUAL, or of several zero-width spaces."""
     text, separator = found.string, found[0][0]
     before, after = text[found.start() - 1 : found.start()], text[found.end() : found.end() + 1]
     if separator == "\u200b":
@@ -107,13 +107,13 @@ def _separator(found: re.Match) -> str:
 
 
 def _layout(text: str) -> str:
-    """Return a text with one kind of line end, none of its blank lines and spaces too many, and half-width numbers."""
-    # Looking for a plain string first makes the common case, nothing to do, several times faster than the pattern.
+    """Return a text with uniform line ends, without surplus blank lines and spaces, and with half-width numbers."""
+    # Searching for a plain string first makes the common case, no match, several times faster than the pattern.
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
         text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
     if "\n\n\n\n" in text:
         text = BLANK_LINES.sub("\n\n\n", text)
-    text = without_permalinks(text.strip("\n"))  # first: what follows a number tells whether it is of a list
+    text = without_permalinks(text.strip("\n"))  # first: what follows a number decides its role
     return narrow(text) if any(mark in text for mark in NUMBER_MARKS) else text

@@ -1,4 +1,4 @@
-"""Normalisation of many texts at once: what most texts need, in a few passes over all their characters."""
+"""Normalisation of many texts at once: the common cases in a few vectorised passes over all characters."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from baichuan_jax.data.rules.controls import count_repaired
 from baichuan_jax.data.rules.list_marks import narrow, without_permalinks
 from baichuan_jax.data.rules.normalize import CONTEXTUAL, NUMBER_MARKS, SCRIPTS, TABLE, normalize, without_leftovers
 
-# Sorts of characters: what becomes another, or goes; marks of numbers; "\r"; what sends a text to `normalize`, as it
-# becomes several characters, may be composed with others or depends on what is around it; what does so in some scripts
-# alone; those of `controls.ODD`; and links at the ends of headings.
+# Sorts of characters: replaced or dropped; marks of numbers; "\r"; those that send a text to `normalize`, because they
+# become several characters, may be composed with others or depend on their context; those that do so in some scripts
+# only; those of `controls.ODD`; and links at the ends of headings.
 CHANGES, MARK, RETURN, RARE, SCRIPTED, IS_ODD, LINK = range(1, 8)
 BEYOND = 0x2F800  # from here on all are rare
 DROPPED = 0xFFFF_FFFF  # instead of a character
 NEWLINE = ord("\n")
-STEPS = 24  # that are made one by one: most runs of blanks and of dropped characters are shorter
-HASH = ord("#")  # a link at the end of a heading, unless it is one of these before it
+STEPS = 24  # steps of one character: most runs of blanks and of dropped characters are shorter
+HASH = ord("#")  # a link at the end of a heading, unless one of these precedes it
 NO_HEADING = [ord(mark) for mark in "\n\t #*-=/!"]
 
 
 def normalize_many(texts: Sequence[str], repaired: dict[int, int] | None = None) -> list[str]:
-    """Return the normal form of each text, as `normalize` does; `characters.batches` are as many as is good.
+    """Return the normal form of each text, as `normalize` does; to be called with one of `characters.batches`.
 
-    repaired: is told by number how many control characters of a text were found to be others (`controls.repair`).
+    repaired: filled in with {index of a text: number of its control characters that `controls.repair` replaced}.
     """
     characters = points(join(texts))
     sorts, replacements = _tables()
     found = sorts.take(characters, mode="clip")
-    places = np.flatnonzero(found != 0)  # of bool it is several times as fast
+    places = np.flatnonzero(found != 0)  # flatnonzero is several times as fast on bool
     found = found[places]
     stops = text_ends(texts)
     odd = _owners(stops, _that_matter(characters, sorts, places[found == IS_ODD]))
     characters = characters.copy()
     changed = places[(found == CHANGES) | (found == SCRIPTED)]
     characters[changed] = replacements[characters[changed]]
-    _unite_line_ends(characters, places[found == RETURN])
+    _merge_line_ends(characters, places[found == RETURN])
     rare = odd | _owners(stops, places[found == RARE])
     rare |= {number for number in _owners(stops, places[found == SCRIPTED]) if SCRIPTS.search(texts[number])}
     keep, linked = _kept(characters, stops - 1)
@@ -64,9 +64,9 @@ def normalize_many(texts: Sequence[str], repaired: dict[int, int] | None = None)
 
 
 def _that_matter(characters: np.ndarray, sorts: np.ndarray, odd: np.ndarray) -> np.ndarray:
-    """Return the places of characters of ODD but those of private use and U+FFFD that letters go before.
+    """Return the places of characters of ODD, except private-use characters and U+FFFD after letters.
 
-    characters: before any of them is changed.
+    characters: as given, before any change.
     """
     found, before = characters[odd], characters[odd - 1]
     inside = (before > ord(" ")) & np.isin(sorts.take(before, mode="clip"), (0, IS_ODD))
@@ -74,11 +74,11 @@ def _that_matter(characters: np.ndarray, sorts: np.ndarray, odd: np.ndarray) -> 
 
 
 def _owners(stops: np.ndarray, places: np.ndarray) -> set[int]:
-    """Return the numbers of the texts in which places stand."""
+    """Return the indices of the texts that contain places."""
     return set(np.searchsorted(stops, places, side="right").tolist())
 
 
-def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
+def _merge_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
     after = returns + 1  # the next character that stays; a text ends with a line end
     moving = np.arange(len(after))
     for _ in range(STEPS):
@@ -92,10 +92,10 @@ def _unite_line_ends(characters: np.ndarray, returns: np.ndarray) -> None:
 
 
 def _kept(characters: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (which characters stay, bool; the places of "#" at the ends of what may be headings, int64).
+    """Return (which characters stay, bool; the places of "#" at the ends of possible headings, int64).
 
-    What goes are those dropped, spaces before a line end, and the fourth line end on. last: int64 [texts], the line end
-    after each text.
+    Removed are dropped characters, spaces before a line end, and line ends from the fourth in a row on. last: int64
+    [texts], the line end after each text.
     """
     keep = characters != DROPPED
     newlines = np.flatnonzero(characters == NEWLINE)
@@ -124,16 +124,16 @@ def _is_blank(characters: np.ndarray) -> np.ndarray:
 
 
 def _between_digits(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return those of the places before and after which a digit stands; a text ends with a line end."""
+    """Return the places with a digit before and after; a text ends with a line end."""
     before, after = characters[places - 1], characters[places + 1]
     return places[(before >= ord("0")) & (before <= ord("9")) & (after >= ord("0")) & (after <= ord("9"))]
 
 
 @cache
 def _tables() -> tuple[np.ndarray, np.ndarray]:
-    """Return the sort of each character, uint8, and what those that change become, uint32, both [BEYOND + 1]."""
+    """Return (the sort of each character, uint8; its replacement, uint32), both [BEYOND + 1]."""
     sorts, replacements = np.zeros(BEYOND + 1, np.uint8), np.zeros(BEYOND + 1, np.uint32)
-    for point in range(0x300, 0x10000):  # NFC leaves those below alone
+    for point in range(0x300, 0x10000):  # NFC does not change those below
         character = chr(point)
         if unicodedata.combining(character) or not unicodedata.is_normalized("NFC", character):
             sorts[point] = RARE
@@ -141,7 +141,7 @@ def _tables() -> tuple[np.ndarray, np.ndarray]:
         if len(parts) == 2 and parts[0][0] != "<":
             sorts[int(parts[1], 16)] = RARE
     sorts[0x1160:0x1200] = RARE  # vowels and final consonants of Hangul
-    sorts[0x10000:0x1F000] = sorts[BEYOND] = RARE  # beyond the first plane only emoji and ideographs are looked for
+    sorts[0x10000:0x1F000] = sorts[BEYOND] = RARE  # beyond the first plane only emoji and ideographs are handled
     for point, new in TABLE.items():
         simple = len(new) < 2 and not (new and sorts[ord(new)])
         sorts[point], replacements[point] = CHANGES if simple else RARE, ord(new) if new and simple else DROPPED

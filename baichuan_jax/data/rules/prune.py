@@ -1,4 +1,4 @@
-"""Rules for lines and sentences: what belongs to a web page and not to its text is taken out."""
+"""Rules for lines and sentences: remove what belongs to a web page and not to its text."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from baichuan_jax.data.rules.boilerplate import LINE, PARTS
 from baichuan_jax.data.rules.normalize import BLANK_LINES
 
-LONGEST = 400  # characters in a line that is looked at: no notice is longer
+LONGEST = 400  # most characters of a line that is examined: no notice is longer
 PART = {reason: re.compile(pattern) for reason, pattern in PARTS.items()}
 
 
 def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
-    """Return (what is left of a text, the lines and ends of lines that went, by reason).
+    """Return (the rest of a text, the removed lines and ends of lines by reason).
 
-    hints: the places to look at, in order (`hints`). The same object if nothing goes. What is left is normalised, and
-    has nothing to prune.
+    hints: the places to examine, in order (`hints`). The text is the same object if nothing is removed. The rest is
+    normalised, and pruning it again changes nothing.
     """
     end = 0
     kept: list[str] = []
@@ -29,7 +29,7 @@ def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
         end = text.find("\n", start) % (len(text) + 1)  # -1 is the end
         left = _prune_line(text[start:end], pruned)
         kept.append(left)
-        end += not left  # a line that is gone takes its line end with it
+        end += not left  # a removed line includes its line end
     if not pruned:
         return text, {}
     text = "".join([*kept, text[end:]])
@@ -37,7 +37,7 @@ def prune(text: str, hints: Iterable[int]) -> tuple[str, dict[str, list[str]]]:
 
 
 def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:
-    """Return what is left of a line; what goes is added to `pruned`."""
+    """Return the rest of a line; what is removed is added to `pruned`."""
     while found := _find(line):
         reason, start = found
         pruned.setdefault(reason, []).append(line[start:].strip())
@@ -46,7 +46,7 @@ def _prune_line(line: str, pruned: dict[str, list[str]]) -> str:
 
 
 def _find(line: str) -> tuple[str, int] | None:
-    """Return (reason, where what goes begins), or None if nothing does."""
+    """Return (reason, where the part to remove begins), or None."""
     if len(line) > LONGEST:
         return None
     if match := LINE.fullmatch(line.strip()):

@@ -1,4 +1,4 @@
-"""Sentences: texts cut where one ends, in Chinese and in English, many texts at once."""
+"""Sentence splitting for Chinese and English, many texts at once."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from baichuan_jax.data.rules.marks import (
 )
 from baichuan_jax.data.rules.structured_lines import structured_lines
 
-# Full stops after these, and after a capital letter ("J. F. Kennedy"), end no sentence.
+# Full stops after these, and after a capital letter ("J. F. Kennedy"), do not end a sentence.
 TITLES = ("Mr", "Dr", "St", "No", "vs", "Mrs", "Gen", "Sen", "Rep", "etc")
-# A sentence that ends so leads to the lines below it, as one with a colon does.
+# A sentence with such an end introduces the lines below it, as one with a colon does.
 ANNOUNCING = ("如下。", "如下所示。", "following.", "follows.", "below.")
-HEADING, RAGGED = 40, 60  # columns of a heading, and of lines that are broken on purpose, at most
+HEADING, RAGGED = 40, 60  # most columns of a heading, and of lines with intended line breaks
 
 
 class Sentences(NamedTuple):
-    """Where the sentences of some texts stand.
+    """The sentences of some texts.
 
-    characters: of all texts, uint32, a line end after each. texts, starts, stops: int64
-    [sentences], in order: the index of its text, and where it begins and ends among the characters. first: int64
-    [texts], where each text begins there. whole: bool [sentences], whether what is left reads on without it: it is
-    running text, it has a full stop, and so has what stands before it.
+    characters: of all texts, uint32, a line end after each. texts, starts, stops: int64 [sentences], in order: the
+    index of the text, and the span among the characters. first: int64 [texts], where each text begins. whole: bool
+    [sentences], whether the rest reads on without it: it is running text that ends with a full stop, and so does what
+    precedes it.
     """
 
     characters: np.ndarray
@@ -55,10 +55,10 @@ class Sentences(NamedTuple):
 
 
 def split_sentences(texts: Sequence[str]) -> Sentences:
-    """Return the sentences of texts, each with what follows it up to the next, so that they cover all of it.
+    """Return the sentences of texts, each including the white space up to the next, so that they cover the texts.
 
-    Full stops end a sentence: Chinese needs no space after them; English does, and a capital letter. So does a line
-    end, unless the line goes on in the next (`lines.find_lines`): a heading or an entry of a list is a sentence.
+    Full stops end a sentence, in English only before a space and a capital letter. A line end ends one too, unless the
+    line continues in the next (`line_layout.find_lines`): a heading or a list entry is a sentence.
     """
     characters = points(join(texts))
     last = text_ends(texts) - 1
@@ -68,27 +68,27 @@ def split_sentences(texts: Sequence[str]) -> Sentences:
     owners = np.searchsorted(last, stops)
     first = np.append(0, last[:-1] + 1)[: len(texts)]
     starts = np.maximum(np.append(0, stops[:-1])[: len(stops)], first[owners])
-    full = starts < stops  # a text without characters has no sentence
+    full = starts < stops  # an empty text has no sentence
     owners, starts, stops = owners[full], starts[full], stops[full]
     return Sentences(characters, owners, starts, stops, first, _whole(characters, kinds, lines, owners, starts, stops))
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text; joined they are the text."""
+    """Return the sentences of a text; their concatenation is the text."""
     found = split_sentences([text])
     return [text[start:end] for start, end in zip(found.starts.tolist(), found.stops.tolist())]
 
 
 def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndarray) -> list[np.ndarray]:
-    """Return where sentences end within the texts, whose line ends are at `last`, int64, in three parts.
+    """Return the ends of sentences within the texts, int64, in three parts. last: the line ends of the texts.
 
-    In `kinds`, what stands between a line and the one in which it goes on becomes a blank.
+    In `kinds`, the characters between a line and its continuation become blanks.
     """
     traits = marks.traits()
     kinds[lines.breaks[lines.goes_on]] = SPACE | BLANK
     quoted = np.flatnonzero(lines.quoted)
     kinds[ranges(lines.begins[quoted], (lines.starts - lines.begins)[quoted])] = SPACE | BLANK
-    kinds[last] = 0  # nothing goes beyond a text
+    kinds[last] = 0  # nothing crosses the end of a text
     places = np.flatnonzero((kinds & (LINE_END | MARK | STOP)) != 0)  # of bool it is several times as fast
     line_ends, ended, full_stops = (places[(kinds[places] & kind) > 0] for kind in (LINE_END, MARK, STOP))
     stops = after(kinds, after(kinds, ended + 1, CLOSING), BLANK)
@@ -103,7 +103,7 @@ def _ends(characters: np.ndarray, kinds: np.ndarray, lines: Lines, last: np.ndar
 def _whole(
     characters: np.ndarray, kinds: np.ndarray, lines: Lines, texts: np.ndarray, starts: np.ndarray, stops: np.ndarray
 ) -> np.ndarray:
-    """Return which sentences can be taken out of running text, bool [sentences]."""
+    """Return which sentences can be removed from running text, bool [sentences]."""
     if not len(starts):
         return np.zeros(0, bool)
     traits = marks.traits()
@@ -119,7 +119,7 @@ def _whole(
     follows = np.append(False, full[:-1])
     starts_well = (begins | follows | headed) & ((first & INNER) == 0)
     next_well = np.append(((first & INNER) == 0)[1:] | begins[1:], True)
-    # "He asked?" is no sentence of its own if what follows says who did.
+    # "He asked?" is not a complete sentence if what follows says who asked.
     speech = (closed < contents) & (contents == stops) & ~np.append(begins[1:], True)
     fixed = _counts(structured_lines(characters, lines))
     ragged = _counts(lines.goes_on & ~lines.forced & (lines.columns <= RAGGED))
@@ -128,7 +128,7 @@ def _whole(
 
 
 def _headed(characters: np.ndarray, lines: Lines, line: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return which sentences begin below a heading: a short line, no option of a command, and a blank one."""
+    """Return which sentences begin below a heading: a short line that is not a command option, and a blank line."""
     above = np.maximum(line - 2, 0)
     final = marks.traits().take(characters[np.maximum(lines.stops[above] - 1, 0)], mode="clip")
     heading = ~lines.blank[above] & (lines.columns[above] <= HEADING) & ((final & (LEAD | OPEN)) == 0)
@@ -137,14 +137,14 @@ def _headed(characters: np.ndarray, lines: Lines, line: np.ndarray, starts: np.n
 
 
 def _next_is_heading(lines: Lines, line: np.ndarray, line_after: np.ndarray) -> np.ndarray:
-    """Return which sentences end a paragraph before another heading, so that the one above had nothing below it."""
+    """Return which sentences end a paragraph before another heading: without them, a heading would have no text."""
     following = np.append(line[1:], len(lines.breaks) - 1)
     heading = ~lines.full & (lines.columns <= HEADING) & ~lines.goes_on & ~lines.blank
     return (following > line_after) & heading[following]
 
 
 def _ends_with(characters: np.ndarray, places: np.ndarray, words: Sequence[str]) -> np.ndarray:
-    """Return which places have one of some words in front, bool [places]."""
+    """Return which places are preceded by one of some words, bool [places]."""
     found = np.zeros(len(places), bool)
     for _, rows in _behind(characters, places, words):
         found[rows] = True
@@ -152,7 +152,7 @@ def _ends_with(characters: np.ndarray, places: np.ndarray, words: Sequence[str])
 
 
 def _behind(characters: np.ndarray, places: np.ndarray, words: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield each word with the indices of the places that have it in front; few are left after two letters."""
+    """Yield (word, indices of the places that it precedes); few candidates are left after two letters."""
     final = characters[np.maximum(places - 1, 0)]
     for word in words:
         rows = np.flatnonzero((final == ord(word[-1])) & (places >= len(word)))
@@ -162,12 +162,12 @@ def _behind(characters: np.ndarray, places: np.ndarray, words: Sequence[str]) ->
 
 
 def _counts(values: np.ndarray) -> np.ndarray:
-    """Return how many values are true before each place, int64 [values + 1]."""
+    """Return the number of true values before each place, int64 [values + 1]."""
     return np.append(0, np.cumsum(values))
 
 
 def _abbreviates(characters: np.ndarray, full_stops: np.ndarray) -> np.ndarray:
-    """Return whether an initial or a title stands before each full stop, bool [full_stops]."""
+    """Return whether an initial or a title precedes each full stop, bool [full_stops]."""
     final = characters[np.maximum(full_stops - 1, 0)]  # a full stop is no capital letter
     found = (final >= ord("A")) & (final <= ord("Z"))
     for title, rows in _behind(characters, full_stops, TITLES):
@@ -179,5 +179,5 @@ def _abbreviates(characters: np.ndarray, full_stops: np.ndarray) -> np.ndarray:
 
 @cache
 def _in_words() -> np.ndarray:
-    """Return which characters words consist of, bool [0x10000]."""
+    """Return a table of word characters, bool [0x10000]."""
     return np.array([chr(point).isalnum() or chr(point) == "_" for point in range(0x10000)])

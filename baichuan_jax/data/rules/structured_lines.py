@@ -1,4 +1,4 @@
-"""Lines that are no running text: verse, lists, definitions, tables, code. Without one of its lines it is damaged."""
+"""Lines that are not running text: verse, lists, definitions, tables, code. None of them may be removed alone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from baichuan_jax.data.rules import marks
 from baichuan_jax.data.rules.line_layout import Lines, below, block_starts, last_true
 from baichuan_jax.data.rules.marks import CLAUSE, LEAD, LETTER, LOWER, QUOTE, WIDE
 
-TERM = 40  # columns of a term or heading at most
-VERSE, VERSE_LINES = 64, 4  # columns of a line in letters at most; lines from which they are a poem
+TERM = 40  # most columns of a term or heading
+VERSE, VERSE_LINES = 64, 4  # most columns of a line in letters; least lines of a poem
 CLAUSE_LENGTH, COUPLETS, EVEN = 11, 300, (4, 7)  # of Chinese verse: characters, columns, characters if all are equal
-LEVELS = (0, 1, 5, 9)  # indentations at which entries are told apart, so that entries may hold entries
+LEVELS = (0, 1, 5, 9)  # indentations that separate levels of nested entries
 FAR = 1 << 20  # columns: beyond every indentation
 FENCES = (ord("`"), ord("~"))
 CODE_ENDS = "{};\\"
@@ -22,7 +22,7 @@ PROMPTS = {"$": " ", ">": ">", "/": "/*", "#": "! id"}  # the first two characte
 
 
 def structured_lines(characters: np.ndarray, lines: Lines) -> np.ndarray:
-    """Return which lines belong to verse, an entry of a list or of definitions, a table or code, bool [lines]."""
+    """Return which lines belong to verse, a list, definitions, a table or code, bool [lines]."""
     first, second, final = (_at(characters, places) for places in (lines.starts, lines.starts + 1, lines.stops - 1))
     joined = np.append(False, lines.goes_on[:-1])[: len(first)]
     entries = lines.marked & ~joined
@@ -43,13 +43,13 @@ def _at(characters: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _leads(lines: Lines) -> np.ndarray:
-    """Return which lines are short, without a full stop, and have something below: terms and headings."""
+    """Return which lines are terms or headings: short, without a full stop, and followed by a line."""
     followed = below(~lines.blank & ~lines.head)
     return ~lines.blank & ~lines.full & ~lines.goes_on & (lines.columns <= TERM) & followed
 
 
 def _inside(lines: Lines, openers: np.ndarray) -> np.ndarray:
-    """Return which lines are indented deeper than the opener before them, with all between, bool [lines]."""
+    """Return which lines are indented deeper than the opener before them, like all lines between, bool [lines]."""
     found = np.zeros(len(openers), bool)
     for least, beyond in zip(LEVELS, (*LEVELS[1:], FAR)):
         mine = openers & (lines.indents >= least) & (lines.indents < beyond)
@@ -64,7 +64,7 @@ def _inside(lines: Lines, openers: np.ndarray) -> np.ndarray:
 
 
 def _definitions(lines: Lines, leads: np.ndarray) -> np.ndarray:
-    """Return which lines stand in blocks that begin with a term, if the block before or after does too."""
+    """Return which lines are in blocks that begin with a term, if an adjacent block does too."""
     starts = block_starts(lines)
     firsts = np.flatnonzero(~lines.blank & (starts == np.arange(len(starts))))
     defines = leads[firsts]
@@ -79,7 +79,7 @@ def _definitions(lines: Lines, leads: np.ndarray) -> np.ndarray:
 
 
 def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
-    """Return which lines stand between fences, or in blocks of which a third of the lines look like code."""
+    """Return which lines are between fences, or in blocks where a third of the lines look like code."""
     end = len(characters) - 1
     first, second, third, final = (
         characters[np.clip(places, 0, end)]
@@ -95,7 +95,7 @@ def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
 
 
 def _prompts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return whether two characters are of PROMPTS, bool [lines]. Most lines begin with none of them."""
+    """Return whether lines begin with one of PROMPTS, bool [lines]. Most lines do not."""
     found = np.zeros(len(first), bool)
     for prompt, follows in PROMPTS.items():
         rows = np.flatnonzero(first == ord(prompt))
@@ -105,7 +105,7 @@ def _prompts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 @cache
 def _code_ends() -> np.ndarray:
-    """Return which characters are of CODE_ENDS, bool [0x80 + 1]; those beyond are as the last."""
+    """Return a table of CODE_ENDS, bool [0x80 + 1]; the last entry is for all other characters."""
     return np.isin(np.arange(0x81), [ord(mark) for mark in CODE_ENDS])
 
 
@@ -115,9 +115,9 @@ def _rows(characters: np.ndarray, lines: Lines) -> np.ndarray:
 
 
 def _verse(lines: Lines, first: np.ndarray) -> np.ndarray:
-    """Return which lines are of verse in letters: several short ones in a row that all begin with a capital.
+    """Return which lines are verse in letters: several short lines in a row that all begin with a capital.
 
-    A third of them at least must not end a sentence, or they are sentences of which each has a line.
+    At least a third of them must not end a sentence; else they are sentences, one per line.
     """
     rows = np.flatnonzero(~lines.blank)
     like = (lines.columns <= VERSE) & ((first & LOWER) == 0) & ((first & WIDE) == 0) & ((first & LETTER) > 0)
@@ -133,9 +133,9 @@ def _verse(lines: Lines, first: np.ndarray) -> np.ndarray:
 
 
 def _chinese_verse(characters: np.ndarray, lines: Lines, first: np.ndarray, final: np.ndarray) -> np.ndarray:
-    """Return which lines are of Chinese verse: two or more in a row, of short clauses without quotation marks.
+    """Return which lines are Chinese verse: two or more in a row, of short clauses without quotation marks.
 
-    One line is enough if it has four clauses of four to seven characters, all equal.
+    A single line suffices if it has four clauses of equal length, four to seven characters.
     """
     found = np.zeros(len(first), bool)
     ends_clause = ((final & CLAUSE) > 0) & ((final & WIDE) > 0)
@@ -159,7 +159,7 @@ def _chinese_verse(characters: np.ndarray, lines: Lines, first: np.ndarray, fina
     starts = run_starts(np.cumsum(lines.head)[visible] * 2 + found[visible])
     runs = np.diff(starts, append=len(visible))
     begins = visible[starts]
-    # Lines of wrapped prose may end with marks by chance, but the first of them goes on with a line before.
+    # Lines of wrapped prose may end with marks by chance, but the first of them continues the line before.
     verse = found[begins] & (runs >= 2) & ~np.append(False, lines.goes_on)[begins]
     found[visible] = np.repeat(verse, runs)
     found[rows] |= even
