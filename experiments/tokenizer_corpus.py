@@ -12,7 +12,7 @@ from baichuan_jax.core.files import digest, fingerprint
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.select.records import set_rows
 from baichuan_jax.data.sources.units import source_files

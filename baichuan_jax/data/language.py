@@ -21,8 +21,8 @@ CODE_MARKS = 0.01  # of the characters; of the standard library, three files in 
 FEWEST_HAN = 40  # with more letters A-Z per ideograph a text is English, whatever formulas it has
 FEWEST_LINES = 4  # of code
 SHORT = 2000  # characters: short texts of equations look like code that assigns
-# Possessive: where a line ends is looked at once, and not from every place in it. The line end before a line is part of
-# the patterns: for a plain character the engine looks many times faster than for "^". Chinese in code stands in strings
+# Possessive: the end of a line is matched once, and not from every place in it. The line end before a line is part of
+# the patterns: for a plain character the engine looks many times faster than for "^". Chinese in code is in strings
 # and comments; a question that ends in "( )" and a choice ("A. f(x)") are no statements.
 _KEYWORDS = (
     r"(?=[a-z#])"

@@ -19,9 +19,9 @@ from baichuan_jax.tokenizer.corpus_encoder import encode_corpus
 from baichuan_jax.tokenizer.export import export_huggingface
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.sample import Documents, plan_sample, sample_lines
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.special_tokens import STEM
 from baichuan_jax.tokenizer.tokenizer_files import EARLIER, KINDS, load_tokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 MODEL = f"{STEM}.model"
 Progress = Callable[[str, int, int], None]  # called as progress(name, units done, units)

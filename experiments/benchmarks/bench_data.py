@@ -31,7 +31,7 @@ from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
 from baichuan_jax.data.dedup.shingles import batches
 from baichuan_jax.data.dedup.shingles import shingles as our_shingles
 from baichuan_jax.data.dedup.signatures import PERMUTATIONS, signatures
-from baichuan_jax.data.flow.arrays import READ
+from baichuan_jax.data.flow.phase_arrays import READ
 from experiments.benchmarks.data_step import run_data_step
 from experiments.benchmarks.planted_duplicates import (
     LANGUAGES,

@@ -28,8 +28,8 @@ from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import JSON
 from baichuan_jax.tokenizer.sample import pieces
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.stages import MODEL, build_tokens, make_tokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
 from experiments.tokenizer_corpus import CORPORA, make_corpus, train_documents
 
 WORKDIR = Path("runs/bench/tokenizer")

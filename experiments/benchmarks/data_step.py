@@ -25,7 +25,7 @@ from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.split import SPLITS
 
 try:
-    from baichuan_jax.data.flow.corpus import build_corpus
+    from baichuan_jax.data.flow.run_phases import build_corpus
     from baichuan_jax.jobs.config import RunnerConfig
 except ImportError:  # an older revision, with other names
     from baichuan_jax.data.engine.config import RunnerConfig

@@ -30,7 +30,7 @@ from baichuan_jax.data.config import DataConfig, Reading
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.rules.config import FilterConfig
 from baichuan_jax.data.rules.normalize_many import normalize_many
 from baichuan_jax.data.select.config import SelectConfig

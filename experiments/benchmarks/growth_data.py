@@ -25,7 +25,7 @@ from pathlib import Path
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.jobs.config import RunnerConfig
 from experiments.benchmarks.planted_duplicates import LANGUAGES, UNIT, passages
 

@@ -28,7 +28,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.flow import write
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.rules.normalize import normalize
 from baichuan_jax.data.sources.demo import read_demo
 from baichuan_jax.jobs.config import RunnerConfig

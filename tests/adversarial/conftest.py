@@ -7,7 +7,7 @@ import pytest
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 LINES = ("the people of these united states have made a constitution", "  return 10 == x", "中国人民的生活越来越好。")
 

@@ -16,7 +16,7 @@ from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.occurrences import occurrences
 from baichuan_jax.data.dedup.signatures import signatures
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.quality.model import LinearModel
 from baichuan_jax.data.rules.blocked import BlockedWords
 from baichuan_jax.data.rules.cleaner import Cleaner

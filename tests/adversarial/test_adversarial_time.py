@@ -17,7 +17,7 @@ from tests.adversarial.targets import flow, readers, rules, tokenizers
 ELSEWHERE = {
     "baichuan_jax.data.rules.blocked.__init__": "the target 'blocked words'",
     "baichuan_jax.tokenizer.interface.encode": "the targets 'encode with special ids'",
-    "baichuan_jax.tokenizer.training._explain": "the message of an error, which is short",
+    "baichuan_jax.tokenizer.sentencepiece_training._explain": "the message of an error, which is short",
     "baichuan_jax.data.sources.tfds_source._missing": "the name of a data set, which is short",
 }
 QUICK, SMALL = 20, 20_000  # texts of grammars that the default tests try, of thousands; bytes of them

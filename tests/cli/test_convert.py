@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 from baichuan_jax.cli.main import main
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from tests.cli.small import command, environment, run, write_texts
 from tests.convert.making import SMALL, write_published
 

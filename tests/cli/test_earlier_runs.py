@@ -9,8 +9,8 @@ from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.stages import stage_bos
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.corpus_encoder import encode_texts
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.shards import TokenStore, shard_path, write_index
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = [f"line {n}: the quick brown fox, 敏捷的棕色狐狸 number {n * n}.\n" for n in range(60)]
 MODEL = DecoderConfig(vocab=360, layers=1, hidden=32, heads=4, head_dim=8, inner=48, context=64, remat="none")

@@ -12,7 +12,7 @@ from baichuan_jax.evaluate.harness.encode import Encoder, spelled
 from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 ROWS = 0x110000  # an id for every character
 TEXT = st.text("ab 中\n", max_size=20)

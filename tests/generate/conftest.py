@@ -12,7 +12,7 @@ from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from tests.generate.naive import MODEL
 
 

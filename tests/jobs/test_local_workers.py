@@ -83,7 +83,7 @@ def test_what_cannot_be_sent_to_a_worker_is_an_error_with_its_place(tmp_path, mo
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry) != Path(__file__).parents[2]])
     with pytest.raises(ModuleNotFoundError) as caught:
         run(tmp_path, "well", workers=2)
-    assert "worker.py" in str(caught.value.__cause__)
+    assert "worker_process.py" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.export import export_huggingface
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.word_lists import word_lines
 
 

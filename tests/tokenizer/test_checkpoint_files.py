@@ -16,7 +16,7 @@ from baichuan_jax.tokenizer.checkpoint_files import (
 )
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 SHARED = Path(__file__).parents[3] / "shared/data/tokenizers"
 TEXTS = (

@@ -18,8 +18,8 @@ from baichuan_jax.tokenizer import corpus_encoder
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.corpus_encoder import encode_corpus, shard_ranges
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = {
     "en": [f"document number {n} says " + "hello " * n for n in range(60)],

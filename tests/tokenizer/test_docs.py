@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 PAGE = Path(__file__).parents[2] / "docs/tokenizer.md"
 

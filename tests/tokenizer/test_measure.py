@@ -3,7 +3,7 @@ import pytest
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.measure import Measured, Meter
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sample import pieces
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.symbols import BAICHUAN
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 CORPUS = [
     "The people of the United States ordained in 1787 a constitution; it has 7 articles and 27 amendments.",

@@ -5,6 +5,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.corpus_encoder import encode_texts
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 from baichuan_jax.tokenizer.shards import (
     TokenStore,
     Windows,
@@ -12,7 +13,6 @@ from baichuan_jax.tokenizer.shards import (
     token_dtype,
     write_index,
 )
-from baichuan_jax.tokenizer.training import train_tokenizer
 
 TEXTS = [f"document number {n} says " + "hello " * n for n in range(50)]
 

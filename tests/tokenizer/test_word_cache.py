@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from baichuan_jax.tokenizer import word_cache
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
-from baichuan_jax.tokenizer.training import train_tokenizer
+from baichuan_jax.tokenizer.sentencepiece_training import train_tokenizer
 
 LINES = ["The people of the United States", "    def __init__(self, value=None):", " 中国 人民 12", "the  end"] * 50
 parts = st.sampled_from(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baichuan_jax.data.flow.arrays import CONTAINED, CUTS, DROPS, FINAL_VERDICTS, NEAR_VERDICTS, SCORES
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.phase_arrays import CONTAINED, CUTS, DROPS, FINAL_VERDICTS, NEAR_VERDICTS, SCORES
 from baichuan_jax.data.flow.shard import Shards
 from baichuan_jax.data.flow.verdicts import PENDING, verdict
 from baichuan_jax.data.flow.work import Work

@@ -20,7 +20,7 @@ CARD = "DATA_CARD.md"
 SAMPLES, CHARACTERS = 2, 150  # of each reason; of each sample
 LEFT_OUT = ("sources", "licences", "task_bytes", "memory")  # settings: they stand elsewhere, or shape no text
 FOLDERS = re.compile(r"\S*/")
-# What Markdown takes for markup inside a line; an underscore inside a word is none.
+# Markup of Markdown inside a line; an underscore inside a word is not markup.
 MARKUP = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 
 
@@ -209,7 +209,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return Markdown that reads as a text on one line, whatever markup the text holds."""
+    """Return a text as one line of Markdown, with its markup escaped."""
     escaped = _one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return MARKUP.sub(r"\\\g<0>", escaped)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from baichuan_jax.core.files import write_json
-from baichuan_jax.data.flow.arrays import EVALUATION_SETS
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.phase_arrays import EVALUATION_SETS
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.rules.chinese import converter
 from baichuan_jax.data.select.index import index_sets

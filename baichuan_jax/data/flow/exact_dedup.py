@@ -10,8 +10,8 @@ import numpy as np
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dedup.runs import run_starts
-from baichuan_jax.data.flow.arrays import EXACT_DEDUP, ORIGINALS, READ, REMOVED, REMOVED_COPIES, STARTS, UNIQUE
 from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.phase_arrays import EXACT_DEDUP, ORIGINALS, READ, REMOVED, REMOVED_COPIES, STARTS, UNIQUE
 from baichuan_jax.data.flow.read import REJECTED
 from baichuan_jax.data.flow.shard import Shard, Shards
 from baichuan_jax.data.flow.work import Work

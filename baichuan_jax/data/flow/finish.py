@@ -7,13 +7,13 @@ from pathlib import Path
 
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.dataset import finish_domain
-from baichuan_jax.data.flow.arrays import EVALUATION_SETS, EXACT_DEDUP, WRITE
 from baichuan_jax.data.flow.card import write_card
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.evaluation_sets import SET_COUNTS
 from baichuan_jax.data.flow.exact_dedup import REPORT
 from baichuan_jax.data.flow.funnels import FUNNEL, funnels_of_all_phases
 from baichuan_jax.data.flow.pairs import write_pairs
+from baichuan_jax.data.flow.phase_arrays import EVALUATION_SETS, EXACT_DEDUP, WRITE
 from baichuan_jax.data.flow.vanished import FEWEST, refuse
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.flow.write import COUNTS

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from baichuan_jax.core.files import read_json, write_json
-from baichuan_jax.data.flow.arrays import READ, REMOVED_COPIES, WRITE
+from baichuan_jax.data.flow.phase_arrays import READ, REMOVED_COPIES, WRITE
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.funnel import Funnel, merged
 

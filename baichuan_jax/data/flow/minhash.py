@@ -8,7 +8,9 @@ import numpy as np
 
 from baichuan_jax.data.dedup.shingles import tokenized
 from baichuan_jax.data.dedup.signatures import signatures_of
-from baichuan_jax.data.flow.arrays import (
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.exact_dedup import MODEL
+from baichuan_jax.data.flow.phase_arrays import (
     CUTS,
     EVALUATION_SETS,
     EXACT_DEDUP,
@@ -17,8 +19,6 @@ from baichuan_jax.data.flow.arrays import (
     UNIQUE,
     UNIQUE_SCORES,
 )
-from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.exact_dedup import MODEL
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.quality.model import QualityModel
 from baichuan_jax.data.select.contamination import find_questions

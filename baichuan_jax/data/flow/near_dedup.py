@@ -9,7 +9,9 @@ import numpy as np
 
 from baichuan_jax.data.dedup.jaccard import ExactJaccard
 from baichuan_jax.data.dedup.near_duplicates import BANDS, find_duplicates
-from baichuan_jax.data.flow.arrays import (
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.disk_array import DiskArray
+from baichuan_jax.data.flow.phase_arrays import (
     CUTS,
     NEAR_DEDUP,
     NEAR_DUPLICATES,
@@ -20,8 +22,6 @@ from baichuan_jax.data.flow.arrays import (
     UNIQUE,
     UNIQUE_SCORES,
 )
-from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.disk_array import DiskArray
 from baichuan_jax.data.flow.shard import Shards
 from baichuan_jax.data.flow.verdicts import PENDING, verdict
 from baichuan_jax.data.flow.work import Work

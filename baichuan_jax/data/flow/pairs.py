@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from baichuan_jax.core.files import write_text
-from baichuan_jax.data.flow.arrays import NEAR_DUPLICATES
+from baichuan_jax.data.flow.phase_arrays import NEAR_DUPLICATES
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.permutation import mix
 

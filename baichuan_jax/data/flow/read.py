@@ -11,9 +11,9 @@ import numpy as np
 
 from baichuan_jax.data.dedup.exact import encoded_hash
 from baichuan_jax.data.document import Damaged, Document
-from baichuan_jax.data.flow.arrays import READ, REMOVED, REMOVED_DOCUMENT
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.funnels import save_funnel
+from baichuan_jax.data.flow.phase_arrays import READ, REMOVED, REMOVED_DOCUMENT
 from baichuan_jax.data.flow.shard import ShardWriter
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.funnel import Funnel

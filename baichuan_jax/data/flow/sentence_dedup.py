@@ -18,7 +18,9 @@ from baichuan_jax.data.dedup.near_duplicates import find_duplicates
 from baichuan_jax.data.dedup.occurrences import BANDS, PLACE, WIDTH
 from baichuan_jax.data.dedup.repeated import Compared, contained, first_occurrences, repeated
 from baichuan_jax.data.dedup.runs import distinct, run_starts
-from baichuan_jax.data.flow.arrays import (
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.disk_array import DiskArray
+from baichuan_jax.data.flow.phase_arrays import (
     CONTAINED,
     DROP,
     DROP_REASONS,
@@ -30,8 +32,6 @@ from baichuan_jax.data.flow.arrays import (
     SENTENCE_DEDUP,
     SENTENCE_SIGNATURES,
 )
-from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.disk_array import DiskArray
 from baichuan_jax.data.flow.shard import Shards
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.jobs.output import task_directory
@@ -148,7 +148,7 @@ class _Occurrences:
         return int(self.starts[-1])
 
     def rows(self, at: np.ndarray) -> np.ndarray:
-        """Return OCCURRENCE [indices]; the indices may stand in any order, and twice."""
+        """Return OCCURRENCE [indices]; the indices may be in any order, and repeat."""
         rows, part = np.empty(len(at), self._parts[0].dtype), np.searchsorted(self.starts, at, side="right") - 1
         for number in np.unique(part):
             here = part == number

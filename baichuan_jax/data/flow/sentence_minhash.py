@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from baichuan_jax.data.dedup.occurrences import OCCURRENCE, PLACE, occurrences, places
-from baichuan_jax.data.flow.arrays import (
+from baichuan_jax.data.flow.config import CorpusConfig
+from baichuan_jax.data.flow.exact_dedup import MODEL
+from baichuan_jax.data.flow.phase_arrays import (
     CUTS,
     EXACT_DEDUP,
     LOW_QUALITY,
@@ -17,8 +19,6 @@ from baichuan_jax.data.flow.arrays import (
     SENTENCE_MINHASH,
     SENTENCE_SIGNATURES,
 )
-from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.exact_dedup import MODEL
 from baichuan_jax.data.flow.verdicts import PENDING
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.language import Language

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from baichuan_jax.data.flow.arrays import CONTAINED, NEAR_DUPLICATES, ORIGINALS
+from baichuan_jax.data.flow.phase_arrays import CONTAINED, NEAR_DUPLICATES, ORIGINALS
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.rules.sentences import sentences
 
-# To find where a document stands in the one that contains it: sentences that are tried, and their least characters.
+# To locate a document in the one that contains it: number of sentences tried, and their least characters.
 LOOKED_FOR, LEAST = 100, 8
 
 

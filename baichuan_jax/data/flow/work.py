@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from baichuan_jax.data.flow.arrays import READ, STARTS, Array
 from baichuan_jax.data.flow.disk_array import DiskArray
+from baichuan_jax.data.flow.phase_arrays import READ, STARTS, Array
 from baichuan_jax.data.flow.shard import Shard, Shards
 
 

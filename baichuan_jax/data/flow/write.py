@@ -11,9 +11,17 @@ import numpy as np
 
 from baichuan_jax.core.files import write_json
 from baichuan_jax.data.dataset import SplitWriter
-from baichuan_jax.data.flow.arrays import CUTS, DROP_REASONS, DROPS, EVALUATION_SETS, FINAL_VERDICTS, SCORES, WRITE
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.funnels import save_funnel
+from baichuan_jax.data.flow.phase_arrays import (
+    CUTS,
+    DROP_REASONS,
+    DROPS,
+    EVALUATION_SETS,
+    FINAL_VERDICTS,
+    SCORES,
+    WRITE,
+)
 from baichuan_jax.data.flow.shard import Shard
 from baichuan_jax.data.flow.spans import remove_spans
 from baichuan_jax.data.flow.twins import Twins
@@ -141,7 +149,7 @@ def _remaining(
 
 
 def _by_set(cuts: np.ndarray, sets: np.ndarray) -> dict[str, list[int]]:
-    """Return {number of an evaluation set: [documents that hold text of it, characters that were cut]}.
+    """Return {number of an evaluation set: [documents with text of it, characters that were cut]}.
 
     sets: int [cuts], the evaluation set of each.
     """

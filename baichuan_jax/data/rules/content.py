@@ -58,7 +58,7 @@ def prose(text: str) -> str:
 
 
 def without_frames(text: str) -> str:
-    """Return a text without the frames of its tables, and without the rows that hold more figures than words."""
+    """Return a text without the frames of its tables, and without the rows with more figures than words."""
     return LEADER.sub(" ", RULER.sub("", ROW.sub(_row, DRAWN.sub(" | ", TIMES.sub("", text)))))
 
 

@@ -17,7 +17,7 @@ START = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 DECLARATION = re.compile(r"\s*<\?xml\b[^>]*>", re.IGNORECASE)
 MANY_TAGS = 1500
 CONTROLS = dict.fromkeys([*range(0x09), 0x0B, *range(0x0E, 0x20), 0x7F])
-# What may stand before it, and how it ends.
+# What may precede it, and how it ends.
 SKIPPED = {"<!--": "-->", "<?xml": ">"}
 
 

@@ -40,7 +40,7 @@ class DataResult(StageResult):
 def build(run: Run, directory: Path) -> DataResult:
     """Clean every domain."""
     from baichuan_jax.data.flow.config import CorpusConfig
-    from baichuan_jax.data.flow.corpus import build_corpus
+    from baichuan_jax.data.flow.run_phases import build_corpus
 
     config = run.config
     cfg = CorpusConfig(config.data, config.filters, config.quality, config.dedup, config.select)

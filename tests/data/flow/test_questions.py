@@ -9,7 +9,7 @@ from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.split import SPLITS
 from baichuan_jax.jobs.config import RunnerConfig

@@ -16,7 +16,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json
 from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.split import SPLITS
-from tests.data.flow.test_corpus import GOOD, clean, write
+from tests.data.flow.test_run_phases import GOOD, clean, write
 
 PLACES = ("图书馆", "公园", "火车站", "菜市场", "博物馆", "电影院", "学校", "医院")
 DOINGS = (

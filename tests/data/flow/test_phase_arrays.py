@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from baichuan_jax.data import flow
-from baichuan_jax.data.flow import arrays
-from baichuan_jax.data.flow.arrays import CUTS, NEAR_DUPLICATES, RANK, Array
+from baichuan_jax.data.flow import phase_arrays
+from baichuan_jax.data.flow.phase_arrays import CUTS, NEAR_DUPLICATES, RANK, Array
 
 FLOW = Path(flow.__file__).parent
-SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in FLOW.glob("*.py") if path.stem != "arrays"}
-ARRAYS = {name: value for name, value in vars(arrays).items() if isinstance(value, Array)}
+SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in FLOW.glob("*.py") if path.stem != "phase_arrays"}
+ARRAYS = {name: value for name, value in vars(phase_arrays).items() if isinstance(value, Array)}
 
 
 @pytest.mark.parametrize("name", ARRAYS)

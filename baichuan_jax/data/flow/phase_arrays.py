@@ -28,7 +28,7 @@ PER_SHARD = (READ, MINHASH, SENTENCE_MINHASH, WRITE)  # one task for each shard;
 
 # key: as `shard.ROW`. size: bytes as the document was read. reason: index in the order of the funnel's reasons.
 REMOVED_DOCUMENT = np.dtype([("key", "<u8"), ("size", "<u4"), ("reason", "u1")])
-# A sentence to be removed, and where the copy stands that stays in its place, if it goes as "repeated".
+# A sentence to be removed, and the place of the copy that stays instead if the reason is "repeated".
 DROP = np.dtype([*((f"{kept}{name}", "<u4") for kept in ("", "kept_") for name in PLACE), ("reason", "u1")])
 DROP_REASONS = ("repeated", "low_quality")
 
@@ -89,7 +89,7 @@ ORIGINALS = Array(EXACT_DEDUP, "originals", np.int64, "documents", ("twins",))
 STARTS = Array(EXACT_DEDUP, "starts", np.int64, "shards, and the end of the last", ("work",))
 # (shard, reason, bytes) of a document that the rules removed and that equals one removed earlier.
 REMOVED_COPIES = Array(EXACT_DEDUP, "removed_copies", np.int64, "copies among the removed", ("funnels",), columns=3)
-# Score of the quality model, -1 where there is no model; spans that hold test questions, `document` as said above.
+# Score of the quality model, -1 where there is no model; spans of test questions to cut out, `document` as said above.
 UNIQUE_SCORES = Array(MINHASH, "scores", np.float32, "unique documents", ("near_dedup",))
 SIGNATURES = Array(MINHASH, "signatures", np.uint32, "unique documents", ("near_dedup",), columns=PERMUTATIONS)
 CUTS = Array(MINHASH, "cuts", CUT, "cuts", ("near_dedup", "sentence_minhash", "assign", "write"))
@@ -98,7 +98,7 @@ NEAR_VERDICTS = Array(NEAR_DEDUP, "verdicts", np.uint8, "documents", ("sentence_
 SCORES = Array(NEAR_DEDUP, "scores", np.float32, "documents", ("assign", "write"))
 RANK = Array(NEAR_DEDUP, "rank", np.int64, "documents", ("sentence_dedup",))
 NEAR_DUPLICATES = Array(NEAR_DEDUP, "near_duplicates", np.int64, "near-duplicates", ("pairs", "twins"), columns=2)
-# Of documents that are still PENDING: sentences long enough to compare; their signatures; runs that hold short ones;
+# Of documents that are still PENDING: sentences long enough to compare; their signatures; runs with short ones;
 # and sentences that score below `QualityConfig.sentence_cut`, with key 0.
 OCCURRENCES = Array(SENTENCE_MINHASH, "occurrences", OCCURRENCE, "sentences", ("sentence_dedup",))
 SENTENCE_SIGNATURES = Array(

@@ -16,7 +16,7 @@ from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dataset import domains, read_documents
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.flow.config import CorpusConfig
-from baichuan_jax.data.flow.corpus import build_corpus
+from baichuan_jax.data.flow.run_phases import build_corpus
 from baichuan_jax.data.quality.config import QualityConfig
 from baichuan_jax.data.select.config import SelectConfig
 from baichuan_jax.data.sources.demo import read_demo
@@ -185,7 +185,7 @@ def test_a_cut_removes_what_is_scored_below_it(corpus, alone, tmp_path):
 SCRIPT = """
 import sys, time
 from pathlib import Path
-from baichuan_jax.data.flow import corpus, config
+from baichuan_jax.data.flow import run_phases, config
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.data.quality.config import QualityConfig
@@ -201,7 +201,7 @@ if __name__ == "__main__":
         print(*progress, flush=True)
         if " ".join(map(str, progress)).startswith(sys.argv[3]):
             time.sleep(60)  # until the signal comes
-    corpus.build_corpus(cfg, RunnerConfig(workers=int(sys.argv[2])), Path(sys.argv[1]), show)
+    run_phases.build_corpus(cfg, RunnerConfig(workers=int(sys.argv[2])), Path(sys.argv[1]), show)
 """
 
 

@@ -3,10 +3,10 @@
     read -> exact_dedup -> evaluation_sets -> minhash -> near_dedup -> sentence_minhash -> sentence_dedup -> assign
     -> write
 
-A shard is what one task of `read` reads. The phases in `arrays.PER_SHARD` have one task for each shard, the others a
-single one. Neither depends on the number of workers. The directory of a task appears when it is complete; so an
-interrupted step goes on where it was, and nothing depends on which task ran where, or when. `arrays.py` is the table
-of what the phases exchange.
+A shard is what one task of `read` reads. The phases in `phase_arrays.PER_SHARD` have one task for each shard, the
+others a single one. Neither depends on the number of workers. The directory of a task appears when it is complete; so
+an interrupted step goes on where it was, and nothing depends on which task ran where, or when. `phase_arrays.py` is the
+table of what the phases exchange.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
-from baichuan_jax.data.flow import arrays
+from baichuan_jax.data.flow import phase_arrays
 from baichuan_jax.data.flow.assign import Assign
 from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.evaluation_sets import IndexEvaluationSets
@@ -56,21 +56,21 @@ def build_corpus(cfg: CorpusConfig, runner: RunnerConfig, directory: Path, progr
     shutil.rmtree(directory / DONE, ignore_errors=True)
     work = Work(directory / WORK, tuple(unit.domain for unit in units))
     phases = {
-        arrays.READ: Read(cfg, work, units),
-        arrays.EXACT_DEDUP: ExactDedup(cfg, work),
-        arrays.EVALUATION_SETS: IndexEvaluationSets(cfg, work),
-        arrays.MINHASH: Minhash(cfg, work),
-        arrays.NEAR_DEDUP: NearDedup(cfg, work),
-        arrays.SENTENCE_MINHASH: SentenceMinhash(cfg, work),
-        arrays.SENTENCE_DEDUP: SentenceDedup(cfg, work),
-        arrays.ASSIGN: Assign(cfg, work),
-        arrays.WRITE: Write(cfg, work),
+        phase_arrays.READ: Read(cfg, work, units),
+        phase_arrays.EXACT_DEDUP: ExactDedup(cfg, work),
+        phase_arrays.EVALUATION_SETS: IndexEvaluationSets(cfg, work),
+        phase_arrays.MINHASH: Minhash(cfg, work),
+        phase_arrays.NEAR_DEDUP: NearDedup(cfg, work),
+        phase_arrays.SENTENCE_MINHASH: SentenceMinhash(cfg, work),
+        phase_arrays.SENTENCE_DEDUP: SentenceDedup(cfg, work),
+        phase_arrays.ASSIGN: Assign(cfg, work),
+        phase_arrays.WRITE: Write(cfg, work),
     }
     with Runner(runner, work.root / TASKS) as tasks:
         for name, task in phases.items():
-            count = work.shards if name in arrays.PER_SHARD else 1
+            count = work.shards if name in phase_arrays.PER_SHARD else 1
             tasks.run(name, task, count, None if progress is None else _of_phase(progress, name))
-            if name == arrays.READ and runner.vanished == "stop":
+            if name == phase_arrays.READ and runner.vanished == "stop":
                 refuse_after_reading(cfg.data, work)
     result = finish(cfg, work, directory, runner.vanished)
     os.replace(work.root, directory / DONE)  # in one step: half of it would look like phases that have ended
