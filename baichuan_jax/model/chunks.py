@@ -55,8 +55,7 @@ def run_in_chunks(
     axes = layout.token_axes
 
     def on_device(tokens: Any, weights: Weights) -> tuple[Any, Weights, Any]:
-        whole = {name: _all_gather(weight, chunks.fsdp_axes(name)) for name, weight in weights.items()}
-        values, grads, sums = _scan_chunks(step, tokens, whole, chunks.tokens)
+        values, grads, sums = _scan_chunks(step, tokens, weights, chunks.tokens)
         reduced = {
             name: reduce_gradient(grad.astype(weights[name].dtype), chunks.fsdp_axes(name), axes)
             for name, grad in grads.items()
@@ -65,22 +64,16 @@ def run_in_chunks(
 
     by_token = layout.spec(("batch", "length"))
     by_weight = {name: PartitionSpec(*(split or None for split in chunks.fsdp_axes(name))) for name in weights}
-    out_specs = (by_token, by_weight if gradients else {}, PartitionSpec())
+    whole = PartitionSpec()  # XLA gathers the weights, before the chunks
+    out_specs = (by_token, by_weight if gradients else {}, whole)
     return jax.shard_map(
         on_device,
         mesh=layout.mesh,
-        in_specs=(by_token, by_weight),
+        in_specs=(by_token, whole),
         out_specs=out_specs,
         axis_names=set(axes),
         check_vma=False,
     )(tokens, weights)
-
-
-def _all_gather(weight: jax.Array, split: list[tuple[str, ...]]) -> jax.Array:
-    for dimension, axes in enumerate(split):
-        if axes:
-            weight = jax.lax.all_gather(weight, axes, axis=dimension, tiled=True)
-    return weight
 
 
 def _scan_chunks(step: Step, tokens: Any, weights: Weights, most: int) -> tuple[Any, Weights, Any]:

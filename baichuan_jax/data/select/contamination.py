@@ -93,7 +93,8 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     places = _merged(np.concatenate([np.empty(0, PLACE), *hits]))
     size = index.parts["size"][places["part"]].astype(np.int64)
     enough = places["hits"] >= np.maximum(1, size // ENOUGH)
-    places, size = _best(places[enough], size[enough])
+    places = _best(index, places[enough])
+    size = index.parts["size"][places["part"]].astype(np.int64)
     slack = size // 8 + 8
     found = np.zeros(len(places), LAID)
     found["text"], found["part"] = places["text"], places["part"]
@@ -102,14 +103,14 @@ def _candidates(index: EvaluationIndex, placed: Placed) -> np.ndarray:
     return found
 
 
-def _best(places: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _best(index: EvaluationIndex, places: np.ndarray) -> np.ndarray:
     """Return the CANDIDATES places of each span of a text whose parts have the largest share of their runs there."""
     span = places["text"] << 32 | places["low"] // SPAN
-    order = np.lexsort((-places["hits"] / size, span))
+    share = places["hits"] / index.runs_of_part[places["part"]]
+    order = np.lexsort((-share, span))
     first = run_starts(span[order])
     rank = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
-    kept = np.sort(order[rank < CANDIDATES])
-    return places[kept], size[kept]
+    return places[np.sort(order[rank < CANDIDATES])]
 
 
 def _hits(index: EvaluationIndex, hashes: np.ndarray, start: int, stops: np.ndarray) -> np.ndarray:

@@ -71,6 +71,12 @@ class EvaluationIndex:
         np.bitwise_or.at(table, _slots(self.hashes) >> 3, _bits(self.hashes))
         return table
 
+    @cached_property
+    def runs_of_part(self) -> np.ndarray:
+        """The number of runs of each part that are looked up, int64 [parts]: not all of its common ones."""
+        parts = np.searchsorted(self.parts["first"], self.postings, side="right") - 1
+        return np.bincount(parts, minlength=len(self.parts))
+
     def save(self, directory: Path) -> None:
         """Write the arrays, each to its own file, so that they can be mapped and shared by processes."""
         for name in ARRAYS:
