@@ -11,6 +11,7 @@ from baichuan_jax.config import load as config
 from baichuan_jax.config.literal import literal, settings
 from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.recipe.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -397,3 +398,10 @@ def test_the_text_loads_to_an_equal_config(run, tmp_path_factory):
     rebuilt = load(path, (), Run)
     assert rebuilt.config == run
     assert "default" not in rebuilt.origins.values()
+
+
+def test_an_old_name_is_answered_with_the_new_one(tmp_path):
+    file = tmp_path / "old.gin"
+    file.write_text("AttentionConfig.kernel = 'chunked'\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"old.gin:1: AttentionConfig.kernel is AttentionConfig.implementation now"):
+        load(file, (), RunConfig)

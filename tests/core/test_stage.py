@@ -242,3 +242,14 @@ def test_settings_that_two_versions_share_are_compared_where_any_version_will_do
     assert newer.complete(any_version=True)
     with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400"):
         stage(directory, steps=400, changes=("first",)).complete(any_version=True)
+
+
+def test_a_setting_of_an_old_name_is_the_same_setting(tmp_path):
+    make = lambda name: Stage("train", tmp_path / "s", (f"AttentionConfig.{name} = 'auto'",))
+    calls = []
+    old = make("kernel")
+    old.run(count_calls(calls))
+    identity = old.identity
+    assert make("implementation").run(count_calls(calls))[1]
+    assert len(calls) == 1
+    assert make("implementation").identity == identity  # or what was made from it would be made again
