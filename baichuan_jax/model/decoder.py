@@ -157,15 +157,13 @@ def apply(
 
     places_BW: the positions of each row whose logits are wanted, [B, W, V]; absent: all.
     """
-    outer, context = _open(cfg, params, batch, exe)
-    x_BTD, _ = _through_blocks(cfg, params, _embed(outer, batch, context), context, None)
+    outer, x_BTD, _ = _forward(cfg, params, batch, exe)
     return outer.head.logits(_at(x_BTD, places_BW), outer.embed, exe)
 
 
 def loss(cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution = ONE_DEVICE, max_z: float = 0.0) -> Sums:
     """Return the loss of a batch as sums over its targets. max_z: weight of the max-z loss in what is minimised."""
-    outer, context = _open(cfg, params, batch, exe)
-    x_BTD, _ = _through_blocks(cfg, params, _embed(outer, batch, context), context, None)
+    outer, x_BTD, _ = _forward(cfg, params, batch, exe)
     targets_BT, weights_BT = batch.targets, batch.weights
     if weights_BT is None:
         weights_BT = exe.constrain(jnp.ones(targets_BT.shape, jnp.float32), "batch", "length")
@@ -193,8 +191,7 @@ def apply_cached(
     nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
     `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: as in `apply`.
     """
-    outer, context = _open(cfg, params, batch, exe)
-    x_BTD, cache = _through_blocks(cfg, params, _embed(outer, batch, context), context, cache)
+    outer, x_BTD, cache = _forward(cfg, params, batch, exe, cache)
     return outer.head.logits(_at(x_BTD, places_BW), outer.embed, exe), cache
 
 
@@ -220,6 +217,14 @@ def probe(
 def _at(x_BTD: jax.Array, places_BW: jax.Array | None) -> jax.Array:
     """Return the vectors of some positions of each row, or all."""
     return x_BTD if places_BW is None else jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
+
+
+def _forward(
+    cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution, cache: Cache | None = None
+) -> tuple[Outer, jax.Array, Cache | None]:
+    """Return the modules outside the blocks, the output of the last block, [B, T, D], and the cache."""
+    outer, context = _open(cfg, params, batch, exe)
+    return outer, *_through_blocks(cfg, params, _embed(outer, batch, context), context, cache)
 
 
 def _open(cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution) -> tuple[Outer, Context]:

@@ -1,35 +1,18 @@
-"""Gathers and sums over one axis of the mesh, made of permutes: for inside of `shard_map`.
+"""Reduce-scatter over one axis of the mesh by permutes: for inside of `shard_map`.
 
-A chip without a core for collectives runs a gather or a reduce-scatter beside a matrix product or not at all, one at a
-time. A permute is a copy, which any work may run beside. Both take log2(axis_size) of them (recursive doubling and
-halving, Thakur, Rabenseifner, Gropp 2005) and send what a ring sends; the largest messages go to the nearest
-neighbours.
+A chip without a core for collectives runs a reduce-scatter beside a matrix product or not at all, one at a time. A
+permute is a copy, which any work may run beside. It takes log2(axis_size) of them (recursive halving, Thakur,
+Rabenseifner, Gropp 2005) and sends as many bytes as a ring; the largest messages go to the nearest neighbours.
 """
 
 from __future__ import annotations
 
 import jax
-import jax.numpy as jnp
 
 
 def is_possible(axis_size: int) -> bool:
     """Whether as many devices can do this: a power of 2."""
     return axis_size & (axis_size - 1) == 0
-
-
-def gather(x: jax.Array, axis: str, dimension: int) -> jax.Array:
-    """Return what `lax.all_gather(x, axis, axis=dimension, tiled=True)` does."""
-    axis_size, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
-    x = jnp.expand_dims(x, dimension)  # blocks, then what is in them
-    step = axis_size // 2
-    while step:
-        other = jax.lax.ppermute(x, axis, _pairs(axis_size, step))
-        is_first = (own & step) == 0
-        both = jnp.where(is_first, x, other), jnp.where(is_first, other, x)
-        x = jnp.stack(both, dimension + 1)
-        x = _merged(x, dimension)
-        step //= 2
-    return _merged(x, dimension)
 
 
 def scatter_sum(x: jax.Array, axis: str, dimension: int) -> jax.Array:

@@ -86,7 +86,6 @@ class Attention(nnx.Module):
         self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
     ) -> tuple[jax.Array, dict | None]:
         """Return the output and the cache with this call's keys and values written in at their positions."""
-
         exe, segments_BT = context.exe, context.segments_BT
 
         def project(weight: nnx.Param, heads: str) -> jax.Array:
