@@ -79,6 +79,27 @@ def test_the_public_api_loads_no_jax():
     subprocess.run([sys.executable, "-c", check], check=True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["explain", "configs/runs/quickstart.gin"], 0),
+        (["train", "configs/runs/quickstart.gin", "--set=TrainConfig.stepz=1"], 2),
+        (["experiment"], 0),
+    ],
+)
+def test_what_computes_nothing_loads_no_package_that_does(arguments, code):
+    """A second of start-up comes back with a single import."""
+    check = (
+        "import atexit, sys; from baichuan_jax.cli.main import main; "
+        "loaded = lambda: {'jax', 'flax', 'matplotlib', 'numpy'} & set(sys.modules); "
+        "atexit.register(lambda: print('loaded', loaded())); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", check, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PACKAGE.parent)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (code, "loaded set()")
+
+
 def test_the_rule_would_notice(tmp_path):
     file = tmp_path / "sneaky.py"
     file.write_text("def f():\n    from baichuan_jax.train import loop\n    import jax.numpy\n")

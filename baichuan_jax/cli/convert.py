@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
-from baichuan_jax.recipe.hugging_face import Converted, export_checkpoint, import_checkpoint
 from baichuan_jax.recipe.pipeline import CONFIG
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
-from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
+
+if TYPE_CHECKING:
+    from baichuan_jax.recipe.hugging_face import Converted
 
 LAYOUTS, DTYPES = ("baichuan", "llama"), ("float32", "bfloat16")
 console = Console(highlight=False)
@@ -41,6 +43,8 @@ def _add_verify(verb: argparse.ArgumentParser) -> None:
 
 def import_weights(args: argparse.Namespace) -> None:
     """Turn a published checkpoint into one of ours, with a config that binds its shape."""
+    from baichuan_jax.recipe.hugging_face import import_checkpoint  # brings numpy and SentencePiece in
+
     converted = import_checkpoint(args.source, args.out, terminal_progress())
     _show("import", converted)
     console.print(f"its config is {args.out / CONFIG}", soft_wrap=True)
@@ -56,6 +60,9 @@ def import_weights(args: argparse.Namespace) -> None:
 
 def export_weights(loaded: Loaded, args: argparse.Namespace) -> None:
     """Write the newest parameters of a run, or those it starts from, as a published checkpoint."""
+    from baichuan_jax.recipe.hugging_face import export_checkpoint
+    from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
+
     require(args.file_gb > 0, "--file-gb", args.file_gb, "a size above 0")
     file_bytes = int(args.file_gb * 1e9)
     converted = export_checkpoint(loaded.config, args.out, args.layout, terminal_progress(), args.dtype, file_bytes)

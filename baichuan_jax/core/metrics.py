@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-
 from baichuan_jax.core.files import write_text
 
 FILE = "metrics.jsonl"
@@ -21,6 +19,8 @@ class Metrics:
     """
 
     def __init__(self, directory: Path, from_step: int = 0):
+        from tensorboardX import SummaryWriter  # brings numpy in, and most commands write no metrics
+
         kept = [record for record in read_metrics(directory) if record["step"] <= from_step]
         write_text(directory / FILE, "".join(map(_line, kept)) if from_step else "")
         self._file = (directory / FILE).open("a", encoding="utf-8")

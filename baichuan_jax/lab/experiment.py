@@ -15,7 +15,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_json, write_text
@@ -23,8 +23,10 @@ from baichuan_jax.core.stage import versions
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.lab.markup import Html, details, escape, join, table, tag
 from baichuan_jax.lab.numbers import duration
-from baichuan_jax.lab.page import Canvas, page
-from baichuan_jax.lab.plots import Plot
+
+if TYPE_CHECKING:
+    from baichuan_jax.lab.page import Canvas
+    from baichuan_jax.lab.plots import Plot
 
 RECORD, PAGE = "record.json", "report.html"
 
@@ -82,6 +84,8 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
 
     config: the text of the settings. seconds: of this call; units that were on file cost none.
     """
+    from baichuan_jax.lab.page import Canvas, page  # brings matplotlib in
+
     for each in outcome.tables:
         write_text(directory / "tables" / f"{each.name}.csv", _csv(each))
         rows = [dict(zip(each.columns, row)) for row in each.rows]

@@ -11,9 +11,7 @@ from typing import Any
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.suggest import did_you_mean
-from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.data.funnel import PARTS
-from baichuan_jax.data.split import SPLITS
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.stages.data import DataResult
 
@@ -78,6 +76,9 @@ def _cut(counts: dict, reason: str | None, number: int) -> dict:
 
 def _kept(directory: Path, domain: str, number: int) -> list[dict]:
     """Return documents of a domain by the hash of their text, held out ones first: theirs are the smallest."""
+    from baichuan_jax.data.dataset import read_documents  # brings numpy in, and --help knows this module
+    from baichuan_jax.data.split import SPLITS
+
     found: list[dict] = []
     for split in reversed(SPLITS):
         documents = islice(read_documents(directory, domain, split), LOOKED_AT)
