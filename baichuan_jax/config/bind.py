@@ -1,4 +1,4 @@
-"""From statements (`Section.field = value`, read from files and the command line) to a root dataclass of sections."""
+"""Build a root dataclass of sections from statements: `Section.field = value`, read from files and --set."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _check_name(statement: Statement, classes: dict[str, type]) -> None:
 
 
 def _check_macros_used(statements: Sequence[Statement], macros: dict[str, Statement], classes: dict[str, type]) -> None:
-    """Refuses a macro that nothing uses: it is a mistyped macro, or a field without its section."""
+    """Refuse a macro that nothing uses: it is a mistyped macro, or a field without its section."""
     used: set[str] = set()
     for statement in statements:
         _replace_macros(statement.value, used.add)

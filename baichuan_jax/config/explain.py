@@ -1,4 +1,4 @@
-"""Shows every value of a config, where it came from, and what it means."""
+"""Print every value of a config, where it came from, and what it means."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.settings import help_of
 
 WIDEST_COLUMN = 40  # longer values push their own row only
-
-
-def explain_text(loaded: Loaded) -> str:
-    """Return the table as plain text, one line per field."""
-    return "".join(f"{line.plain}\n" for line in _lines(loaded))
 
 
 def print_explain(loaded: Loaded, console: Console) -> None:

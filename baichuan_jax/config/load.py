@@ -1,4 +1,4 @@
-"""The gin edge: reads config files and overrides, and return a root dataclass that knows where each value came from.
+"""The gin edge: read config files and overrides into a root dataclass, with the origin of each value.
 
 Gin's own parser reads the text, so the syntax is gin's: `Section.field = literal`, blocks, macros (`DIM = 256`, used
 as `%DIM`) and `include 'file.gin'`. Gin's global registry is not used: one load leaves nothing behind for the next.
@@ -93,7 +93,7 @@ def _override(text: str) -> Statement:
 
 
 class _Delegate(config_parser.ParserDelegate):
-    """What gin's parser makes of %macros and @references."""
+    """Callbacks of gin's parser for %macros and @references."""
 
     def macro(self, macro_name: str) -> Macro:
         return Macro(macro_name)

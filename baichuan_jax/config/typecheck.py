@@ -1,4 +1,4 @@
-"""Checks a literal against a type annotation, converting what is meant but spelt otherwise (a list for a tuple)."""
+"""Check a literal against a type annotation, and convert equivalent spellings (a list for a tuple)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Mismatch(Exception):
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """Return `value` as the annotated type, or raises Mismatch.
+    """Return `value` as the annotated type, or raise Mismatch.
 
     Annotations may be int, float, bool, str, None, Literal, tuple[...], dict[...] and unions of these; any other is a
     TypeError. Converted are int to float, whole floats to int (1e9), and lists to tuples; a bool is never a number.

@@ -80,7 +80,7 @@ def domain_directory(directory: Path, domain: str) -> Path:
 
 
 class SplitWriter:
-    """Writes the documents of one split into files of bounded size, SPLIT-00000.array_record and so on.
+    """Write the documents of one split into files of bounded size, SPLIT-00000.array_record and so on.
 
     A context manager. files: (name, documents, bytes of examples) of each.
     """

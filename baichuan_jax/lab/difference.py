@@ -48,5 +48,5 @@ def _equal(a: Sequence[str], b: Sequence[str]) -> int:
 
 
 def _cut(text: str, head: int, tail: int) -> str:
-    """Leaves out the middle of a text, if that makes it shorter."""
+    """Leave out the middle of a text, if that makes it shorter."""
     return text if head + tail + 1 >= len(text) else f"{text[:head]}…{text[len(text) - tail :]}"

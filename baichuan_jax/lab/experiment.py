@@ -10,15 +10,13 @@ An experiment is `FOLDER/some_name.py` with
 from __future__ import annotations
 
 import ast
-import csv
-import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import write_json, write_text
+from baichuan_jax.core.files import write_csv, write_json, write_text
 from baichuan_jax.core.stage import versions
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.lab.markup import Html, details, escape, join, table, tag
@@ -53,7 +51,7 @@ class Outcome:
     summary: str
     tables: Sequence[Table] = ()
     plots: Sequence[Plot] = ()
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
 
 
 def class_name(name: str) -> str:
@@ -87,7 +85,7 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
     from baichuan_jax.lab.page import Canvas, page  # brings matplotlib in
 
     for each in outcome.tables:
-        write_text(directory / "tables" / f"{each.name}.csv", _csv(each))
+        write_csv(directory / "tables" / f"{each.name}.csv", [each.columns, *each.rows])
         rows = [dict(zip(each.columns, row)) for row in each.rows]
         write_json(directory / "tables" / f"{each.name}.json", rows)
     canvas = Canvas(directory / "plots")
@@ -104,14 +102,6 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
     }
     write_json(directory / RECORD, record)
     return directory / PAGE
-
-
-def _csv(each: Table) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(each.columns)
-    writer.writerows(each.rows)
-    return file.getvalue()
 
 
 def _results(outcome: Outcome, canvas: Canvas) -> list[Html]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from baichuan_jax.lab.difference import Pieces, difference
+from baichuan_jax.lab.difference import difference
 from baichuan_jax.lab.markup import Html, details, prose, table, tag
 from baichuan_jax.lab.numbers import percent, short
 
@@ -70,11 +70,8 @@ def pair(gone: dict, stays: dict) -> Html:
     """Return two texts side by side, {"source", "text"} each, with what differs marked."""
     sides = (gone, stays)
     texts = difference(*(side["text"] for side in sides))
-    return tag("div", *(quote(side["source"], *_marked(text)) for side, text in zip(sides, texts)), class_="pair")
-
-
-def _marked(pieces: Pieces) -> list[object]:
-    return [text if same else tag("mark", text) for text, same in pieces]
+    marked = ([text if same else tag("mark", text) for text, same in pieces] for pieces in texts)
+    return tag("div", *(quote(side["source"], *text) for side, text in zip(sides, marked)), class_="pair")
 
 
 def quote(source: object, *text: object) -> Html:
@@ -90,14 +87,11 @@ def sentences(funnel: dict[str, dict]) -> list[Html]:
     if not total:
         return []
     reasons = [reason for reason, _ in total.most_common()]
+    number = lambda entry: f"{entry['documents']:,}" if entry else ""
     rows = [
-        [domain, *(_number(counts["pruned"].get(reason)) for reason in reasons)] for domain, counts in funnel.items()
+        [domain, *(number(counts["pruned"].get(reason)) for reason in reasons)] for domain, counts in funnel.items()
     ]
     return [table("Sentences taken out of documents, by reason", ["domain", *reasons], rows)]
-
-
-def _number(entry: dict | None) -> str:
-    return f"{entry['documents']:,}" if entry else ""
 
 
 def quality(report: dict[str, dict]) -> list[Html]:

@@ -52,7 +52,7 @@ mark { border-radius: .2rem; background: var(--mark); color: inherit; font-weigh
 
 
 class Canvas:
-    """Draws plots for a page and remembers the PNG files it has written in `directory`."""
+    """Draw plots for a page and remember the PNG files it has written in `directory`."""
 
     def __init__(self, directory: Path):
         directory.mkdir(parents=True, exist_ok=True)

@@ -67,7 +67,7 @@ class Plot:
 
 
 def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
-    """Draws a plot; return it as SVG for a page and the path of the PNG file written."""
+    """Draw a plot; return it as SVG for a page and the path of the PNG file written."""
     path = directory / f"{plot.name}.png"
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": plot.name}):
         figure = Figure(figsize=(WIDTH, plot.height), layout="constrained")
@@ -83,7 +83,7 @@ def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
-    """Names the series below the plot, if there is more than one, and makes the figure higher by as much."""
+    """Name the series below the plot, if there is more than one, and make the figure higher by as much."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         labels = [_shortened(label) for label in labels]
@@ -106,7 +106,7 @@ def _inline(svg: str, alt: str) -> Html:
 def bars(
     axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
 ) -> None:
-    """Draws horizontal bars, one group for each name and one bar in it for each series."""
+    """Draw horizontal bars, one group for each name and one bar in it for each series."""
     thickness = 0.8 / len(series)
     for number, (color, (label, values)) in enumerate(zip(colors, series.items())):
         place = np.arange(len(names)) + (number - (len(series) - 1) / 2) * thickness
@@ -119,7 +119,7 @@ def bars(
 def stack(
     axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
 ) -> None:
-    """Draws one horizontal bar for each name, the series end to end."""
+    """Draw one horizontal bar for each name, the series end to end."""
     left = np.zeros(len(names))
     for color, (label, values) in zip(colors, series.items()):
         axes.barh(np.arange(len(names)), values, 0.7, left=left, color=color, label=label)
@@ -141,7 +141,7 @@ def _finish_bars(axes: Axes, names: Sequence[str], unit: str) -> None:
 
 
 def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: int, from_zero: bool = False) -> None:
-    """Draws lines against steps, and tokens along the top."""
+    """Draw lines against steps, and tokens along the top."""
     for number, (label, (steps, values)) in enumerate(lines.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         axes.plot(steps, values, dash, color=color, label=label, marker="." if len(steps) < 25 else None)
@@ -158,7 +158,7 @@ def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: in
 
 
 def by_position(axes: Axes, lines: Mapping[str, Line], unit: str) -> None:
-    """Draws lines against positions in a text, which double from one tick to the next."""
+    """Draw lines against positions in a text, which double from one tick to the next."""
     for number, (label, (positions, values)) in enumerate(lines.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         axes.plot(positions, values, dash, color=color, label=label, marker=".")

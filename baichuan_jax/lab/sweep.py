@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import product as cartesian
 from pathlib import Path
 from typing import Any
@@ -26,21 +27,8 @@ def values(name: str, options: Iterable[Any]) -> Sweep:
 
 def product(*sweeps: Sweep) -> Sweep:
     """Return every combination of a point of each sweep; the last varies fastest."""
-    return [_united(points) for points in cartesian(*sweeps)]
-
-
-def in_step(*sweeps: Sweep) -> Sweep:
-    """Return the first points of all sweeps as one, then the second ones, and so on."""
-    return [_united(points) for points in zip(*sweeps, strict=True)]
-
-
-def _united(points: Iterable[Point]) -> Point:
-    united: Point = {}
-    for point in points:
-        if twice := united.keys() & point.keys():
-            raise ValueError(f"{', '.join(sorted(twice))}: set by two sweeps that are combined")
-        united |= point
-    return united
+    # dict(**a, **b) raises TypeError on a setting that two sweeps have.
+    return [reduce(lambda one, other: dict(**one, **other), points, {}) for points in cartesian(*sweeps)]
 
 
 def run_units(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from baichuan_jax.core.files import read_json, write_text
+from baichuan_jax.core.files import read_json, write_csv, write_text
 from baichuan_jax.lab import leaderboard
 from baichuan_jax.lab.markup import Html, details, join, table
 from baichuan_jax.lab.page import page
@@ -46,17 +44,11 @@ def write_tables(directory: Path, models: Mapping[str, Path]) -> None:
     for result in results:
         asked = [result["task"], result["metric"], result["fewshot"], result["limit"] or ""]
         lines += [[*asked, row["name"], row["kind"], *(row[name] for name in FIELDS)] for row in result["rows"]]
-    _write_csv(directory / "results.csv", lines)
-    _write_csv(directory / "leaderboard.csv", [("model", *leaderboard.COLUMNS), *leaderboard.rows(models)])
+    write_csv(directory / "results.csv", lines)
+    write_csv(directory / "leaderboard.csv", [("model", *leaderboard.COLUMNS), *leaderboard.rows(models)])
     sections = [("Beside the published figures", leaderboard.section(models))]
     sections += [(title(result), _section(result)) for result in results]
     write_text(directory / "results.html", page("Evaluation tasks", Html(LEAD), sections))
-
-
-def _write_csv(path: Path, lines: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    write_text(path, text.getvalue())
 
 
 def _section(result: dict[str, Any]) -> Html:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from baichuan_jax.config.explain import explain_text, print_explain
+from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.literal import parts, values
 from baichuan_jax.config.load import Loaded, load
 from baichuan_jax.core.settings import help_of, setting
@@ -37,8 +37,14 @@ ORIGINS = {
 }
 
 
+def printed(loaded, width=80):
+    out = io.StringIO()
+    print_explain(loaded, Console(file=out, width=width))
+    return out.getvalue()
+
+
 def test_table():
-    assert explain_text(Loaded(Run(), ORIGINS)).splitlines() == [
+    assert printed(Loaded(Run(), ORIGINS)).splitlines() == [
         "Run",
         "  workdir    'w'  --set",
         "TrainConfig",
@@ -52,16 +58,14 @@ def test_table():
 def test_long_values_are_whole_and_push_only_their_own_row():
     names = tuple(f"name-{i}" for i in range(50))
     loaded = Loaded(Run(train=TrainConfig(names=names)), ORIGINS)
-    *_, steps, _, _, long = explain_text(loaded).splitlines()
+    *_, steps, _, _, long = printed(loaded).splitlines()
     assert repr(names) in long
     assert len(steps) < 140
 
 
 def test_piped_output_is_the_plain_text_at_any_width():
     loaded = Loaded(Run(train=TrainConfig(names=("[red]x[/red]",) * 9)), ORIGINS)
-    out = io.StringIO()
-    print_explain(loaded, Console(file=out, width=20))
-    assert out.getvalue() == explain_text(loaded)
+    assert printed(loaded, width=20) == printed(loaded, width=2000)
 
 
 def experiments() -> list[type]:
@@ -71,7 +75,7 @@ def experiments() -> list[type]:
 
 @pytest.mark.parametrize("root", [config_class(), *experiments()])
 def test_every_setting_has_a_help_text(root):
-    lines = explain_text(load(None, (), root)).splitlines()
+    lines = printed(load(None, (), root)).splitlines()
     shown = {line[2:] for line in lines if line.startswith("  ")}
     settings = [(part, name) for part in parts(root()) for name in values(part)]
     assert len(shown) == len(settings) > 3

@@ -21,7 +21,7 @@ from baichuan_jax.data.funnel import Funnel
 from baichuan_jax.data.quality.plot import plot
 from baichuan_jax.data.split import SPLITS
 
-QUALITY, CALIBRATION = "quality.json", "quality.png"
+CALIBRATION = "quality.png"
 
 
 def finish(cfg: CorpusConfig, work: Work, directory: Path, vanished: str) -> dict:
@@ -41,7 +41,7 @@ def finish(cfg: CorpusConfig, work: Work, directory: Path, vanished: str) -> dic
         "evaluation_sets": _evaluation_sets(work, counts),
     }
     write_json(directory / FUNNEL, result["funnel"])
-    write_json(directory / QUALITY, result["quality"])
+    write_json(directory / REPORT, result["quality"])
     if any("calibration" in entry for entry in result["quality"].values()):
         plot(result["quality"], directory / CALIBRATION)
     write_pairs(work, directory)

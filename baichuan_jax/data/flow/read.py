@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -44,7 +43,10 @@ class Read:
             with ShardWriter(directory) as writer:
                 for batch in _batches(_read(read_unit(self.units[number], self.cfg.data), funnel)):
                     removed += _clean(cleaner, batch, writer, rejected, funnel)
-            _write_rejected(rejected, directory / REJECTED)
+            (directory / REJECTED).mkdir()
+            with ShardWriter(directory / REJECTED) as writer:
+                for row in rejected.entries():
+                    writer.write(*row)
             reasons = list(funnel.removed)
             rows = [(key, size, reasons.index(reason)) for key, size, reason in removed]
             REMOVED.save(directory, np.array(rows, REMOVED_DOCUMENT))
@@ -115,10 +117,3 @@ def _clean(
             removed.append((key, size, cleaned.reason))
     funnel.add_read(read, len(batch), replaced)
     return removed
-
-
-def _write_rejected(rejected: Smallest, directory: Path) -> None:
-    directory.mkdir()
-    with ShardWriter(directory) as writer:
-        for row in rejected.entries():
-            writer.write(*row)

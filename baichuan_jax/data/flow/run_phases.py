@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from baichuan_jax.core.errors import require
@@ -24,12 +25,13 @@ from baichuan_jax.data.flow.config import CorpusConfig
 from baichuan_jax.data.flow.evaluation_sets import IndexEvaluationSets
 from baichuan_jax.data.flow.exact_dedup import ExactDedup
 from baichuan_jax.data.flow.finish import finish
+from baichuan_jax.data.flow.funnels import funnels_after_reading
 from baichuan_jax.data.flow.minhash import Minhash
 from baichuan_jax.data.flow.near_dedup import NearDedup
 from baichuan_jax.data.flow.read import Read
 from baichuan_jax.data.flow.sentence_dedup import SentenceDedup
 from baichuan_jax.data.flow.sentence_minhash import SentenceMinhash
-from baichuan_jax.data.flow.vanished import refuse_after_reading
+from baichuan_jax.data.flow.vanished import refuse
 from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.flow.write import Write
 from baichuan_jax.data.sources.units import source_units
@@ -69,15 +71,11 @@ def build_corpus(cfg: CorpusConfig, runner: RunnerConfig, directory: Path, progr
     with Runner(runner, work.root / TASKS) as tasks:
         for name, task in phases.items():
             count = work.shards if name in phase_arrays.PER_SHARD else 1
-            tasks.run(name, task, count, None if progress is None else _of_phase(progress, name))
+            tasks.run(name, task, count, progress and partial(progress, name))
             if name == phase_arrays.READ and runner.vanished == "stop":
-                refuse_after_reading(cfg.data, work)
+                refuse(cfg.data, funnels_after_reading(work, cfg.data.sources))  # before phases that take hours
     result = finish(cfg, work, directory, runner.vanished)
     os.replace(work.root, directory / DONE)  # in one step: half of it would look like phases that have ended
     shutil.rmtree(directory / DONE)
     size = sum(funnel["read"]["bytes"] for funnel in result["funnel"].values())
     return {**result, "megabytes_per_second": size / (time.monotonic() - start) / 1e6}
-
-
-def _of_phase(progress: Progress, name: str) -> Callable[[int, int], None]:
-    return lambda done, of: progress(name, done, of)

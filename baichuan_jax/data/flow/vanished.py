@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.config import DataConfig
-from baichuan_jax.data.flow.funnels import funnels_after_reading
-from baichuan_jax.data.flow.work import Work
 from baichuan_jax.data.funnel import Funnel
 
 FEWEST = 2  # documents of a domain: one to train and one to validate on
@@ -24,11 +22,6 @@ UNREAD = (
     "file_too_long",
     "line_too_long",
 )
-
-
-def refuse_after_reading(cfg: DataConfig, work: Work) -> None:
-    """Raise UserError if the phase `read` left too little of a domain, before the other phases take hours."""
-    refuse(cfg, funnels_after_reading(work, cfg.sources))
 
 
 def refuse(cfg: DataConfig, funnels: Mapping[str, Funnel]) -> None:

@@ -38,7 +38,6 @@ LETTERS = re.compile(r"[^\W\d_]")
 SPACES = re.compile(r"\s+")
 LONG_WORD = re.compile(r"[!-~]{20,}+")  # addresses, and names that a markup language marks
 JOINTS = re.compile(r"(?<=[A-Za-z0-9])[^\w\s]{1,3}(?=[A-Za-z0-9])")
-AGAIN = re.compile(r"(?P<mark>[^\w\s.。…-])(?P=mark)++")  # no ellipses, no arrows
 PER_CHARACTER, PER_WORD = 2, 5  # letters that replace a character of a formula; letters of such a word
 
 
@@ -60,16 +59,6 @@ def prose(text: str) -> str:
 def without_frames(text: str) -> str:
     """Return a text without the frames of its tables, and without the rows with more figures than words."""
     return LEADER.sub(" ", RULER.sub("", ROW.sub(_row, DRAWN.sub(" | ", TIMES.sub("", text)))))
-
-
-def without_repeated_lines(text: str) -> str:
-    """Return a text without lines that occurred before."""
-    return "\n".join(dict.fromkeys(text.split("\n")))
-
-
-def without_repeated_marks(text: str) -> str:
-    """Return a text in which each run of equal marks is one mark."""
-    return AGAIN.sub(r"\g<mark>", text)
 
 
 def _row(row: re.Match) -> str:

@@ -14,11 +14,12 @@ from baichuan_jax.data.characters import BRACKET, BROKEN, DIGIT, HAN, PUNCTUATIO
 from baichuan_jax.data.language import Language, middle
 from baichuan_jax.data.rules.blocked import BlockedWords
 from baichuan_jax.data.rules.config import FilterConfig
-from baichuan_jax.data.rules.content import in_letters, prose, without_repeated_lines, without_repeated_marks
+from baichuan_jax.data.rules.content import in_letters, prose
 from baichuan_jax.data.rules.facts import LINES, REPEATED, Facts, recounted
 from baichuan_jax.data.rules.limits import LIMITS, Limits, limits_of
 from baichuan_jax.data.rules.repetition import repeated_share
 
+AGAIN = re.compile(r"(?P<mark>[^\w\s.。…-])(?P=mark)++")  # repeated marks; no ellipses, no arrows
 MOJIBAKE = re.compile("锟斤拷|烫烫烫|Ã[\u0080-\u00bf]|â€")
 FEW_BROKEN = 2  # characters
 PROSE = 200  # letters from which a text is required to have punctuation
@@ -74,7 +75,8 @@ class DocumentRules:
         if repeats and _repeats_lines(text, limits) and _repeats_lines(prose(text), limits):
             return "repeated_lines"
         if repeated_share(text, language) > limits.max_repeated_runs:
-            text = prose(middle(without_repeated_lines(text), SAMPLE))
+            distinct = "\n".join(dict.fromkeys(text.split("\n")))
+            text = prose(middle(distinct, SAMPLE))
             if repeated_share(text, language) > limits.max_repeated_runs:
                 return "repetitive"
         if self._blocked.count(text) > self._max_blocked:
@@ -86,15 +88,12 @@ def _counted(facts: Facts, pruned: np.ndarray) -> list[str | None]:
     """Return the name of the first rule that the counts of each document violate, or None."""
     limits = limits_of(facts.languages)
     reasons: list[str | None] = [None] * len(facts.texts)
-    counted = (_by_pruned(facts, limits, pruned), _by_characters(facts, limits), _by_lines(facts, limits))
+    boilerplate = pruned > limits.max_pruned_share * (pruned + facts.kinds.sum(axis=0))
+    counted = ({"boilerplate": boilerplate}, _by_characters(facts, limits), _by_lines(facts, limits))
     for reason, broken in reversed([rule for rules in counted for rule in rules.items()]):
         for number in np.flatnonzero(broken).tolist():
             reasons[number] = reason  # in reverse, so the first rule wins
     return reasons
-
-
-def _by_pruned(facts: Facts, limits: Limits, pruned: np.ndarray) -> dict[str, np.ndarray]:
-    return {"boilerplate": pruned > limits.max_pruned_share * (pruned + facts.kinds.sum(axis=0))}
 
 
 def _by_characters(facts: Facts, limits: Limits) -> dict[str, np.ndarray]:
@@ -133,7 +132,7 @@ def _worded(text: str, letters: int, language: Language) -> str:
     """Return a doubtful text in the form in which it is judged again. letters: number of its letters."""
     enough = letters >= SAYS_SOMETHING * LIMITS[language].min_letters
     text = middle(text, SAMPLE)
-    return in_letters(without_repeated_marks(text) if enough else text)
+    return in_letters(AGAIN.sub(r"\g<mark>", text) if enough else text)
 
 
 def _repeats_lines(text: str, limits: Limits) -> bool:

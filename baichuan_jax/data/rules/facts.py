@@ -28,6 +28,7 @@ from baichuan_jax.data.characters import (
 from baichuan_jax.data.language import Language, identify
 from baichuan_jax.data.rules.boilerplate import RARE
 from baichuan_jax.data.rules.hints import hints
+from baichuan_jax.data.rules.marks import among
 
 IS_RARE, IS_ODD = 16, 32  # beside the bits of a kind
 SLOTS = 16  # log2 of the number of slots that lines are hashed to
@@ -161,11 +162,11 @@ def _layout(characters: np.ndarray, of_kind: np.ndarray, lines: _Lines, firsts: 
     spelt = (characters.take(lasts - 1, mode="wrap") == final) & (characters.take(lasts - 2, mode="wrap") == final)
     ellipsis = (final == ord("…")) | spelt & ((final == ord(".")) | (final == ord("。")))
     for _ in range(2):
-        lasts -= _among(CLOSING).take(characters[lasts], mode="clip")
+        lasts -= among(CLOSING).take(characters[lasts], mode="clip")
     sizes = lines.stops - lines.starts
     full = sizes > 0
     loose = (sizes <= SHORT) & (of_kind[lasts] != STOP)
-    flags = [full, _among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
+    flags = [full, among(BULLETS).take(characters[lines.starts], mode="clip"), ellipsis, loose]
     columns = [np.add.reduceat(flag & full, firsts, dtype=np.int64) for flag in flags]
     words = np.diff(lines.words[np.append(firsts, -1)])
     return np.stack([words, *columns, np.maximum.reduceat(sizes, firsts), _repeated(characters, lines, firsts)])
@@ -195,9 +196,3 @@ def _codes() -> np.ndarray:
     for characters, bit in ((RARE, IS_RARE), (ODD, IS_ODD)):
         codes[[ord(character) for character in characters]] |= bit
     return codes
-
-
-@cache
-def _among(marks: str) -> np.ndarray:
-    """Return a table of the marks, bool [0x10000]."""
-    return np.isin(np.arange(0x10000), [ord(mark) for mark in marks])

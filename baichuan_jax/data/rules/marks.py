@@ -36,6 +36,12 @@ _WIDE = ((0x2E80, 0xA4D0), (0xAC00, 0xD7A4), (0xF900, 0xFB00), (0xFE30, 0xFE50),
 
 
 @cache
+def among(characters: str) -> np.ndarray:
+    """Return a table of characters, bool [0x10000]."""
+    return np.isin(np.arange(0x10000), [ord(character) for character in characters])
+
+
+@cache
 def traits() -> np.ndarray:
     """Return all bits of each character, uint32 [0x10000]; characters beyond have those of the last."""
     table = np.zeros(0x10000, np.uint32)

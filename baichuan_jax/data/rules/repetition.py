@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from baichuan_jax.data.language import Language
+from baichuan_jax.data.characters import points
+from baichuan_jax.data.language import Language, middle
 
 WIDTH: dict[Language, int] = {"zh": 16, "en": 32, "code": 32, "other": 32}  # characters in a run, a power of two
 SAMPLE = 1 << 14  # characters examined, from the middle
@@ -30,10 +31,7 @@ def repeated_share(text: str, language: Language) -> float:
 
     0 if the quick test finds no repetition: counting costs more than all other rules together.
     """
-    if len(text) > SAMPLE:
-        start = (len(text) - SAMPLE) // 2
-        text = text[start : start + SAMPLE]
-    width = WIDTH[language]
+    text, width = middle(text, SAMPLE), WIDTH[language]
     return _share(text, width) if _is_suspicious(text, width // 2) else 0.0
 
 
@@ -53,7 +51,7 @@ def _is_suspicious(text: str, width: int) -> bool:
 def _share(text: str, width: int) -> float:
     """Return the share of characters in runs of `width` characters that occurred before; half the width if short."""
     text = " ".join(text.split())  # drawings with many spaces are not repetition
-    hashes = np.frombuffer(text.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    hashes = points(text).astype(np.uint64)
     characters, size, power = len(hashes), 1, BASE
     while size < width and len(hashes) > 3 * size:
         hashes = hashes[:-size] * power + hashes[size:]  # of runs of twice the length

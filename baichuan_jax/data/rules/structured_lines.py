@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
 from baichuan_jax.data.dedup.runs import ranges, run_starts
@@ -88,7 +86,7 @@ def _code(characters: np.ndarray, lines: Lines) -> np.ndarray:
     fence = ~lines.blank & ((first == FENCES[0]) | (first == FENCES[1])) & (first == second) & (second == third)
     number = np.cumsum(fence)
     inside = (number - (number - fence)[last_true(lines.head)]) % 2 > 0
-    looks = ~lines.blank & (_code_ends().take(final, mode="clip") | _prompts(first, second))
+    looks = ~lines.blank & (marks.among(CODE_ENDS).take(final, mode="clip") | _prompts(first, second))
     starts = block_starts(lines)
     share = np.bincount(starts, looks, len(starts)) * 3 >= np.bincount(starts, ~lines.blank, len(starts))
     return fence | inside | (share & (np.bincount(starts, looks, len(starts)) > 0))[starts]
@@ -101,12 +99,6 @@ def _prompts(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         rows = np.flatnonzero(first == ord(prompt))
         found[rows] = np.isin(second[rows], [ord(mark) for mark in follows])
     return found
-
-
-@cache
-def _code_ends() -> np.ndarray:
-    """Return a table of CODE_ENDS, bool [0x80 + 1]; the last entry is for all other characters."""
-    return np.isin(np.arange(0x81), [ord(mark) for mark in CODE_ENDS])
 
 
 def _rows(characters: np.ndarray, lines: Lines) -> np.ndarray:
