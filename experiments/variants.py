@@ -89,7 +89,7 @@ class Trial:
             progress(stage, number, 3)
             self._run.build(stage)
         self.corpus = self._run.config
-        self.store = TokenStore(self._run.workdir / "tokens")
+        self.store = TokenStore(self._run.place("tokens"))
         self.layout = make_layout(self.corpus)
         # Seeds of a variant run the same program: it is compiled once, also over calls.
         jax.config.update("jax_compilation_cache_dir", str(directory / "programs"))

@@ -11,8 +11,8 @@ from rich.console import Console
 from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
-from baichuan_jax.recipe.pipeline import CONFIG
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
+from baichuan_jax.recipe.workdir import CONFIG
 
 if TYPE_CHECKING:
     from baichuan_jax.recipe.hugging_face import Converted

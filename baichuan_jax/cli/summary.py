@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from baichuan_jax.recipe.spec import Grid, StageResult
@@ -11,8 +14,11 @@ from baichuan_jax.recipe.table import STAGES
 console = Console(highlight=False)
 
 
-def show(name: str, result: StageResult, skipped: bool) -> None:
-    """Print the summary of a stage, or one line if it had been done before."""
+def show(name: str, result: StageResult, skipped: bool, taken: Path | None = None) -> None:
+    """Print the summary of a stage, or one line if it had been done before. taken: the run that it is taken from."""
+    if taken:
+        console.print(f"[green]✓[/] {name}: taken from {escape(str(taken))}", soft_wrap=True)
+        return
     if skipped:
         console.print(f"[green]✓[/] {name}: done before, skipped", soft_wrap=True)
         return

@@ -21,7 +21,7 @@ from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 from baichuan_jax.recipe.run import Run
-from baichuan_jax.recipe.table import STAGES, stages_by_verb
+from baichuan_jax.recipe.table import STAGES, needs_of, stages_by_verb
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
@@ -34,10 +34,11 @@ def build_stages(*names: str) -> Verb:
         with process_group(args, names, run) as processes:
             run.pipeline.check(names)
             with run.pipeline.open(processes):
-                for name in names:
+                needs = dict.fromkeys(need for name in names for need in needs_of(name) if need not in names)
+                for name in (*filter(run.pipeline.taken, needs), *names):
                     result, skipped = run.build_stage(name, processes)
                     if processes.is_primary:
-                        show(name, result, skipped)
+                        show(name, result, skipped, run.pipeline.taken(name))
 
     return verb
 

@@ -26,3 +26,15 @@ def exclusive(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(f"another process is at work in {path.parent}; wait for it to end, or stop it") from None
         yield
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock file `path`."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

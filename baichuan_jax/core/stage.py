@@ -102,6 +102,13 @@ class Stage:
         anew = f"delete {self.directory} to redo it and what was made from it"
         return f"{why}You can {anew}, or choose another directory (of a run: --set RunConfig.workdir=...)"
 
+    def differences(self) -> list[str]:
+        """Return how what was begun there differs from what this stage makes, in words; [] if in nothing."""
+        started = read_json(self.directory / "started.json")
+        old = _version(started)
+        of_code = [f"version {old} of the code made it, this is version {self.version}"] if old != self.version else []
+        return of_code + self._differences(started)
+
     def _differences(self, started: dict) -> list[str]:
         """Return what a directory was made from that is not so now, in words, but for the version of the code."""
         new = self.made_from(started["files"])
@@ -158,6 +165,11 @@ class Stage:
             raise UserError(f"stage {self.name!r} has not finished: {path} is missing; {first}")
         return read_json(path)
 
+    def identity_there(self) -> str | None:
+        """Return the identity of what is there, from whatever it was made; None if nothing is."""
+        started = self.started()
+        return None if started is None else _identity_of(started)
+
     @cached_property
     def identity(self) -> str:
         """Return a digest of everything the outputs depend on; of source files the names and contents, not the places.
@@ -166,17 +178,19 @@ class Stage:
         """
         started = self.started()
         if started is not None and finished_in(self.directory) and not self._differences(started):
-            made = started
-        else:
-            made = self.made_from((started or {}).get("files"))
-        of_code = {} if _version(made) == 1 else {"version": made["version"]}  # as before there were versions
-        inner = {"settings": made["settings"], "inputs": made["inputs"], "files": _contents(made["files"])}
-        return digest(repr({**of_code, **inner}))
+            return _identity_of(started)
+        return _identity_of(self.made_from((started or {}).get("files")))
 
 
 def finished_in(directory: Path) -> bool:
     """Return whether a stage was finished there, from whatever it was made."""
     return (directory / "manifest.json").exists()
+
+
+def _identity_of(made: dict) -> str:
+    of_code = {} if _version(made) == 1 else {"version": made["version"]}  # as before there were versions
+    inner = {"settings": made["settings"], "inputs": made["inputs"], "files": _contents(made["files"])}
+    return digest(repr({**of_code, **inner}))
 
 
 def _version(started: dict) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from statistics import mean
@@ -17,12 +17,13 @@ PAGE = "report.html"
 Section = tuple[str, str, Callable[[RunRecord, Canvas], list[Html]]]  # heading, the stage it tells of, its writer
 
 
-def write_report(workdir: Path, directory: Path, stages: Sequence[str], told: Sequence[Section]) -> dict:
-    """Write report.html and plots/*.png about those of the stages that are finished in `workdir`.
+def write_report(workdir: Path, directory: Path, places: Mapping[str, Path], told: Sequence[Section]) -> dict:
+    """Write report.html and plots/*.png about those stages of the run in `workdir` that are finished.
 
-    told: the sections, in the order of the page. Return {"page", "plots"}: where they are.
+    places: the directory of each. told: the sections, in the order of the page. Return {"page", "plots"}: where they
+    are.
     """
-    run, canvas = read_run(workdir, stages), Canvas(directory / "plots")
+    run, canvas = read_run(workdir, places), Canvas(directory / "plots")
     sections = [(heading, join(write(run, canvas), "\n")) for heading, stage, write in told if stage in run.results]
     sections.append(("Record", join(record(run), "\n")))
     write_text(directory / PAGE, page(run.name, summary(run), sections))
@@ -46,9 +47,11 @@ def summary(run: RunRecord) -> Html:
 
 def record(run: RunRecord) -> list[Html]:
     """Return stage times, package versions and the config."""
-    times = [[stage, duration(result["seconds"])] for stage, result in run.results.items()]
+    times = [
+        [stage, duration(result["seconds"]), run.taken.get(stage, "this run")] for stage, result in run.results.items()
+    ]
     return [
-        table("Stage times", ["stage", "time"], times),
+        table("Stage times", ["stage", "time", "made by"], times),
         tag("p", "A stage that was interrupted counts from its last start.", class_="note"),
         details("Config", tag("pre", run.config)),
         details("Versions", table("Of the stages", ["package", "version"], _versions(run))),

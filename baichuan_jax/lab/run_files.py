@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ class RunRecord:
     """A run's record.
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
+    taken: {stage: workdir of the run that it is taken from}.
     """
 
     name: str
@@ -22,6 +23,7 @@ class RunRecord:
     results: dict[str, dict]
     versions: dict[str, dict[str, str]]
     metrics: list[dict]
+    taken: dict[str, str]
 
     @property
     def steps(self) -> list[dict]:
@@ -39,14 +41,15 @@ class RunRecord:
         return self.results["train"]["tokens"] // self.results["train"]["steps"]
 
 
-def read_run(workdir: Path, stages: Sequence[str]) -> RunRecord:
-    """Read every one of these stages that has a manifest."""
-    found = {stage: workdir / stage / "manifest.json" for stage in stages}
+def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
+    """Read every one of these stages that has a manifest. places: their directories."""
+    found = {stage: place / "manifest.json" for stage, place in places.items()}
     manifests = {stage: read_json(path) for stage, path in found.items() if path.exists()}
     return RunRecord(
         name=workdir.resolve().name,
         config=(workdir / "config.gin").read_text(encoding="utf-8"),
         results={stage: manifest["result"] for stage, manifest in manifests.items()},
         versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
-        metrics=read_metrics(workdir / "train"),
+        metrics=read_metrics(places["train"]),
+        taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
     )

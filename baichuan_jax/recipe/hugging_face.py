@@ -13,10 +13,10 @@ from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.recipe.pipeline import CONFIG, LOCK
 from baichuan_jax.recipe.progress import Progress, Tell
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
+from baichuan_jax.recipe.workdir import CONFIG, LOCK
 from baichuan_jax.tokenizer import checkpoint_files
 from baichuan_jax.tokenizer.special_tokens import STEM
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file

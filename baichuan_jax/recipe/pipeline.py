@@ -5,45 +5,106 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from baichuan_jax.config.literal import gin_text, parts, settings
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
-from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.lock import exclusive, is_held
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import Stage, finished_in
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.table import STAGES, needs_of
-
-CONFIG, LOCK = "config.gin", ".lock"
+from baichuan_jax.recipe.workdir import CONFIG, LOCK, bases
 
 
 class Pipeline:
-    """The stages of one config in its workdir."""
+    """The stages of one config: in its workdir, or in that of its base.
+
+    made_here: why a stage is not taken from the base, by its name.
+    """
 
     def __init__(self, config: RunConfig):
         self.config = config
         self.workdir = Path(config.workdir)
+        self.made_here: dict[str, str] = {}
         self._stages: dict[str, Stage] = {}
+        self._places: dict[str, Path] = {}
 
     def stage(self, name: str) -> Stage:
         """Return a stage with everything it depends on resolved."""
         if name not in self._stages:
-            self._stages[name] = self._resolve(name)
+            self._stages[name] = self._resolve(name, self.place(name))
         return self._stages[name]
 
     def refresh(self) -> None:
         """Look at the workdir and the source files anew from here on."""
         self._stages.clear()
+        self._places.clear()
+        self.__dict__.pop("_bases", None)
+
+    def place(self, name: str) -> Path:
+        """Return the directory of a stage: of this run, or of a base that has it finished."""
+        if name not in self._places:
+            self._places[name] = self._find(name)
+        return self._places[name]
+
+    def taken(self, name: str) -> Path | None:
+        """Return the workdir of the run that a stage is taken from, None if it is of this one."""
+        return None if self.place(name).parent == self.workdir else self.place(name).parent
+
+    def _find(self, name: str) -> Path:
+        """Return where a stage is: what is here stays; then what this run was made from; then what agrees."""
+        here = self.workdir / name
+        if not (self.config.base and STAGES[name].shared) or self._alone(name, here).kept():
+            return here
+        if name in (made_from := self._made_from()):
+            return made_from[name]
+        reasons = []
+        for workdir in self._bases:
+            if not (why := self._why_not(name, workdir)):
+                return workdir / name
+            reasons.append(f"{workdir} has {why}")
+        self.made_here[name] = "; ".join(reasons)
+        return here
+
+    @cached_property
+    def _bases(self) -> tuple[Path, ...]:
+        return bases(self.workdir, self.config.base) if self.config.base else ()
+
+    def _made_from(self) -> dict[str, Path]:
+        """Return {stage: its directory} of what the bases have that stages of this run were made from."""
+        found: dict[str, Path] = {}
+        inputs: set[tuple[str, str]] = set()
+        for name in reversed(STAGES):
+            here, *there = (self._alone(name, workdir / name) for workdir in (self.workdir, *self._bases))
+            for stage in [here] if here.kept() else there:
+                if stage is here or (finished_in(stage.directory) and (name, stage.identity_there()) in inputs):
+                    found[name] = stage.directory
+                    inputs |= set(stage.inputs.items())
+                    break
+        return found
+
+    def _why_not(self, name: str, workdir: Path) -> str:
+        """Return why a stage of another run cannot stand for that of this one, "" if it can."""
+        directory = workdir / name
+        if not finished_in(directory):
+            at_work = " yet, and a process is at work there" if is_held(workdir / LOCK) else ""
+            return f"not finished it{at_work}" if directory.is_dir() else f"none{at_work}"
+        differences = self._resolve(name, directory).differences()
+        return f"another: {'; '.join(differences[:3])}" if differences else ""
 
     def alone(self, name: str) -> Stage:
         """Return a stage as far as its own settings go: what it was made from may be out of reach."""
+        return self._alone(name, self.place(name))
+
+    def _alone(self, name: str, directory: Path) -> Stage:
         spec = STAGES[name]
         stage = Stage(
             name=name,
-            directory=self.workdir / name,
+            directory=directory,
             settings=_lines(part for part in parts(self.config) if type(part) in spec.sections),
             files=None,
             unfinished=spec.unfinished,
@@ -53,22 +114,22 @@ class Pipeline:
         )
         return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
 
-    def _resolve(self, name: str) -> Stage:
-        stage = self.alone(name)
+    def _resolve(self, name: str, directory: Path) -> Stage:
+        stage = self._alone(name, directory)
         inputs = {}
         for need in needs_of(name):
-            if not self._lost(name, need):
+            if not self._lost(directory, need):
                 inputs[need] = self.stage(need).identity
             elif need in stage.inputs:
                 inputs[need] = stage.inputs[need]
-        return replace(stage, inputs=inputs, files=self._files(name))
+        return replace(stage, inputs=inputs, files=self._files(name, directory))
 
-    def _files(self, name: str) -> tuple[Path | str, ...] | None:
+    def _files(self, name: str, directory: Path) -> tuple[Path | str, ...] | None:
         """Return the files from outside the workdir that a stage reads, None where a finished one has lost them.
 
         So a run can be trained, say, on a machine that its corpus was not made on.
         """
-        finished = finished_in(self.workdir / name)
+        finished = finished_in(directory)
         try:
             files = STAGES[name].files(self.config)
         except UserError:
@@ -82,7 +143,7 @@ class Pipeline:
         """Find what would fail later in these stages and those they need, and write nothing.
 
         Raise UserError on a workdir of another config or of older code, on missing sources, on a stage that must be
-        finished first, or on devices that do not fit.
+        finished first, on a base that is not there, or on devices that do not fit.
         """
         names = tuple(names)
         of_this_version = self._of_this_version(names)
@@ -104,11 +165,16 @@ class Pipeline:
         if not self.config.train.steps:
             return
         self.alone("tokenizer").complete(any_version=True)
-        train = self.alone("train")
+        train, tokens = self.alone("train"), self.alone("tokens")
         if train.started() is None:
             train.result()
         if not train.complete(any_version=True):
             STAGES["train"].check(self.config)
+        if finished_in(tokens.directory) and tokens.identity_there() != train.inputs.get("tokens"):
+            raise UserError(
+                f"{train.directory} was trained on other tokens than those in {tokens.directory}, so with another "
+                "tokenizer; restore them (RunConfig.base), or delete it to train anew"
+            )
 
     def due(self, name: str) -> tuple[str, ...]:
         """Return a stage, after those that have to be finished before it."""
@@ -131,12 +197,12 @@ class Pipeline:
         return {*names, *self._with_needs(tuple(begin))}
 
     def _with_needs(self, names: tuple[str, ...]) -> set[str]:
-        needs = [need for name in names for need in needs_of(name) if not self._lost(name, need)]
+        needs = [need for name in names for need in needs_of(name) if not self._lost(self.place(name), need)]
         return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
 
-    def _lost(self, name: str, need: str) -> bool:
+    def _lost(self, directory: Path, need: str) -> bool:
         """Return whether a finished stage has come here without one that it was made from, such as its corpus."""
-        return finished_in(self.workdir / name) and not (self.workdir / need).exists()
+        return finished_in(directory) and not any((workdir / need).exists() for workdir in (self.workdir, *self._bases))
 
     @contextmanager
     def open(self, processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:

@@ -12,13 +12,14 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.recipe.load import Overrides, load_config
-from baichuan_jax.recipe.pipeline import CONFIG, Pipeline
+from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.spec import StageResult
 from baichuan_jax.recipe.stages.evaluate import EvaluateResult
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.table import STAGES
+from baichuan_jax.recipe.workdir import CONFIG
 
 if TYPE_CHECKING:
     from baichuan_jax.generate.engine import Engine
@@ -36,7 +37,7 @@ class Run:
 
     The stages are data, tokenizer, tokens, train, evaluate, generate and report. A stage is built once; one that was
     interrupted goes on where it was. The same config in the same workdir is the same run, whether it is built from
-    here or by the command line.
+    here or by the command line. Finished stages of another run serve this one where they agree (RunConfig.base).
 
     Example:
         import baichuan_jax as bj
@@ -103,14 +104,18 @@ class Run:
 
         For callers that have checked `pipeline` and opened it, as `build` does.
         """
-        spec = STAGES[name]
+        spec, stage = STAGES[name], self.pipeline.stage(name)
+        if self.pipeline.taken(name):
+            return spec.result.read(stage.result()), True
 
         def build(directory: Path) -> dict[str, Any]:
             self._tokenizer = self._trained = self._engine = None  # they may be of what is built anew
+            if why := self.pipeline.made_here.get(name):
+                self.progress.note(f"{name} is made here: {why}")
             result = spec.build(self, directory)
             return result.as_record() if result is not None else {}
 
-        record, skipped = self.pipeline.stage(name).run(build, processes)
+        record, skipped = stage.run(build, processes)
         result = spec.result.read(record) if processes.is_primary else StageResult.read(record)
         return result, skipped
 
@@ -128,7 +133,11 @@ class Run:
         A step that was logged has step, loss, grad_norm, learning_rate and speeds; an evaluation has step, validation
         ({domain: bits per byte}) and validation_mean.
         """
-        return read_metrics(self.workdir / "train")
+        return read_metrics(self.place("train"))
+
+    def place(self, name: str) -> Path:
+        """Return the directory of a stage: in the workdir, or in that of the base where it is taken from."""
+        return self.pipeline.place(_known(name))
 
     @property
     def tokenizer(self) -> AnyTokenizer:

@@ -27,6 +27,11 @@ class RunConfig:
     """Everything a run depends on."""
 
     workdir: str = setting("runs/default", "directory that every stage writes to")
+    base: str = setting(
+        "",
+        "workdir of another run, whose finished stages serve this one where settings and inputs agree; the others are "
+        "made here. A relative path starts at the current directory; a base that is not there is sought beside workdir",
+    )
     data: DataConfig = field(default_factory=DataConfig)
     filters: FilterConfig = field(default_factory=FilterConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)

@@ -82,6 +82,7 @@ class StageSpec(Generic[R]):
     verb: the verb that builds it, if not the one of its name.
     unfinished: as `core.stage.Stage` has it. multi_process: whether several processes may build it.
     reads_only: whether it only reads a model, which any version may have made.
+    shared: whether a run may take it from its base; one that tells of the run itself may not.
     changes: what became of the output when it changed; their number is the version of the stage. Add a phrase whenever
     the stage writes something else for the same config and inputs, so that nobody gets what older code has made.
     """
@@ -101,4 +102,5 @@ class StageSpec(Generic[R]):
     unfinished: Literal["redo", "resume", "keep"] = "redo"
     multi_process: bool = False
     reads_only: bool = False
+    shared: bool = True
     changes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
@@ -38,7 +39,7 @@ def make_layout(config: RunConfig) -> Layout:
 
 def checkpoints_of(config: RunConfig) -> Path:
     """Return the directory of the run's checkpoints: those it starts from, if it takes no step."""
-    return Path(config.workdir) / "train" / CHECKPOINTS if config.train.steps else Path(config.train.start)
+    return Pipeline(config).place("train") / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 
 def load_params(config: RunConfig, layout: Layout) -> Params:

@@ -5,12 +5,14 @@ import matplotlib
 import numpy as np
 import pytest
 
-from baichuan_jax.recipe.stages.report import write_run_report
+from baichuan_jax.recipe.run import Run
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.stages.report import build
 from tests.lab.checker import Checker
 
 
 def write_report(workdir: Path, directory: Path) -> dict:
-    return write_run_report(workdir, directory).as_record()
+    return build(Run(RunConfig(workdir=str(workdir))), directory).as_record()
 
 
 def read(result: dict) -> tuple[str, Checker]:

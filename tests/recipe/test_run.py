@@ -137,14 +137,21 @@ def test_what_is_finished_is_not_built_again(by_python, monkeypatch):
 
 def test_two_runs_in_one_process(by_python, tmp_path):
     first = by_python[0]
-    for name in ("data", "tokenizer", "tokens"):
-        copytree(first.workdir / name, tmp_path / "run" / name)
     text = first.generate(["We"], temperature=0.0)
-    config = replace(first.config, workdir=str(tmp_path / "run"), train=replace(first.config.train, seed=1))
-    second = bj.Run(config)
+    config = replace(first.config, workdir=str(tmp_path / "run"), base=str(first.workdir))
+    second = bj.Run(replace(config, train=replace(config.train, seed=1)))
     assert second.build("train").loss != first.result("train").loss
     assert [record["step"] for record in second.metrics()] == [record["step"] for record in first.metrics()]
     assert second.generate(["We"], temperature=0.0) != text
+    assert second.evaluate().domains.keys() == {"zh", "en"}
+    page = Path(second.build("report").page).read_text(encoding="utf-8")
+    assert page.count(f"<td>{first.workdir}</td>") == 3, "data, tokenizer and tokens are of the first"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == [
+        "evaluate",
+        "generate",
+        "report",
+        "train",
+    ]
     assert first.generate(["We"], temperature=0.0) == text
 
 

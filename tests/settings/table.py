@@ -68,6 +68,7 @@ OPEN = TRAINED | {"ServeConfig.port": 0, "ServeConfig.max_open": 5}
 
 TABLE: dict[str, Row] = {
     **rows("RunConfig", places, workdir="another"),
+    "RunConfig.base": Row({}, "nowhere", tokenizer, "no run is there"),
     **rows(
         "DataConfig",
         corpus,

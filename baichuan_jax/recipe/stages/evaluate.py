@@ -42,7 +42,7 @@ def build(run: Run, directory: Path) -> EvaluateResult:
     from baichuan_jax.train.step import make_execution
 
     config, layout = run.config, make_layout(run.config)
-    exe, store = make_execution(config.train, config.model, layout).by_rows, TokenStore(run.workdir / "tokens")
+    exe, store = make_execution(config.train, config.model, layout).by_rows, TokenStore(run.place("tokens"))
     params = load_params(config, layout.by_rows)
     with run.progress.status("scoring held-out text"):
         return EvaluateResult(**evaluate(config.evaluate, config.model, params, store, run.tokenizer, exe))

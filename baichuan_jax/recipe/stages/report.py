@@ -22,19 +22,14 @@ class ReportResult(StageResult):
 
 def build(run: Run, directory: Path) -> ReportResult:
     """Write report.html and its plots."""
-    return write_run_report(run.workdir, directory)
-
-
-def write_run_report(workdir: Path, directory: Path) -> ReportResult:
-    """Write the page about the finished stages of a run in `workdir`."""
     from baichuan_jax.lab.report import write_report
     from baichuan_jax.recipe.table import STAGES
 
-    names = [name for name in STAGES if name != REPORT.name]
+    places = {name: run.place(name) for name in STAGES if name != REPORT.name}
     told = [(spec.report, name) for name, spec in STAGES.items() if spec.report]
     told.sort(key=lambda pair: pair[0].order)
     sections = [(section.heading, name, section.write) for section, name in told]
-    return ReportResult(**write_report(workdir, directory, names, sections))
+    return ReportResult(**write_report(run.workdir, directory, places, sections))
 
 
 REPORT = StageSpec(
@@ -45,4 +40,5 @@ REPORT = StageSpec(
     help="one page of everything the run has produced",
     needs=None,
     reads_only=True,
+    shared=False,
 )

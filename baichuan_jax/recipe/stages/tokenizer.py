@@ -41,22 +41,25 @@ def build(run: Run, directory: Path) -> TokenizerResult:
     from baichuan_jax.tokenizer.stages import build_tokenizer
 
     with run.progress.units("tokenizer") as tell:
-        return TokenizerResult(**build_tokenizer(run.config.tokenizer, run.workdir / "data", directory, tell))
+        return TokenizerResult(**build_tokenizer(run.config.tokenizer, run.place("data"), directory, tell))
 
 
 def tokenizer_place(config: RunConfig) -> Path:
     """Return where the run's tokenizer is: a file, or the directory of its own, or of its copy of a lost file."""
-    file, own = Path(config.tokenizer.file), Path(config.workdir) / "tokenizer"
+    from baichuan_jax.recipe.pipeline import Pipeline
+
+    file, own = Path(config.tokenizer.file), Pipeline(config).place("tokenizer")
     return file if config.tokenizer.file and (file.exists() or not own.is_dir()) else own
 
 
 def load_run_tokenizer(config: RunConfig) -> AnyTokenizer:
     """Return the run's tokenizer, which begins texts as it did when the run was trained."""
+    from baichuan_jax.recipe.pipeline import Pipeline
     from baichuan_jax.tokenizer.stages import stage_bos
     from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
     asked = config.tokenizer.bos
-    trained_with = stage_bos(Path(config.workdir) / "tokenizer") if config.train.steps else None
+    trained_with = stage_bos(Pipeline(config).place("tokenizer")) if config.train.steps else None
     if trained_with and asked != "auto" and (asked == "off") != (trained_with == "off"):
         had = "nothing" if trained_with == "off" else "the id that begins a text"
         raise UserError(

@@ -25,7 +25,7 @@ def build(run: Run, directory: Path) -> TokensResult:
     """Encode the corpus."""
     from baichuan_jax.tokenizer.stages import build_tokens
 
-    corpus, model = run.workdir / "data", run.workdir / "tokenizer"
+    corpus, model = run.place("data"), run.place("tokenizer")
     with run.progress.units("tokens") as tell:
         progress = lambda done, count: tell("shards", done, count)
         found = build_tokens(run.config.tokenizer, run.config.runner, corpus, model, directory, progress)

@@ -61,7 +61,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     config, cfg, layout = run.config, run.config.train, make_layout(run.config)
     if cfg.steps == 0:
         return TrainResult(**untrained(config.model, layout))
-    store = TokenStore(run.workdir / "tokens")
+    store = TokenStore(run.place("tokens"))
     texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))

@@ -1,0 +1,170 @@
+"""A run takes from its base the finished stages that agree, and makes the others in its own workdir."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from baichuan_jax.cli.main import main
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.lock import exclusive
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.progress import PrintProgress
+from baichuan_jax.recipe.run import Run
+from baichuan_jax.recipe.spec import StageResult
+from baichuan_jax.recipe.table import STAGES
+from tests.cli.small import write_config
+
+CORPUS = ("data", "tokenizer", "tokens")
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Have every stage make nothing but a note of it; return the notes: (name of the run, stage)."""
+    made = []
+
+    def build_of(name):
+        return lambda run, directory: made.append((run.workdir.name, name))
+
+    for name, spec in list(STAGES.items()):
+        fake = replace(spec, build=build_of(name), result=StageResult, summary=lambda result: "", table=None)
+        monkeypatch.setitem(STAGES, name, replace(fake, check=lambda config: None))
+    return made
+
+
+@pytest.fixture
+def new_run(tmp_path):
+    """Return new_run(name, {setting: value}), which has an attribute `notes`."""
+    config = write_config(tmp_path)
+
+    def new(name: str, settings: dict | None = None, base: str = "") -> Run:
+        given = {"RunConfig.workdir": tmp_path / "runs" / name, "RunConfig.base": base and tmp_path / "runs" / base}
+        notes = []
+        run = Run(load_config(config, given | (settings or {})), PrintProgress(write=notes.append))
+        run.notes = notes
+        return run
+
+    return new
+
+
+def test_four_learning_rates_on_one_base_make_the_corpus_once(made, new_run):
+    base = new_run("base")
+    base.build("tokens")
+    for rate in (1e-3, 2e-3, 3e-3, 4e-3):
+        run = new_run(f"{rate}", {"OptimConfig.peak_lr": rate}, base="base")
+        run.build("report")
+        assert {name: run.pipeline.taken(name) for name in CORPUS} == dict.fromkeys(CORPUS, base.workdir)
+        assert run.notes[0] == f"train is made here: {base.workdir} has none"
+    assert made == [
+        *(("base", name) for name in CORPUS),
+        *((f"{rate}", name) for rate in (1e-3, 2e-3, 3e-3, 4e-3) for name in list(STAGES)[3:]),
+    ]
+
+
+def test_all_but_the_report_is_taken_where_all_settings_agree(made, new_run):
+    new_run("base").build("report")
+    del made[:]
+    new_run("same", {"MeshConfig.fsdp": 2}, base="base").build("report")
+    assert made == [("same", "report")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "own"),
+    [
+        ({"OptimConfig.peak_lr": 1e-4}, ["train", "evaluate", "generate"]),
+        ({"TokenizerConfig.shard_bytes": 500}, ["tokenizer", "tokens", "train", "evaluate", "generate"]),
+        ({"SampleConfig.seed": 5}, ["generate"]),
+    ],
+)
+def test_what_differs_and_what_is_made_from_it_is_made_here_and_said(made, new_run, setting, own):
+    new_run("base").build("report")
+    del made[:]
+    run = new_run("other", setting, base="base")
+    run.build("report")
+    assert made == [("other", name) for name in [*own, "report"]]
+    [(name, value)] = setting.items()
+    assert f"{own[0]} is made here: {run.config.base} has another: {name} was " in run.notes[0]
+    assert f"is now {value}" in run.notes[0]
+    run.notes.clear()
+    new_run("other", setting, base="base").build("report")
+    assert made == [("other", name) for name in [*own, "report"]], "it is finished"
+
+
+def test_a_stage_that_the_base_has_not_finished_is_made_here(made, new_run):
+    base = new_run("base")
+    base.build("tokenizer")
+    (base.place("tokenizer") / "manifest.json").unlink()
+    run = new_run("other", base="base")
+    with exclusive(base.workdir / ".lock"):
+        run.build("tokens")
+    at_work = "yet, and a process is at work there"
+    assert run.notes == [
+        f"tokenizer is made here: {base.workdir} has not finished it {at_work}",
+        f"tokens is made here: {base.workdir} has none {at_work}",
+    ]
+    assert made[2:] == [("other", "tokenizer"), ("other", "tokens")]
+
+
+def test_a_base_may_have_a_base(made, new_run):
+    new_run("first").build("tokenizer")
+    second = new_run("second", base="first")
+    second.build("tokens")
+    third = new_run("third", base="second")
+    third.build("train")
+    assert [third.pipeline.taken(name).name for name in CORPUS] == ["first", "first", "second"]
+    assert made == [("first", "data"), ("first", "tokenizer"), ("second", "tokens"), ("third", "train")]
+    shutil.rmtree(second.workdir.parent / "first")
+    assert new_run("third", base="second").pipeline.taken("tokens") == second.workdir, "train was made from it"
+    with pytest.raises(UserError, match=r"RunConfig.base = .*no run is there"):
+        new_run("second", base="first").build("train")
+
+
+def test_runs_that_move_together_find_each_other(made, new_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new_run("base").build("tokens")
+    config = new_run("other", base="base").config
+    Run(replace(config, workdir="runs/other", base="runs/base")).build("train")
+    (tmp_path / "runs").rename(tmp_path / "moved")
+    moved = Run.open("moved/other")
+    assert moved.build("report")
+    assert made == [*(("base", name) for name in CORPUS), *(("other", name) for name in list(STAGES)[3:])]
+
+
+def test_a_base_that_is_gone_or_the_run_itself(made, new_run, tmp_path):
+    new_run("base").build("tokens")
+    run = new_run("other", base="base")
+    run.build("train")
+    shutil.rmtree(tmp_path / "runs" / "base")
+    with pytest.raises(UserError, match=r"RunConfig.base = .*no run is there .*RunConfig.base='' its stages are made"):
+        new_run("other", base="base").pipeline.check_model()
+    new_run("other").build("tokens")
+    new_run("other").build("generate")
+    assert made[3:] == [("other", "train"), *(("other", name) for name in CORPUS), ("other", "generate")]
+    with pytest.raises(UserError, match=r"RunConfig.base = .*another run"):
+        new_run("new", base="new").build("data")
+
+
+def test_a_base_that_is_made_anew_leaves_a_run_its_own_and_is_not_taken_for_what_it_was(made, new_run, tmp_path):
+    new_run("base").build("tokens")
+    new_run("other", base="base").build("train")
+    with (tmp_path / "en.jsonl").open("a") as file:
+        file.write('{"text": "more"}\n')
+    new_run("other", base="base").pipeline.check_model()  # its own corpus is still in the base
+    for name in CORPUS:
+        shutil.rmtree(tmp_path / "runs" / "base" / name)
+    new_run("base").build("tokens")
+    with pytest.raises(UserError, match="train was trained on other tokens than those in"):
+        new_run("other", base="base").pipeline.check_model()
+    with pytest.raises(UserError, match="'tokens', is not the one it was made from"):
+        new_run("other", base="base").build("train")
+
+
+def test_the_command_line_says_what_is_taken(made, new_run, tmp_path, capsys):
+    new_run("base").build("tokens")
+    config, base = tmp_path / "small.gin", tmp_path / "runs" / "base"
+    chosen = [f"--set=RunConfig.workdir={tmp_path / 'runs' / 'other'}", f"--set=RunConfig.base={base}"]
+    assert main(["train", str(config), *chosen]) == 0
+    assert main(["run", str(config), *chosen]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"tokens: taken from {base}\n") == 2
+    assert "train: done before, skipped" in said
