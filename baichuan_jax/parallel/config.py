@@ -30,6 +30,17 @@ class MeshConfig:
         return tuple(getattr(self, field.name) for field in fields(self))
 
 
+@dataclass(frozen=True)
+class CompilationCacheConfig:
+    """Where compiled programs are kept for the next process. JAX_COMPILATION_CACHE_DIR goes before it."""
+
+    directory: str = setting("", "directory of compiled programs; empty: baichuan_jax/programs in the user's cache")
+    max_bytes: int = setting(2 * 10**9, "most bytes in it: programs used longest ago go first; 0 keeps none")
+
+    def __post_init__(self) -> None:
+        require(self.max_bytes >= 0, "CompilationCacheConfig.max_bytes", self.max_bytes, "bytes, or 0 to keep none")
+
+
 AXES = tuple(field.name for field in fields(MeshConfig))
 
 

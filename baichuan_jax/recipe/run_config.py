@@ -17,7 +17,7 @@ from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.parallel.config import AxisRules, MeshConfig
+from baichuan_jax.parallel.config import AxisRules, CompilationCacheConfig, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.train.config import MixConfig, OptimConfig, ProfileConfig, TrainConfig
 
@@ -46,6 +46,7 @@ class RunConfig:
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     rules: AxisRules = field(default_factory=AxisRules)
+    compilation_cache: CompilationCacheConfig = field(default_factory=CompilationCacheConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     sample: SampleConfig = field(default_factory=SampleConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)

@@ -10,6 +10,7 @@ from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.parallel.program_cache import keep_programs
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
@@ -33,7 +34,8 @@ class Trained(NamedTuple):
 
 
 def make_layout(config: RunConfig) -> Layout:
-    """Return the config's rules over the devices at hand."""
+    """Return the config's rules over the devices at hand, for which compiled programs are kept from here on."""
+    keep_programs(config.compilation_cache)
     return Layout(make_mesh(config.mesh), config.rules)
 
 

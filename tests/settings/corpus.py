@@ -1,4 +1,4 @@
-"""Observers of the data step, of the tokenizer and of the places where they run."""
+"""Observers of the data step, of the tokenizer, and of the places where they run and what is compiled is kept."""
 
 import os
 import sys
@@ -12,6 +12,7 @@ import sentencepiece
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.dedup import near_duplicates
 from baichuan_jax.jobs.runner import Runner
+from baichuan_jax.parallel.program_cache import ProgramCache, cache_root
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.run_config import RunConfig
 from tests.settings.base import stage, timeless, written
@@ -22,6 +23,14 @@ def places(config: RunConfig, scratch: Path) -> list[str]:
     before = set(os.listdir())
     with Run(config).pipeline.open():
         return sorted(set(os.listdir()) - before)
+
+
+def kept_programs(config: RunConfig, scratch: Path) -> tuple:
+    """Return where compiled programs go, and which of two are kept."""
+    cache = ProgramCache(scratch, scratch, config.compilation_cache.max_bytes)
+    for name in ("first", "second"):
+        cache.put(name, bytes(1000))
+    return cache_root(config.compilation_cache), sorted(path.name for path in scratch.iterdir())
 
 
 def corpus(config: RunConfig, scratch: Path) -> tuple:

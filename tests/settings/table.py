@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tests.settings.base import TRAINED
-from tests.settings.corpus import corpus, engine, places, tokenizer
+from tests.settings.corpus import corpus, engine, kept_programs, places, tokenizer
 from tests.settings.serving import continuations, decoding, evaluation, served
 from tests.settings.training import (
     initial,
@@ -188,6 +188,7 @@ TABLE: dict[str, Row] = {
         SPLIT | {"AxisRules.heads": None, "AxisRules.kv_heads": None},
         head_dim="tensor",
     ),
+    **rows("CompilationCacheConfig", kept_programs, directory="programs", max_bytes=1500),
     **rows("EvaluateConfig", evaluation, TRAINED, length=8, batch=24, windows=1),
     **rows("SampleConfig", continuations, TRAINED, top_k=1, top_p=0.01, seed=1),
     **rows(
