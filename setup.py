@@ -22,6 +22,7 @@ DEV = [
     "pyyaml>=6",
     "pytest-xdist>=3.6",
     "ruff>=0.9",
+    "zstandard>=0.23",  # writes the files that tests read with pyarrow
     "safetensors>=0.5",
     "tensorboard>=2.18",
 ]
@@ -52,7 +53,7 @@ setup(
         "optax>=0.2.8",  # the optimizer
         "orbax-checkpoint>=0.12.8,<0.14",  # checkpoints of training
         "orjson>=3.10",  # JSON lines, several times as fast as json
-        "pyarrow>=16",  # Parquet, and zstd streams that notice a cut
+        "pyarrow>=16",  # Parquet; zstd streams that notice a cut; the zstd baseline of bits per byte
         "qwix>=0.1.8,<0.2",  # int8 storage of weights; imported by model/storage.py alone
         "rich>=13",  # progress bars and tables of the command line
         "sentencepiece>=0.2.3",  # the tokenizer
@@ -60,7 +61,6 @@ setup(
         "tensorflow-datasets>=4.9.10",  # reads and describes datasets; TensorFlow is not needed
         "tensorstore>=0.1.74",  # writes imported checkpoints array by array
         "webencodings>=0.6",  # encoding labels of web pages
-        "zstandard>=0.23",  # the zstd baseline of bits per byte
     ],
     extras_require={
         "chinese": CHINESE,

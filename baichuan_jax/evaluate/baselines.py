@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import zstandard
+import pyarrow
 
 from baichuan_jax.evaluate.heldout import HeldOut
 from baichuan_jax.tokenizer.interface import AnyTokenizer
@@ -24,4 +24,4 @@ def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
 def zstd_bits(tokenizer: AnyTokenizer, text: HeldOut) -> float:
     """Return the bits of the same text under zstd -19."""
     plain = tokenizer.decode(text.targets().tolist()).encode()
-    return 8.0 * len(zstandard.ZstdCompressor(level=19).compress(plain))
+    return 8.0 * len(pyarrow.Codec("zstd", 19).compress(plain))

@@ -48,24 +48,29 @@ def stream(
     specials: whether the written form of a special id in a prompt, such as "<reserved_106>", is that id.
     Raise UserError before the first piece if a prompt and its continuation would not fit the model's context.
     """
-    made: dict[Request, tuple[int, Continuation]] = {}
+    requests: list[Request] = []
     try:
         for number, prompt in enumerate(prompts):
-            request = engine.submit(tokenizer.prompt(prompt, specials), replace(sample, seed=sample.seed + number))
-            made[request] = number, Continuation(engine, tokenizer, request)
-        while made:
-            for request in engine.step():
-                if request not in made:
-                    continue
-                number, continuation = made[request]
+            ids = tokenizer.prompt(prompt, specials)
+            requests.append(engine.submit(ids, replace(sample, seed=sample.seed + number)))
+        yield from pieces(engine, tokenizer, requests)
+    finally:
+        for request in requests:
+            engine.cancel(request)
+
+
+def pieces(engine: Engine, tokenizer: AnyTokenizer, requests: Sequence[Request]) -> Iterator[Piece]:
+    """Run the engine until all requests are done; yield their pieces, each with the place of its request."""
+    open_requests = {request: (n, Continuation(engine, tokenizer, request)) for n, request in enumerate(requests)}
+    while open_requests:
+        for request in engine.step():
+            if request in open_requests:
+                number, continuation = open_requests[request]
                 piece = continuation.advance(number)
+                if piece.done:
+                    del open_requests[request]
                 if piece.text or piece.done:
                     yield piece
-                if piece.done:
-                    del made[request]
-    finally:
-        for request in made:
-            engine.cancel(request)
 
 
 def generate(

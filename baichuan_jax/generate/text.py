@@ -44,8 +44,5 @@ class TextStream:
     def _beginning(self, text: str) -> int:
         """Return how many characters at the end of a text may begin a stop string."""
         longest = max((len(stop) - 1 for stop in self._stops), default=0)
-        fits = (size for size in range(min(longest, len(text)), 0, -1) if self._begins(text[-size:]))
-        return next(fits, 0)
-
-    def _begins(self, end: str) -> bool:
-        return any(stop.startswith(end) for stop in self._stops)
+        begins = lambda end: any(stop.startswith(end) for stop in self._stops)
+        return next((size for size in range(min(longest, len(text)), 0, -1) if begins(text[-size:])), 0)

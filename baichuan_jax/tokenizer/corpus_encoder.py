@@ -63,15 +63,10 @@ class Encode:
 def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, threads: int = 1) -> dict:
     """Write one shard, each text between `begin` and `end` of the tokenizer; return its index entry."""
     dtype = token_dtype(tokenizer.vocab)
-    write_shard(path, list(_framed(tokenizer, texts, dtype, threads)), dtype)
+    encoded = (ids for batch in _ahead(_batches(texts)) for ids in tokenizer.encode_batch(batch, threads))
+    around = lambda ids: np.concatenate([tokenizer.begin, ids, tokenizer.end], dtype=dtype, casting="unsafe")
+    write_shard(path, list(map(around, encoded)), dtype)
     return describe_shard(path)
-
-
-def _framed(tokenizer: AnyTokenizer, texts: Iterable[str], dtype: np.dtype, threads: int) -> Iterable[np.ndarray]:
-    begin, end = (np.array(ids, dtype) for ids in (tokenizer.begin, tokenizer.end))
-    for batch in _ahead(_batches(texts)):
-        for ids in tokenizer.encode_batch(batch, threads):
-            yield np.concatenate([begin, ids, end], dtype=dtype, casting="unsafe")
 
 
 def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:

@@ -88,7 +88,8 @@ def _content(model: Any) -> dict[str, Any]:
     symbols = [piece.piece for piece in pieces if _is_symbol(piece)] if prefix else []
     normalizers = [{"type": "Prepend", "prepend": SPACE_MARK}, SPACE] if prefix else [SPACE]
     decoders = [BACK, {"type": "ByteFallback"}, {"type": "Fuse"}, *([STRIP] if prefix else [])]
-    cuts = [_isolated(_any_of(symbols)), *_cuts_of_names(model, symbols)] if symbols else []
+    longest_first = map(_exactly, sorted(symbols, key=len, reverse=True))  # as sentencepiece matches them
+    cuts = [_isolated("|".join(longest_first)), *_cuts_of_names(model, symbols)] if symbols else []
     return {
         "version": "1.0",
         "truncation": None,
@@ -153,11 +154,6 @@ def _cuts_of_names(model: Any, symbols: list[str]) -> list[dict[str, Any]]:
 
 def _isolated(pattern: str) -> dict[str, Any]:
     return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-
-
-def _any_of(symbols: list[str]) -> str:
-    """Return a pattern that matches symbols, the longest first, as sentencepiece does."""
-    return "|".join(map(_exactly, sorted(symbols, key=len, reverse=True)))
 
 
 def _exactly(text: str) -> str:

@@ -95,6 +95,14 @@ def bytes_of(tokenizer: AnyTokenizer, id: int) -> bytes:
     return tokenizer.token_bytes(id) if id < tokenizer.vocab else b""
 
 
+def is_text(data: bytes) -> bool:
+    """Return whether bytes are whole characters of UTF-8."""
+    try:
+        return data.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
 def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
     """Raise UserError unless all ids have a row in a token table of `rows` rows; it names the id."""
     outside = [id for id in (int(np.max(ids, initial=0)), int(np.min(ids, initial=0))) if not 0 <= id < rows]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.interface import AnyTokenizer, is_text
 
 WORD = re.compile(r"[^\W\d_]+")  # a run of letters; meaningless for Chinese, which has no spaces between words
 NUMBER = re.compile(r"[0-9]+")
@@ -51,7 +51,7 @@ class Meter:
     def __init__(self, tokenizer: AnyTokenizer):
         self._tokenizer = tokenizer
         pieces = [tokenizer.token_bytes(id) for id in range(tokenizer.vocab)]
-        self._split = np.array([not _is_text(piece) for piece in pieces])
+        self._split = np.array([not is_text(piece) for piece in pieces])
         self._unknown = np.array([not piece for piece in pieces])
 
     def measure(self, texts: Sequence[str]) -> Measured:
@@ -80,11 +80,3 @@ class Meter:
         """Return the number of tokens of numbers at the beginning of a line, where no tokenizer prepends a space."""
         lines = self._tokenizer.encode_batch([f"\n{number}" for number in numbers])
         return sum(map(len, lines)) - len(numbers) * len(self._tokenizer.encode("\n"))
-
-
-def _is_text(piece: bytes) -> bool:
-    try:
-        piece.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

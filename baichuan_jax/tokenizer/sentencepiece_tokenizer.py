@@ -52,7 +52,8 @@ class SentencePieceTokenizer(AnyTokenizer):
         keeps = model.trainer_spec.byte_fallback and not changes
         keeps = keeps and not any("\n" in piece and len(piece) > 1 for piece in pieces)
         # If not None, no piece crosses a line end, and no text is changed.
-        self._mark = self._mark_ids() if keeps else None
+        mark = [self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()]
+        self._mark = np.array(mark, np.int32) if keeps else None
         apart = keeps and not any({" ", SPACE_MARK} & set(piece.lstrip(SPACE_MARK)) for piece in pieces)
         # If not None, no piece crosses the border of words either.
         self._words = WordCache(self._encode_lines) if apart else None
@@ -65,9 +66,6 @@ class SentencePieceTokenizer(AnyTokenizer):
             return None if id < 0 or self._model.is_unknown(id) else id
         id = self._model.bos_id() if name == "bos_token" else self._model.eos_id()
         return None if id < 0 else id
-
-    def _mark_ids(self) -> np.ndarray:
-        return np.array([self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()], np.int32)
 
     def _encode_lines(self, texts: Sequence[str], threads: int) -> list[np.ndarray]:
         """Return the ids of texts, which are cut at line ends and at each SPACE_MARK."""

@@ -95,7 +95,7 @@ def ours(checkpoint, tmp_path_factory):
     stop_ids = (*tokenizer.end, *end_ids(run))
     engine = cache(lambda: Engine(EngineConfig(), config.model, params, stop_ids, exe))
     answers = Answers(run / "answers.jsonl")
-    return BaichuanLM(Scorer(config.model, params, exe), engine, tokenizer, config.model, answers)
+    return BaichuanLM(Scorer(config.model, params, exe), engine, tokenizer, config.model, answers, lambda *_: None)
 
 
 @pytest.fixture(scope="module")

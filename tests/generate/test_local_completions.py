@@ -62,9 +62,8 @@ def test_scores_and_choices_are_those_of_the_direct_backend(tmp_path, params, la
     stock = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>", "bos_token": None}
     (folder / "tokenizer_config.json").write_text(json.dumps(stock))
     tokenizer = load_tokenizer(folder)
-    direct = BaichuanLM(
-        Scorer(MODEL, params, Execution(layout=layout)), None, tokenizer, MODEL, Answers(tmp_path / "answers.jsonl")
-    )
+    scorer, answers = Scorer(MODEL, params, Execution(layout=layout)), Answers(tmp_path / "answers.jsonl")
+    direct = BaichuanLM(scorer, None, tokenizer, MODEL, answers, lambda *_: None)
     with serving(write_config(tmp_path, folder / "tokenizer.json", params, layout)) as server:
         served = LocalCompletionsAPI(
             base_url=f"http://127.0.0.1:{server.port}/v1/completions",

@@ -13,23 +13,14 @@ from baichuan_jax.data.dedup.shingles import TOKENS, batches, shingles
 AT_ONCE = 1 << 20  # characters of pairs compared at once, more if one pair has more: up to 60 bytes of memory each
 
 
-def jaccard(first: Sequence[str], second: Sequence[str], width: int = TOKENS) -> np.ndarray:
-    """Return the similarity of the first and the second text of each pair, float64 [pairs].
-
-    width: tokens in a shingle. That of two texts without letters and digits is 1. Shingles are compared by 32-bit
-    hashes, and long texts are cut as in `signatures.signatures`.
-    """
-    pairs = np.arange(len(first))
-    return _similarity([*first, *second], pairs, pairs + len(first), width)
-
-
 @dataclass(frozen=True)
 class ExactJaccard:
     """Compare texts given by their indices: the argument `alike` of `near_duplicates.find_duplicates`.
 
     fetch: takes indices, int64 [texts], and returns the texts.
     characters: int [texts], the length of each text or an upper bound; it limits the texts in memory to AT_ONCE.
-    width: tokens in a shingle.
+    width: tokens in a shingle. Shingles are compared by 32-bit hashes; long texts are cut as in
+    `signatures.signatures`.
     """
 
     fetch: Callable[[np.ndarray], list[str]]
@@ -37,7 +28,7 @@ class ExactJaccard:
     width: int = TOKENS
 
     def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return the similarity of the texts of each pair, float64 [pairs]."""
+        """Return the similarity of the texts of each pair, float64 [pairs]; 1 if neither has a letter or digit."""
         sizes = np.cumsum(self.characters[first].astype(np.int64) + self.characters[second])
         cuts = np.flatnonzero(np.diff(sizes // AT_ONCE)) + 1
         parts = [self._compare(*pair) for pair in zip(np.split(first, cuts), np.split(second, cuts))]
@@ -45,21 +36,17 @@ class ExactJaccard:
 
     def _compare(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         indices, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-        return _similarity(self.fetch(indices), *np.split(places, 2), self.width)
-
-
-def _similarity(texts: Sequence[str], first: np.ndarray, second: np.ndarray, width: int) -> np.ndarray:
-    """Return the similarity of pairs of texts, given by indices int64 [pairs] each, float64 [pairs]."""
-    sets, sizes = _sets(texts, width)
-    starts = np.cumsum(sizes) - sizes
-    # Binary search for each shingle of the first text among those of the second.
-    own = sets[ranges(starts[first], sizes[first])] & np.uint64(2**32 - 1)
-    sought = own | np.repeat(second.astype(np.uint64) << np.uint64(32), sizes[first])
-    places = np.searchsorted(sets, sought)
-    found = np.append(sets, np.uint64(2**64 - 1))[places] == sought
-    both = np.bincount(np.repeat(np.arange(len(first)), sizes[first]), found, minlength=len(first))
-    either = sizes[first] + sizes[second] - both
-    return np.divide(both, either, out=np.ones(len(first)), where=either > 0)
+        first, second = np.split(places, 2)
+        sets, sizes = _sets(self.fetch(indices), self.width)
+        starts = np.cumsum(sizes) - sizes
+        # Binary search for each shingle of the first text among those of the second.
+        own = sets[ranges(starts[first], sizes[first])] & np.uint64(2**32 - 1)
+        sought = own | np.repeat(second.astype(np.uint64) << np.uint64(32), sizes[first])
+        places = np.searchsorted(sets, sought)
+        found = np.append(sets, np.uint64(2**64 - 1))[places] == sought
+        both = np.bincount(np.repeat(np.arange(len(first)), sizes[first]), found, minlength=len(first))
+        either = sizes[first] + sizes[second] - both
+        return np.divide(both, either, out=np.ones(len(first)), where=either > 0)
 
 
 def _sets(texts: Sequence[str], width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -139,19 +139,19 @@ def fit_quality_models(
 
 def unscored(report: Mapping[str, dict], languages: Iterable[str]) -> dict[str, str]:
     """Return {language: why it has no model} of the languages of a corpus. report: of `fit_quality_models`."""
-    without = (language for language in languages if "auc" not in report.get(language, {}))
-    return {language: _why(report.get(language, {})) for language in without}
+    found = {}
+    for language in languages:
+        entry = report.get(language, {})
+        missing = [kind for kind in ("good", "bad") if not entry.get(kind)]
+        if "auc" not in entry:
+            found[language] = f"no examples of {' or '.join(missing)} text" if missing else "too few examples"
+    return found
 
 
 def unscored_of(result: dict) -> dict[str, str]:
     """Return the result of `unscored` for the text that a data step kept. result: of `build_corpus`."""
     languages = {language for domain in result["domains"].values() for language in domain["language"]}
     return unscored(result["quality"], sorted(languages))
-
-
-def _why(entry: dict) -> str:
-    missing = [kind for kind in ("good", "bad") if not entry.get(kind)]
-    return f"no examples of {' or '.join(missing)} text" if missing else "too few examples"
 
 
 def _fit_language(train: Windows, held_out: Windows, features: int) -> LinearModel:

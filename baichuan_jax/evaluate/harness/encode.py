@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.tokenizer.interface import AnyTokenizer, check_ids
+from baichuan_jax.tokenizer.interface import AnyTokenizer, check_ids, is_text
 
 Ids = list[int]
 
@@ -43,7 +43,8 @@ class Encoder:
         Spaces at the end of a context belong to its continuation. An empty context is the id that begins a
         text, or else the one that ends it. Each text is encoded once: the choices of a question have one context.
         """
-        moved = [_move_spaces(*pair) for pair in pairs]
+        kept = [context.rstrip() for context, _ in pairs]
+        moved = [(before, pair[0][len(before) :] + pair[1]) for before, pair in zip(kept, pairs)]
         wanted = dict.fromkeys(text for before, after in moved if before for text in (before, before + after))
         ids = dict(zip(wanted, self.texts(list(wanted))))
         return [self._pair(ids, before, after) for before, after in moved]
@@ -77,19 +78,7 @@ def spelled(ids: Sequence[int], byte_ids: Mapping[int, int]) -> Ids:
     known, found = {byte: id for id, byte in byte_ids.items()}, []
     for is_byte, row in groupby(ids, byte_ids.__contains__):
         row = list(row)
-        if is_byte and not _is_text(bytes(byte_ids[id] for id in row)):
+        if is_byte and not is_text(bytes(byte_ids[id] for id in row)):
             row = [known[byte] for byte in "\ufffd".encode()] * len(row)
         found += row
     return found
-
-
-def _is_text(data: bytes) -> bool:
-    try:
-        return data.decode() is not None
-    except UnicodeDecodeError:
-        return False
-
-
-def _move_spaces(context: str, continuation: str) -> tuple[str, str]:
-    kept = context.rstrip()
-    return (kept, context[len(kept) :] + continuation) if context else (context, continuation)

@@ -17,7 +17,7 @@ from baichuan_jax.evaluate.harness.encode import Encoder, Ids, spelled
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine
-from baichuan_jax.generate.generate import Continuation
+from baichuan_jax.generate.generate import pieces
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
@@ -39,7 +39,7 @@ class BaichuanLM(LM):
         tokenizer: AnyTokenizer,
         model: DecoderConfig,
         answers: Answers,
-        progress: Progress = lambda what, done, count: None,
+        progress: Progress,
     ):
         super().__init__()
         self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, model.context
@@ -104,22 +104,18 @@ class BaichuanLM(LM):
         )
 
     def _write(self, missing: dict[str, list], count: int) -> None:
-        """Continues prompts {key: (ids, settings, seed)}, and remembers each text when it is finished."""
+        """Continue prompts {key: (ids, settings, seed)}, and save each text when it is finished."""
         if not missing:
             return
-        engine, made = self._engine(), {}
-        for key, (prompt, sample, seed) in missing.items():
-            request = engine.submit(prompt, replace(sample, seed=seed))
-            made[request] = key, Continuation(engine, self._tokenizer, request)
+        engine, keys = self._engine(), list(missing)
+        requests = [engine.submit(prompt, replace(sample, seed=seed)) for prompt, sample, seed in missing.values()]
         done = count - len(missing)
-        while made:
-            for request in engine.step():
-                key, continuation = made[request]
-                if continuation.advance(0).done:
-                    del made[request]
-                    self._answers.add({key: self._cut(request.ids, request.sample.stop)})
-                    done += 1
-                    self._progress("texts", done, count)
+        for piece in pieces(engine, self._tokenizer, requests):
+            if piece.done:
+                request = requests[piece.number]
+                self._answers.add({keys[piece.number]: self._cut(request.ids, request.sample.stop)})
+                done += 1
+                self._progress("texts", done, count)
 
     def _cut(self, ids: Ids, stops: tuple[str, ...]) -> str:
         known = [id for id in ids if id < self._tokenizer.vocab]  # a model may have more rows than that

@@ -108,7 +108,9 @@ def agieval(data_dir: Path, stock: Path) -> dict[str, Subject]:
     """AGIEval (arXiv 2304.06364): questions with four choices and one answer, split at random."""
     folder, found = local.folder_of(data_dir, "agieval"), {}
     for name in (file.removesuffix(".jsonl") for file in local.names(folder, ".jsonl")):
-        rows = [_four(row) for row in local.agieval_rows(folder, name) if _is_four(row)]
+        letters = lambda row: "".join(row["label"])
+        chosen = [row for row in local.agieval_rows(folder, name) if len(row.get("options") or ()) == 4]
+        rows = [_four(row) for row in chosen if re.fullmatch("[A-D]", letters(row))]
         if not rows:
             continue
         chinese = local.is_chinese(name)
@@ -123,10 +125,6 @@ def agieval(data_dir: Path, stock: Path) -> dict[str, Subject]:
         }
         found[name] = Subject(settings, _split(rows))
     return found
-
-
-def _is_four(row: dict) -> bool:
-    return len(row.get("options") or ()) == 4 and re.fullmatch("[A-D]", "".join(row["label"])) is not None
 
 
 def _four(row: dict) -> dict[str, str]:

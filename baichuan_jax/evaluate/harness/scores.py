@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 from typing import Any
 
-CONFIDENCE = 0.95
+DEVIATIONS = NormalDist().inv_cdf((1 + 0.95) / 2)  # standard deviations of a 95 % confidence interval
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Figure:
         }
 
 
-def wilson(mean: float, count: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the bounds of Wilson's score interval of a share of `count`."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
+def wilson(mean: float, count: int) -> tuple[float, float]:
+    """Return the bounds of the 95 % score interval (Wilson 1927) of a share of `count`."""
+    z = DEVIATIONS
     centre = (mean + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(mean * (1 - mean) / count + z * z / (4 * count * count))
     return max(0.0, centre - half), min(1.0, centre + half)
@@ -48,12 +48,11 @@ def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
     """Return the mean of the subjects' means, each of the same weight, with its standard error and interval."""
     parts = [figure.summary() for figure in figures]
     mean, stderr = fmean(part["mean"] for part in parts), math.hypot(*(part["stderr"] for part in parts)) / len(parts)
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     return {
         "mean": mean,
         "stderr": stderr,
-        "low": max(0.0, mean - z * stderr),
-        "high": min(1.0, mean + z * stderr),
+        "low": max(0.0, mean - DEVIATIONS * stderr),
+        "high": min(1.0, mean + DEVIATIONS * stderr),
         "chance": fmean(part["chance"] for part in parts),
         "questions": sum(part["questions"] for part in parts),
     }
