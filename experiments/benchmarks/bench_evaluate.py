@@ -25,10 +25,6 @@ import numpy as np
 from lm_eval.api.instance import Instance
 from sentencepiece import sentencepiece_model_pb2 as protos
 
-from baichuan_jax.convert import load as weights
-from baichuan_jax.convert.check import check
-from baichuan_jax.convert.hf_config import read_config
-from baichuan_jax.convert.source import CONFIG, Source
 from baichuan_jax.evaluate.harness.encode import Encoder
 from baichuan_jax.evaluate.harness.load import load_tasks
 from baichuan_jax.evaluate.score import scorer as scoring
@@ -38,9 +34,7 @@ from baichuan_jax.model.execution import Execution
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.tokenizer.checkpoint_files import write_checkpoint_files
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
-from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.state import abstract_params
-from experiments.benchmarks.bench_generate import export_random, one_device
+from experiments.benchmarks.bench_generate import export_random, imported, one_device
 from experiments.benchmarks.peer import Peer
 
 SUBJECTS = ("high_school_biology", "management", "high_school_microeconomics", "sociology", "prehistory")
@@ -74,17 +68,9 @@ def questions(data_dir: Path, subject: str, limit: int) -> Pairs:
 
 def ours(checkpoint: Path, directory: Path, shares: bool) -> Callable[[Pairs], Timed]:
     """Return a function that scores requests with our scorer on the imported checkpoint, tokenizing included."""
-    source = Source(checkpoint)
-    layout, model = read_config(source.config, checkpoint / CONFIG)
-    check(source, model, layout)
-    if not directory.exists():
-        weights.load(source, model, layout, directory, lambda done, total: None)
-    with Checkpoints(directory) as checkpoints:
-        params = checkpoints.restore_params(abstract_params(model, one_device()))
-    encoder, score = (
-        Encoder(load_tokenizer(checkpoint), model.vocab),
-        Scorer(model, params, Execution(layout=one_device())),
-    )
+    model_cfg, params = imported(checkpoint, directory)
+    encoder = Encoder(load_tokenizer(checkpoint), model_cfg.vocab)
+    score = Scorer(model_cfg, params, Execution(layout=one_device()))
 
     def run(pairs: Pairs) -> Timed:
         known = scoring.groups_of
@@ -170,9 +156,9 @@ def _model(data: bytes) -> bytes:
 
 def random_20m(tokenizer: Path, directory: Path, config: str) -> Path:
     """Write random weights with a tokenizer as a checkpoint that transformers loads; return its directory."""
-    model = load_config(config).model
-    checkpoint = export_random(model, directory)
-    write_checkpoint_files(None, tokenizer, load_tokenizer(tokenizer), model.context, checkpoint)
+    model_cfg = load_config(config).model
+    checkpoint = export_random(model_cfg, directory)
+    write_checkpoint_files(None, tokenizer, load_tokenizer(tokenizer), model_cfg.context, checkpoint)
     return checkpoint
 
 

@@ -31,7 +31,7 @@ from baichuan_jax.core.pages import use_huge_pages
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import param_axes
+from baichuan_jax.model.decoder import Params, param_axes
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
@@ -64,15 +64,15 @@ for _ in sys.stdin:
 Timed = tuple[float, list[list[int]]]
 
 
-def export_random(model: DecoderConfig, directory: Path) -> Path:
+def export_random(model_cfg: DecoderConfig, directory: Path) -> Path:
     """Write random weights as a checkpoint that transformers loads; return its directory."""
-    optimizer = make_optimizer(OptimConfig(), 1000, param_axes(model))
+    optimizer = make_optimizer(OptimConfig(), 1000, param_axes(model_cfg))
     with Checkpoints(directory / "ours", keep=1) as checkpoints:
-        checkpoints.save(ShardedState(model, optimizer, one_device()).init(0), {})
+        checkpoints.save(ShardedState(model_cfg, optimizer, one_device()).init(0), {})
     out = directory / "llama"
     out.mkdir()
-    save(newest_params(directory / "ours"), model, "llama", None, 10**9, out, lambda done, total: None)
-    write_json(out / CONFIG, write_config(publish(model, "llama"), "llama", "float32"))
+    save(newest_params(directory / "ours"), model_cfg, "llama", None, 10**9, out, lambda done, total: None)
+    write_json(out / CONFIG, write_config(publish(model_cfg, "llama"), "llama", "float32"))
     return out
 
 
@@ -81,22 +81,26 @@ def one_device() -> Layout:
     return Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
 
 
+def imported(checkpoint: Path, directory: Path) -> tuple[DecoderConfig, Params]:
+    """Return the decoder of a published checkpoint, imported into a directory."""
+    source = Source(checkpoint)
+    layout, model_cfg = read_config(source.config, checkpoint / CONFIG)
+    check(source, model_cfg, layout)
+    weights.load(source, model_cfg, layout, directory, lambda done, total: None)
+    with Checkpoints(directory) as checkpoints:
+        return model_cfg, checkpoints.restore_params(abstract_params(model_cfg, one_device()))
+
+
 def ours(checkpoint: Path, prompts: list[list[int]], directory: Path) -> Callable[[], Timed]:
     """Return a function that continues the prompts with our engine on the imported checkpoint."""
-    source = Source(checkpoint)
-    layout, model = read_config(source.config, checkpoint / CONFIG)
-    check(source, model, layout)
-    weights.load(source, model, layout, directory, lambda done, total: None)
-    with Checkpoints(directory) as checkpoints:
-        params = checkpoints.restore_params(abstract_params(model, one_device()))
-    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model, params, (), Execution(layout=one_device()))
+    model_cfg, params = imported(checkpoint, directory)
+    engine = Engine(EngineConfig(slots=len(prompts), burst=16), model_cfg, params, (), Execution(layout=one_device()))
     sample = SampleConfig(max_tokens=NEW, temperature=0)
-
     return lambda: continued(engine, prompts, sample)
 
 
 def continued(engine: Engine, prompts: list[list[int]], sample: SampleConfig) -> Timed:
-    """Continues all prompts; return the seconds and the new ids."""
+    """Continue all prompts; return the seconds and the new ids."""
     start = time.perf_counter()
     requests = [engine.submit(prompt, sample) for prompt in prompts]
     while engine.busy:

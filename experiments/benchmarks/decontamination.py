@@ -138,7 +138,7 @@ def drawn(found: Sequence[Question], number: int, seed: str) -> list[Question]:
     return [found[place] for place in sorted(random.Random(seed).sample(range(len(found)), min(number, len(found))))]
 
 
-def hosts(language: str, corpora: Sequence[Path]) -> Iterator[tuple[str, str]]:
+def hosts(language: str) -> Iterator[tuple[str, str]]:
     """Yield (text before, text after) for ever, from real pages cut where a line ends."""
     texts = [text for text in whole_texts(language, ()) if len(text) >= 400]
     while True:
@@ -180,7 +180,7 @@ def standing(documents: dict[str, list[str]], directory: Path, sets: dict[str, s
 def plant(directory: Path, number: int, scratch: Path) -> bool:
     """Print how many planted questions are found; return whether it is as many as asked."""
     sets = {name: str(directory / pattern) for name, pattern in PATTERNS.items()}
-    pages = {language: hosts(language, ()) for language in ("zh", "en")}
+    pages = {language: hosts(language) for language in ("zh", "en")}
     documents: dict[str, list[str]] = {}
     planted: dict[str, list[Question]] = {}
     for name in PATTERNS:

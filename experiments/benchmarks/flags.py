@@ -53,20 +53,11 @@ def lower(target: targets.Target) -> jax.stages.Lowered:
     fsdp = FSDP[target.chip.platform]
     layout = Layout(make_mesh(MeshConfig(len(target.devices) // fsdp, fsdp), target.devices), AxisRules())
     implementation = "chunked" if target.chip.platform == "gpu" else "auto"  # cuDNN's needs the card
-    model = DecoderConfig(
-        vocab=64_000,
-        layers=32,
-        hidden=4096,
-        heads=32,
-        head_dim=128,
-        inner=11_008,
-        context=LENGTH,
-        attention=AttentionConfig(implementation=implementation),
-    )
+    model_cfg = DecoderConfig(attention=AttentionConfig(implementation=implementation))
     train = TrainConfig(batch=len(target.devices), length=LENGTH)
-    optimizer = make_optimizer(OptimConfig(), train.steps, param_axes(model))
-    sharded, exe = ShardedState(model, optimizer, layout), make_execution(train, model, layout)
-    step = make_step(train, model, optimizer, sharded, exe)
+    optimizer = make_optimizer(OptimConfig(), train.steps, param_axes(model_cfg))
+    sharded, exe = ShardedState(model_cfg, optimizer, layout), make_execution(train, model_cfg, layout)
+    step = make_step(train, model_cfg, optimizer, sharded, exe)
     return step.lower(sharded.abstract, abstract_batch(train.batch, LENGTH))
 
 

@@ -72,8 +72,8 @@ class Judged(NamedTuple):
     text: str
 
 
-def read_labels(path: Path = LABELS) -> list[Label]:
-    with path.open(encoding="utf-8", newline="") as file:
+def read_labels() -> list[Label]:
+    with LABELS.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return [Label(*row) for row in rows][1:]
 
