@@ -34,9 +34,9 @@ from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.trained import make_layout
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import OptimConfig, TrainConfig
+from baichuan_jax.train.config import CHECKPOINTS, OptimConfig, TrainConfig
 from baichuan_jax.train.input import Batches
-from baichuan_jax.train.loop import CHECKPOINTS, train
+from baichuan_jax.train.loop import train
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
 

@@ -33,7 +33,7 @@ def build_stages(*names: str) -> Verb:
         run = Run(loaded.config, terminal_progress())
         with process_group(args, names, run) as processes:
             run.pipeline.check(names)
-            with run.pipeline.open(processes):
+            with run.pipeline.open(names, processes):
                 needs = dict.fromkeys(need for name in names for need in needs_of(name) if need not in names)
                 for name in (*filter(run.pipeline.taken, needs), *names):
                     result, skipped = run.build_stage(name, processes)

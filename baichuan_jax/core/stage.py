@@ -13,13 +13,14 @@ import platform
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from baichuan_jax.core.checkpointed import Changed, Checkpointed, words
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
@@ -36,10 +37,12 @@ class Stage:
     inputs: {stage name: identity} of the stages it reads. files: source files outside the workdir, those on other
     storage by their URLs; None where they are out of reach, which only a finished stage can do without.
     unfinished: what becomes of a half-finished directory. "redo": it is emptied; "resume": it is handed to the stage
-    again if it was made from the same, else emptied; "keep": likewise, but from something else it is refused.
+    again if it was made from the same, else emptied.
+    checkpointed: how it goes on from its checkpoints, if it has any: one with a checkpoint is never emptied.
+    follows: whether it is redone when its inputs are not those it was made from, in place of a refusal.
     defaults: the lines of `settings` as they are by default. Older code lacks some of them: it had no such setting.
     changes: what became of the output when it changed, a phrase for each version after the first.
-    command: what runs it, for whoever is told to.
+    command, config: what runs it, and the config file of what is there, for whoever is told.
     """
 
     name: str
@@ -47,10 +50,13 @@ class Stage:
     settings: tuple[str, ...]
     inputs: dict[str, str] = field(default_factory=dict)
     files: tuple[Path | str, ...] | None = ()
-    unfinished: Literal["redo", "resume", "keep"] = "redo"
+    unfinished: Literal["redo", "resume"] = "redo"
+    checkpointed: Checkpointed | None = None
+    follows: bool = False
     defaults: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     command: str = ""
+    config: str = ""
 
     @property
     def version(self) -> int:
@@ -62,32 +68,54 @@ class Stage:
         path = self.directory / "started.json"
         return read_json(path) if path.exists() else None
 
-    def complete(self, any_version: bool = False) -> bool:
-        """Return whether a finished manifest is there. Raise UserError if what is there was made from something else.
+    def complete(self, any_version: bool = False, uses: Container[str] | None = None) -> bool:
+        """Return whether all of it is there. Raise UserError if what is there was made from something else.
 
-        An unfinished directory that is not to be kept holds nothing of worth: it may be made from anything.
-        any_version: whether what another version of the stage has made will do.
+        An unfinished directory without a checkpoint holds nothing of worth: it may be made from anything.
+        any_version: whether what another version of the stage has made will do. uses: the settings that whoever reads
+        it depends on: whatever it was made from else, and how far it was to go, is left as it is.
         """
         started, finished = self.started(), finished_in(self.directory)
         if started is None:
             if self.directory.is_dir() and any(self.directory.iterdir()):
                 raise UserError(f"{self.directory} holds files that no run has made; choose another directory")
             return False
-        if not finished and self.unfinished != "keep":
+        if not self.kept():
             return False
         if not any_version and _version(started) != self.version:
             raise UserError(self._of_another_version(_version(started)))
-        if differences := self._differences(started):
-            raise UserError(
-                f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another "
-                "directory (of a run: --set RunConfig.workdir=...), restore the old value, or delete "
-                f"{self.directory} to redo this stage and those after it"
-            )
-        return finished
+        changed = self._changed(started)
+        used = {name: change for name, change in changed.items() if uses is None or name in uses}
+        refused, inputs = self._refused(used), _other_inputs(started["inputs"], self.inputs)
+        follows = self.follows and bool(inputs) and not refused
+        if not follows and (differences := [*refused, *inputs, *(self._other_files(started) if uses is None else ())]):
+            raise UserError(self._of_another_config(differences))
+        if self.checkpointed and uses is None and self.checkpointed.goes_on(self.directory, changed, finished):
+            return False
+        return finished and not follows
 
     def kept(self) -> bool:
-        """Return whether what is there stays: it is finished, or it is half-made and never to be emptied."""
-        return finished_in(self.directory) or (self.unfinished == "keep" and self.started() is not None)
+        """Return whether what is there stays: it is finished, or has a checkpoint to go on from."""
+        return finished_in(self.directory) or (self.started() is not None and self.reached > 0)
+
+    def made_with(self) -> dict[str, str]:
+        """Return the settings of what is there, by name."""
+        return _by_name((self.started() or {}).get("settings", ()))
+
+    @property
+    def reached(self) -> int:
+        """Return the step of its newest checkpoint, 0 without one."""
+        return self.checkpointed.reached(self.directory) if self.checkpointed else 0
+
+    def _of_another_config(self, differences: list[str]) -> str:
+        """Return what to say of a directory that was made from something else."""
+        as_it_is = f" (its own settings are in {self.config})" if self.config else ""
+        other = f" {self.checkpointed.advice.format(self.directory)}" if self.checkpointed else ""
+        return (
+            f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another directory "
+            f"(of a run: --set RunConfig.workdir=...), restore the old value{as_it_is}, or delete {self.directory} to "
+            f"redo this stage and those after it.{other}"
+        )
 
     def _of_another_version(self, old: int) -> str:
         """Return what to say of a directory that another version has made."""
@@ -107,21 +135,41 @@ class Stage:
         started = read_json(self.directory / "started.json")
         old = _version(started)
         of_code = [f"version {old} of the code made it, this is version {self.version}"] if old != self.version else []
-        return of_code + self._differences(started)
+        on_the_way = [
+            f"{change['setting']} changed after step {change['step']}" for change in started.get("changes", [])
+        ]
+        inputs = _other_inputs(started["inputs"], self.inputs)
+        return [*of_code, *words(self._changed(started)), *on_the_way, *inputs, *self._other_files(started)]
 
-    def _differences(self, started: dict) -> list[str]:
-        """Return what a directory was made from that is not so now, in words, but for the version of the code."""
-        new = self.made_from(started["files"])
-        before, after = _by_name(started["settings"]), _by_name(new["settings"])
+    def _changed(self, started: dict) -> Changed:
+        """Return the settings that are not those a directory was made from: {name: (before, now)}."""
+        before, now = _by_name(started["settings"]), _by_name(self.settings)
         if _version(started) != self.version:  # it may have other settings: those that both have are compared
-            after = {name: value for name, value in after.items() if name in before}
-            before = {name: value for name, value in before.items() if name in after}
+            now = {name: value for name, value in now.items() if name in before}
+            before = {name: value for name, value in before.items() if name in now}
         else:
             sections = {_section(name) for name in before}
-            new_fields = [name for name in after if name not in before and _section(name) in sections]
+            new_fields = [name for name in now if name not in before and _section(name) in sections]
             defaults = _by_name(self.defaults)
             before |= {name: defaults[name] for name in new_fields if name in defaults}
-        return _changed(before, after) + _other_inputs(started["inputs"], new["inputs"]) + _other_files(started, new)
+        names = [*before, *(name for name in now if name not in before)]
+        pairs = {name: (before.get(name), now.get(name)) for name in names}
+        return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+
+    def _refused(self, changed: Changed) -> list[str]:
+        """Return, in words, the settings that may not change."""
+        may = (*self.checkpointed.recorded, *self.checkpointed.free) if self.checkpointed else ()
+        return words({name: change for name, change in changed.items() if name not in may})
+
+    def _other_files(self, started: dict) -> list[str]:
+        """Return, in words, the source files that are not those a directory was made from."""
+        found, made_from = [], self.made_from(started["files"])
+        before, after = (Counter(_contents(made["files"])) for made in (started, made_from))
+        gone, new = ({name for name, _ in files} for files in (before - after, after - before))
+        for name in sorted(gone | new):
+            change = "has changed" if name in gone & new else "is new" if name in new else "is gone"
+            found.append(f"source file {name} {change} since")
+        return found
 
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
         """Return everything the outputs depend on, as JSON values."""
@@ -146,11 +194,29 @@ class Stage:
         """Prepare the directory to build in: empty, or with what can be continued."""
         started = self.started()
         made_from = self.made_from((started or {}).get("files"))
-        same = started is not None and _version(started) == self.version and not self._differences(started)
-        if self.directory.exists() and (self.unfinished == "redo" or not same):
+        if started is not None and self.checkpointed and self.kept():
+            for name in ("manifest.json", "result.json"):
+                (self.directory / name).unlink(missing_ok=True)
+            made_from["changes"] = [*started.get("changes", []), *self._changes(started)]
+        elif self.directory.exists() and not (self.unfinished == "resume" and self._same(started)):
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / "started.json", made_from)
+
+    def _same(self, started: dict | None) -> bool:
+        """Return whether a directory was started from what this stage is made from, by the same code."""
+        if started is None or _version(started) != self.version or self._changed(started):
+            return False
+        return not _other_inputs(started["inputs"], self.inputs) and not self._other_files(started)
+
+    def _changes(self, started: dict) -> list[dict]:
+        """Return the record of what changes now at the newest checkpoint."""
+        recorded = self.checkpointed.recorded if self.checkpointed else ()
+        return [
+            {"step": self.reached, "setting": name, "before": before, "after": now}
+            for name, (before, now) in self._changed(started).items()
+            if name in recorded
+        ]
 
     def _finish(self, result: dict) -> None:
         write_json(self.directory / "result.json", result)
@@ -174,10 +240,10 @@ class Stage:
     def identity(self) -> str:
         """Return a digest of everything the outputs depend on; of source files the names and contents, not the places.
 
-        Of finished outputs it is what they were made from, also where older code had fewer settings.
+        Of finished outputs it is what they were made from.
         """
         started = self.started()
-        if started is not None and finished_in(self.directory) and not self._differences(started):
+        if started is not None and finished_in(self.directory):
             return _identity_of(started)
         return _identity_of(self.made_from((started or {}).get("files")))
 
@@ -189,6 +255,7 @@ def finished_in(directory: Path) -> bool:
 
 def _identity_of(made: dict) -> str:
     of_code = {} if _version(made) == 1 else {"version": made["version"]}  # as before there were versions
+    of_code |= {"changes": made["changes"]} if made.get("changes") else {}
     inner = {"settings": made["settings"], "inputs": made["inputs"], "files": _contents(made["files"])}
     return digest(repr({**of_code, **inner}))
 
@@ -198,25 +265,9 @@ def _version(started: dict) -> int:
     return started.get("version", 1)  # before there were numbers
 
 
-def _changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    names = [*before, *(name for name in after if name not in before)]
-    changed = [name for name in names if before.get(name) != after.get(name)]
-    return [f"{name} was {before.get(name)}, is now {after.get(name)}" for name in changed]
-
-
 def _other_inputs(before: dict[str, str], after: dict[str, str]) -> list[str]:
     changed = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
     return [f"its input, stage {name!r}, is not the one it was made from" for name in changed]
-
-
-def _other_files(old: dict, new: dict) -> list[str]:
-    found = []
-    before, after = (Counter(_contents(made["files"])) for made in (old, new))
-    gone, new = ({name for name, _ in files} for files in (before - after, after - before))
-    for name in sorted(gone | new):
-        change = "has changed" if name in gone & new else "is new" if name in new else "is gone"
-        found.append(f"source file {name} {change} since")
-    return found
 
 
 def _contents(files: dict[str, dict]) -> list[tuple[str, str]]:

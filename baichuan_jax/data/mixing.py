@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import blake2b
 
@@ -21,11 +22,20 @@ class MixtureSampler:
 
     weights: domain -> share of the draws, any scale. sizes: domain -> number of windows. After n blocks the draws of
     a domain differ from its share by less than 1 + ln(domains) / 2, for any n. A domain visits each of its windows
-    once per epoch, in an order that changes with the epoch.
+    once per epoch, in an order that changes with the epoch. start: the first index that is asked for. drawn: how often
+    each domain was drawn before that.
     """
 
-    def __init__(self, weights: Mapping[str, float], sizes: Mapping[str, int], seed: int):
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        sizes: Mapping[str, int],
+        seed: int,
+        start: int = 0,
+        drawn: Mapping[str, int] | None = None,
+    ):
         check_weights(weights, sizes)
+        self.start, self._given, self._drawn = start, (sizes, seed), dict(drawn or {})
         shares = _integer_shares(weights)
         self.domains = list(shares)
         self._shares = list(shares.values())
@@ -35,8 +45,9 @@ class MixtureSampler:
         self._cached: tuple[int, list[tuple[str, int]]] = (-1, [])
 
     def __getitem__(self, index: int) -> tuple[str, int]:
-        if index < 0:
-            raise IndexError(f"draw {index}: the sequence starts at 0")
+        if index < self.start:
+            raise IndexError(f"draw {index}: the sequence starts at {self.start}")
+        index -= self.start
         number, draws = self._cached  # one tuple, replaced atomically, so that threads may share the sampler
         if number != index // BLOCK:
             number = index // BLOCK
@@ -44,19 +55,29 @@ class MixtureSampler:
             self._cached = (number, draws)
         return draws[index % BLOCK]
 
+    def then(self, weights: Mapping[str, float], index: int) -> MixtureSampler:
+        """Return what goes on from an index with other weights; of both together each domain visits its windows."""
+        inside = (index - self.start) % BLOCK
+        before = self._counts(index - self.start - inside)
+        last = Counter(self[index - 1 - n][0] for n in range(inside))
+        drawn = {domain: count + last[domain] for domain, count in zip(self.domains, before)}
+        drawn = {domain: drawn.get(domain, 0) + self._drawn.get(domain, 0) for domain in drawn | self._drawn}
+        return MixtureSampler(weights, *self._given, index, drawn)
+
     def _block(self, number: int) -> list[tuple[str, int]]:
-        """Return the draws of block `number`."""
+        """Return the draws of block `number` from the start."""
         before, after = self._counts(number * BLOCK), self._counts((number + 1) * BLOCK)
-        slots = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64)
+        slots = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64) + np.uint64(self.start)
         order = np.argsort(mix(slots, self._order_salt), kind="stable")
         owners = np.repeat(np.arange(len(self.domains)), np.subtract(after, before))[order]
         windows = np.empty(BLOCK, np.int64)
         for k in range(len(self.domains)):
-            windows[owners == k] = self._windows(k, before[k], after[k])
+            drawn = self._drawn.get(self.domains[k], 0)
+            windows[owners == k] = self._windows(k, drawn + before[k], drawn + after[k])
         return list(zip([self.domains[k] for k in owners.tolist()], windows.tolist()))
 
     def _counts(self, index: int) -> list[int]:
-        """Return the number of draws of each domain before `index` (a multiple of BLOCK).
+        """Return the number of draws of each domain in the first `index` (a multiple of BLOCK).
 
         Each domain takes its rounded share of what the domains before it left. So the counts add up to `index`, and
         none decreases as the index grows; rounding each share alone would not guarantee that.

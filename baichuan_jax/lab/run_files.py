@@ -16,6 +16,7 @@ class RunRecord:
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
     taken: {stage: workdir of the run that it is taken from}.
+    changes: settings that training has gone on with, each with the step it changed after.
     """
 
     name: str
@@ -24,6 +25,7 @@ class RunRecord:
     versions: dict[str, dict[str, str]]
     metrics: list[dict]
     taken: dict[str, str]
+    changes: list[dict]
 
     @property
     def steps(self) -> list[dict]:
@@ -52,4 +54,5 @@ def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
         versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
         metrics=read_metrics(places["train"]),
         taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
+        changes=manifests.get("train", {}).get("changes", []),
     )

@@ -42,9 +42,11 @@ def training(run: RunRecord, canvas: Canvas) -> list[Html]:
         ["device", result["device"]],
         ["mesh", " × ".join(f"{axis} {size}" for axis, size in result["mesh"].items())],
     ]
+    changes = [[change[key] for key in ("step", "setting", "before", "after")] for change in run.changes]
     return [
         canvas.figures(*_plots(run, window), notes=notes),
         table("Summary; speeds are medians over the run", ["quantity", "value"], facts),
+        *([table("Changed on the way", ["after step", "setting", "before", "then"], changes)] if changes else []),
     ]
 
 

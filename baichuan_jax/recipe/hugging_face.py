@@ -20,9 +20,8 @@ from baichuan_jax.recipe.workdir import CONFIG, LOCK
 from baichuan_jax.tokenizer import checkpoint_files
 from baichuan_jax.tokenizer.special_tokens import STEM
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
-from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.config import CHECKPOINTS, TrainConfig
 
-CHECKPOINTS = "checkpoints"
 # What became of the output when it changed: a phrase is added whenever it does, as in a `StageSpec`.
 IMPORT_CHANGES = ("its config holds from any folder, and names the tokenizer that can be read",)
 EXPORT_CHANGES = ("tokenizer.json gives SentencePiece's ids for any text; ids and tokenizer are kept",)

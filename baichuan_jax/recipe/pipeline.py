@@ -108,9 +108,12 @@ class Pipeline:
             settings=_lines(part for part in parts(self.config) if type(part) in spec.sections),
             files=None,
             unfinished=spec.unfinished,
+            checkpointed=spec.checkpointed,
+            follows=spec.reads_only,
             defaults=_lines(section() for section in spec.sections),
             changes=spec.changes,
             command=f"baichuan-jax {spec.verb or name} CONFIG",
+            config=str(self.workdir / CONFIG),
         )
         return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
 
@@ -146,10 +149,12 @@ class Pipeline:
         finished first, on a base that is not there, or on devices that do not fit.
         """
         names = tuple(names)
-        of_this_version = self._of_this_version(names)
-        needed = [name for name in STAGES if name in self._with_needs(names)]
-        complete = lambda name: self.stage(name).complete(any_version=name not in of_this_version)
-        unfinished = [name for name in needed if not complete(name)]
+        of_this_version, made = self._of_this_version(names), self._made(names)
+        unfinished = []
+        for name in [name for name in STAGES if name in self._with_needs(names)]:
+            uses = None if name in made else STAGES[name].shapes
+            if not self.stage(name).complete(any_version=name not in of_this_version, uses=uses):
+                unfinished.append(name)
         for need in [need for name in names for need in needs_of(name) if need not in names]:
             self.stage(need).result()
         for name in names:
@@ -164,11 +169,10 @@ class Pipeline:
         """
         if not self.config.train.steps:
             return
-        self.alone("tokenizer").complete(any_version=True)
         train, tokens = self.alone("train"), self.alone("tokens")
         if train.started() is None:
             train.result()
-        if not train.complete(any_version=True):
+        if not train.complete(any_version=True, uses=STAGES["train"].shapes):
             STAGES["train"].check(self.config)
         if finished_in(tokens.directory) and tokens.identity_there() != train.inputs.get("tokens"):
             raise UserError(
@@ -183,7 +187,8 @@ class Pipeline:
             stage = waiting.pop()
             if self.stage(stage).complete(any_version=True):
                 continue
-            needs = {need for need in needs_of(stage) if not self.stage(need).complete(any_version=True)} - found
+            uses = {need: STAGES[need].shapes if STAGES[stage].reads_only else None for need in needs_of(stage)}
+            needs = {need for need in uses if not self.stage(need).complete(True, uses[need])} - found
             found |= needs
             waiting += needs
         return tuple(each for each in STAGES if each in found)
@@ -196,6 +201,10 @@ class Pipeline:
         begin = [name for name in names if not STAGES[name].reads_only and not self.stage(name).kept()]
         return {*names, *self._with_needs(tuple(begin))}
 
+    def _made(self, names: tuple[str, ...]) -> set[str]:
+        """Return the stages that must be of this config: these, and all that those are made from that make a model."""
+        return {*names, *self._with_needs(tuple(name for name in names if not STAGES[name].reads_only))}
+
     def _with_needs(self, names: tuple[str, ...]) -> set[str]:
         needs = [need for name in names for need in needs_of(name) if not self._lost(self.place(name), need)]
         return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
@@ -205,24 +214,31 @@ class Pipeline:
         return finished_in(directory) and not any((workdir / need).exists() for workdir in (self.workdir, *self._bases))
 
     @contextmanager
-    def open(self, processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
-        """Make the workdir this run's own while the block runs, and save the config there.
+    def open(self, names: Iterable[str], processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
+        """Make the workdir this run's own while the block builds these stages, and save the config there.
 
         Raise UserError if it cannot be written, or another run is at work there.
         """
         with ExitStack() as stack:
-            processes.on_primary(lambda: stack.enter_context(self._own()))
+            processes.on_primary(lambda: stack.enter_context(self._own(tuple(names))))
             yield
 
     @contextmanager
-    def _own(self) -> Iterator[None]:
+    def _own(self, names: tuple[str, ...]) -> Iterator[None]:
         try:
             self.workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"RunConfig.workdir = {self.config.workdir!r}: no directory ({error.strerror})") from error
         with exclusive(self.workdir / LOCK):
-            write_text(self.workdir / CONFIG, gin_text(self.config))
+            write_text(self.workdir / CONFIG, self._text(names))
             yield
+
+    def _text(self, names: tuple[str, ...]) -> str:
+        """Return the config as gin text; stages that are there and are not built have what they were made with."""
+        others = [self.alone(name) for name in STAGES if name not in names]
+        made = {name: value for stage in others if stage.kept() for name, value in stage.made_with().items()}
+        pairs = (line.partition(" = ") for line in gin_text(self.config).splitlines())
+        return "".join(f"{name}{equals}{made.get(name, value)}\n" for name, equals, value in pairs)
 
 
 def _lines(sections: Iterable[Any]) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class Run:
         self.pipeline.refresh()
         names = self.pipeline.due(_known(name))
         self.pipeline.check(names)
-        with self.pipeline.open():
+        with self.pipeline.open(names):
             return [self.build_stage(each)[0] for each in names][-1]
 
     def build_stage(self, name: str, processes: ProcessGroup = SINGLE_PROCESS) -> tuple[StageResult, bool]:
@@ -116,6 +116,8 @@ class Run:
             return result.as_record() if result is not None else {}
 
         record, skipped = stage.run(build, processes)
+        if spec.checkpointed and not skipped:
+            self.pipeline.refresh()  # what was made from it before it went on is to be made again
         result = spec.result.read(record) if processes.is_primary else StageResult.read(record)
         return result, skipped
 
@@ -208,7 +210,7 @@ class Run:
             self.pipeline.alone("train").result()
         from baichuan_jax.recipe.tasks import run_tasks
 
-        with self.pipeline.open():
+        with self.pipeline.open(()):
             place = Path(data_dir) if data_dir else None
             return run_tasks(self, names, place, limit, fewshot, [Path(path) for path in beside])
 

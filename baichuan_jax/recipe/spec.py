@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeVar
 
+from baichuan_jax.core.checkpointed import Checkpointed
 from baichuan_jax.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,9 +81,11 @@ class StageSpec(Generic[R]):
     table: the result as a table for the terminal. report: its section of the report page.
     files: the files outside the workdir that it reads. check: raises UserError if this machine cannot build it.
     verb: the verb that builds it, if not the one of its name.
-    unfinished: as `core.stage.Stage` has it. multi_process: whether several processes may build it.
-    reads_only: whether it only reads a model, which any version may have made.
+    unfinished, checkpointed: as `core.stage.Stage` has them. multi_process: whether several processes may build it.
+    reads_only: whether it only reads a model, which any version may have made, and from whatever: of the settings of
+    the stages before it only those in `shapes` matter. It is redone when the model has gone on.
     shared: whether a run may take it from its base; one that tells of the run itself may not.
+    shapes: settings without which nothing can read what the stage makes.
     changes: what became of the output when it changed; their number is the version of the stage. Add a phrase whenever
     the stage writes something else for the same config and inputs, so that nobody gets what older code has made.
     """
@@ -99,7 +102,9 @@ class StageSpec(Generic[R]):
     files: Callable[[RunConfig], tuple[Path | str, ...]] = lambda config: ()
     check: Callable[[RunConfig], None] = lambda config: None
     verb: str = ""
-    unfinished: Literal["redo", "resume", "keep"] = "redo"
+    unfinished: Literal["redo", "resume"] = "redo"
+    checkpointed: Checkpointed | None = None
+    shapes: frozenset[str] = frozenset()
     multi_process: bool = False
     reads_only: bool = False
     shared: bool = True

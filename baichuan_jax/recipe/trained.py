@@ -19,7 +19,7 @@ from baichuan_jax.tokenizer.checkpoint_files import end_ids
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.loop import CHECKPOINTS
+from baichuan_jax.train.config import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.old_params import OLD_KEY, from_old, to_old
+from baichuan_jax.train.finite import is_finite
 from baichuan_jax.train.state import TrainState
 
 PARAMS = "params"
@@ -63,35 +67,82 @@ class Checkpoints:
             ),
         )
 
-    def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """Return (state, loader state) of the newest checkpoint, on the devices that `abstract` names."""
-        optimizer = {"step": abstract.step, "state": abstract.optimizer}
-        found = self._restore({PARAMS: abstract.params, "optimizer": optimizer}, loader=ocp.args.JsonRestore())
-        optimizer = found["optimizer"]
-        return TrainState(optimizer["step"], found[PARAMS], optimizer["state"]), found["loader"]
+    def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any], list[str]]:
+        """Return (state, loader state, which checkpoints were moved aside) of the newest one that can be read.
+
+        The state is on the devices that `abstract` names. Newer ones are moved aside. Raise UserError if none can be
+        read; then all stay where they are.
+        """
+        items = {PARAMS: abstract.params, "optimizer": {"step": abstract.step, "state": abstract.optimizer}}
+        self.newest()
+        unreadable: dict[int, str] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                found = self._read(step, items, loader=ocp.args.JsonRestore())
+                state = TrainState(found["optimizer"]["step"], found[PARAMS], found["optimizer"]["state"])
+                why = "" if is_finite(state) else "it holds numbers that are not finite"
+            except _Unreadable as error:
+                why = str(error)
+            if multihost_utils.process_allgather(np.array(why == "")).all():
+                return state, found["loader"], self._set_aside(unreadable)
+            unreadable[step] = why
+        reasons = "; ".join(f"{step} ({why})" for step, why in unreadable.items())
+        raise UserError(
+            f"no checkpoint in {self._directory} can be read: {reasons}. All is as it was: restore one from a copy, or "
+            "move the directory away to begin anew"
+        )
 
     def restore_params(self, abstract: Params) -> Params:
         """Return the parameters of the newest checkpoint alone."""
-        return self._restore({PARAMS: abstract})[PARAMS]
+        step = self.newest()
+        try:
+            return self._read(step, {PARAMS: abstract})[PARAMS]
+        except _Unreadable as error:
+            path = self._directory / str(step)
+            raise UserError(
+                f"checkpoint {path} cannot be read ({error}); move that directory away to use the one before it"
+            ) from error
+
+    def _set_aside(self, unreadable: dict[int, str]) -> list[str]:
+        """Move checkpoints aside; return what to say of each."""
+        told = []
+        for step, why in unreadable.items():
+            place = set_aside(self._directory, step) if jax.process_index() == 0 else ""
+            told.append(f"checkpoint {self._directory / str(step)} cannot be read ({why}): it is kept as {place}")
+        if unreadable:
+            multihost_utils.sync_global_devices("checkpoints set aside")
+            self._manager.reload()
+        return told
 
     def _none(self) -> UserError:
         return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
 
-    def _restore(self, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
-        """Return the items of the newest checkpoint, {name: tree}. abstract: of those that hold arrays."""
-        step = self.newest()
+    def _read(self, step: int, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
+        """Return the items of a checkpoint, {name: tree}. abstract: of those that hold arrays. Raise _Unreadable."""
         try:
             is_old = f"'{OLD_KEY}'" in (self._directory / str(step) / PARAMS / "_METADATA").read_text(encoding="utf-8")
             stored = to_old(abstract) if is_old else abstract
             items = {name: ocp.args.StandardRestore(tree) for name, tree in stored.items()}
             found = dict(self._manager.restore(step, args=ocp.args.Composite(**items, **others)))
             return from_old(found) if is_old else found
-        except (ValueError, KeyError, OSError) as error:
-            first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise UserError(
-                f"checkpoint {self._directory / str(step)} cannot be read ({first_line}); delete that directory to go "
-                "on from the one before"
-            ) from error
+        except (jax.errors.JaxRuntimeError, MemoryError):  # the machine's fault
+            raise
+        except Exception as error:  # damaged files raise whatever their readers stumble over
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise _Unreadable(lines[0][:200]) from error
+
+
+class _Unreadable(Exception):
+    """A checkpoint that cannot be read. The message says why."""
+
+
+def set_aside(folder: Path, step: int) -> Path:
+    """Move a checkpoint out of a training's folder of checkpoints, to one beside the training; return its new path."""
+    aside = folder.parent.with_name(f"{folder.parent.name}-aside")
+    aside.mkdir(exist_ok=True)
+    names = chain([f"{step}"], (f"{step}.{number}" for number in count(2)))
+    place = next(aside / name for name in names if not (aside / name).exists())
+    return (folder / str(step)).rename(place)
 
 
 def newest_params(directory: Path) -> Path:

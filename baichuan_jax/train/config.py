@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
+
+CHECKPOINTS = "checkpoints"  # the folder of a training that has them, each in one named by its step
+
+
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Return the steps of the finished checkpoints in a folder of them, in order, readable or not."""
+    return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
 
 
 @dataclass(frozen=True)

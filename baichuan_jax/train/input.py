@@ -32,12 +32,22 @@ class Batches:
             raise UserError(
                 f"no domain has a training sequence of TrainConfig.length = {cfg.length} tokens; lower it or add text"
             )
-        self._sampler = MixtureSampler(mix.weights or sizes, sizes, cfg.seed)
+        self._samplers = [MixtureSampler(mix.weights or sizes, sizes, cfg.seed)]
+        self._sizes, self._seed, self._weights = sizes, cfg.seed, mix.weights
         self._batch = cfg.batch
         self._rows = range(cfg.batch) if rows is None else rows
 
+    def follow(self, mixtures: Sequence[tuple[int, dict[str, float]]]) -> None:
+        """Have the configured weights follow earlier ones: (steps done when they ended, weights), in order."""
+        weights = [each or self._sizes for each in (*(before for _, before in mixtures), self._weights)]
+        self._samplers = [MixtureSampler(weights[0], self._sizes, self._seed)]
+        for (end, _), new in zip(mixtures, weights[1:]):
+            self._samplers.append(self._samplers[-1].then(new, end * self._batch))
+
     def __getitem__(self, step: int) -> Batch:
-        draws = [self._sampler[step * self._batch + row] for row in self._rows]
+        first = step * self._batch
+        sampler = next(each for each in reversed(self._samplers) if each.start <= first)
+        draws = [sampler[first + row] for row in self._rows]
         windows = np.stack([self._windows[domain][window] for domain, window in draws])
         numbers = np.array([self.domains.index(domain) for domain, _ in draws], np.int32)
         return Batch(windows[:, :-1], windows[:, 1:], domains=numbers)

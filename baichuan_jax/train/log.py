@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +10,9 @@ import jax
 import numpy as np
 import optax
 
-from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import Metrics
 from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.finite import Watch
 from baichuan_jax.train.throughput import Meter
 
 Record = dict[str, Any]
@@ -21,6 +20,8 @@ Record = dict[str, Any]
 
 class StepLog:
     """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well.
+
+    Whatever it does may raise Diverged.
 
     metrics: of the run; None in a process that does not write them. domains: names of the domains that the step sums
     the loss for.
@@ -38,10 +39,12 @@ class StepLog:
         self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
         self._domains = domains
         self._pending: Record | None = None
+        self._watch = Watch()
 
     def step(self, step: int, values: dict[str, jax.Array]) -> None:
         """Note a step that has been dispatched; its numbers are read at the next call."""
         self._flush()
+        self._watch.add(step, values)
         self._meter.add(self._cfg.batch * self._cfg.length)
         if step % self._cfg.log_every == 0 or step == self._cfg.steps:
             self._pending = {"step": step, **values, "learning_rate": self._rate(step - 1)}
@@ -50,6 +53,7 @@ class StepLog:
     def pause(self) -> Iterator[None]:
         """Finishes what is pending; the time inside the block does not count as training."""
         self._flush()
+        self._watch.look()
         with self._meter.pause():
             yield
 
@@ -62,17 +66,13 @@ class StepLog:
         if self._pending is None:
             return
         pending, self._pending = self._pending, None
+        self._watch.look()
         scalars = {key: float(pending[key]) for key in ("loss", "grad_norm", "learning_rate")}
         record = {"step": pending["step"], **scalars, **self._meter.read()}
         if self._domains:
             sums = zip(self._domains, np.asarray(pending["domain_nll"]), np.asarray(pending["domain_count"]))
             record["domain_loss"] = {name: float(nll / count) for name, nll, count in sums if count}
         self._write(record)
-        if not math.isfinite(record["loss"]):
-            raise UserError(
-                f"the loss is {record['loss']} at step {record['step']}: training has diverged; lower "
-                "OptimConfig.peak_lr or lengthen OptimConfig.warmup_steps"
-            )
 
     def _write(self, record: Record) -> None:
         if self._metrics is not None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
-from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import OptimConfig, ProfileConfig, TrainConfig
+from baichuan_jax.train.checkpoint import Checkpoints, set_aside
+from baichuan_jax.train.config import CHECKPOINTS, OptimConfig, ProfileConfig, TrainConfig, checkpoint_steps
+from baichuan_jax.train.finite import Diverged, check_finite
 from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
@@ -27,7 +29,7 @@ from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import stop_between_steps
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
-CHECKPOINTS, PROFILE = "checkpoints", "profile"
+PROFILE = "profile"
 NO_PROFILE = ProfileConfig()
 
 
@@ -41,53 +43,65 @@ def train(
     validate: Callable[[Params], dict[str, float]],
     report: Callable[[Record], None],
     profile: ProfileConfig = NO_PROFILE,
+    begun: Callable[[int, list[str]], None] = lambda step, told: None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
-    validate: bits per byte of every domain. report: called with each metrics record. Raise Interrupted after a
-    checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Several processes call it alike,
-    each with its own rows; the first writes the metrics and returns the summary.
+    validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
+    first batch is read, with the step that training goes on from and what its user should know of that. Raise
+    Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
+    UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
+    own rows; the first writes the metrics and returns the summary.
     """
     first, layout = jax.process_index() == 0, exe.layout
     optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
     sharded = ShardedState(model_cfg, optimizer, layout)
     train_step = make_step(cfg, model_cfg, optimizer, sharded, exe)
     train_step = train_step.lower(sharded.abstract, abstract_batch(cfg.batch, cfg.length)).compile()
-    loader = iterate(cfg, batches)
 
-    profiler = Profiler(profile, directory / PROFILE, start=first)
-    with Checkpoints(directory / CHECKPOINTS, cfg.keep) as checkpoints, stop_between_steps() as asked, profiler:
-        start = checkpoints.latest() or 0
-        if start:
-            state, loader_state = checkpoints.restore(sharded.abstract)
-            loader.set_state(loader_state)
+    profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
+    with (
+        _explained(folder, optim_cfg),
+        Checkpoints(folder, cfg.keep) as checkpoints,
+        stop_between_steps() as asked,
+        profiler,
+    ):
+        told, loader_state = [], None
+        if checkpoints.latest():
+            state, loader_state, told = checkpoints.restore(sharded.abstract)
         elif cfg.start:
             with Checkpoints(Path(cfg.start)) as others:
                 state = sharded.start(others.restore_params(sharded.abstract.params))
         else:
             state = sharded.init(cfg.seed)
+        start = int(state.step)
+        begun(start, told)
+        loader = iterate(cfg, batches)
+        if loader_state:
+            loader.set_state(loader_state)
         with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
             meter = Meter(model_cfg, cfg.length, exe)
             log = StepLog(
                 cfg, schedule(optim_cfg, cfg.steps), meter, metrics, report, batches.domains if exe.domains else ()
             )
-            if start == 0:
+            if _evaluates(cfg, start) and not _evaluated(directory, start):
                 with log.pause():
-                    log.validation(0, validate(state.params))
+                    log.validation(start, validate(state.params))
             for step in range(start + 1, cfg.steps + 1):
                 with profiler.step(step):
                     state, values = train_step(state, place(layout, next(loader)))
                 profiler.after(step, values)
                 log.step(step, values)
                 done, stop = step == cfg.steps, asked(step)
-                if step % cfg.eval_every == 0 or done:
-                    with log.pause():
-                        log.validation(step, validate(state.params))
                 if step % cfg.checkpoint_every == 0 or done or stop:
                     with log.pause():
+                        check_finite(state)
                         checkpoints.save(state, loader.get_state())
                 if stop and not done:
                     raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
+                if _evaluates(cfg, step):
+                    with log.pause():
+                        log.validation(step, validate(state.params))
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
@@ -99,6 +113,32 @@ def untrained(model_cfg: DecoderConfig, layout: Layout) -> dict[str, Any]:
     return {"parameters": parameter_count(model_cfg), "tokens": 0, "steps": 0, **_devices(layout)}
 
 
+@contextmanager
+def _explained(folder: Path, optim_cfg: OptimConfig) -> Iterator[None]:
+    """Turn Diverged into a UserError that says how to go on, when the last checkpoint has been written."""
+    try:
+        yield
+    except Diverged as diverged:
+        bad = [step for step in checkpoint_steps(folder) if step > diverged.last_good]
+        moved = [str(set_aside(folder, step)) for step in bad] if jax.process_index() == 0 else []
+        left = [step for step in checkpoint_steps(folder) if step not in bad]
+        of_bad = f" The state before it is no better: its checkpoint is now {', '.join(moved)}." if moved else ""
+        way_on = f"goes on from step {left[-1]}" if left else "begins anew, as there is no checkpoint before that,"
+        raise UserError(
+            f"training has diverged: {diverged}. Nothing of that is kept.{of_bad} The same command {way_on} with "
+            f"--set OptimConfig.peak_lr=... below {optim_cfg.peak_lr:g}, or a longer OptimConfig.warmup_steps"
+        ) from None
+
+
+def _evaluates(cfg: TrainConfig, step: int) -> bool:
+    return step % cfg.eval_every == 0 or step == cfg.steps
+
+
+def _evaluated(directory: Path, step: int) -> bool:
+    """Return whether an evaluation is on record: whoever dies between a checkpoint and its evaluation has none."""
+    return any(record["step"] == step and "validation" in record for record in read_metrics(directory))
+
+
 def _devices(layout: Layout) -> dict[str, Any]:
     return {"mesh": dict(layout.mesh.shape), "device": layout.mesh.devices.flat[0].device_kind}
 
@@ -107,15 +147,13 @@ def _summary(
     cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
 ) -> dict[str, Any]:
     logged = [record for record in records if "loss" in record]
-    speeds = {
-        key: float(np.median([record[key] for record in logged]))
-        for key in ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
-    }
+    keys = ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
+    speeds = {key: float(np.median([record[key] for record in logged])) for key in keys if logged}
     return {
         "parameters": parameter_count(model_cfg),
         "tokens": cfg.steps * cfg.batch * cfg.length,
         "steps": cfg.steps,
-        "loss": logged[-1]["loss"],
+        "loss": logged[-1]["loss"] if logged else None,
         "validation": next(record["validation"] for record in reversed(records) if "validation" in record),
         **speeds,
         "peak_flops": meter.peak,

@@ -67,7 +67,7 @@ def config(tmp_path_factory):
     """Return the config of a finished data step."""
     path = write_config(tmp_path_factory.mktemp("inspect"))
     pipeline = Pipeline(load(path, (), RunConfig).config)
-    with pipeline.open():
+    with pipeline.open(()):
         pipeline.stage("data").run(write_data)
     return path
 

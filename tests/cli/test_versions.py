@@ -36,6 +36,12 @@ def old(tmp_path, monkeypatch):
     return config
 
 
+def half_train(config) -> None:
+    """Leave a training with a checkpoint."""
+    remove(config, "train", "manifest.json", "result.json")
+    (config.parent / "run/train/checkpoints/4").mkdir(parents=True)
+
+
 def remove(config, name: str, *files: str) -> None:
     directory = config.parent / "run" / name
     for path in [directory / file for file in files] or list(directory.iterdir()):
@@ -67,7 +73,7 @@ def test_a_model_of_older_code_is_looked_at_as_before(old):
 
 def test_a_training_of_older_code_is_refused_and_can_still_be_looked_at(old, monkeypatch):
     monkeypatch.setitem(STAGES, "train", replace(STAGES["train"], check=lambda config: None))
-    remove(old, "train", "manifest.json")
+    half_train(old)
     with pytest.raises(UserError, match="half-made: finish it with the code that began it"):
         pipeline(old).check(("train",))
     pipeline(old).check_model()
@@ -77,7 +83,7 @@ def test_a_training_goes_on_over_the_tokens_it_began_with(old, monkeypatch):
     checked = []
     monkeypatch.setitem(STAGES, "train", replace(STAGES["train"], changes=(), check=checked.append))
     pipeline(old).check(("train",))
-    remove(old, "train", "manifest.json")
+    half_train(old)
     pipeline(old).check(("train",))
     assert len(checked) == 1
 

@@ -1,11 +1,24 @@
 import os
 import time
+from contextlib import nullcontext
 
 import pytest
 
+from baichuan_jax.core.checkpointed import Checkpointed, changes_until
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.core.stage import Stage
+
+
+def reached(directory) -> int:
+    file = directory / "half"
+    return int(file.read_text() if file.exists() else 0)
+
+
+MAY_CHANGE = Checkpointed(
+    reached, "TrainConfig.steps", ("TrainConfig.steps", "TrainConfig.rate"), ("TrainConfig.keep",)
+)
+FIXED = Checkpointed(reached, "TrainConfig.steps", (), ())
 
 
 def stage(directory, steps=300, **kwargs) -> Stage:
@@ -37,10 +50,9 @@ def test_a_stage_that_died_is_redone_from_an_empty_directory(tmp_path):
     assert not (tmp_path / "s" / "half").exists()
 
 
-@pytest.mark.parametrize("unfinished", ["resume", "keep"])
-def test_a_stage_that_can_go_on_keeps_what_it_had(tmp_path, unfinished):
-    half_made(tmp_path / "s", unfinished=unfinished)
-    stage(tmp_path / "s", unfinished=unfinished).run(count_calls([]))
+def test_a_stage_that_can_go_on_keeps_what_it_had(tmp_path):
+    half_made(tmp_path / "s", unfinished="resume")
+    stage(tmp_path / "s", unfinished="resume").run(count_calls([]))
     assert (tmp_path / "s" / "half").exists()
 
 
@@ -52,7 +64,7 @@ def test_a_stage_is_resumed_only_from_the_same_config(tmp_path):
 
 def half_made(directory, **kwargs) -> None:
     def die(directory):
-        (directory / "half").write_text("half")
+        (directory / "half").write_text("9")
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -65,10 +77,10 @@ def test_another_config_is_refused_by_name_and_changes_nothing(tmp_path, finishe
     if finished:
         stage(directory).run(count_calls([]))
     else:
-        half_made(directory, unfinished="keep")
+        half_made(directory, checkpointed=FIXED)
     before = sorted(path.name for path in directory.iterdir())
     with pytest.raises(UserError, match=r"TrainConfig.steps was 300, is now 400.*RunConfig.workdir"):
-        stage(directory, steps=400, unfinished="keep").run(count_calls([]))
+        stage(directory, steps=400, checkpointed=FIXED).run(count_calls([]))
     assert sorted(path.name for path in directory.iterdir()) == before
 
 
@@ -195,13 +207,13 @@ def test_what_another_version_left_half_made_is_emptied(tmp_path, unfinished, nu
 
 
 def test_what_another_version_left_half_made_is_refused_where_it_is_kept(tmp_path):
-    half_made(tmp_path / "s", unfinished="keep")
+    half_made(tmp_path / "s", checkpointed=FIXED)
     forget_version(tmp_path / "s")
     with pytest.raises(UserError, match="half-made: finish it with the code that began it"):
-        stage(tmp_path / "s", unfinished="keep", changes=("first",)).run(count_calls([]))
+        stage(tmp_path / "s", checkpointed=FIXED, changes=("first",)).run(count_calls([]))
     assert (tmp_path / "s" / "half").exists()
-    assert stage(tmp_path / "s", unfinished="keep").kept()
-    assert not stage(tmp_path / "t", unfinished="keep").kept()
+    assert stage(tmp_path / "s", checkpointed=FIXED).kept()
+    assert not stage(tmp_path / "t", checkpointed=FIXED).kept()
 
 
 def test_the_version_is_part_of_the_identity(tmp_path):
@@ -253,3 +265,82 @@ def test_a_setting_of_an_old_name_is_the_same_setting(tmp_path):
     assert make("implementation").run(count_calls(calls))[1]
     assert len(calls) == 1
     assert make("implementation").identity == identity  # or what was made from it would be made again
+
+
+def going_on(directory, steps=300, rate=1, keep=2, seed=0) -> Stage:
+    values = {"steps": steps, "rate": rate, "keep": keep, "seed": seed}
+    lines = tuple(f"TrainConfig.{name} = {value}" for name, value in values.items())
+    return Stage("train", directory, lines, checkpointed=MAY_CHANGE, config="run/config.gin")
+
+
+def reach(directory, step: int, die: bool = False, **settings) -> None:
+    def build(directory):
+        (directory / "half").write_text(f"{step}")
+        return {} if not die else 1 / 0
+
+    with pytest.raises(ZeroDivisionError) if die else nullcontext():
+        assert not going_on(directory, **settings).run(build)[1]
+
+
+def change(step, name, before, after) -> dict:
+    return {"step": step, "setting": f"TrainConfig.{name}", "before": f"{before}", "after": f"{after}"}
+
+
+def test_a_finished_stage_goes_on_with_more_steps_and_records_what_changed(tmp_path):
+    reach(tmp_path, 300)
+    before = going_on(tmp_path).identity
+    assert going_on(tmp_path, keep=5).complete(), "it shapes no result"
+    assert not going_on(tmp_path, steps=400).complete()
+    reach(tmp_path, 350, die=True, steps=400, rate=3)
+    assert not going_on(tmp_path, steps=400, rate=3).complete()
+    reach(tmp_path, 500, steps=500, rate=3, keep=1)
+    changes = [change(300, "steps", 300, 400), change(300, "rate", 1, 3), change(350, "steps", 400, 500)]
+    assert read_json(tmp_path / "manifest.json")["changes"] == changes
+    assert going_on(tmp_path, steps=500, rate=3).complete()
+    assert going_on(tmp_path, steps=500, rate=3).identity != before, "or what was made from it would stay"
+    assert changes_until(tmp_path, 340)[2]["step"] == 340, "its newest checkpoint could not be read"
+    assert read_json(tmp_path / "started.json")["changes"] == [*changes[:2], change(340, "steps", 400, 500)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"steps": 200}, "steps was 300, is now 200, and .* has reached step 300"),
+        ({"rate": 2}, "rate was 1, is now 2, and .* has reached step 300: it goes on with more TrainConfig.steps"),
+        ({"steps": 400, "seed": 1}, "another config: TrainConfig.seed was 0, is now 1.* in run/config.gin"),
+    ],
+)
+def test_a_change_that_comes_too_late_is_refused(tmp_path, settings, message):
+    reach(tmp_path, 300)
+    with pytest.raises(UserError, match=message):
+        going_on(tmp_path, **settings).complete()
+    assert going_on(tmp_path).complete()
+
+
+def test_a_finished_stage_without_checkpoints_does_not_begin_anew(tmp_path):
+    reach(tmp_path, 300)
+    (tmp_path / "half").unlink()
+    with pytest.raises(UserError, match="no checkpoint is left"):
+        going_on(tmp_path, steps=400).complete()
+
+
+def test_a_stage_without_a_checkpoint_never_locks_its_folder(tmp_path):
+    reach(tmp_path, 0, die=True)
+    reach(tmp_path, 400, seed=1, steps=400)
+    assert "changes" not in read_json(tmp_path / "manifest.json")
+
+
+def test_a_reader_depends_on_what_it_uses_alone(tmp_path):
+    reach(tmp_path, 300)
+    other = going_on(tmp_path, steps=9, seed=1)
+    assert other.complete(uses={"TrainConfig.rate"})
+    with pytest.raises(UserError, match=r"another config: TrainConfig.seed was 0, is now 1\."):
+        other.complete(uses={"TrainConfig.seed"})
+
+
+def test_what_only_reads_is_redone_when_its_input_has_gone_on(tmp_path):
+    reader = lambda identity: Stage("report", tmp_path, (), {"train": identity}, follows=True)
+    calls = []
+    for identity in ("1", "1", "2", "2"):
+        reader(identity).run(count_calls(calls))
+    assert len(calls) == 2

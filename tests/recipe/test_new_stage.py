@@ -57,7 +57,7 @@ def config(tmp_path):
     """Return the config of a run that is finished but for the report, with the toy in the table before that."""
     path = write_config(tmp_path)
     run = Run(load_config(path))
-    with run.pipeline.open():
+    with run.pipeline.open(()):
         for name, result in results(DOMAINS, SAMPLES, STEPS).items():
             run.pipeline.stage(name).run(lambda directory, result=result: result)
     write_metrics(tmp_path / "run" / "train", DOMAINS, STEPS)

@@ -21,7 +21,7 @@ from tests.settings.base import stage, timeless, written
 def places(config: RunConfig, scratch: Path) -> list[str]:
     """Return which directories a run makes."""
     before = set(os.listdir())
-    with Run(config).pipeline.open():
+    with Run(config).pipeline.open(()):
         return sorted(set(os.listdir()) - before)
 
 

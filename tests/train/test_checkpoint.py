@@ -30,7 +30,7 @@ def test_restores_onto_another_mesh(tmp_path):
     other = layout(4, data=1, fsdp=2, tensor=2)
     with Checkpoints(tmp_path) as checkpoints:
         assert checkpoints.latest() == 2
-        found, loader = checkpoints.restore(ShardedState(MODEL, optimizer, other).abstract)
+        found, loader, _ = checkpoints.restore(ShardedState(MODEL, optimizer, other).abstract)
         params = checkpoints.restore_params(abstract_params(MODEL, other))
     assert loader == {"next_index": 2}
     equal(found, state)
@@ -80,5 +80,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     for path in (tmp_path / "2" / "params").rglob("*"):
         if path.is_file() and path.stat().st_size > 100:
             path.write_bytes(path.read_bytes()[:50])
+    abstract = ShardedState(MODEL, optimizer, layout(1)).abstract
+    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match=r"no checkpoint .* can be read: 2 \("):
+        checkpoints.restore(abstract)
     with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match=r"checkpoint .*2 cannot be read"):
-        checkpoints.restore(ShardedState(MODEL, optimizer, layout(1)).abstract)
+        checkpoints.restore_params(abstract.params)

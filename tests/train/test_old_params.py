@@ -38,7 +38,7 @@ def test_training_goes_on_from_an_old_checkpoint(old_and_new):
     optimizer, state, old, _ = old_and_new
     other = layout(1)
     with Checkpoints(old) as checkpoints:
-        found, loader = checkpoints.restore(ShardedState(MODEL, optimizer, other).abstract)
+        found, loader, _ = checkpoints.restore(ShardedState(MODEL, optimizer, other).abstract)
         params = checkpoints.restore_params(abstract_params(MODEL, other))
     jax.tree.map(np.testing.assert_array_equal, found, state)
     jax.tree.map(np.testing.assert_array_equal, params, state.params)

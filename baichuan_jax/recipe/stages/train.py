@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ast import literal_eval
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from baichuan_jax.config.literal import parts, settings
+from baichuan_jax.core.checkpointed import Change, Checkpointed, changes_until
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.spec import ReportSection, StageResult, StageSpec
-from baichuan_jax.train.config import MixConfig, OptimConfig, TrainConfig
+from baichuan_jax.train.config import CHECKPOINTS, MixConfig, OptimConfig, TrainConfig, checkpoint_steps
 
 if TYPE_CHECKING:
     from baichuan_jax.lab.markup import Html
@@ -66,10 +69,44 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
     validate = BitsPerByte(config.model, texts, run.tokenizer.byte_lengths(), exe.by_rows, cfg.batch)
-    progress = run.progress if jax.process_index() == 0 else Progress()
+    first = jax.process_index() == 0
+    progress = run.progress if first else Progress()
+
+    def begun(step: int, told: list[str]) -> None:
+        changes = changes_until(directory, step, write=first)
+        batches.follow(_mixtures(changes))
+        for line in (*told, *_told(changes, config, step)):
+            progress.note(line)
+
     with progress.training(cfg.steps) as report:
-        found = train(cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile)
+        found = train(cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile, begun)
     return TrainResult(**found) if found else None
+
+
+def _mixtures(changes: list[Change]) -> list[tuple[int, dict[str, float]]]:
+    """Return the weights of the mixture that others have replaced: (step at which they ended, weights)."""
+    return [(change["step"], literal_eval(change["before"])) for change in changes if change["setting"] == WEIGHTS]
+
+
+def _told(changes: list[Change], config: RunConfig, step: int) -> list[str]:
+    """Return what is to be said of the changes that hold from the next step on."""
+    from baichuan_jax.train.optim import schedule
+
+    now = [change for change in changes if change["step"] == step]
+    if not now:
+        return []
+    before: dict[str, dict[str, Any]] = {"TrainConfig": {}, "OptimConfig": {}, "MixConfig": {}}
+    for change in reversed(now):
+        section, _, field = change["setting"].partition(".")
+        before[section][field] = literal_eval(change["before"])
+    old_steps = before["TrainConfig"].get("steps", config.train.steps)
+    old, new = (
+        schedule(replace(config.optim, **before["OptimConfig"]), old_steps),
+        schedule(config.optim, config.train.steps),
+    )
+    rate = f"learning rate of step {step + 1}: {float(old(step)):.3g} before, now {float(new(step)):.3g}"
+    changed = ", ".join(f"{change['setting']} {change['before']} -> {change['after']}" for change in now)
+    return [f"from step {step} on: {changed}", rate]
 
 
 def _check(config: RunConfig) -> None:
@@ -99,6 +136,11 @@ def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
     return training(record, canvas)
 
 
+WEIGHTS = "MixConfig.weights"
+# How a model computes, and how it began, is nothing that reads it depends on.
+COMPUTED = {"DecoderConfig.init_std", "DecoderConfig.remat", "AttentionConfig.implementation"}
+SHAPES = {line.partition(" = ")[0] for part in parts(DecoderConfig()) for line in settings(part)} - COMPUTED
+
 TRAIN = StageSpec(
     "train",
     TrainResult,
@@ -109,7 +151,20 @@ TRAIN = StageSpec(
     needs=("tokens",),
     report=ReportSection("Training", _section, 20),
     check=_check,
-    unfinished="keep",
+    checkpointed=Checkpointed(
+        reached=lambda directory: max(checkpoint_steps(directory / CHECKPOINTS), default=0),
+        steps="TrainConfig.steps",
+        recorded=(
+            "TrainConfig.steps",
+            "OptimConfig.peak_lr",
+            "OptimConfig.warmup_steps",
+            "OptimConfig.final_lr_ratio",
+            WEIGHTS,
+        ),
+        free=tuple(f"TrainConfig.{name}" for name in ("log_every", "eval_every", "checkpoint_every", "keep")),
+        advice=f"Another run can start from its weights: --set TrainConfig.start={{}}/{CHECKPOINTS}",
+    ),
+    shapes=frozenset(SHAPES),
     multi_process=True,
     changes=("the cosine of the learning rate ends at the last step",),
 )
