@@ -8,13 +8,15 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from textwrap import fill
+from typing import NoReturn
 
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
 from baichuan_jax.cli.verbs import verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.interrupt import Interrupted, taking_signals
+from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.core.settings import help_of
 from baichuan_jax.core.suggest import did_you_mean
@@ -95,30 +97,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not _is_verb(given):
         return _explain_verbs(root, given)
     args = root.parse_args(given)
+    stop = StopRequest()
     try:
-        with taking_signals():
+        with taking_signals() as stop:
             if args.verb == "experiment":
                 experiment.experiment(args)
             elif args.verb == "convert import":
                 convert.import_weights(args)
             else:
                 verbs()[args.verb][0](load_with_origins(args.config, args.overrides), args)
-    except UserError as error:
-        print(f"baichuan-jax: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if not _disk_is_full(error):
-            raise
-        print("baichuan-jax: the disk is full; make room and run the same command to go on", file=sys.stderr)
-        return 2
-    except (Interrupted, KeyboardInterrupt) as stop:
-        print(f"\nbaichuan-jax: {str(stop) or 'stopped'}; run the same command to go on", file=sys.stderr)
-        return 130
+    except Interrupted as interrupted:
+        print(goodbye(str(interrupted)), file=sys.stderr)
+        return STOPPED
     except ProcessLost as lost:
         print(f"baichuan-jax: {lost}; start all of them again to go on from the last checkpoint", file=sys.stderr)
-        sys.stderr.flush()
-        os._exit(LOST)  # an orderly end would wait for the one that is gone
+        return LOST
+    except BaseException as error:
+        if stop.requested or isinstance(error, KeyboardInterrupt):  # which native code may have turned into another
+            print(goodbye(), file=sys.stderr)
+            return STOPPED
+        if isinstance(error, OSError) and _disk_is_full(error):
+            error = UserError("the disk is full; make room and run the same command to go on")
+        if not isinstance(error, UserError):
+            raise
+        print(f"baichuan-jax: {error}", file=sys.stderr)
+        return 2
     return 0
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; at once if work was cut short, for whose threads an orderly end would wait, or crash on them."""
+    if code:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit()
 
 
 def _print_whatever_the_terminal_can() -> None:
@@ -167,4 +181,4 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

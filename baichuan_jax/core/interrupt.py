@@ -1,4 +1,4 @@
-"""Stopping long work between two steps instead of in the middle of one.
+"""Stopping on request: at once, or, where work is worth it, between two steps instead of in the middle of one.
 
 Signals belong to the program. The command line takes them (`taking_signals`); a notebook, or a program that uses the
 package as a library, keeps its own handlers, and nothing here touches them.
@@ -6,37 +6,24 @@ package as a library, keeps its own handlers, and nothing here touches them.
 
 from __future__ import annotations
 
+import os
+import select
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-# Not what was there before: a shell starts background jobs with SIGINT ignored.
-AT_ONCE = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+STOPPED = 130  # the exit code: 128 + SIGINT, as shells have it
+GRACE = 1.5  # seconds after the first signal in which work may tidy up
+TICK = 0.1
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
     """Work stopped on request, in a state it can be continued from. The message says how."""
-
-
-_taken = False
-
-
-@contextmanager
-def taking_signals() -> Iterator[None]:
-    """Let long work handle Ctrl-C and SIGTERM while the block runs: of a program that is ours alone."""
-    global _taken
-    before, _taken = _taken, True
-    try:
-        yield
-    finally:
-        _taken = before
-
-
-def may_handle_signals() -> bool:
-    """Return whether signals are ours to handle; Python lets the main thread alone do it."""
-    return _taken and threading.current_thread() is threading.main_thread()
 
 
 @dataclass
@@ -46,24 +33,124 @@ class StopRequest:
     requested: bool = False
 
 
-@contextmanager
-def stop_on_signal() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM (preemption) into a request; the second acts at once.
+_taken = False
+_after = ""  # what is finished before a stop
 
-    Nothing is ever requested where signals are not ours.
+
+@contextmanager
+def taking_signals() -> Iterator[StopRequest]:
+    """Answer Ctrl-C and SIGTERM while the block runs, in the main thread of a program that is ours alone.
+
+    The first Ctrl-C raises KeyboardInterrupt, and the process ends soon whatever becomes of that: an import or native
+    code may lose it, and a long call is not interrupted by it. Where `stop_on_signal` takes it, it says so instead. The
+    second signal ends the process at once. What is yielded tells whether there was a signal.
+    """
+    global _taken
+    before, _taken = _taken, True
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # as Python demands
+    stop = StopRequest()
+    others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.SIG_IGN:  # a job in the background, which a Ctrl-C is not meant for
+        signal.signal(signal.SIGINT, _raise_once)
+    threading.Thread(target=_answer, args=(reading, stop), daemon=True).start()
+    unraisable, sys.unraisablehook = sys.unraisablehook, _end_if_lost
+    try:
+        yield stop
+    finally:
+        _taken, sys.unraisablehook = before, unraisable
+        signal.signal(signal.SIGINT, handler)
+        signal.set_wakeup_fd(others)
+        os.close(writing)  # which ends the thread
+
+
+def may_handle_signals() -> bool:
+    """Return whether signals are ours to handle; Python lets the main thread alone do it."""
+    return _taken and threading.current_thread() is threading.main_thread()
+
+
+@contextmanager
+def stop_on_signal(after: str) -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM (preemption) into a request.
+
+    after: what is finished before the stop, for the user. Raise KeyboardInterrupt at the end of the block if it was
+    asked to stop and has ended as if it were not. Nothing is ever requested where signals are not ours.
     """
     stop = StopRequest()
     if not may_handle_signals():
         yield stop
         return
 
-    def ask(number: int, _frame: object) -> None:
+    def ask(*_: object) -> None:
         stop.requested = True
-        signal.signal(number, AT_ONCE[number])
 
-    previous = {number: signal.signal(number, ask) for number in AT_ONCE}
+    with finishing(after):
+        previous = {number: signal.signal(number, ask) for number in SIGNALS}
+        try:
+            yield stop
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    if stop.requested:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def finishing(after: str) -> Iterator[None]:
+    """Let a block take its time after a signal: the user is told what the process stops after."""
+    global _after
+    before, _after = _after, after
     try:
-        yield stop
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        _after = before
+
+
+def goodbye(why: str = "stopped") -> str:
+    """Return what a user is told when work has stopped on request."""
+    return f"\nbaichuan-jax: {why}; run the same command to go on"
+
+
+def _raise_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, lambda *_: None)  # `_answer` does the rest
+    raise KeyboardInterrupt
+
+
+def _end_if_lost(unraisable: sys.UnraisableHookArgs) -> None:
+    """End the process if an interrupt came in a call that may not raise, such as JAX's at a garbage collection."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        _end()
+    sys.__unraisablehook__(unraisable)
+
+
+def _answer(reading: int, stop: StopRequest) -> None:
+    """Answer signals in a thread: the main one may be in a call that takes minutes."""
+    deadline = float("inf")
+    while True:
+        if select.select([reading], [], [], None if deadline == float("inf") else TICK)[0]:
+            number = os.read(reading, 1)
+            if not number:
+                os.close(reading)
+                return
+            if number[0] not in SIGNALS:
+                continue
+            if stop.requested:
+                _end()
+            stop.requested, deadline = True, time.monotonic() + GRACE
+        if stop.requested and _after and deadline < float("inf"):
+            _say(f"\nbaichuan-jax: stopping after {_after}; once more ends it at once")
+            deadline = float("inf")
+        if time.monotonic() > deadline:
+            _end()
+
+
+def _end() -> None:
+    _say(goodbye())
+    os._exit(STOPPED)
+
+
+def _say(text: str) -> None:
+    """Write to standard error past Python's buffers, whose lock the main thread may hold."""
+    show_cursor = "\x1b[?25h" if sys.__stderr__ is not None and sys.__stderr__.isatty() else ""
+    os.write(2, f"{show_cursor}{text}\n".encode())

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from baichuan_jax.core.interrupt import may_handle_signals
+from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.local_workers import LocalWorkers
 from baichuan_jax.jobs.phase import Phase, Task
@@ -35,7 +35,8 @@ class Runner:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._engine.close()
+        with stop_on_signal("its jobs are ended"):
+            self._engine.close()
         if self._handles:
             signal.signal(signal.SIGTERM, self._previous)
 

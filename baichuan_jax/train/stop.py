@@ -10,7 +10,9 @@ from contextlib import contextmanager
 import jax
 from jax.experimental import multihost_utils
 
-from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal
+from baichuan_jax.core.interrupt import finishing, may_handle_signals, stop_on_signal
+
+AFTER = "the next step and its checkpoint"
 
 
 @contextmanager
@@ -21,7 +23,7 @@ def stop_between_steps() -> Iterator[Callable[[int], bool]]:
     SIGTERM and finds a step that none of them is past.
     """
     if jax.process_count() == 1:
-        with stop_on_signal() as stop:
+        with stop_on_signal(AFTER) as stop:
             yield lambda step: stop.requested
         return
     if not may_handle_signals():
@@ -34,6 +36,7 @@ def stop_between_steps() -> Iterator[Callable[[int], bool]]:
 
     previous = signal.signal(signal.SIGINT, ask)
     try:
-        yield multihost_utils.reached_preemption_sync_point
+        with finishing(AFTER):
+            yield multihost_utils.reached_preemption_sync_point
     finally:
         signal.signal(signal.SIGINT, previous)

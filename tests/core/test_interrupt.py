@@ -1,22 +1,92 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from subprocess import PIPE
 
 import pytest
 
-from baichuan_jax.core.interrupt import stop_on_signal, taking_signals
+from baichuan_jax.core.interrupt import STOPPED, goodbye, stop_on_signal, taking_signals
+
+PROGRAM = """
+import os, signal, sys, time
+from baichuan_jax.core.interrupt import Interrupted, stop_on_signal, taking_signals
+
+def finishes():
+    with stop_on_signal("a nap") as stop:
+        while not stop.requested:
+            time.sleep(0.01)
+        raise Interrupted("napped")
+
+def goes_on():
+    with stop_on_signal("a nap"):
+        time.sleep(0.3)
+
+def never_finishes():
+    with stop_on_signal("a nap"):
+        time.sleep(60)
+
+def loses_it():
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        time.sleep(60)
+
+def may_not_raise():
+    class Deleted:
+        def __del__(self):
+            time.sleep(60)
+    Deleted()
+    time.sleep(60)
+
+signal.signal(signal.SIGINT, getattr(signal, sys.argv[2]))
+with taking_signals() as stop:
+    print("begun", flush=True)
+    try:
+        globals()[sys.argv[1]]()
+    except BaseException as error:
+        print(type(error).__name__, stop.requested)
+"""
 
 
-@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN], ids=["terminal", "background job"])
-def test_the_first_signal_asks_and_the_second_acts(before):
-    outside = signal.signal(signal.SIGINT, before)
-    with taking_signals(), stop_on_signal() as stop:
-        assert not stop.requested
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.requested
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.signal(signal.SIGINT, outside) is before
+def ended(work: str, signals: int, before: str = "default_int_handler") -> tuple[float, int, str, str]:
+    """Return how a program ends that is sent SIGINT so many times: seconds, exit code, and what it says."""
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, work, before], stdout=PIPE, stderr=PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    start = time.monotonic()
+    for _ in range(signals):
+        time.sleep(0.15)
+        process.send_signal(signal.SIGINT)
+    said, errors = process.communicate(timeout=30)
+    return time.monotonic() - start, process.returncode, said, errors
+
+
+STOPPING = "\nbaichuan-jax: stopping after a nap; once more ends it at once\n"
+
+
+@pytest.mark.parametrize("before", ["default_int_handler", "SIG_IGN"])  # a terminal, a job in the background
+def test_the_first_signal_asks(before):
+    assert ended("finishes", 1, before)[1:] == (0, "Interrupted True\n", STOPPING)
+
+
+def test_a_request_that_nobody_has_answered_is_not_lost():
+    assert ended("goes_on", 1)[1:] == (0, "KeyboardInterrupt True\n", STOPPING)
+
+
+@pytest.mark.parametrize(("work", "said"), [("never_finishes", STOPPING), ("loses_it", "")])
+def test_the_second_signal_ends_the_process(work, said):
+    seconds, *found = ended(work, 2)
+    assert found == [STOPPED, "", said + goodbye() + "\n"]
+    assert seconds < 1
+
+
+@pytest.mark.parametrize("work", ["loses_it", "may_not_raise"])
+def test_an_interrupt_that_is_lost_ends_the_process_all_the_same(work):
+    seconds, *found = ended(work, 1)
+    assert found == [STOPPED, "", goodbye() + "\n"]
+    assert seconds < 2.5  # 1.5 and what a loaded machine adds
 
 
 def test_a_library_leaves_signals_alone():
@@ -24,7 +94,7 @@ def test_a_library_leaves_signals_alone():
         return None
 
     outside = signal.signal(signal.SIGINT, handler)
-    with stop_on_signal() as stop:
+    with stop_on_signal("") as stop:
         assert signal.getsignal(signal.SIGINT) is handler
         os.kill(os.getpid(), signal.SIGINT)
     assert not stop.requested
@@ -35,7 +105,7 @@ def test_work_in_another_thread_handles_no_signals():
     seen = []
 
     def work():
-        with stop_on_signal() as stop:
+        with stop_on_signal("") as stop:
             seen.append(stop.requested)
 
     with taking_signals():

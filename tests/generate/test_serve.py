@@ -295,4 +295,7 @@ def test_a_stop_while_streaming_ends_the_streams(server):
         assert (status, answer["error"]["code"]) == (503, "stopping")
     assert server.process.wait(timeout=10) == 130
     assert time.monotonic() - begun < 5
-    assert server.process.stderr.read() == "\nbaichuan-jax: stopped serving; run the same command to go on\n"
+    assert server.process.stderr.read() == (
+        "\nbaichuan-jax: stopping after the requests that are being answered; once more ends it at once\n"
+        "\nbaichuan-jax: stopped serving; run the same command to go on\n"
+    )

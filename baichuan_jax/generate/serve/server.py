@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import uvicorn
 
@@ -46,8 +47,11 @@ def serve_until_stopped(service: Service, listener: socket.socket, ready: Callab
             host, port = listener.getsockname()[:2]
             ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
 
+        def capture_signals(self) -> AbstractContextManager[None]:
+            return nullcontext()  # ours tells `on_tick`
+
         async def on_tick(self, counter: int) -> bool:
-            return await super().on_tick(counter) or not service.worker.alive
+            return await super().on_tick(counter) or stop.requested or not service.worker.alive
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             service.stopping = True
@@ -66,9 +70,9 @@ def serve_until_stopped(service: Service, listener: socket.socket, ready: Callab
         timeout_graceful_shutdown=int(cfg.grace) + 5,  # a client that does not read holds nobody up
     )
     service.worker.start()
-    with stop_on_signal() as stop:  # uvicorn hands the signal on when it has ended
+    with stop_on_signal("the requests that are being answered") as stop:
         Server(options).run([listener])
-    if service.worker.failure:
-        raise service.worker.failure
-    if stop.requested:
-        raise Interrupted("stopped serving")
+        if service.worker.failure:
+            raise service.worker.failure
+        if stop.requested:
+            raise Interrupted("stopped serving")
