@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from baichuan_jax.config.literal import literal
 from baichuan_jax.config.load import Loaded, load
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.table import config_class
+from baichuan_jax.recipe.workdir import CONFIG, is_workdir
 
 Overrides = Mapping[str, Any] | Sequence[str]
 
@@ -27,8 +29,18 @@ def load_config(path: Path | str | None = None, overrides: Overrides = ()) -> Ru
 
 
 def load_with_origins(path: Path | str | None, overrides: Overrides = ()) -> Loaded:
-    """Return the config of a run, and where each of its values comes from."""
-    return load(path, as_lines(overrides), config_class())
+    """Return the config of a run, and where each of its values comes from.
+
+    A config that a run has saved in its workdir is of that folder, wherever it has been moved to.
+    """
+    loaded = load(path, as_lines(overrides), config_class())
+    folder, name = Path(path or "").parent, "RunConfig.workdir"
+    if loaded.origins[name] == "--set" or Path(path or "").name != CONFIG or not is_workdir(folder):
+        return loaded
+    if folder.resolve() == Path(loaded.config.workdir).resolve():
+        return loaded
+    config = replace(loaded.config, workdir=str(folder))
+    return Loaded(config, loaded.origins | {name: f"where {CONFIG} is"})
 
 
 def as_lines(overrides: Overrides) -> Sequence[str]:

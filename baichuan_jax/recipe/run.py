@@ -78,10 +78,7 @@ class Run:
         file = Path(workdir) / CONFIG
         if not file.is_file():
             raise UserError(f"there is no run in {str(workdir)!r}: {CONFIG} is missing")
-        config = load_config(file, overrides)
-        if (Path(config.workdir).parent / CONFIG).resolve() != file.resolve():  # an import's run is a folder inside it
-            config = replace(config, workdir=str(workdir))
-        return cls(config, progress)
+        return cls(load_config(file, overrides), progress)
 
     def __repr__(self) -> str:
         """Return the run with its finished stages."""

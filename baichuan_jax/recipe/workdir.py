@@ -7,8 +7,14 @@ from ast import literal_eval
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.recipe.table import STAGES
 
 CONFIG, LOCK = "config.gin", ".lock"
+
+
+def is_workdir(folder: Path) -> bool:
+    """Return whether a folder is the workdir of a run. That of an import is not: its run is a folder inside."""
+    return any((folder / name).is_file() for name in (LOCK, *(f"{stage}/started.json" for stage in STAGES)))
 
 
 def bases(workdir: Path, base: str) -> tuple[Path, ...]:
