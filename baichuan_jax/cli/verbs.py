@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from rich.console import Console
+from rich.markup import escape
 
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
@@ -16,7 +17,7 @@ from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.processes import process_group
 from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.cli.serve import serve
-from baichuan_jax.cli.summary import show, show_tasks
+from baichuan_jax.cli.summary import console, show, show_tasks
 from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
@@ -63,12 +64,22 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
         show_tasks(result)
 
 
+def report(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Write the page, while stages are still to come: of what there is by now."""
+    run = Run(loaded.config, terminal_progress())
+    to_come = [name for name in run.pipeline.due("report") if name != "report"]
+    if not to_come:
+        return build_stages("report")(loaded, args)
+    page = escape(run.report().page)
+    console.print(f"[green]✓[/] report: {page}; still to come: {', '.join(to_come)}", soft_wrap=True)
+
+
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
     """Print every setting and where it came from."""
     print_explain(loaded, Console(highlight=False))
 
 
-# Verbs that do more than to build a stage, or something else.
+# Verbs that build no stage, and verbs that can do more than to build theirs.
 OTHERS: dict[str, tuple[Verb, str]] = {
     "data inspect": (inspect, "look at what the data step kept and removed"),
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
@@ -76,12 +87,12 @@ OTHERS: dict[str, tuple[Verb, str]] = {
     "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
     "explain": (explain, "print every setting and where it came from"),
 }
-WITH_OPTIONS: dict[str, Verb] = {"evaluate": evaluate, "generate": generate}
+OF_STAGES: dict[str, Verb] = {"evaluate": evaluate, "generate": generate, "report": report}
 
 
 def verbs() -> dict[str, tuple[Verb, str]]:
     """Return {verb: (what it does, its help)}."""
     found = {"run": (build_stages(*STAGES), f"the whole recipe: {', '.join(STAGES)}")}
     for verb, names in stages_by_verb().items():
-        found[verb] = WITH_OPTIONS.get(verb) or build_stages(*names), STAGES[verb].help
+        found[verb] = OF_STAGES.get(verb) or build_stages(*names), STAGES[verb].help
     return found | OTHERS

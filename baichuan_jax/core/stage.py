@@ -190,6 +190,12 @@ class Stage:
         processes.on_primary(lambda: self._finish(result))
         return result, False
 
+    def draft(self) -> Path:
+        """Return the directory to write in what there is by now: the stage is begun, and stays unfinished."""
+        self._begin()
+        (self.directory / "manifest.json").unlink(missing_ok=True)
+        return self.directory
+
     def _begin(self) -> None:
         """Prepare the directory to build in: empty, or with what can be continued."""
         started = self.started()

@@ -28,7 +28,7 @@ def bits_per_byte(run: RunRecord, canvas: Canvas) -> list[Html]:
         bar_height(len(rows), len(series)),
     )
     return [
-        canvas.figures(end, *_on_the_way(run), *_against_position(rows)),
+        canvas.figures(end, *on_the_way(run), *_against_position(rows)),
         table(
             "Held-out bits per byte (lower is better)",
             ["domain", *SERIES, "bytes", "tokens"],
@@ -51,7 +51,8 @@ def _bits(row: dict) -> list[str]:
     return [f"{row[key]:.3f}" for key in SERIES.values()]
 
 
-def _on_the_way(run: RunRecord) -> list[Plot]:
+def on_the_way(run: RunRecord) -> list[Plot]:
+    """Return the plot of the evaluations during training."""
     records = run.validations
     if not records:
         return []

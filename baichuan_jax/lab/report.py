@@ -18,13 +18,14 @@ Section = tuple[str, str, Callable[[RunRecord, Canvas], list[Html]]]  # heading,
 
 
 def write_report(workdir: Path, directory: Path, places: Mapping[str, Path], told: Sequence[Section]) -> dict:
-    """Write report.html and plots/*.png about those stages of the run in `workdir` that are finished.
+    """Write report.html and plots/*.png about those stages of the run in `workdir` that are finished, and training.
 
     places: the directory of each. told: the sections, in the order of the page. Return {"page", "plots"}: where they
     are.
     """
     run, canvas = read_run(workdir, places), Canvas(directory / "plots")
-    sections = [(heading, join(write(run, canvas), "\n")) for heading, stage, write in told if stage in run.results]
+    begun = {*run.results, *(["train"] if run.steps else [])}
+    sections = [(heading, join(write(run, canvas), "\n")) for heading, stage, write in told if stage in begun]
     sections.append(("Record", join(record(run), "\n")))
     write_text(directory / PAGE, page(run.name, summary(run), sections))
     return {"page": str(directory / PAGE), "plots": [str(path) for path in canvas.files]}
@@ -33,10 +34,12 @@ def write_report(workdir: Path, directory: Path, places: Mapping[str, Path], tol
 def summary(run: RunRecord) -> Html:
     """Return the run in one sentence."""
     seconds = sum(result["seconds"] for result in run.results.values())
-    facts = [f"{duration(seconds)} for all stages"]
+    facts = [f"{duration(seconds)} for all {'finished ' if 'evaluate' not in run.results else ''}stages"]
     if train := run.results.get("train"):
         devices = SPACE.join((str(prod(train["mesh"].values())), "×", train["device"]))
         facts = [f"{short(train['parameters'])} parameters", f"{short(train['tokens'])} tokens", devices, *facts]
+    elif run.steps:
+        facts = [f"in training: step {run.steps[-1]['step']:,} of {run.number('TrainConfig.steps'):,}", *facts]
     sentence = [", ".join(facts)]
     if evaluate := run.results.get("evaluate"):
         domains = evaluate["domains"].values()

@@ -40,7 +40,14 @@ class RunRecord:
     @property
     def tokens_per_step(self) -> int:
         """Tokens in one optimizer step."""
-        return self.results["train"]["tokens"] // self.results["train"]["steps"]
+        if train := self.results.get("train"):
+            return train["tokens"] // train["steps"]
+        return self.number("TrainConfig.batch") * self.number("TrainConfig.length")
+
+    def number(self, setting: str) -> int:
+        """Return the value of a setting of the config."""
+        line = next(line for line in self.config.splitlines() if line.startswith(f"{setting} = "))
+        return int(line.partition(" = ")[2])
 
 
 def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:

@@ -11,23 +11,46 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from baichuan_jax.lab.markup import Html, table, tag
 from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab.outcome import on_the_way
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, Plot, curves
 from baichuan_jax.lab.run_files import RunRecord
 
 
 def training(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """Curves against steps, then the numbers at the end."""
-    if run.results["train"]["steps"] == 0:
+    """Curves against steps, then the numbers at the end, or of the last step so far."""
+    result, window = run.results.get("train"), 3 + 2 * (len(run.steps) // 40)
+    if result and result["steps"] == 0:
         return [tag("p", "No step was taken: the weights are those the run starts from.", class_="note")]
-    result, window = run.results["train"], 3 + 2 * (len(run.steps) // 40)
-    measured = "peak_memory_bytes" in result
     notes = {
         "loss": f"Thin: as logged. Thick: mean of {window} records around each.",
         "throughput": "Evaluations and checkpoints are left out of the time.",
-        "mfu": f"Share of a peak of {short(result['peak_flops'], 'FLOP/s')} ({result['peak_source']}).",
     }
-    facts = [
+    if result:
+        notes["mfu"] = f"Share of a peak of {short(result['peak_flops'], 'FLOP/s')} ({result['peak_source']})."
+    plots = [*(on_the_way(run) if "evaluate" not in run.results else ()), *_plots(run, window)]
+    caption = "Summary; speeds are medians over the run" if result else "So far"
+    facts = _facts(result) if result else _facts_so_far(run)
+    changes = [[change[key] for key in ("step", "setting", "before", "after")] for change in run.changes]
+    return [
+        canvas.figures(*plots, notes=notes),
+        table(caption, ["quantity", "value"], facts),
+        *([table("Changed on the way", ["after step", "setting", "before", "then"], changes)] if changes else []),
+    ]
+
+
+def _facts_so_far(run: RunRecord) -> list[list[str]]:
+    last = run.steps[-1]
+    return [
+        ["steps", f"{last['step']:,} of {run.number('TrainConfig.steps'):,}"],
+        ["loss, nats per token", f"{last['loss']:.4f}"],
+        ["tokens per second", f"{last['tokens_per_second']:,.0f}"],
+    ]
+
+
+def _facts(result: dict) -> list[list[str]]:
+    measured = "peak_memory_bytes" in result
+    return [
         ["loss at the end, nats per token", f"{result['loss']:.4f}"],
         ["tokens per second", f"{result['tokens_per_second']:,.0f}"],
         ["tokens per second and device", f"{result['tokens_per_second_per_device']:,.0f}"],
@@ -41,12 +64,6 @@ def training(run: RunRecord, canvas: Canvas) -> list[Html]:
         ["tokens", f"{result['tokens']:,}"],
         ["device", result["device"]],
         ["mesh", " × ".join(f"{axis} {size}" for axis, size in result["mesh"].items())],
-    ]
-    changes = [[change[key] for key in ("step", "setting", "before", "after")] for change in run.changes]
-    return [
-        canvas.figures(*_plots(run, window), notes=notes),
-        table("Summary; speeds are medians over the run", ["quantity", "value"], facts),
-        *([table("Changed on the way", ["after step", "setting", "before", "then"], changes)] if changes else []),
     ]
 
 
@@ -75,17 +92,21 @@ def _plots(run: RunRecord, window: int) -> list[Plot]:
         Plot(
             "throughput",
             "Throughput",
-            f"Tokens per second against steps, median {run.results['train']['tokens_per_second']:,.0f}.",
+            f"Tokens per second against steps, median {_median(run, 'tokens_per_second'):,.0f}.",
             _curve(run, {"throughput": "tokens_per_second"}, "tokens per second", EngFormatter(sep="")),
         ),
         Plot(
             "mfu",
             "Model FLOPs utilisation",
-            f"MFU against steps, median {run.results['train']['mfu_full']:.1%} with attention counted in full, "
-            f"{run.results['train']['mfu_causal']:.1%} with its causal half.",
+            f"MFU against steps, median {_median(run, 'mfu_full'):.1%} with attention counted in full, "
+            f"{_median(run, 'mfu_causal'):.1%} with its causal half.",
             _curve(run, {"attention in full": "mfu_full", "causal half": "mfu_causal"}, "MFU", PercentFormatter(1.0)),
         ),
     ]
+
+
+def _median(run: RunRecord, key: str) -> float:
+    return float(np.median([record[key] for record in run.steps]))
 
 
 def _gib(size: int) -> str:

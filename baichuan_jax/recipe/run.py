@@ -11,12 +11,15 @@ from baichuan_jax.config.literal import parts
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.core.stage import finished_in
 from baichuan_jax.recipe.load import Overrides, load_config
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.spec import StageResult
 from baichuan_jax.recipe.stages.evaluate import EvaluateResult
+from baichuan_jax.recipe.stages.report import ReportResult
+from baichuan_jax.recipe.stages.report import build as build_report
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.table import STAGES
 from baichuan_jax.recipe.workdir import CONFIG
@@ -189,6 +192,15 @@ class Run:
     def evaluate(self) -> EvaluateResult:
         """Build the stage evaluate: held-out bits per byte of every domain, beside baselines."""
         return self.build("evaluate")
+
+    def report(self) -> ReportResult:
+        """Write the page about what there is by now, also while another process trains; return where it is."""
+        self.pipeline.refresh()
+        if not ((self.workdir / CONFIG).is_file() and any(finished_in(self.place(name)) for name in STAGES)):
+            raise UserError(f"nothing to report in {str(self.workdir)!r} yet: no stage of this run has finished")
+        if self.pipeline.due("report") == ("report",):
+            return self.build("report")
+        return build_report(self, self.pipeline.stage("report").draft())
 
     def run_tasks(
         self,

@@ -74,7 +74,8 @@ def test_a_run_that_was_copied_without_its_corpus_does_everything(tmp_path, monk
     assert len(run("generate", moved, "--prompt", "中国").stdout.strip()) > 2
     with serving(moved) as server:
         assert len(server.complete(prompt="中国")["choices"]) == 1
-    run("evaluate", moved, "--tasks", "ceval-valid_law", "--data-dir", tmp_path / "questions", "--limit", 2, "--fewshot", 2)
+    asked = ("--tasks", "ceval-valid_law", "--data-dir", tmp_path / "questions", "--limit", 2, "--fewshot", 2)
+    run("evaluate", moved, *asked)
     assert (tmp_path / "elsewhere/mine/tasks/ceval-valid_law-2shot-limit2.json").exists()
     run("convert", "export", moved, "exported", "--layout", "llama", "--verify")
     assert json.loads((tmp_path / "elsewhere/exported/config.json").read_text())["vocab_size"] == 3000

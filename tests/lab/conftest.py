@@ -18,6 +18,11 @@ SAMPLES = (
 )
 STEPS, TOKENS_PER_STEP = 400, 16 * 128
 KEPT = {"documents": 880, "bytes": 4_100_000}
+CONFIG = """RunConfig.workdir = 'runs/{name}'
+TrainConfig.steps = {steps}
+TrainConfig.batch = 16
+TrainConfig.length = 128
+"""
 SCORES = [0] * 8 + [n * n for n in range(12)]
 BIN = {"low": 0.6, "high": 0.7, "mean_score": 0.65, "share_good": 0.7, "count": 30}
 QUALITY = {
@@ -39,7 +44,7 @@ def make_run(tmp_path_factory):
 
     def make(domains=DOMAINS, samples=SAMPLES, name="quickstart", steps=STEPS) -> Path:
         workdir = tmp_path_factory.mktemp("runs") / name
-        write_text(workdir / "config.gin", f"RunConfig.workdir = 'runs/{name}'\nTrainConfig.steps = {steps}\n")
+        write_text(workdir / "config.gin", CONFIG.format(name=name, steps=steps))
         for seconds, (stage, result) in enumerate(results(domains, samples, steps).items(), 1):
             result = {"stage": stage, "seconds": 13.37 * seconds, **result}
             write_json(workdir / stage / "result.json", result)

@@ -44,15 +44,17 @@ def by_command(tmp_path_factory):
 
 
 class Seen(bj.Progress):
-    """Progress that keeps the steps it is told of, and the thread that told it."""
+    """Progress that keeps the steps it is told of, the thread that told it, and the page that is written meanwhile."""
 
-    def __init__(self):
-        self.steps, self.threads = [], set()
+    def __init__(self, workdir):
+        self.workdir, self.steps, self.threads, self.page = workdir, [], set(), ""
 
     def training(self, steps):
         def report(record):
             self.steps.append(record["step"])
             self.threads.add(threading.current_thread())
+            if record["step"] == 3:
+                self.page = Path(bj.Run.open(self.workdir).report().page).read_text(encoding="utf-8")
 
         class Context:
             __enter__ = lambda self: report
@@ -64,7 +66,8 @@ class Seen(bj.Progress):
 @pytest.fixture(scope="module")
 def by_python(by_command, tmp_path_factory):
     """(run, its training's result, progress, what was printed) of the same config, built in a thread of its own."""
-    workdir, seen, printed = tmp_path_factory.mktemp("python") / "run", Seen(), io.StringIO()
+    workdir, printed = tmp_path_factory.mktemp("python") / "run", io.StringIO()
+    seen = Seen(workdir)
     run = bj.Run(bj.load_config(by_command[0], {"RunConfig.workdir": workdir}), progress=seen)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with redirect_stdout(printed), redirect_stderr(printed), ThreadPoolExecutor(1) as pool:
@@ -105,6 +108,15 @@ def test_nothing_is_printed_and_progress_is_told(by_python):
     assert threading.main_thread() not in seen.threads
 
 
+def test_a_page_is_written_while_training_goes_on(by_python):
+    run, _, seen, _ = by_python
+    for told in ("in training: step 3 of 4", "Training loss against steps", "Validation bits per byte of every domain"):
+        assert told in seen.page
+    assert not (run.workdir / "report/manifest.json").exists()
+    with pytest.raises(bj.UserError, match="nothing to report"):
+        bj.Run(replace(run.config, workdir="runs/none")).report()
+
+
 def test_evaluation_and_texts_from_a_notebook_cell(by_command, by_python, capsys):
     """A cell runs in the main thread, inside a running event loop."""
     run, prompts = by_python[0], ["中国", "The people"]
@@ -143,15 +155,9 @@ def test_two_runs_in_one_process(by_python, tmp_path):
     assert second.build("train").loss != first.result("train").loss
     assert [record["step"] for record in second.metrics()] == [record["step"] for record in first.metrics()]
     assert second.generate(["We"], temperature=0.0) != text
-    assert second.evaluate().domains.keys() == {"zh", "en"}
-    page = Path(second.build("report").page).read_text(encoding="utf-8")
+    page = Path(second.report().page).read_text(encoding="utf-8")
     assert page.count(f"<td>{first.workdir}</td>") == 3, "data, tokenizer and tokens are of the first"
-    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == [
-        "evaluate",
-        "generate",
-        "report",
-        "train",
-    ]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["report", "train"]
     assert first.generate(["We"], temperature=0.0) == text
 
 

@@ -39,6 +39,7 @@ REPORT = StageSpec(
     lambda result: result.page,
     help="one page of everything the run has produced",
     needs=None,
+    unfinished="resume",  # a page of what there was by then, which may be written to at this moment
     reads_only=True,
     shared=False,
 )
