@@ -1,101 +1,136 @@
-"""The order in which domains and their windows are drawn: a pure function of (seed, index)."""
+"""Which window of which domain every sequence of every batch is: a pure function of (seed, step)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.data.permutation import mix, permute
 
-# Domains are shuffled within blocks of this many draws, so every block holds its exact share of each domain. 1,024
-# sequences of 4,096 tokens are 4M tokens, about one global batch of a large run.
-BLOCK = 1024
-WEIGHT_SUM = 2**48  # weights become integers, so counts are exact at any index
+ONE = 2**48  # weights become integers that add up to it, so counts are exact at any draw
+RAMP_SECTIONS = 1024  # sections that a linear change is cut into, at most
+Weights = Mapping[str, float]
+
+
+class Change(NamedTuple):
+    """New weights from a step on. ramp: steps over which the shares move to them linearly; 0: at once."""
+
+    step: int
+    weights: Weights
+    ramp: int = 0
+
+
+class Section(NamedTuple):
+    """Draws from `first` on, in which every domain has one share.
+
+    drawn: of each domain, its draws before the section. order: domains with a share, the largest first. parts: of
+    each, (offset, share, share of it and those after it in `order`), in units of 1 / ONE.
+    """
+
+    first: int
+    drawn: list[int]
+    order: list[int]
+    parts: list[tuple[int, int, int]]
+
+    def counts(self, draw: int) -> list[int]:
+        """Return the draws of each domain before `draw`, which is not before the section.
+
+        Each domain takes its rounded share of the draws that the ones before it left. So the counts add up to `draw`,
+        and none decreases as `draw` grows; rounding each share alone would not guarantee that.
+        """
+        counts, left = self.drawn.copy(), draw - self.first
+        for domain, (offset, share, rest) in zip(self.order, self.parts):
+            rounded = (2 * left * share * ONE + (2 * offset + ONE) * rest) // (2 * ONE * rest)
+            count = min(max(rounded, 0), left)
+            counts[domain] += count
+            left -= count
+        return counts
 
 
 class MixtureSampler:
-    """An endless sequence: `sampler[index]` is (domain, window), for any index >= 0, in any order of access.
+    """An endless sequence of batches: `sampler[step]` is (domains, windows), int arrays [batch], for any step >= 0.
 
-    weights: domain -> share of the draws, any scale. sizes: domain -> number of windows. After n blocks the draws of
-    a domain differ from its share by less than 1 + ln(domains) / 2, for any n. A domain visits each of its windows
-    once per epoch, in an order that changes with the epoch. start: the first index that is asked for. drawn: how often
-    each domain was drawn before that.
+    weights: domain -> share of the draws, any scale. sizes: domain -> number of windows. changes: of the weights, in
+    the order of their steps. max_epochs: how often a domain may be read; its share then goes to the others, in
+    proportion to theirs; 0: no limit. After n batches the draws of a domain differ from the sum of its shares by less
+    than 1 + ln(domains) / 2, for any n. A domain visits each of its windows once per epoch, in an order that changes
+    with the epoch.
+
+    names: the domains that `domains` counts from 0. capped: [(draw, domain)] of those that reach `max_epochs`. length:
+    draws until none is left to read, or None.
     """
 
     def __init__(
         self,
-        weights: Mapping[str, float],
+        weights: Weights,
         sizes: Mapping[str, int],
         seed: int,
-        start: int = 0,
-        drawn: Mapping[str, int] | None = None,
+        batch: int,
+        changes: Sequence[Change] = (),
+        max_epochs: float = 0.0,
     ):
-        check_weights(weights, sizes)
-        self.start, self._given, self._drawn = start, (sizes, seed), dict(drawn or {})
-        shares = _integer_shares(weights)
-        self.domains = list(shares)
-        self._shares = list(shares.values())
-        self._sizes = [sizes[domain] for domain in self.domains]
-        self._salts = [_hash(f"{seed} {domain}") for domain in self.domains]
+        for each in (weights, *(change.weights for change in changes)):
+            check_weights(each, sizes)
+        self.names, self._batch = list(sizes), batch
+        self._sizes = np.array(list(sizes.values()))
+        self._salts = np.array([_hash(f"{seed} {name}") for name in self.names], np.uint64)
         self._order_salt = _hash(f"{seed}")
-        self._cached: tuple[int, list[tuple[str, int]]] = (-1, [])
+        self.capped: list[tuple[int, str]] = []
+        self.length: int | None = None
+        self._sections: list[Section] = []
+        self._add_sections(_pieces(weights, changes), max_epochs)
+        self._firsts = [section.first for section in self._sections]
 
-    def __getitem__(self, index: int) -> tuple[str, int]:
-        if index < self.start:
-            raise IndexError(f"draw {index}: the sequence starts at {self.start}")
-        index -= self.start
-        number, draws = self._cached  # one tuple, replaced atomically, so that threads may share the sampler
-        if number != index // BLOCK:
-            number = index // BLOCK
-            draws = self._block(number)
-            self._cached = (number, draws)
-        return draws[index % BLOCK]
+    def __getitem__(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        if step < 0:
+            raise IndexError(f"step {step}: the sequence starts at 0")
+        first, last = step * self._batch, (step + 1) * self._batch
+        before, after = np.array(self.counts(first)), np.array(self.counts(last))
+        domains = np.repeat(np.arange(len(self.names)), after - before)
+        draws = np.arange(self._batch) + (after - np.cumsum(after - before))[domains]  # number in the domain's draws
+        epochs, positions = np.divmod(draws, self._sizes[domains])
+        windows = permute(positions, mix(epochs.astype(np.uint64), self._salts[domains]), self._sizes[domains])
+        # Shuffled within the batch, so that no host and no microbatch has a domain for itself.
+        order = np.argsort(mix(np.arange(first, last, dtype=np.uint64), self._order_salt))
+        return domains[order], windows[order]
 
-    def then(self, weights: Mapping[str, float], index: int) -> MixtureSampler:
-        """Return what goes on from an index with other weights; of both together each domain visits its windows."""
-        inside = (index - self.start) % BLOCK
-        before = self._counts(index - self.start - inside)
-        last = Counter(self[index - 1 - n][0] for n in range(inside))
-        drawn = {domain: count + last[domain] for domain, count in zip(self.domains, before)}
-        drawn = {domain: drawn.get(domain, 0) + self._drawn.get(domain, 0) for domain in drawn | self._drawn}
-        return MixtureSampler(weights, *self._given, index, drawn)
+    def counts(self, draw: int) -> list[int]:
+        """Return the number of draws of each domain before `draw`."""
+        if self.length is not None and draw > self.length:
+            raise IndexError(f"draw {draw}: every domain was read as often as it may be after {self.length}")
+        return self._sections[bisect_right(self._firsts, draw) - 1].counts(draw)
 
-    def _block(self, number: int) -> list[tuple[str, int]]:
-        """Return the draws of block `number` from the start."""
-        before, after = self._counts(number * BLOCK), self._counts((number + 1) * BLOCK)
-        slots = np.arange(number * BLOCK, (number + 1) * BLOCK, dtype=np.uint64) + np.uint64(self.start)
-        order = np.argsort(mix(slots, self._order_salt), kind="stable")
-        owners = np.repeat(np.arange(len(self.domains)), np.subtract(after, before))[order]
-        windows = np.empty(BLOCK, np.int64)
-        for k in range(len(self.domains)):
-            drawn = self._drawn.get(self.domains[k], 0)
-            windows[owners == k] = self._windows(k, drawn + before[k], drawn + after[k])
-        return list(zip([self.domains[k] for k in owners.tolist()], windows.tolist()))
-
-    def _counts(self, index: int) -> list[int]:
-        """Return the number of draws of each domain in the first `index` (a multiple of BLOCK).
-
-        Each domain takes its rounded share of what the domains before it left. So the counts add up to `index`, and
-        none decreases as the index grows; rounding each share alone would not guarantee that.
-        """
-        counts, draws, weight = [], index, WEIGHT_SUM
-        for share in self._shares:
-            count = (2 * draws * share + weight) // (2 * weight)
-            counts.append(count)
-            draws, weight = draws - count, weight - share
-        return counts
-
-    def _windows(self, k: int, first: int, last: int) -> np.ndarray:
-        """Return the windows of draws [first, last) of the k-th domain."""
-        epoch, position = np.divmod(np.arange(first, last), self._sizes[k])
-        return permute(position, mix(epoch.astype(np.uint64), self._salts[k]), self._sizes[k])
+    def _add_sections(self, pieces: list[tuple[int, Weights]], max_epochs: float) -> None:
+        limits = [int(max_epochs * size) if max_epochs else None for size in self._sizes.tolist()]
+        drawn, quotas = [0] * len(self.names), [0] * len(self.names)
+        ends = [step * self._batch for step, _ in pieces[1:]] + [None]
+        first = 0
+        for (_, weights), end in zip(pieces, ends):
+            while first != end:
+                room = [limit is None or count < limit for count, limit in zip(drawn, limits)]
+                shares = _integer_shares([weights.get(name, 0.0) * free for name, free in zip(self.names, room)])
+                if not shares:
+                    self.length = first
+                    return
+                section = _section(first, drawn, quotas, shares)
+                self._sections.append(section)
+                full = [_draw_of(section, domain, limits[domain], end) for domain in shares]
+                last = min([draw for draw in (*full, end) if draw is not None], default=None)
+                if last is None:
+                    return
+                drawn = section.counts(last)
+                self.capped += [(last, self.names[domain]) for domain in shares if drawn[domain] == limits[domain]]
+                quotas = [quota + (last - first) * shares.get(k, 0) for k, quota in enumerate(quotas)]
+                first = last
 
 
-def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> None:
+def check_weights(weights: Weights, sizes: Mapping[str, int]) -> None:
     """Raise UserError on an unknown domain, a weight below 0, a weight on an empty domain, or no weight above 0."""
     for domain, weight in weights.items():
         if domain not in sizes:
@@ -111,13 +146,71 @@ def check_weights(weights: Mapping[str, float], sizes: Mapping[str, int]) -> Non
         raise UserError(f"mixture weights {dict(weights)!r}: expected at least one above 0")
 
 
-def _integer_shares(weights: Mapping[str, float]) -> dict[str, int]:
-    """Return positive integers that add up to WEIGHT_SUM, largest first; domains of weight 0 are left out."""
+def _pieces(weights: Weights, changes: Sequence[Change]) -> list[tuple[int, Weights]]:
+    """Return [(first step, weights)] that stay as they are until the next.
+
+    A linear change becomes a staircase; each of its stairs has the shares of its middle, so their sum is right at its
+    end.
+    """
+    pieces: list[tuple[int, Weights]] = [(0, weights)]
+    for step, target, ramp in changes:
+        start, target = _shares(pieces[-1][1]), _shares(target)
+        stairs = min(ramp, RAMP_SECTIONS)
+        edges = [step + ramp * stair // max(1, stairs) for stair in range(stairs + 1)]
+        for left, right in pairwise(edges):
+            done = ((left + right) / 2 - step) / ramp
+            between = {
+                name: (1 - done) * start.get(name, 0.0) + done * target.get(name, 0.0) for name in start | target
+            }
+            pieces.append((left, between))
+        pieces.append((edges[-1], target))
+    kept = dict(pieces)  # of two at one step, the later
+    return sorted(kept.items())
+
+
+def _shares(weights: Weights) -> dict[str, float]:
     total = sum(weights.values())
-    shares = {domain: max(1, round(weight / total * WEIGHT_SUM)) for domain, weight in weights.items() if weight}
-    ordered = sorted(shares, key=lambda domain: (-shares[domain], domain))
-    shares[ordered[0]] += WEIGHT_SUM - sum(shares.values())
+    return {name: weight / total for name, weight in weights.items()}
+
+
+def _integer_shares(weights: Sequence[float]) -> dict[int, int]:
+    """Return {domain: positive integer} that add up to ONE, the largest first; domains of weight 0 are left out."""
+    total = sum(weights)
+    shares = {domain: max(1, round(weight / total * ONE)) for domain, weight in enumerate(weights) if weight}
+    ordered = sorted(shares, key=lambda domain: -shares[domain])
+    if ordered:
+        shares[ordered[0]] += ONE - sum(shares.values())
     return {domain: shares[domain] for domain in ordered}
+
+
+def _section(first: int, drawn: list[int], quotas: list[int], shares: dict[int, int]) -> Section:
+    """Return the section in which domains with a share come nearest to the sums of their shares so far, `quotas`.
+
+    What the other domains were drawn too often or too seldom is spread evenly over these.
+    """
+    surplus = sum(drawn[domain] * ONE - quotas[domain] for domain in shares) // len(shares)
+    wanted = {domain: quotas[domain] + surplus - drawn[domain] * ONE for domain in shares}
+    parts, of_rest, rest = [], sum(wanted.values()), ONE
+    for domain, share in shares.items():
+        parts.append((wanted[domain] - of_rest * share // rest, share, rest))
+        of_rest, rest = of_rest - wanted[domain], rest - share
+    return Section(first, drawn, list(shares), parts)
+
+
+def _draw_of(section: Section, domain: int, count: int | None, end: int | None) -> int | None:
+    """Return the draw before which a domain has been drawn `count` times, or None if that is not before `end`."""
+    if count is None:
+        return None
+    low, step = section.first, 1
+    while section.counts(low + step)[domain] < count:
+        low, step = low + step, 2 * step
+        if end is not None and low >= end:
+            return None
+    high = low + step
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if section.counts(middle)[domain] >= count else (middle, high)
+    return high if end is None or high < end else None
 
 
 def _hash(text: str) -> int:

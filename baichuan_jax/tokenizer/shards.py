@@ -83,10 +83,14 @@ class TokenStore:
             )
         return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
 
+    def offsets(self, domain: str, split: str) -> list[np.ndarray]:
+        """Return, for each shard, the offset of every document in its ids and of the end, int64."""
+        files = [(self._directory / shard["file"]).with_suffix(".idx") for shard in self._shards[domain][split]]
+        return [np.fromfile(file, "<u8").astype(np.int64) for file in files]
+
     def documents(self, domain: str, split: str) -> Iterable[np.ndarray]:
         """Yield the ids of the text of each document."""
-        for shard, ids in zip(self._shards[domain][split], self.arrays(domain, split)):
-            offsets = np.fromfile((self._directory / shard["file"]).with_suffix(".idx"), "<u8").astype(np.int64)
+        for offsets, ids in zip(self.offsets(domain, split), self.arrays(domain, split)):
             for start, end in pairwise(offsets):
                 yield ids[start + self._before : end - self._after]
 

@@ -118,12 +118,33 @@ class ProfileConfig:
 
 @dataclass(frozen=True)
 class MixConfig:
-    """Share of each domain in the training sequences."""
+    """Share of each domain in the training sequences, and how documents fill them."""
 
     weights: dict[str, float] = setting(
         {}, "domain name -> its weight, in any unit; empty weighs every domain by its tokens"
     )
+    changes: tuple[tuple[int, dict[str, float]], ...] = setting(
+        (),
+        "(tokens, weights) pairs in rising order: what the weights become after so many tokens of training, at once or "
+        "over `ramp` tokens",
+    )
+    ramp: int = setting(0, "tokens over which each of `changes` moves the shares linearly; 0: at once")
+    max_epochs: float = setting(
+        0.0, "how often the text of a domain is read at most; its share then goes to the others; 0: no limit"
+    )
+    packing: bool = setting(
+        False,
+        "pack whole documents into sequences: positions restart at each, and neither attention nor loss crosses from "
+        "one to another; False joins documents and cuts the text anywhere, as the recipe does",
+    )
 
     def __post_init__(self) -> None:
-        for domain, weight in self.weights.items():
-            require(weight >= 0, f"MixConfig.weights[{domain!r}]", weight, "0 or more")
+        named = {"weights": self.weights, **{f"changes[{k}]": new for k, (_, new) in enumerate(self.changes)}}
+        for name, weights in named.items():
+            for domain, weight in weights.items():
+                require(weight >= 0, f"MixConfig.{name}[{domain!r}]", weight, "0 or more")
+        for k, (tokens, _) in enumerate(self.changes):
+            after = self.changes[k - 1][0] + self.ramp if k else 0
+            require(tokens > after, f"MixConfig.changes[{k}]", tokens, f"more than {after} tokens")
+        for name in ("ramp", "max_epochs"):
+            require(getattr(self, name) >= 0, f"MixConfig.{name}", getattr(self, name), "0 (off) or more")

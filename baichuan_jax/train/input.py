@@ -1,8 +1,8 @@
-"""Training input: a fixed mixture of domains as a pure function of (seed, step), read by grain."""
+"""Training input: a mixture of domains as a pure function of (seed, step), read by grain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import grain
 import jax
@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.data.mixing import MixtureSampler
+from baichuan_jax.data.mixing import Change, MixtureSampler
 from baichuan_jax.model.execution import Batch
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.tokenizer.packing import PackedDocuments, PackedRow
 from baichuan_jax.tokenizer.shards import TokenStore, Windows
 from baichuan_jax.train.config import MixConfig, TrainConfig
 
@@ -25,32 +26,75 @@ class Batches:
     """
 
     def __init__(self, cfg: TrainConfig, mix: MixConfig, store: TokenStore, rows: Sequence[int] | None = None):
-        self._windows = {domain: Windows(store, domain, "train", cfg.length) for domain in store.domains}
-        sizes = {domain: len(windows) for domain, windows in self._windows.items()}
-        self.domains = tuple(self._windows)
+        source = PackedDocuments if mix.packing else Windows
+        self._sources = [source(store, domain, "train", cfg.length) for domain in store.domains]
+        self.domains = store.domains
+        sizes = dict(zip(self.domains, map(len, self._sources)))
         if not any(sizes.values()):
             raise UserError(
                 f"no domain has a training sequence of TrainConfig.length = {cfg.length} tokens; lower it or add text"
             )
-        self._samplers = [MixtureSampler(mix.weights or sizes, sizes, cfg.seed)]
-        self._sizes, self._seed, self._weights = sizes, cfg.seed, mix.weights
-        self._batch = cfg.batch
-        self._rows = range(cfg.batch) if rows is None else rows
+        self._cfg, self._mix, self._sizes = cfg, mix, sizes
+        self._rows = np.arange(cfg.batch) if rows is None else np.asarray(rows)
+        self.follow([])
 
     def follow(self, mixtures: Sequence[tuple[int, dict[str, float]]]) -> None:
         """Have the configured weights follow earlier ones: (steps done when they ended, weights), in order."""
-        weights = [each or self._sizes for each in (*(before for _, before in mixtures), self._weights)]
-        self._samplers = [MixtureSampler(weights[0], self._sizes, self._seed)]
-        for (end, _), new in zip(mixtures, weights[1:]):
-            self._samplers.append(self._samplers[-1].then(new, end * self._batch))
+        first, *later = [self._per_sequence(weights) for weights in (*(old for _, old in mixtures), self._mix.weights)]
+        changes = [Change(end, weights) for (end, _), weights in zip(mixtures, later)]
+        for tokens, weights in self._mix.changes:
+            step = self._step(tokens)
+            changes.append(Change(step, self._per_sequence(weights), self._step(tokens + self._mix.ramp) - step))
+        changes.sort(key=lambda change: change.step)
+        self._sampler = MixtureSampler(
+            first, self._sizes, self._cfg.seed, self._cfg.batch, changes, self._mix.max_epochs
+        )
+        self._check_length()
+
+    @property
+    def packing(self) -> bool:
+        """Whether sequences are packed documents."""
+        return self._mix.packing
+
+    def _step(self, tokens: int) -> int:
+        """Return the first step that is after so many tokens of training."""
+        return -(-tokens // (self._cfg.batch * self._cfg.length))
+
+    def _per_sequence(self, weights: dict[str, float]) -> dict[str, float]:
+        """Return weights of sequences that give the tokens of each domain its weight: packed ones are not full."""
+        if not weights:
+            return self._sizes
+        if not self._mix.packing:
+            return weights
+        fill = {name: source.tokens / max(1, len(source)) for name, source in zip(self.domains, self._sources)}
+        return {name: weight / (fill.get(name) or 1.0) for name, weight in weights.items()}
+
+    def _check_length(self) -> None:
+        asked, held = self._cfg.steps * self._cfg.batch, self._sampler.length
+        if held is not None and held < asked:
+            raise UserError(
+                f"MixConfig.max_epochs = {self._mix.max_epochs:g} leaves {held:,} sequences, and TrainConfig.steps * "
+                f"batch asks for {asked:,}: raise max_epochs, lower steps, or add text"
+            )
+
+    def notes(self) -> Iterator[str]:
+        """Yield what a user should know before training: the padding, and which domains will be exhausted when."""
+        if self._mix.packing:
+            sequences, tokens = sum(map(len, self._sources)), sum(source.tokens for source in self._sources)
+            yield f"packing: {1 - tokens / (sequences * self._cfg.length):.2%} of the positions are padding"
+        for draw, name in self._sampler.capped:
+            step, times = draw // self._cfg.batch, f"{self._mix.max_epochs:g}"
+            if step < self._cfg.steps:
+                yield f"mixture: {name} has been read {times} times after step {step}; its share goes to the others"
 
     def __getitem__(self, step: int) -> Batch:
-        first = step * self._batch
-        sampler = next(each for each in reversed(self._samplers) if each.start <= first)
-        draws = [sampler[first + row] for row in self._rows]
-        windows = np.stack([self._windows[domain][window] for domain, window in draws])
-        numbers = np.array([self.domains.index(domain) for domain, _ in draws], np.int32)
-        return Batch(windows[:, :-1], windows[:, 1:], domains=numbers)
+        domains, numbers = (drawn[self._rows] for drawn in self._sampler[step])
+        rows = [self._sources[domain][number] for domain, number in zip(domains.tolist(), numbers.tolist())]
+        named = {"domains": domains.astype(np.int32)}
+        if self._mix.packing:
+            return Batch(**{name: np.stack(arrays) for name, arrays in zip(PackedRow._fields, zip(*rows))}, **named)
+        windows = np.stack(rows)
+        return Batch(windows[:, :-1], windows[:, 1:], **named)
 
 
 def iterate(cfg: TrainConfig, batches: Batches) -> grain.DatasetIterator:
@@ -71,7 +115,9 @@ def place(layout: Layout, rows: Batch) -> Batch:
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), rows)
 
 
-def abstract_batch(batch: int, length: int) -> Batch:
+def abstract_batch(batch: int, length: int, packing: bool = False) -> Batch:
     """Return the batch that `Batches` gives the train step, as `jax.ShapeDtypeStruct`."""
-    tokens = jax.ShapeDtypeStruct((batch, length), jnp.int32)
-    return Batch(tokens, tokens, domains=jax.ShapeDtypeStruct((batch,), jnp.int32))
+    tokens, domains = jax.ShapeDtypeStruct((batch, length), jnp.int32), jax.ShapeDtypeStruct((batch,), jnp.int32)
+    if not packing:
+        return Batch(tokens, tokens, domains=domains)
+    return Batch(tokens, tokens, jax.ShapeDtypeStruct((batch, length), jnp.float32), tokens, tokens, domains)

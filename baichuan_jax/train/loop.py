@@ -57,7 +57,7 @@ def train(
     optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
     sharded = ShardedState(model_cfg, optimizer, layout)
     train_step = make_step(cfg, model_cfg, optimizer, sharded, exe)
-    train_step = train_step.lower(sharded.abstract, abstract_batch(cfg.batch, cfg.length)).compile()
+    train_step = train_step.lower(sharded.abstract, abstract_batch(cfg.batch, cfg.length, batches.packing)).compile()
 
     profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
     with (

@@ -133,7 +133,10 @@ TABLE: dict[str, Row] = {
     **rows("AttentionConfig", scoring, XLA, implementation="chunked"),
     **rows("AttentionConfig", scoring, FIXED, pattern=("fixed", "full"), window=5, summary=2),
     **rows("HeadConfig", scoring, tied=True, normalised=True, soft_cap=5.0),
-    **rows("MixConfig", training, STARTED, weights={"zh": 1.0}),
+    **rows("MixConfig", training, STARTED, weights={"zh": 1.0}, packing=True),
+    **rows("MixConfig", training, STARTED, changes=((20, {"zh": 1.0}),)),
+    **rows("MixConfig", training, STARTED | {"MixConfig.changes": ((20, {"zh": 1.0}),)}, ramp=400),
+    "MixConfig.max_epochs": Row(STARTED, 0.001, training, "raise max_epochs"),
     **rows("TrainConfig", program, batch=16, length=32, accumulate=2, compute_dtype="bfloat16", max_z=1e-4),
     **rows("TrainConfig", program, LARGE, logits_mb=1, inner_mb=1),
     **rows(

@@ -75,7 +75,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     def begun(step: int, told: list[str]) -> None:
         changes = changes_until(directory, step, write=first)
         batches.follow(_mixtures(changes))
-        for line in (*told, *_told(changes, config, step)):
+        for line in (*told, *_told(changes, config, step), *batches.notes()):
             progress.note(line)
 
     with progress.training(cfg.steps) as report:
@@ -166,5 +166,5 @@ TRAIN = StageSpec(
     ),
     shapes=frozenset(SHAPES),
     multi_process=True,
-    changes=("the cosine of the learning rate ends at the last step",),
+    changes=("the cosine of the learning rate ends at the last step", "sequences come in another order"),
 )
