@@ -66,3 +66,13 @@ def test_place_lays_rows_over_the_batch_axes():
 def test_sequences_longer_than_the_text(tokens):
     with pytest.raises(UserError, match=r"TrainConfig.length = 5000"):
         Batches(TrainConfig(batch=4, length=5000), MixConfig(), tokens)
+
+
+def test_weights_that_follow_others_change_the_batches_after_them_alone(tokens):
+    cfg, mix = TrainConfig(steps=20, batch=8, length=16), MixConfig({"a": 1.0, "b": 4.0})
+    before, after = Batches(cfg, MixConfig({"a": 1.0}), tokens), Batches(cfg, mix, tokens)
+    after.follow([(5, {"a": 1.0})])
+    planned = Batches(cfg, MixConfig({"a": 1.0}, ((5 * 8 * 16, mix.weights),)), tokens)
+    assert_same([after[step] for step in range(20)], [planned[step] for step in range(20)])
+    assert_same([after[step] for step in range(5)], [before[step] for step in range(5)])
+    assert np.mean([after[step].domains for step in range(5, 20)]) == pytest.approx(0.8, abs=0.01)
