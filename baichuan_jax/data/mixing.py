@@ -109,9 +109,9 @@ class MixtureSampler:
     def _add_sections(self, pieces: list[tuple[int, Weights]], max_epochs: float) -> None:
         limits = [int(max_epochs * size) if max_epochs else None for size in self._sizes.tolist()]
         drawn, quotas = [0] * len(self.names), [0] * len(self.names)
-        ends = [step * self._batch for step, _ in pieces[1:]] + [None]
+        stops = [step * self._batch for step, _ in pieces[1:]] + [None]
         first = 0
-        for (_, weights), end in zip(pieces, ends):
+        for (_, weights), end in zip(pieces, stops):
             while first != end:
                 room = [limit is None or count < limit for count, limit in zip(drawn, limits)]
                 shares = _integer_shares([weights.get(name, 0.0) * free for name, free in zip(self.names, room)])

@@ -75,7 +75,7 @@ def pack(sizes: np.ndarray, capacity: int) -> np.ndarray:
     """Return the row of each piece, int64: best-fit decreasing. sizes: 1 to `capacity`."""
     rows = np.empty(len(sizes), np.int64)
     by_size = np.argsort(-sizes, kind="stable")
-    ends = np.cumsum(np.bincount(sizes, minlength=capacity + 1)[::-1])  # in `by_size`, of size `capacity` first
+    last_of_size = np.cumsum(np.bincount(sizes, minlength=capacity + 1)[::-1])  # in `by_size`, of size `capacity` first
     open_rows: dict[int, list[int]] = {}  # room left -> rows
     rooms: list[int] = []  # keys of open_rows, sorted
     count = 0
@@ -87,7 +87,7 @@ def pack(sizes: np.ndarray, capacity: int) -> np.ndarray:
         open_rows[room].append(row)
 
     for size in range(capacity, 0, -1):
-        done, end = int(ends[capacity - size - 1]) if size < capacity else 0, int(ends[capacity - size])
+        done, end = int(last_of_size[capacity - size - 1]) if size < capacity else 0, int(last_of_size[capacity - size])
         while done < end:
             at = bisect_left(rooms, size)
             if at == len(rooms):
