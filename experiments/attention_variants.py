@@ -61,9 +61,9 @@ def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
 
 def with_attention(shape: DecoderConfig, attention: AttentionConfig) -> DecoderConfig:
     """Return the decoder with this attention and, as nearly as its inner width can, as many parameters."""
-    model = replace(shape, attention=attention)
-    saved = 2 * model.hidden * model.head_dim * (model.heads - model.kv_heads)
-    return replace(model, inner=inner_size(model) + round(saved / (3 * model.hidden)))
+    model_cfg = replace(shape, attention=attention)
+    saved = 2 * model_cfg.hidden * model_cfg.head_dim * (model_cfg.heads - model_cfg.kv_heads)
+    return replace(model_cfg, inner=inner_size(model_cfg) + round(saved / (3 * model_cfg.hidden)))
 
 
 def run(cfg: AttentionVariants, directory: Path, progress: Progress) -> Outcome:

@@ -64,17 +64,17 @@ def with_scheme(scheme: str, shape: DecoderConfig) -> DecoderConfig:
     return replace(shape, positions=PositionConfig(scheme), context=context)
 
 
-def readings(model: DecoderConfig) -> dict[str, DecoderConfig]:
+def readings(model_cfg: DecoderConfig) -> dict[str, DecoderConfig]:
     """Return how a trained decoder is read: as it was trained, and with RoPE stretched."""
-    kind, window = model.positions.kind, model.context // REACH
+    kind, window = model_cfg.positions.kind, model_cfg.context // REACH
     if kind != "rope":
-        return {kind: model}
+        return {kind: model_cfg}
     stretched = {
         "rope, linear x4": PositionConfig(scaling="linear", factor=REACH),
         "rope, NTK x4": PositionConfig(scaling="ntk", factor=REACH),
         "rope, YaRN x4": PositionConfig(scaling="yarn", factor=REACH, original_context=window),
     }
-    return {kind: model} | {name: replace(model, positions=positions) for name, positions in stretched.items()}
+    return {kind: model_cfg} | {name: replace(model_cfg, positions=positions) for name, positions in stretched.items()}
 
 
 def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outcome:
@@ -106,7 +106,7 @@ def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outc
     return Outcome(summary, [table, comparison(results, BASELINE)], plots)
 
 
-def measure(trial: Trial, model: DecoderConfig, params: Params) -> dict:
+def measure(trial: Trial, model_cfg: DecoderConfig, params: Params) -> dict:
     """Return the mean loss in nats, {reading: at each context length} and {reading: at each position}.
 
     Every context length predicts the same tokens: long windows, cut into shorter ones.
@@ -115,7 +115,7 @@ def measure(trial: Trial, model: DecoderConfig, params: Params) -> dict:
     texts = [held_out(trial.store, domain, REACH * length, LONG_WINDOWS) for domain in trial.store.domains]
     rows = np.concatenate([text.tokens[text.counted.all(axis=1)] for text in texts])
     by_context, by_position = {}, {}
-    for name, cfg in readings(model).items():
+    for name, cfg in readings(model_cfg).items():
         fits = [context for ratio in RATIOS if (context := int(ratio * length)) <= cfg.context]
         losses = [losses_of(cfg, params, rows, context) for context in fits]
         by_context[name] = [float(loss.mean()) for loss in losses]

@@ -54,8 +54,8 @@ def run(cfg: Precision, directory: Path, progress: Progress) -> Outcome:
     """Trains in every precision on every seed."""
 
     def training(kind: str, common: Training) -> Training:
-        (compute, moments), (train, optim) = KINDS[kind], common
-        return replace(train, compute_dtype=compute), replace(optim, moments=moments, b2=cfg.b2)
+        (compute, moments), (train_cfg, optim_cfg) = KINDS[kind], common
+        return replace(train_cfg, compute_dtype=compute), replace(optim_cfg, moments=moments, b2=cfg.b2)
 
     trial = Trial(cfg.trial, directory, progress, {"b2": cfg.b2})
     results = trial.run(cfg.kinds, lambda kind, shape: shape, training=training)

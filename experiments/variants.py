@@ -136,7 +136,7 @@ class Trial:
     def _common(self, seed: int) -> Training:
         cfg, steps = self.cfg, self.cfg.steps
         often = max(1, steps // 6)
-        schedule = TrainConfig(
+        train_cfg = TrainConfig(
             steps=steps,
             batch=cfg.batch,
             length=cfg.length,
@@ -146,32 +146,32 @@ class Trial:
             checkpoint_every=steps,
             keep=1,
         )
-        return schedule, OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
+        return train_cfg, OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
 
     def _train(
         self,
-        model: DecoderConfig,
+        model_cfg: DecoderConfig,
         training: Training,
         folder: Path,
         measure: Callable[[DecoderConfig, Params], dict] | None,
     ) -> dict:
-        cfg, (schedule, optim) = self.cfg, training
+        cfg, (train_cfg, optim_cfg) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
         lengths = self._run.tokenizer.byte_lengths()
-        exe = make_execution(schedule, model, self.layout)
-        validate = BitsPerByte(model, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
-        batches = Batches(schedule, self.corpus.mix, self.store)
-        summary = train(schedule, optim, model, exe, batches, folder, validate, lambda record: None)
+        exe = make_execution(train_cfg, model_cfg, self.layout)
+        validate = BitsPerByte(model_cfg, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
+        batches = Batches(train_cfg, self.corpus.mix, self.store)
+        summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, lambda record: None)
         curve = [record for record in read_metrics(folder) if "validation_mean" in record]
         found = {
             "parameters": summary["parameters"],
-            "flops": flops_per_token(model, cfg.length, causal=True),
+            "flops": flops_per_token(model_cfg, cfg.length, causal=True),
             "tokens": [record["step"] * cfg.batch * cfg.length for record in curve],
             "bits": [record["validation_mean"] for record in curve],
         }
         if measure:
             with Checkpoints(folder / CHECKPOINTS) as checkpoints:
-                found |= measure(model, checkpoints.restore_params(abstract_params(model, self.layout)))
+                found |= measure(model_cfg, checkpoints.restore_params(abstract_params(model_cfg, self.layout)))
         shutil.rmtree(folder / CHECKPOINTS)  # all that is asked of it is in the result
         return found
 

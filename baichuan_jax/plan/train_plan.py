@@ -112,12 +112,12 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     """Compiles the step for the target, `rows` sequences at once on a device. Raise UserError on a bad mesh."""
     layout = Layout(make_mesh(settings.mesh, target.devices), settings.rules)
     batch = rows * layout.batch_shards * settings.train.accumulate
-    train = replace(settings.train, batch=batch, length=length)
-    model = settings.model
-    if target.chip.platform == "gpu" and model.attention.implementation in ("auto", "cudnn"):
+    train_cfg = replace(settings.train, batch=batch, length=length)
+    model_cfg = settings.model
+    if target.chip.platform == "gpu" and model_cfg.attention.implementation in ("auto", "cudnn"):
         # cuDNN's attention is chosen by cuDNN on the card; the chunked one has the same memory, up to a block.
-        model = replace(model, attention=replace(model.attention, implementation="chunked"))
-    exe = make_execution(train, model, layout, domains=0)
+        model_cfg = replace(model_cfg, attention=replace(model_cfg.attention, implementation="chunked"))
+    exe = make_execution(train_cfg, model_cfg, layout, domains=0)
     known = {
         "target": target.name,
         "devices": len(target.devices),
@@ -125,15 +125,17 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
         "batch": batch,
         "rows": rows,
         "length": length,
-        "remat": model.remat,
-        "attention": choose_implementation(model, length, exe),
+        "remat": model_cfg.remat,
+        "attention": choose_implementation(model_cfg, length, exe),
         "capacity": target.chip.hbm,
-        "buckets": gradient_buckets(model, train, exe),
+        "buckets": gradient_buckets(model_cfg, train_cfg, exe),
     }
-    optimizer = make_optimizer(settings.optim, max(train.steps, settings.optim.warmup_steps + 1), param_axes(model))
-    sharded = ShardedState(model, optimizer, layout)
+    optimizer = make_optimizer(
+        settings.optim, max(train_cfg.steps, settings.optim.warmup_steps + 1), param_axes(model_cfg)
+    )
+    sharded = ShardedState(model_cfg, optimizer, layout)
     state = sharded.abstract
-    lowered = make_step(train, model, optimizer, sharded, exe).lower(state, abstract_batch(batch, length))
+    lowered = make_step(train_cfg, model_cfg, optimizer, sharded, exe).lower(state, abstract_batch(batch, length))
     try:
         compiled, program = compiled_for(target, lowered)
     except jax.errors.JaxRuntimeError as error:
@@ -144,7 +146,7 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model, train, target, exe, collectives(program)))
+    return Plan(**known, **_roofline(model_cfg, train_cfg, target, exe, collectives(program)))
 
 
 def _asked(error: Exception, arguments: int) -> float:
@@ -160,14 +162,14 @@ def _asked(error: Exception, arguments: int) -> float:
 
 
 def _roofline(
-    model: DecoderConfig, train: TrainConfig, target: Target, exe: Execution, found: list[Collective]
+    model_cfg: DecoderConfig, train_cfg: TrainConfig, target: Target, exe: Execution, found: list[Collective]
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
-    tokens = train.batch * train.length / devices
-    full, causal = (flops_per_token(model, train.length, each) for each in (False, True))
-    executed, compute = step_products(model, train, exe, chip)
+    tokens = train_cfg.batch * train_cfg.length / devices
+    full, causal = (flops_per_token(model_cfg, train_cfg.length, each) for each in (False, True))
+    executed, compute = step_products(model_cfg, train_cfg, exe, chip)
     optimizer = (
-        7 * 4 * parameter_count(model) / exe.layout.num_shards("embed") / chip.bandwidth
+        7 * 4 * parameter_count(model_cfg) / exe.layout.num_shards("embed") / chip.bandwidth
     )  # reads four arrays, writes three
     seconds = {
         kind: sum(c.sent / link(chip, c.group_size, target.per_host).rate for c in found if c.is_async == kind)

@@ -43,19 +43,19 @@ def main() -> None:
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
     arguments.add_argument("config", nargs="?", default="configs/model/baichuan_7b.gin")
     args = arguments.parse_args()
-    model = load_config(args.config, tuple(args.overrides)).model
-    exe = make_execution(TrainConfig(), model, one_device())
+    model_cfg = load_config(args.config, tuple(args.overrides)).model
+    exe = make_execution(TrainConfig(), model_cfg, one_device())
     dtype = exe.dtype
-    params = jax.jit(lambda: init_params(model, jax.random.key(0)))()
+    params = jax.jit(lambda: init_params(model_cfg, jax.random.key(0)))()
     card = known_card(jax.devices()[0])
     print(f"{jax.devices()[0].device_kind}, computed in {dtype.name}", flush=True)
     for rows in args.rows:
-        prompts = np.random.default_rng(0).integers(0, model.vocab, (rows, PROMPT)).tolist()
+        prompts = np.random.default_rng(0).integers(0, model_cfg.vocab, (rows, PROMPT)).tolist()
         for weights, cache in HELD:
             cfg = EngineConfig(slots=rows, burst=16, weights=weights, cache=cache)
-            engine = Engine(cfg, model, params, (), exe)
+            engine = Engine(cfg, model_cfg, params, (), exe)
             step = (seconds(engine, prompts, NEW + 1) - seconds(engine, prompts, 1)) / NEW  # without the prefill
-            read = size(jax.eval_shape(lambda p, w=weights: for_decoding(model, p, w, dtype), params))
+            read = size(jax.eval_shape(lambda p, w=weights: for_decoding(model_cfg, p, w, dtype), params))
             best = f", at best {read / card.bandwidth * 1e3:.2f}" if card else ""
             print(
                 f"{rows:3} rows, weights {weights:8} cache {cache:8}: {rows / step:7,.0f} tokens/s, "

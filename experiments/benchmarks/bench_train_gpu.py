@@ -142,9 +142,9 @@ def whole(timings: list[Timing], layers: int) -> list[Timing]:
 
 def tell(each: Timing, config: RunConfig) -> None:
     """Print two lines of the table."""
-    model, length = replace(config.model, layers=each.layers), config.train.length
+    model_cfg, length = replace(config.model, layers=each.layers), config.train.length
     rate = each.rows * length / each.seconds
-    full, causal = (rate * flops_per_token(model, length, causal) for causal in (False, True))
+    full, causal = (rate * flops_per_token(model_cfg, length, causal) for causal in (False, True))
     peak = peak_flops(jax.local_devices()[:1])[0]
     print(f"{each.name}: {each.layers} layers, {each.rows} rows, {each.memory / 2**30:.1f} GiB")
     print(

@@ -16,8 +16,8 @@ END = 2
 
 
 @lru_cache
-def forward(model: DecoderConfig):
-    return jax.jit(partial(apply, model))
+def forward(model_cfg: DecoderConfig):
+    return jax.jit(partial(apply, model_cfg))
 
 
 def continued(

@@ -45,15 +45,15 @@ def test_chunks_give_the_output_and_gradients_of_the_whole(kind, batch, length, 
     assert_near(*(jax.jit(jax.value_and_grad(each, (0, 1)))(x, kernels) for each in (cut, whole)))
 
 
-def gradients(model: DecoderConfig, layout: Layout | None, inner_bytes: int):
+def gradients(model_cfg: DecoderConfig, layout: Layout | None, inner_bytes: int):
     """Return the compiled gradients of the loss, and their arguments."""
-    params = init_params(model, jax.random.key(0))
-    tokens = np.random.default_rng(0).integers(0, model.vocab, (16, 33))
+    params = init_params(model_cfg, jax.random.key(0))
+    tokens = np.random.default_rng(0).integers(0, model_cfg.vocab, (16, 33))
     if layout is not None:
-        params = jax.device_put(params, layout.shardings(param_axes(model), params))
+        params = jax.device_put(params, layout.shardings(param_axes(model_cfg), params))
         tokens = jax.device_put(tokens, layout.sharding(("batch", "length")))
     exe = Execution(layout=layout, inner_bytes=inner_bytes)
-    total = lambda params, tokens: loss(model, params, Batch(tokens[:, :-1], tokens[:, 1:]), exe).minimised
+    total = lambda params, tokens: loss(model_cfg, params, Batch(tokens[:, :-1], tokens[:, 1:]), exe).minimised
     return jax.jit(jax.value_and_grad(total)).lower(params, tokens).compile(), (params, tokens)
 
 

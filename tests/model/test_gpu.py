@@ -43,11 +43,11 @@ def test_cudnn_attention_is_dense_attention(length, heads):
         assert difference(a, b) < 0.01, name
 
 
-def gradients(model: DecoderConfig, dtype: jnp.dtype) -> tuple[jax.stages.Compiled, dict]:
-    params = init_params(model, jax.random.key(0))
-    tokens = jax.random.randint(jax.random.key(1), (2, 1025), 0, model.vocab)
+def gradients(model_cfg: DecoderConfig, dtype: jnp.dtype) -> tuple[jax.stages.Compiled, dict]:
+    params = init_params(model_cfg, jax.random.key(0))
+    tokens = jax.random.randint(jax.random.key(1), (2, 1025), 0, model_cfg.vocab)
     batch, exe = Batch(tokens[:, :-1], tokens[:, 1:]), Execution(jnp.dtype(dtype))
-    objective = lambda p: loss(model, p, batch, exe).minimised
+    objective = lambda p: loss(model_cfg, p, batch, exe).minimised
     compiled = jax.jit(jax.grad(objective)).lower(params).compile()
     return compiled, compiled(params)
 

@@ -37,13 +37,13 @@ class BaichuanLM(LM):
         scorer: Scorer,
         engine: Callable[[], Engine],
         tokenizer: AnyTokenizer,
-        model: DecoderConfig,
+        model_cfg: DecoderConfig,
         answers: Answers,
         progress: Progress,
     ):
         super().__init__()
-        self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, model.context
-        self._encoder, self._answers, self._progress = Encoder(tokenizer, model.vocab), answers, progress
+        self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, model_cfg.context
+        self._encoder, self._answers, self._progress = Encoder(tokenizer, model_cfg.vocab), answers, progress
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Return (log p(continuation | context) in nats, whether it is greedy) of each request."""
