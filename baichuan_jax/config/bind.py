@@ -118,7 +118,7 @@ def _check_name(statement: Statement, classes: dict[str, type]) -> None:
         raise UserError(f"{where}: there is no section {section!r}{guess} Sections: {', '.join(classes)}")
     names = _field_names(classes[section])
     if statement.name in RENAMED:
-        raise UserError(f"{where}: {statement.name} is {RENAMED[statement.name]} now; write that name")
+        raise UserError(f"{where}: {statement.name} was renamed to {RENAMED[statement.name]}; use the new name")
     if field not in names:
         others = [f"{name}.{field}" for name, cls in classes.items() if field in _field_names(cls)]
         guess = f"; did you mean {' or '.join(others)}?" if others else did_you_mean(field, names) or "."
@@ -141,7 +141,7 @@ def _check_macros_used(statements: Sequence[Statement], macros: dict[str, Statem
         guess = nearest(name, used)
         options = fits or ([f"the macro {guess!r}"] if guess else [])
         hint = f"; did you mean {' or '.join(options)}?" if options else "; a field is bound as Section.field = value"
-        raise UserError(f"{macros[name].where}: nothing uses the macro {name!r}{hint}")
+        raise UserError(f"{macros[name].where}: the macro {name!r} is never used{hint}")
 
 
 def _replace_macros(value: Any, expand: Callable[[str], Any]) -> Any:

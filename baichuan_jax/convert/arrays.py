@@ -1,6 +1,6 @@
-"""Parameters on disk in orbax's format, opened array by array, so that a part can be written or read alone.
+"""Parameters on disk in orbax's format, opened array by array, so that parts can be read and written separately.
 
-An array is a zarr directory of its own ("blocks.mlp.up"), or lies in the OCDBT database that training writes.
+An array is a zarr directory of its own ("blocks.mlp.up"), or part of the OCDBT database that training writes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ METADATA, DATABASE = "_METADATA", "manifest.ocdbt"
 
 
 def create(directory: Path, name: str, dtype: np.dtype, shape: tuple[int, ...], chunk: tuple[int, ...]) -> Any:
-    """Open an array for writing, and makes it if it is not there."""
+    """Open an array for writing; create it if it does not exist."""
     spec = {
         "driver": "zarr",
         "kvstore": {"driver": "file", "path": f"{(directory / name).absolute()}/"},
@@ -32,7 +32,7 @@ def create(directory: Path, name: str, dtype: np.dtype, shape: tuple[int, ...], 
 
 
 def wait(written: Any) -> None:
-    """Wait until what `array[...].write` returned is on disk. Raise OSError if the disk is full."""
+    """Wait until a write, returned by `array[...].write`, is on disk. Raise OSError if the disk is full."""
     try:
         written.result()
     except ValueError as error:
@@ -42,7 +42,7 @@ def wait(written: Any) -> None:
 
 
 def finish(directory: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
-    """Write what orbax wants to know beside the arrays: their names, and the shapes they were written in."""
+    """Write orbax's metadata of the arrays: their names, and the chunk shapes they were written in."""
     tree = {}
     for name, chunk in chunks.items():
         keys = tuple(name.split("."))
@@ -52,7 +52,7 @@ def finish(directory: Path, chunks: Mapping[str, tuple[int, ...]]) -> None:
 
 
 def open_array(directory: Path, name: str, shape: tuple[int, ...]) -> Any:
-    """Open an array of a finished checkpoint for reading. Raise UserError if it is not there, or of another shape."""
+    """Open an array of a finished checkpoint for reading. Raise UserError if it is missing or has another shape."""
     base = directory.absolute()
     metadata = json.loads((directory / METADATA).read_text())
     if any(f"'{OLD_KEY}'" in key for key in metadata["tree_metadata"]):
@@ -64,12 +64,10 @@ def open_array(directory: Path, name: str, shape: tuple[int, ...]) -> Any:
     try:
         array = ts.open({"driver": driver, "kvstore": stored}, open=True, read=True).result()
     except ValueError as error:
-        raise UserError(
-            f"{directory} has no parameter {name!r} that can be read ({str(error).splitlines()[0]})"
-        ) from None
+        raise UserError(f"{directory}: parameter {name!r} cannot be read ({str(error).splitlines()[0]})") from None
     if array.shape != shape:
         raise UserError(
-            f"{directory}: parameter {name!r} is {list(array.shape)}, the config says {list(shape)}: it is not that of "
-            "the run"
+            f"{directory}: parameter {name!r} has shape {list(array.shape)}, the config requires {list(shape)}; the "
+            "checkpoint belongs to another config"
         )
     return array

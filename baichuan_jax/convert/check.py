@@ -1,4 +1,4 @@
-"""Whether a published checkpoint holds exactly the tensors that its config asks for."""
+"""Check that a published checkpoint holds exactly the tensors that its config requires."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS = 4096  # compared at once
 
 
 def check(source: Source, cfg: DecoderConfig, layout: LayoutName) -> None:
-    """Raise UserError, naming the tensor, unless `source` has those of the config in their shapes, and no other."""
+    """Raise UserError, naming the tensor, unless `source` has exactly the tensors of the config, in their shapes."""
     expected = tensor_shapes(cfg, layout)
     found = {name for name in source.tensors if not name.endswith(BUFFERS)}
     repeated = {HEAD} & found - set(expected)  # a tied head may be stored all the same
@@ -23,9 +23,11 @@ def check(source: Source, cfg: DecoderConfig, layout: LayoutName) -> None:
     spare = [name for name in source.tensors if name in found - set(expected) - repeated]
     where = source.directory
     if missing:
-        raise UserError(f"{where} has no tensor {missing[0]!r}{_more(missing)}; its config.json asks for it")
+        raise UserError(f"{where} is missing the tensor {missing[0]!r}{_more(missing)}; its config.json requires it")
     if spare:
-        raise UserError(f"{where} has a tensor {spare[0]!r}{_more(spare)} for which its config.json has no place")
+        raise UserError(
+            f"{where} has an unexpected tensor {spare[0]!r}{_more(spare)}; its config.json does not describe it"
+        )
     for name, shape in expected.items():
         _check_shape(source, name, shape)
     if repeated:
@@ -34,14 +36,14 @@ def check(source: Source, cfg: DecoderConfig, layout: LayoutName) -> None:
 
 
 def _more(names: list[str]) -> str:
-    return f" (nor {len(names) - 1} others like it)" if len(names) > 1 else ""
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
 def _check_shape(source: Source, name: str, shape: tuple[int, ...]) -> None:
     tensor = source.tensors[name]
     if tensor.shape != shape:
         raise UserError(
-            f"{tensor.file}: tensor {name!r} has the shape {list(tensor.shape)}; by config.json it is {list(shape)}"
+            f"{tensor.file}: tensor {name!r} has shape {list(tensor.shape)}; config.json requires {list(shape)}"
         )
 
 
@@ -51,5 +53,5 @@ def _check_tied(source: Source, vocab: int) -> None:
         if not np.array_equal(table, head):
             raise UserError(
                 f"{source.tensors[HEAD].file}: config.json ties the head to the token table, but {HEAD!r} differs from "
-                f"{TABLE!r}; set tie_word_embeddings to false there if the head is meant"
+                f"{TABLE!r}; to use the head, set tie_word_embeddings to false in config.json"
             )

@@ -1,4 +1,4 @@
-"""config.json of a published checkpoint to DecoderConfig. What we do not compute exactly is refused, by its name."""
+"""Convert config.json of a published checkpoint to DecoderConfig. Refuse, by name, features not computed exactly."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from baichuan_jax.convert.layouts import LayoutName
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 
-# Both names of Baichuan's are its own: the 7B, and all later ones.
+# Baichuan-7B has the first of the two spellings, all later models the second.
 ARCHITECTURES: dict[str, LayoutName] = {
     "LlamaForCausalLM": "llama",
     "BaiChuanForCausalLM": "baichuan",
     "BaichuanForCausalLM": "baichuan",
 }
 BAICHUAN_2_VOCAB = 125_696
-# What these may be, other than absent or null.
+# The only supported values of these fields, apart from absent or null.
 ONLY = {
     "hidden_act": "silu",
     "attention_bias": False,
@@ -29,17 +29,17 @@ ONLY_YARN = {"truncate": True, "mscale": None, "mscale_all_dim": None}
 
 
 class Fields:
-    """The fields of a JSON object, each read with the type it must have. Raise UserError by the field's name."""
+    """The fields of a JSON object, read with type checks. Raise UserError naming the field."""
 
     def __init__(self, values: dict[str, Any], where: str):
         self._values, self.where = values, where
 
     def number(self, name: str, default: float | None = None, kind: type = float) -> Any:
-        """Return a number above 0; where it is absent or null the default, which is needed unless given."""
+        """Return a number above 0, or the default if it is absent or null. Raise UserError if there is no default."""
         value = self._values.get(name)
         value = default if value is None else value
         if value is None:
-            raise UserError(f"{self.where} has no {name!r}, without which the model's shape is not known")
+            raise UserError(f"{self.where} is missing {name!r}, which determines the model's shape")
         fits = not isinstance(value, bool) and isinstance(value, int if kind is int else int | float) and value > 0
         if not fits:
             raise UserError(f"{self.where}: {name} = {value!r}: expected {_KINDS[kind]}")
@@ -57,12 +57,12 @@ class Fields:
         return value
 
     def only(self, allowed: dict[str, Any]) -> None:
-        """Raise UserError if one of these fields has another value than the one we compute."""
+        """Raise UserError if one of these fields has a value other than the supported one."""
         for name, value in allowed.items():
             found = self._values.get(name)
             if found is not None and found != value:
-                known = "nothing else" if value is None else f"only {value!r}"
-                raise UserError(f"{self.where}: {name} = {found!r} is not supported, {known}")
+                expected = "null" if value is None else repr(value)
+                raise UserError(f"{self.where}: {name} = {found!r} is not supported; expected {expected}")
 
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
@@ -72,17 +72,17 @@ _KINDS = {int: "a positive whole number", float: "a positive number"}
 
 
 def read_config(config: dict[str, Any], path: Path) -> tuple[LayoutName, DecoderConfig]:
-    """Return the layout of the tensors, and the decoder, that the contents of config.json describe.
+    """Return the tensor layout and the decoder that config.json describes.
 
-    path: of the file, for messages. Raise UserError on another architecture, a field that is missing or of the wrong
-    type, and a feature that we would not compute exactly.
+    path: of the file, for messages. Raise UserError on an unknown architecture, a missing field, a field of the wrong
+    type, or a feature that is not computed exactly.
     """
     layout, fields = _layout(config, path), Fields(config, str(path))
     fields.only(ONLY)
     heads, hidden = fields.integer("num_attention_heads"), fields.integer("hidden_size")
     head_dim = fields.integer("head_dim", hidden // heads)
     if "head_dim" not in fields and hidden % heads:
-        raise UserError(f"{path}: hidden_size = {hidden} does not divide by num_attention_heads = {heads}")
+        raise UserError(f"{path}: hidden_size = {hidden} is not divisible by num_attention_heads = {heads}")
     kv_heads = fields.integer("num_key_value_heads", heads)
     shape = {
         "vocab": fields.integer("vocab_size"),
@@ -104,7 +104,7 @@ def _layout(config: dict[str, Any], path: Path) -> LayoutName:
         return config["model_type"]
     name = named[0] if isinstance(named, list) and named else named
     if name not in ARCHITECTURES:
-        raise UserError(f"{path}: architectures = {named!r}; known are {', '.join(ARCHITECTURES)}")
+        raise UserError(f"{path}: architectures = {named!r} is not supported; supported: {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]
 
 
@@ -115,9 +115,9 @@ def _llama(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> Dec
 
 
 def _baichuan(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> DecoderConfig:
-    """Return the 7B have RoPE and state max_position_embeddings; the 13B have ALiBi and do not. From 2 on: NormHead."""
+    """Return the decoder. 7B has RoPE and max_position_embeddings, 13B ALiBi and no such field; Baichuan 2 NormHead."""
     if shape["attention"].kv_heads:
-        raise UserError(f"{fields.where}: num_key_value_heads: W_pack holds as many of keys as of queries")
+        raise UserError(f"{fields.where}: num_key_value_heads must equal num_attention_heads in the layout with W_pack")
     rotary = "max_position_embeddings" in fields or "BaiChuanForCausalLM" in (config.get("architectures") or ())
     context = fields.integer("max_position_embeddings", fields.integer("model_max_length", 4096))
     positions = _rope(config, fields, context) if rotary else PositionConfig(kind="alibi")
@@ -127,7 +127,7 @@ def _baichuan(config: dict[str, Any], fields: Fields, shape: dict[str, Any]) -> 
 
 
 def _rope(config: dict[str, Any], fields: Fields, context: int) -> PositionConfig:
-    """Read rope_theta and rope_scaling, or rope_parameters, which holds both since transformers 5."""
+    """Read rope_theta and rope_scaling, or rope_parameters, which holds both from transformers 5 on."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(scaling, dict):
         raise UserError(f"{fields.where}: rope_scaling = {scaling!r}: expected an object")
@@ -135,8 +135,7 @@ def _rope(config: dict[str, Any], fields: Fields, context: int) -> PositionConfi
     base = inner.number("rope_theta", fields.number("rope_theta", 10_000.0))
     kind = scaling.get("rope_type", scaling.get("type", "default"))
     if kind not in SCALINGS:
-        known = ", ".join(SCALINGS)
-        raise UserError(f"{fields.where}: rope type {kind!r} is not supported, only {known}")
+        raise UserError(f"{fields.where}: rope type {kind!r} is not supported; supported: {', '.join(SCALINGS)}")
     inner.only({"partial_rotary_factor": 1.0})
     return PositionConfig(rope_base=base, **SCALINGS[kind](inner, context))
 

@@ -1,4 +1,4 @@
-"""DecoderConfig to config.json, for a decoder that a published architecture can compute."""
+"""Convert DecoderConfig to config.json, if a published architecture can express the decoder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from baichuan_jax.model.positions import ntk_base
 
 
 def publish(cfg: DecoderConfig, layout: LayoutName) -> DecoderConfig:
-    """Return the decoder as the layout expresses it: the same function, where the layout has no other word for it.
+    """Return an equivalent decoder that the layout can express.
 
-    NTK-aware scaling is a larger base. LLaMA has no NormHead: its head is to be stored already normalised, apart from
-    the token table. Raise UserError where the layout cannot express the decoder, by the name of the setting.
+    NTK-aware scaling becomes a larger RoPE base. LLaMA has no NormHead, so the head is stored normalised and untied.
+    Raise UserError, naming the setting, if the layout cannot express the decoder.
     """
     _check(cfg, layout)
     cfg = replace(cfg, inner=inner_size(cfg))
@@ -49,13 +49,13 @@ def _check(cfg: DecoderConfig, layout: LayoutName) -> None:
 
 def _only(layout: LayoutName, name: str, value: Any, *known: Any) -> None:
     if value not in known:
-        raise UserError(f"{name} = {value!r}: the layout {layout!r} can express {' or '.join(map(repr, known))} alone")
+        raise UserError(f"{name} = {value!r}: the layout {layout!r} supports only {' or '.join(map(repr, known))}")
 
 
 def write_config(cfg: DecoderConfig, layout: LayoutName, dtype: str) -> dict[str, Any]:
-    """Return the contents of config.json for a decoder that `publish` has returned. dtype: of the tensors.
+    """Return the contents of config.json for a decoder returned by `publish`. dtype: of the tensors.
 
-    The ids that begin and end a text are the tokenizer's to say.
+    BOS and EOS are not included: they belong to the tokenizer files.
     """
     common = {
         "vocab_size": cfg.vocab,
@@ -102,7 +102,7 @@ def _rope_scaling(cfg: PositionConfig) -> dict[str, Any] | None:
 
 
 def _baichuan(cfg: DecoderConfig, common: dict[str, Any]) -> dict[str, Any]:
-    """Return the 7B and the later ones are told apart as the importer does it."""
+    """Return config.json such that the importer tells Baichuan-7B from later models by it."""
     rotary = cfg.positions.kind == "rope"
     first = rotary and not cfg.head.normalised
     found = {
@@ -112,7 +112,7 @@ def _baichuan(cfg: DecoderConfig, common: dict[str, Any]) -> dict[str, Any]:
         "max_position_embeddings" if rotary else "model_max_length": cfg.context,
     }
     if rotary and cfg.positions.rope_base != PositionConfig.rope_base:
-        found["rope_theta"] = cfg.positions.rope_base  # the published code reads no such field: it knows one base
+        found["rope_theta"] = cfg.positions.rope_base  # the published code ignores it: its base is fixed
     if cfg.head.normalised:
         found["z_loss_weight"] = 0
     return found

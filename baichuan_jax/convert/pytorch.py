@@ -1,4 +1,4 @@
-"""`pytorch_model.bin`: tensors pickled by PyTorch, read without running what a pickle may hold. Needs torch."""
+"""Read `pytorch_model.bin`, tensors pickled by PyTorch, without executing code from the pickle. Needs torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PickledTensor:
 
 
 def read_names(path: Path) -> dict[str, PickledTensor]:
-    """Return the tensors of a file by name. Raise UserError without torch, or if the file is not only tensors."""
+    """Return the tensors of a file by name. Raise UserError without torch, or if the file holds other objects."""
     torch = _torch(path)
     dtypes = {torch.bfloat16: BFLOAT16, torch.float16: np.dtype("<f2"), torch.float32: np.dtype("<f4")}
     found = {}
@@ -33,16 +33,16 @@ def read_names(path: Path) -> dict[str, PickledTensor]:
             raise UserError(f"{path}: {name!r} is a {type(tensor).__name__}, not a tensor")
         if tensor.dtype not in dtypes:
             raise UserError(
-                f"{path}: tensor {name!r} is of dtype {tensor.dtype}; known are {', '.join(map(str, dtypes))}"
+                f"{path}: tensor {name!r} has dtype {tensor.dtype}; supported: {', '.join(map(str, dtypes))}"
             )
         found[name] = PickledTensor(path, dtypes[tensor.dtype], tuple(tensor.shape), name)
     return found
 
 
 def read_rows(tensor: PickledTensor, first: int, last: int) -> np.ndarray:
-    """Return rows first..last of a tensor: an array of its own.
+    """Return a copy of rows first..last of a tensor.
 
-    The file is mapped anew each time: what has been read of a mapped file counts as memory until it is unmapped.
+    The file is mapped anew for each call: pages read from a mapped file count as memory until it is unmapped.
     """
     torch = _torch(tensor.file)
     rows = _load(torch, tensor.file)[tensor.name][first:last].contiguous()
@@ -55,12 +55,14 @@ def _load(torch: Any, path: Path) -> dict[str, Any]:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} cannot be read as tensors alone: {reason}") from None
+        raise UserError(f"{path} cannot be loaded as plain tensors: {reason}") from None
 
 
 def _torch(path: Path) -> Any:
     try:
         import torch
     except ImportError:
-        raise UserError(f"{path} is a PyTorch pickle: pip install torch, or get the model as safetensors") from None
+        raise UserError(
+            f"{path} is a PyTorch pickle: pip install torch, or download the model as safetensors"
+        ) from None
     return torch

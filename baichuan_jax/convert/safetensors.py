@@ -1,8 +1,8 @@
-"""The safetensors format (github.com/huggingface/safetensors): where each tensor lies in a file.
+"""The safetensors format (github.com/huggingface/safetensors): the place of each tensor in a file.
 
-A file is the length of its header (uint64), the header (JSON: {name: {dtype, shape, data_offsets}}), then the tensors
-without gaps. Tensors are read by offset: the library of that name maps the file, and what is read of a mapped file
-counts as memory of the process.
+A file holds the length of its header (uint64), the header (JSON: {name: {dtype, shape, data_offsets}}), then the
+tensors without gaps. Tensors are read by offset. The safetensors library maps the file instead, and pages read from a
+mapped file count as memory of the process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Tensor:
 
 
 def read_header(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by name. Raise UserError if the file is cut short or not what it says."""
+    """Return the tensors of a file by name. Raise UserError if the file is truncated or its header is inconsistent."""
     header, data_start = _header(path)
     data_size = path.stat().st_size - data_start
     found, extents = {}, []
@@ -51,18 +51,20 @@ def read_header(path: Path) -> dict[str, Tensor]:
             tensor, begin, end = _entry(path, name, entry, data_start)
             if end > data_size:
                 raise UserError(
-                    f"{path}: tensor {name!r} ends at byte {data_start + end}, the file at {data_start + data_size}: "
-                    "it is cut short; get it again"
+                    f"{path}: tensor {name!r} ends at byte {data_start + end}, the file at {data_start + data_size}; "
+                    "the file is truncated, download it again"
                 )
             found[name] = tensor
             extents.append((begin, end, name))
     at = 0
     for begin, end, name in sorted(extents):
         if begin != at:
-            raise UserError(f"{path}: tensor {name!r} begins at {begin} of the data, the one before it ends at {at}")
+            raise UserError(
+                f"{path}: tensor {name!r} starts at byte {begin} of the data, the previous one ends at {at}"
+            )
         at = end
     if at != data_size:
-        raise UserError(f"{path}: the header speaks of {at} bytes of tensors, the file has {data_size}")
+        raise UserError(f"{path}: the header describes {at} bytes of tensors, the file holds {data_size}")
     return found
 
 
@@ -72,28 +74,30 @@ def _header(path: Path) -> tuple[dict, int]:
         start = file.read(LENGTH.size)
         length = LENGTH.unpack(start)[0] if len(start) == LENGTH.size else size
         if length > min(size - LENGTH.size, LONGEST_HEADER):
-            raise UserError(f"{path} ({size} bytes) is not a safetensors file, or is cut short in its header")
+            raise UserError(f"{path} ({size} bytes) is not a safetensors file, or its header is truncated")
         text = file.read(length)
     try:
         header = json.loads(text)
     except ValueError as error:
-        raise UserError(f"{path} is not a safetensors file: its header is no JSON ({error})") from None
+        raise UserError(f"{path} is not a safetensors file: its header is not JSON ({error})") from None
     if not isinstance(header, dict):
-        raise UserError(f"{path} is not a safetensors file: its header is no JSON object")
+        raise UserError(f"{path} is not a safetensors file: its header is not a JSON object")
     return header, LENGTH.size + length
 
 
 def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tensor, int, int]:
-    """Return a tensor with the begin and end of its data, which its dtype and shape must fill."""
+    """Return (tensor, first byte, end of its data). Raise UserError unless its dtype and shape fill these bytes."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         whole = all(isinstance(size, int) and size >= 0 for size in (*shape, begin, end))
     except (TypeError, KeyError, ValueError):
         whole = False
     if not whole:
-        raise UserError(f"{path}: tensor {name!r} has no dtype, shape and data_offsets in the header, but {entry!r}")
+        raise UserError(
+            f"{path}: tensor {name!r}: expected dtype, shape and data_offsets in the header, found {entry!r}"
+        )
     if dtype not in DTYPES:
-        raise UserError(f"{path}: tensor {name!r} is of dtype {dtype}; known are {', '.join(DTYPES)}")
+        raise UserError(f"{path}: tensor {name!r} has dtype {dtype}; supported: {', '.join(DTYPES)}")
     tensor = Tensor(path, DTYPES[dtype], shape, data_start + begin)
     if end - begin != tensor.size:
         raise UserError(f"{path}: tensor {name!r}, {dtype} {list(shape)}, needs {tensor.size} bytes, not {end - begin}")
@@ -101,7 +105,7 @@ def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tenso
 
 
 def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Tensor]]:
-    """Return the head of a file that is to hold these tensors, and where each goes: in the order of the library."""
+    """Return (header of a file with these tensors, the place of each), in the order of the safetensors library."""
     names = {dtype: name for name, dtype in DTYPES.items()}
     header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
     at = 0
@@ -121,9 +125,9 @@ def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Ten
 
 
 def read_rows(tensor: Tensor, first: int, last: int) -> np.ndarray:
-    """Return rows first..last of a tensor: an array of its own, [last - first, ...]."""
+    """Return a copy of rows first..last of a tensor, [last - first, ...]."""
     row = tensor.size // tensor.shape[0]
     words = np.fromfile(tensor.file, np.uint8, count=(last - first) * row, offset=tensor.start + first * row)
     if words.size != (last - first) * row:
-        raise UserError(f"{tensor.file} has become shorter while it was read")
+        raise UserError(f"{tensor.file} was truncated while it was being read")
     return words.view(tensor.dtype).reshape(last - first, *tensor.shape[1:])

@@ -1,4 +1,4 @@
-"""A Hugging Face checkpoint on disk: config.json, and the tensors of one file or of the files an index names."""
+"""A Hugging Face checkpoint on disk: config.json, and the tensors of a single file or of the files in an index."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from baichuan_jax.convert.safetensors import Tensor
 from baichuan_jax.core.errors import UserError
 
 CONFIG = "config.json"
-SINGLE = ("model.safetensors", "pytorch_model.bin")  # the first that is there is read
+SINGLE = ("model.safetensors", "pytorch_model.bin")  # the first that exists is read
 INDEX = tuple(f"{name}.index.json" for name in SINGLE)
 READERS = {".safetensors": safetensors.read_header, ".bin": pytorch.read_names}
 
@@ -27,7 +27,7 @@ class Source:
 
     def __init__(self, directory: Path):
         if not directory.is_dir():
-            raise UserError(f"{directory} is no directory; name one with {CONFIG} and {SINGLE[0]}")
+            raise UserError(f"{directory} is not a directory; name one that contains {CONFIG} and {SINGLE[0]}")
         self.directory = directory
         self.config: dict[str, Any] = read_object(directory / CONFIG)
         self.files, listed = _files(directory)
@@ -35,21 +35,21 @@ class Source:
         for file in self.files:
             for name, tensor in READERS[file.suffix](file).items():
                 if name in self.tensors:
-                    raise UserError(f"tensor {name!r} is both in {self.tensors[name].file} and in {file}")
+                    raise UserError(f"tensor {name!r} is in both {self.tensors[name].file} and {file}")
                 self.tensors[name] = tensor
         for name, file in listed.items():
             if name not in self.tensors or self.tensors[name].file.name != file:
-                raise UserError(f"{directory}: the index says that tensor {name!r} is in {file}, and it is not there")
+                raise UserError(f"{directory}: the index maps tensor {name!r} to {file}, which does not contain it")
 
     def rows(self, name: str, first: int, last: int) -> np.ndarray:
-        """Return rows first..last of a tensor: an array of its own."""
+        """Return a copy of rows first..last of a tensor."""
         tensor = self.tensors[name]
         read = safetensors.read_rows if isinstance(tensor, Tensor) else pytorch.read_rows
         return read(tensor, first, last)
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that must be there and hold an object."""
+    """Read a JSON object from a file. Raise UserError if the file is missing or holds anything else."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def read_object(path: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read as JSON: {error}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object")
+        raise UserError(f"{path} does not contain a JSON object")
     return value
 
 
@@ -68,18 +68,18 @@ def _files(directory: Path) -> tuple[list[Path], dict[str, str]]:
             return [directory / single], {}
         if (directory / index).is_file():
             return _indexed(directory, directory / index)
-    raise UserError(f"{directory} has none of {', '.join(SINGLE + INDEX)}")
+    raise UserError(f"{directory} contains none of {', '.join(SINGLE + INDEX)}")
 
 
 def _indexed(directory: Path, index: Path) -> tuple[list[Path], dict[str, str]]:
     listed = read_object(index).get("weight_map")
     if not isinstance(listed, dict) or not all(isinstance(file, str) for file in listed.values()):
-        raise UserError(f"{index} has no weight_map of tensors to files")
+        raise UserError(f"{index} has no weight_map from tensors to files")
     for name, file in listed.items():
         if Path(file).name != file or Path(file).suffix not in READERS:
             raise UserError(
-                f"{index}: tensor {name!r} is said to be in {file!r}, which is no file of weights beside it"
+                f"{index} maps tensor {name!r} to {file!r}, which is not a weight file in the same directory"
             )
         if not (directory / file).is_file():
-            raise UserError(f"{directory / file} is missing; {index.name} says that it holds {name!r}")
+            raise UserError(f"{directory / file} is missing, but {index.name} maps {name!r} to it")
     return [directory / file for file in sorted(set(listed.values()))], listed

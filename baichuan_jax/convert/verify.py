@@ -1,4 +1,4 @@
-"""Whether two checkpoints, one published and one of ours, are the same function: logits on a probe."""
+"""Check that a published checkpoint and one of ours compute the same function: compare logits on a probe."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ TOLERANCE = 1e-4  # of the largest logit
 def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
     """Return the largest difference of logits between a published checkpoint and ours, relative to the largest logit.
 
-    params: the directory of our parameters. Either side is read a layer at a time and computed in float32, the
-    published one by its own config.json, ours from parameters in the dtypes of the published tensors: what an export
-    has rounded is compared with the same numbers. Raise UserError if they are not the same function.
+    params: the directory of our parameters. Both sides are read layer by layer and computed in float32. The published
+    side follows its own config.json. Ours is rounded to the dtypes of the published tensors, so that an export in
+    bfloat16 is compared with the same numbers. Raise UserError if the difference exceeds TOLERANCE.
     """
     source = Source(published)
     layout, theirs = read_config(source.config, published / CONFIG)
@@ -46,14 +46,14 @@ def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
     relative = float(np.abs(ours_BTV - expected_BTV).max() / np.abs(expected_BTV).max())
     if not relative <= TOLERANCE:
         raise UserError(
-            f"{published} and {params} are not the same function: logits differ by {relative:.1e} of the largest, "
-            f"{TOLERANCE:.0e} is allowed"
+            f"{published} and {params} do not compute the same function: logits differ by {relative:.1e} of the "
+            f"largest logit; the tolerance is {TOLERANCE:.0e}"
         )
     return relative
 
 
 def our_logits(params: Path, cfg: DecoderConfig, tokens_BT: np.ndarray) -> np.ndarray:
-    """Return logits_BTV of the parameters in a directory, a layer in memory at a time."""
+    """Return logits_BTV of the parameters in a directory, one layer in memory at a time."""
     stored = {name: arrays.open_array(params, name, shape) for name, shape in parameter_shapes(cfg).items()}
     return _logits(cfg, lambda name, layer: _read(stored[name], layer), tokens_BT)
 
@@ -65,7 +65,7 @@ def _rounded_logits(
     layout: LayoutName,
     tokens_BT: np.ndarray,
 ) -> np.ndarray:
-    """Return logits_BTV of parameters as the layout has them, each rounded to the dtype of its tensor."""
+    """Return logits_BTV of the parameters as published in the layout, each rounded to the dtype of its tensor."""
 
     def value(name: str, layer: int | None) -> np.ndarray:
         array = _read(stored[name], layer)
@@ -81,10 +81,10 @@ def _read(array: Any, layer: int | None) -> np.ndarray:
 
 
 def _logits(cfg: DecoderConfig, value: Callable[[str, int | None], np.ndarray], tokens_BT: np.ndarray) -> np.ndarray:
-    """Return logits_BTV. value: gives the parameter of a name, in one layer if it has layers."""
+    """Return logits_BTV. value: maps (name, layer or None) to a parameter."""
 
     def read(layer: int | None) -> Params:
-        """Return the parameters of a layer, or all that are in no layer."""
+        """Return the parameters of a layer; those outside the blocks for None."""
         found: Params = {}
         for name in (name for name in parameter_shapes(cfg) if name.startswith("blocks.") == (layer is not None)):
             *path, leaf = name.removeprefix("blocks.").split(".")

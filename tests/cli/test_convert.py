@@ -155,18 +155,18 @@ def test_transformers_loads_an_export_with_its_tokenizer(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["import", "{f}/nowhere", "{f}/x"], "nowhere is no directory; name one with config.json"),
+        (["import", "{f}/nowhere", "{f}/x"], "nowhere is not a directory; name one that contains config.json"),
         (["import", "{f}/theirs", "{f}/theirs"], "holds files that no run has made; choose another directory"),
         (["import", "{f}/theirs", "{f}/run.gin/x"], "cannot write in"),
         (["export", "{f}/ours/config.gin", "{f}/x", "--layout", "llama", "--file-gb", "0"], "--file-gb = 0.0"),
         (["export", "configs/runs/quickstart.gin", "{f}/x", "--layout", "llama"], "there is no|no finished checkpoint"),
         (
             ["export", "{f}/ours/config.gin", "{f}/x", "--layout", "llama", "--set", "DecoderConfig.layers=3"],
-            r"parameter 'blocks.attention.key' is \[2, 32, 4, 8\], the config says \[3, 32, 4, 8\]",
+            r"parameter 'blocks.attention.key' has shape \[2, 32, 4, 8\], the config requires \[3, 32, 4, 8\]",
         ),
         (
             ["export", "{f}/ours/config.gin", "{f}/x", "--layout", "llama", "--set", "PositionConfig.kind='alibi'"],
-            r"PositionConfig.kind = 'alibi': the layout 'llama' can express 'rope' alone",
+            r"PositionConfig.kind = 'alibi': the layout 'llama' supports only 'rope'",
         ),
     ],
 )

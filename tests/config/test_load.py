@@ -182,9 +182,9 @@ FIELDS = "Its fields: steps, log_every, clip, resume"
         ("Zzz.steps=3", "there is no section 'Zzz'. Sections: Run, TrainConfig, OptimConfig, MixConfig"),
         ("Run.train=3", "Run.train is a section; bind its fields, as in TrainConfig.steps = ..."),
         ("a/TrainConfig.steps=3", "gin scopes ('a/') are not supported; bind TrainConfig.steps itself"),
-        ("steps=3", "nothing uses the macro 'steps'; did you mean TrainConfig.steps?"),
-        ("DIMM=3", "nothing uses the macro 'DIMM'; did you mean the macro 'DIM'?"),
-        ("Q=3", "nothing uses the macro 'Q'; a field is bound as Section.field = value"),
+        ("steps=3", "the macro 'steps' is never used; did you mean TrainConfig.steps?"),
+        ("DIMM=3", "the macro 'DIMM' is never used; did you mean the macro 'DIM'?"),
+        ("Q=3", "the macro 'Q' is never used; a field is bound as Section.field = value"),
         ("TrainConfig.steps=%DIMM", "there is no macro 'DIMM'; did you mean 'DIM'?"),
     ],
 )
@@ -403,5 +403,7 @@ def test_the_text_loads_to_an_equal_config(run, tmp_path_factory):
 def test_an_old_name_is_answered_with_the_new_one(tmp_path):
     file = tmp_path / "old.gin"
     file.write_text("AttentionConfig.kernel = 'chunked'\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"old.gin:1: AttentionConfig.kernel is AttentionConfig.implementation now"):
+    with pytest.raises(
+        UserError, match=r"old.gin:1: AttentionConfig.kernel was renamed to AttentionConfig.implementation"
+    ):
         load(file, (), RunConfig)

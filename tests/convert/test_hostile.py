@@ -51,36 +51,39 @@ def rewrite_header(path, change) -> None:
 def test_a_missing_tensor(source):
     directory, tensors = source
     write_tensors(directory, {name: value for name, value in tensors.items() if name != NORM})
-    refused(directory, f"has no tensor '{NORM}'; its config.json asks for it")
+    refused(directory, f"is missing the tensor '{NORM}'; its config.json requires it")
 
 
 def test_an_unexpected_tensor(source):
     directory, tensors = source
     write_tensors(directory, tensors | {"model.layers.0.self_attn.q_proj.bias": np.zeros(32, np.float32)})
-    refused(directory, r"has a tensor 'model.layers.0.self_attn.q_proj.bias' for which its config.json has no place")
+    refused(
+        directory,
+        r"has an unexpected tensor 'model.layers.0.self_attn.q_proj.bias'; its config.json does not describe it",
+    )
 
 
 def test_more_layers_than_the_config_says(source):
     edit(source[0] / CONFIG, num_hidden_layers=1)
-    refused(source[0], r"has a tensor 'model\.layers\.1\..* \(nor 8 others like it\) for which")
+    refused(source[0], r"has an unexpected tensor 'model\.layers\.1\..*' and 8 more; its")
 
 
 def test_a_mismatched_shape(source):
     directory, tensors = source
     write_tensors(directory, tensors | {NORM: np.ones(31, np.float32)})
-    refused(directory, rf"model.safetensors: tensor '{NORM}' has the shape \[31\]; by config.json it is \[32\]")
+    refused(directory, rf"model.safetensors: tensor '{NORM}' has shape \[31\]; config.json requires \[32\]")
 
 
 def test_a_packed_layout_by_the_other_name(source):
     edit(source[0] / CONFIG, architectures=["BaiChuanForCausalLM"])
-    refused(source[0], r"has no tensor 'model.layers.0.self_attn.W_pack.weight' \(nor 1 others like it\)")
+    refused(source[0], r"is missing the tensor 'model.layers.0.self_attn.W_pack.weight' and 1 more")
 
 
 @pytest.mark.parametrize("left", [0, 5, 8, 100, 3000, -1])
 def test_a_truncated_file(source, left):
     path = source[0] / SINGLE
     path.write_bytes(path.read_bytes()[:left])
-    refused(source[0], r"model.safetensors.*cut short")
+    refused(source[0], r"model.safetensors.*truncated")
 
 
 def test_a_file_that_is_something_else(source):
@@ -95,13 +98,16 @@ def test_a_file_that_is_something_else(source):
     [
         (lambda h: h[NORM].update(data_offsets=[0, 64]), r"tensor '.*input_layernorm.* needs 128 bytes, not 64"),
         (lambda h: h[NORM].update(shape=[64]), r"F32 \[64\], needs 256 bytes, not 128"),
-        (lambda h: h[NORM].update(data_offsets=[0, 128]), r"tensor '.*' begins at \d+ of the data, the one before"),
-        (lambda h: h[NORM].update(dtype="I8"), r"is of dtype I8; known are BF16, F16, F32"),
-        (lambda h: h[NORM].update(shape=[-32]), r"has no dtype, shape and data_offsets"),
-        (lambda h: h[NORM].update(shape="32"), r"has no dtype, shape and data_offsets"),
-        (lambda h: h[NORM].pop("data_offsets"), r"has no dtype, shape and data_offsets"),
-        (lambda h: h.pop("model.norm.weight"), r"the header speaks of|begins at"),
-        (lambda h: h.update({NORM: 3}), r"has no dtype, shape and data_offsets"),
+        (
+            lambda h: h[NORM].update(data_offsets=[0, 128]),
+            r"tensor '.*' starts at byte \d+ of the data, the previous one",
+        ),
+        (lambda h: h[NORM].update(dtype="I8"), r"has dtype I8; supported: BF16, F16, F32"),
+        (lambda h: h[NORM].update(shape=[-32]), r"expected dtype, shape and data_offsets"),
+        (lambda h: h[NORM].update(shape="32"), r"expected dtype, shape and data_offsets"),
+        (lambda h: h[NORM].pop("data_offsets"), r"expected dtype, shape and data_offsets"),
+        (lambda h: h.pop("model.norm.weight"), r"the header describes|starts at"),
+        (lambda h: h.update({NORM: 3}), r"expected dtype, shape and data_offsets"),
     ],
 )
 def test_a_header_that_does_not_add_up(source, change, match):
@@ -111,13 +117,13 @@ def test_a_header_that_does_not_add_up(source, change, match):
 
 def test_a_missing_shard(shards):
     (shards / "model-00002-of-00003.safetensors").unlink()
-    refused(shards, r"model-00002-of-00003.safetensors is missing; model.safetensors.index.json says that it holds '")
+    refused(shards, r"model-00002-of-00003.safetensors is missing, but model.safetensors.index.json maps '")
 
 
 def test_a_tensor_in_another_file_than_the_index_says(shards):
     listed = json.loads((shards / INDEX).read_text())["weight_map"]
     edit(shards / INDEX, weight_map=listed | {NORM: next(file for file in listed.values() if file != listed[NORM])})
-    refused(shards, rf"the index says that tensor '{NORM}' is in model-.*, and it is not there")
+    refused(shards, rf"the index maps tensor '{NORM}' to model-.*, which does not contain it")
 
 
 def test_a_tensor_in_two_files(shards):
@@ -125,13 +131,13 @@ def test_a_tensor_in_two_files(shards):
     (shards / "model-00002-of-00003.safetensors").write_bytes(
         (shards / "model-00001-of-00003.safetensors").read_bytes()
     )
-    refused(shards, r"tensor '.*' is both in .*00001-of-00003.safetensors and in .*00002-of-00003.safetensors")
+    refused(shards, r"tensor '.*' is in both .*00001-of-00003.safetensors and .*00002-of-00003.safetensors")
 
 
 @pytest.mark.parametrize("name", ["../model.safetensors", "/etc/passwd", "model.txt", 7])
 def test_an_index_that_leads_elsewhere(shards, name):
     edit(shards / INDEX, weight_map={NORM: name})
-    refused(shards, r"which is no file of weights beside it|has no weight_map")
+    refused(shards, r"which is not a weight file|has no weight_map")
 
 
 def test_an_index_that_is_no_index(shards):
@@ -141,14 +147,14 @@ def test_an_index_that_is_no_index(shards):
 
 def test_no_weights_and_no_directory(source, tmp_path):
     (source[0] / SINGLE).unlink()
-    refused(source[0], r"has none of model.safetensors, pytorch_model.bin, ")
-    refused(tmp_path / "nowhere", r"nowhere is no directory")
+    refused(source[0], r"contains none of model.safetensors, pytorch_model.bin, ")
+    refused(tmp_path / "nowhere", r"nowhere is not a directory")
 
 
 @pytest.mark.parametrize("field", ["hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"])
 def test_a_config_without_a_field(source, field):
     edit(source[0] / CONFIG, **{field: None})
-    refused(source[0], f"config.json has no '{field}', without which")
+    refused(source[0], f"config.json is missing '{field}', which determines")
 
 
 YARN = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32}
@@ -163,20 +169,29 @@ YARN = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 
         ({"vocab_size": 0}, r"vocab_size = 0: expected a positive whole number"),
         ({"rms_norm_eps": -1}, r"rms_norm_eps = -1: expected a positive number"),
         ({"tie_word_embeddings": "no"}, r"tie_word_embeddings = 'no': expected true or false"),
-        ({"architectures": ["GPT2LMHeadModel"]}, r"architectures = \['GPT2LMHeadModel'\]; known are LlamaForCausalLM"),
-        ({"architectures": None, "model_type": "mamba"}, r"architectures = None; known are LlamaForCausalLM"),
-        ({"attention_bias": True}, r"attention_bias = True is not supported, only False"),
-        ({"mlp_bias": True}, r"mlp_bias = True is not supported, only False"),
-        ({"hidden_act": "gelu"}, r"hidden_act = 'gelu' is not supported, only 'silu'"),
-        ({"sliding_window": 16}, r"sliding_window = 16 is not supported, nothing else"),
+        (
+            {"architectures": ["GPT2LMHeadModel"]},
+            r"architectures = \['GPT2LMHeadModel'\] is not supported; supported: LlamaForCausalLM",
+        ),
+        (
+            {"architectures": None, "model_type": "mamba"},
+            r"architectures = None is not supported; supported: LlamaForCausalLM",
+        ),
+        ({"attention_bias": True}, r"attention_bias = True is not supported; expected False"),
+        ({"mlp_bias": True}, r"mlp_bias = True is not supported; expected False"),
+        ({"hidden_act": "gelu"}, r"hidden_act = 'gelu' is not supported; expected 'silu'"),
+        ({"sliding_window": 16}, r"sliding_window = 16 is not supported; expected null"),
         ({"quantization_config": {"bits": 4}}, r"quantization_config = .* is not supported"),
         ({"num_key_value_heads": 3}, r"AttentionConfig.kv_heads = 3"),
         ({"rope_scaling": "linear"}, r"rope_scaling = 'linear': expected an object"),
-        ({"rope_scaling": {"type": "dynamic", "factor": 2.0}}, r"rope type 'dynamic' is not supported, only default"),
-        ({"rope_scaling": {"type": "linear"}}, r"rope_scaling has no 'factor'"),
+        (
+            {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
+            r"rope type 'dynamic' is not supported; supported: default",
+        ),
+        ({"rope_scaling": {"type": "linear"}}, r"rope_scaling is missing 'factor'"),
         ({"rope_scaling": YARN | {"mscale": 0.7}}, r"mscale = 0.7 is not supported"),
-        ({"rope_scaling": YARN | {"truncate": False}}, r"truncate = False is not supported, only True"),
-        ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor = 0.5 is not supported, only 1.0"),
+        ({"rope_scaling": YARN | {"truncate": False}}, r"truncate = False is not supported; expected True"),
+        ({"partial_rotary_factor": 0.5}, r"partial_rotary_factor = 0.5 is not supported; expected 1.0"),
     ],
 )
 def test_a_config_that_we_would_not_compute(source, changes, match):
@@ -187,7 +202,7 @@ def test_a_config_that_we_would_not_compute(source, changes, match):
 def test_a_config_that_is_no_config(source):
     for text in ("{", "[1]", "\x00"):
         (source[0] / CONFIG).write_text(text)
-        refused(source[0], r"config.json (cannot be read as JSON|holds no JSON object)")
+        refused(source[0], r"config.json (cannot be read as JSON|does not contain a JSON object)")
     (source[0] / CONFIG).unlink()
     refused(source[0], r"there is no .*config.json")
 

@@ -34,7 +34,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float16), BFLOAT16)
 
 @st.composite
 def decoders(draw) -> tuple[DecoderConfig, str]:
-    """Return a decoder that a layout can express, and the layout."""
+    """Return a decoder that a layout supports only, and the layout."""
     layout = draw(st.sampled_from(["llama", "baichuan"]))
     heads, head_dim = draw(st.sampled_from([1, 2, 4, 6])), draw(st.sampled_from([4, 8, 10]))
     size = st.integers(1, 70)
@@ -122,7 +122,7 @@ def test_a_rounded_export_is_compared_with_the_weights_rounded(tmp_path, fields,
     tensors = load_file(tmp_path / "theirs/model.safetensors")
     name = "model.layers.0.mlp.up_proj.weight"
     write_tensors(tmp_path / "theirs", tensors | {name: tensors[name] * 1.01})
-    with pytest.raises(UserError, match="are not the same function"):
+    with pytest.raises(UserError, match="do not compute the same function"):
         verify(tmp_path / "theirs", params, cfg)
 
 
@@ -131,7 +131,7 @@ def test_verification_notices_a_single_wrong_tensor(tmp_path):
     _, params = imported(tmp_path / "theirs", tmp_path / "ours")
     key, value = (f"model.layers.1.self_attn.{name}_proj.weight" for name in "kv")
     write_tensors(tmp_path / "theirs", tensors | {key: tensors[value], value: tensors[key]})
-    with pytest.raises(UserError, match=r"are not the same function: logits differ by"):
+    with pytest.raises(UserError, match=r"do not compute the same function: logits differ by"):
         verify(tmp_path / "theirs", params, SMALL)
 
 
@@ -217,7 +217,7 @@ def test_what_training_wrote_over_several_devices_comes_back(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "layout", "match"),
     [
-        ({"feed_forward": "geglu"}, "llama", r"DecoderConfig.feed_forward = 'geglu': the layout 'llama' can express"),
+        ({"feed_forward": "geglu"}, "llama", r"DecoderConfig.feed_forward = 'geglu': the layout 'llama' supports only"),
         ({"norm": "layer"}, "llama", r"DecoderConfig.norm = 'layer'"),
         ({"positions": PositionConfig(kind="alibi")}, "llama", r"PositionConfig.kind = 'alibi'"),
         (
