@@ -50,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
         )
         verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
         _add_overrides(verb)
+        if name == "run" or name in stages_by_verb():
+            redo = "make again what was made from other settings or sources; what is there of it is thrown away"
+            verb.add_argument("--redo", action="store_true", help=redo)
         if name in OPTIONS:
             OPTIONS[name](verb)
         if name in STAGES and STAGES[name].multi_process:

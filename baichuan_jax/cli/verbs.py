@@ -32,6 +32,8 @@ def build_stages(*names: str) -> Verb:
 
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         run = Run(loaded.config, terminal_progress())
+        if args.redo:
+            run.pipeline.redo_changed(names)
         with process_group(args, names, run) as processes:
             run.pipeline.check(names)
             with run.pipeline.open(names, processes):

@@ -42,7 +42,8 @@ class Stage:
     follows: whether it is redone when its inputs are not those it was made from, in place of a refusal.
     defaults: the lines of `settings` as they are by default. Older code lacks some of them: it had no such setting.
     changes: what became of the output when it changed, a phrase for each version after the first.
-    command, config: what runs it, and the config file of what is there, for whoever is told.
+    command, config, again: what runs it, the config file of what is there, how it is made again, for whoever is told.
+    anew: whether what is there is to be made again, from whatever it was made.
     """
 
     name: str
@@ -57,6 +58,8 @@ class Stage:
     changes: tuple[str, ...] = ()
     command: str = ""
     config: str = ""
+    again: Callable[[], str] | None = None
+    anew: bool = False
 
     @property
     def version(self) -> int:
@@ -96,7 +99,8 @@ class Stage:
 
     def kept(self) -> bool:
         """Return whether what is there stays: it is finished, or has a checkpoint to go on from."""
-        return finished_in(self.directory) or (self.started() is not None and self.reached > 0)
+        there = finished_in(self.directory) or (self.started() is not None and self.reached > 0)
+        return there and not self.anew
 
     def made_with(self) -> dict[str, str]:
         """Return the settings of what is there, by name."""
@@ -113,9 +117,11 @@ class Stage:
         other = f" {self.checkpointed.advice.format(self.directory)}" if self.checkpointed else ""
         return (
             f"{self.directory} was made with another config: {'; '.join(differences[:5])}. Choose another directory "
-            f"(of a run: --set RunConfig.workdir=...), restore the old value{as_it_is}, or delete {self.directory} to "
-            f"redo this stage and those after it.{other}"
+            f"(of a run: --set RunConfig.workdir=...), restore the old value{as_it_is}, or {self._how_again()}.{other}"
         )
+
+    def _how_again(self) -> str:
+        return self.again() if self.again else f"delete {self.directory} to make it again"
 
     def _of_another_version(self, old: int) -> str:
         """Return what to say of a directory that another version has made."""
@@ -127,8 +133,7 @@ class Stage:
             why = f"{made}, and this code is older: it has version {self.version}. Upgrade it. "
         if not finished_in(self.directory):
             why += "It is half-made: finish it with the code that began it. "
-        anew = f"delete {self.directory} to redo it and what was made from it"
-        return f"{why}You can {anew}, or choose another directory (of a run: --set RunConfig.workdir=...)"
+        return f"{why}Choose another directory (of a run: --set RunConfig.workdir=...), or {self._how_again()}"
 
     def differences(self) -> list[str]:
         """Return how what was begun there differs from what this stage makes, in words; [] if in nothing."""
@@ -246,12 +251,13 @@ class Stage:
     def identity(self) -> str:
         """Return a digest of everything the outputs depend on; of source files the names and contents, not the places.
 
-        Of finished outputs it is what they were made from.
+        Of finished outputs that stay it is what they were made from.
         """
-        started = self.started()
-        if started is not None and finished_in(self.directory):
+        started = self.started() or {}
+        stays = finished_in(self.directory) and not self.anew
+        if stays and not (self.follows and _other_inputs(started["inputs"], self.inputs)):
             return _identity_of(started)
-        return _identity_of(self.made_from((started or {}).get("files")))
+        return _identity_of(self.made_from(started.get("files")))
 
 
 def finished_in(directory: Path) -> bool:

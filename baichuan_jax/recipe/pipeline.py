@@ -16,20 +16,21 @@ from baichuan_jax.core.lock import exclusive, is_held
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import Stage, finished_in
 from baichuan_jax.recipe.run_config import RunConfig
-from baichuan_jax.recipe.table import STAGES, needs_of
+from baichuan_jax.recipe.table import STAGES, made_from, needs_of
 from baichuan_jax.recipe.workdir import CONFIG, LOCK, bases
 
 
 class Pipeline:
     """The stages of one config: in its workdir, or in that of its base.
 
-    made_here: why a stage is not taken from the base, by its name.
+    made_here, redo: why a stage is not taken from the base, and why it is made again, by its name.
     """
 
     def __init__(self, config: RunConfig):
         self.config = config
         self.workdir = Path(config.workdir)
         self.made_here: dict[str, str] = {}
+        self.redo: dict[str, str] = {}
         self._stages: dict[str, Stage] = {}
         self._places: dict[str, Path] = {}
 
@@ -57,8 +58,8 @@ class Pipeline:
 
     def _find(self, name: str) -> Path:
         """Return where a stage is: what is here stays; then what this run was made from; then what agrees."""
-        here = self.workdir / name
-        if not (self.config.base and STAGES[name].shared) or self._alone(name, here).kept():
+        here, shared = self.workdir / name, bool(self.config.base) and STAGES[name].shared
+        if not shared or name in self.redo or self._alone(name, here).kept():
             return here
         if name in (made_from := self._made_from()):
             return made_from[name]
@@ -114,8 +115,20 @@ class Pipeline:
             changes=spec.changes,
             command=f"baichuan-jax {spec.verb or name} CONFIG",
             config=str(self.workdir / CONFIG),
+            again=lambda: self._again(name),
+            anew=name in self.redo,
         )
         return replace(stage, inputs=(stage.started() or {}).get("inputs", {}))
+
+    def _again(self, name: str) -> str:
+        """Return how a stage is made again, and what that would make again of the others, with what they took."""
+        told = []
+        for stage in (self._alone(each, self.workdir / each) for each in (name, *made_from(name))):
+            if finished_in(stage.directory):
+                told.append(f"{stage.name} ({stage.result()['seconds']:.0f} s)")
+            elif stage.kept():
+                told.append(f"{stage.name} (step {stage.reached})")
+        return f"make again with --redo: {', '.join(told) or name}"
 
     def _resolve(self, name: str, directory: Path) -> Stage:
         stage = self._alone(name, directory)
@@ -153,7 +166,8 @@ class Pipeline:
         unfinished = []
         for name in [name for name in STAGES if name in self._with_needs(names)]:
             uses = None if name in made else STAGES[name].shapes
-            if not self.stage(name).complete(any_version=name not in of_this_version, uses=uses):
+            stage = self.stage(name) if name in of_this_version else self._whatever_the_sources(name)
+            if not stage.complete(any_version=name not in of_this_version, uses=uses):
                 unfinished.append(name)
         for need in [need for name in names for need in needs_of(name) if need not in names]:
             self.stage(need).result()
@@ -180,6 +194,20 @@ class Pipeline:
                 "tokenizer; restore them (RunConfig.base), or delete it to train anew"
             )
 
+    def redo_changed(self, names: Iterable[str]) -> None:
+        """Have those of these stages made again that were made from something else."""
+        for name in [name for name in STAGES if name in names and self.stage(name).started() is not None]:
+            stage = self.stage(name)
+            try:
+                stage.complete()
+            except UserError:
+                self.redo[name] = "; ".join(stage.differences()[:3])
+                self.refresh()
+
+    def _whatever_the_sources(self, name: str) -> Stage:
+        """Return a stage as it serves those that were made from it: it lacks no file that its sources gained since."""
+        return replace(self.stage(name), files=None)
+
     def due(self, name: str) -> tuple[str, ...]:
         """Return a stage, after those that have to be finished before it."""
         found, waiting = {name}, [name]
@@ -188,7 +216,7 @@ class Pipeline:
             if self.stage(stage).complete(any_version=True):
                 continue
             uses = {need: STAGES[need].shapes if STAGES[stage].reads_only else None for need in needs_of(stage)}
-            needs = {need for need in uses if not self.stage(need).complete(True, uses[need])} - found
+            needs = {need for need in uses if not self._whatever_the_sources(need).complete(True, uses[need])} - found
             found |= needs
             waiting += needs
         return tuple(each for each in STAGES if each in found)

@@ -21,7 +21,7 @@ from baichuan_jax.recipe.stages.evaluate import EvaluateResult
 from baichuan_jax.recipe.stages.report import ReportResult
 from baichuan_jax.recipe.stages.report import build as build_report
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
-from baichuan_jax.recipe.table import STAGES
+from baichuan_jax.recipe.table import STAGES, made_from
 from baichuan_jax.recipe.workdir import CONFIG
 
 if TYPE_CHECKING:
@@ -88,12 +88,15 @@ class Run:
         finished = [name for name in STAGES if (self.workdir / name / "manifest.json").exists()]
         return f"<Run {self.config.workdir!r}: {', '.join(finished) or 'nothing'} finished>"
 
-    def build(self, name: str) -> Any:
+    def build(self, name: str, redo: bool = False) -> Any:
         """Build a stage, after those it needs that are not finished; return its result, such as a `TrainResult`.
 
-        What is finished is not built again. Raise UserError if the workdir holds something made from another config.
+        What is finished is not built again. Raise UserError if the workdir holds something made from another config,
+        or from other files; with `redo` that is thrown away and made again.
         """
         self.pipeline.refresh()
+        if redo:
+            self.pipeline.redo_changed({_known(name), *(each for each in STAGES if name in made_from(each))})
         names = self.pipeline.due(_known(name))
         self.pipeline.check(names)
         with self.pipeline.open(names):
@@ -112,11 +115,13 @@ class Run:
             self._tokenizer = self._trained = self._engine = None  # they may be of what is built anew
             if why := self.pipeline.made_here.get(name):
                 self.progress.note(f"{name} is made here: {why}")
+            if why := self.pipeline.redo.pop(name, ""):
+                self.progress.note(f"{name} is made again: {why}")
             result = spec.build(self, directory)
             return result.as_record() if result is not None else {}
 
         record, skipped = stage.run(build, processes)
-        if spec.checkpointed and not skipped:
+        if not skipped and (spec.checkpointed or stage.anew):
             self.pipeline.refresh()  # what was made from it before it went on is to be made again
         result = spec.result.read(record) if processes.is_primary else StageResult.read(record)
         return result, skipped

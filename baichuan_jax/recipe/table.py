@@ -31,6 +31,15 @@ def needs_of(name: str) -> tuple[str, ...]:
     return tuple(each for each in before if each not in read)
 
 
+def made_from(name: str) -> tuple[str, ...]:
+    """Return the stages that are made from a stage, or from one that is."""
+    found = {name}
+    for each in STAGES:
+        if found & set(needs_of(each)):
+            found.add(each)
+    return tuple(each for each in STAGES if each in found and each != name)
+
+
 def stages_by_verb() -> dict[str, tuple[str, ...]]:
     """Return {verb: the stages it builds}."""
     found: dict[str, tuple[str, ...]] = {}

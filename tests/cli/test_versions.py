@@ -54,7 +54,7 @@ def test_a_corpus_of_older_code_is_refused_with_the_way_on(old, verb, capsys):
     said = capsys.readouterr().err
     name = "data" if verb != "tokenizer" else verb
     assert f"run/{name} was made by version 1 of stage '{name}'" in said
-    assert f"delete {old.parent}/run/{name} to redo it" in said
+    assert f"make again with --redo: {name} (0 s), " in said
     assert "--set RunConfig.workdir=" in said
 
 

@@ -174,7 +174,7 @@ def test_what_an_older_version_finished_is_refused_with_the_way_on_and_left_as_i
     said = str(refused.value)
     assert "version 1 of stage 'train', and version 3" in said
     assert "texts are read otherwise; and cut" in said
-    assert f"delete {directory} to redo it" in said
+    assert f"delete {directory} to make it again" in said
     assert "--set RunConfig.workdir=" in said
     assert not calls
     assert {path: path.read_bytes() for path in directory.iterdir()} == before
