@@ -77,7 +77,14 @@ class OptimConfig:
 
     peak_lr: float = setting(3e-4, "highest learning rate, after the warm-up")
     warmup_steps: int = setting(100, "steps of a linear warm-up from 0; with 0 and 1 the first step has the peak")
-    final_lr_ratio: float = setting(0.1, "share of the peak to which a cosine falls at the last step")
+    schedule: Literal["cosine", "linear", "constant", "wsd"] = setting(
+        "cosine",
+        "how the rate goes from the peak to the last step: a cosine, a line, not at all, or 'wsd' (warm-up, stable, "
+        "decay): it stays at the peak until the last `decay_share` of the steps, and falls with 1 - sqrt "
+        "(arXiv 2405.18392)",
+    )
+    final_lr_ratio: float = setting(0.1, "share of the peak that a falling rate has at the last step")
+    decay_share: float = setting(0.2, "share of the steps in which the rate of 'wsd' falls")
     b1: float = setting(0.9, "share of Adam's mean gradient that each step keeps")
     b2: float = setting(0.95, "share of Adam's mean squared gradient that each step keeps")
     eps: float = setting(1e-8, "added to the root of the mean squared gradient")
@@ -95,13 +102,22 @@ class OptimConfig:
         for name in ("b1", "b2"):
             require(0 <= getattr(self, name) < 1, f"OptimConfig.{name}", getattr(self, name), "a number in [0, 1)")
         require(0 <= self.final_lr_ratio <= 1, "OptimConfig.final_lr_ratio", self.final_lr_ratio, "a ratio in [0, 1]")
+        require(0 < self.decay_share <= 1, "OptimConfig.decay_share", self.decay_share, "a share in (0, 1]")
         require(self.weight_decay >= 0, "OptimConfig.weight_decay", self.weight_decay, "0 or more")
         require(self.warmup_steps >= 0, "OptimConfig.warmup_steps", self.warmup_steps, "0 or more")
 
     def check_steps(self, steps: int) -> None:
-        """Raise UserError unless the warm-up ends before training of `steps` does."""
+        """Raise UserError unless the warm-up ends before training of `steps` does, or before the decay of 'wsd'."""
         fewer = f"less than TrainConfig.steps = {steps}"
         require(self.warmup_steps < steps or steps == 0, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
+        if self.schedule == "wsd":
+            stable = steps - self.decay_steps(steps)
+            fewer = f"at most {stable}, the step from which the rate of 'wsd' falls"
+            require(self.warmup_steps <= stable or steps == 0, "OptimConfig.warmup_steps", self.warmup_steps, fewer)
+
+    def decay_steps(self, steps: int) -> int:
+        """Return in how many of the last steps the rate of 'wsd' falls."""
+        return max(1, round(self.decay_share * steps))
 
 
 @dataclass(frozen=True)

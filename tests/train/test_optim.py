@@ -5,14 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import init_params, param_axes
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import decayed, make_optimizer, schedule
 from tests.train.small import MODEL
 
 
-def rates(steps: int, warmup: int, final: float = 0.1) -> np.ndarray:
-    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=warmup, final_lr_ratio=final), steps)
+def rates(steps: int, warmup: int, final: float = 0.1, **settings) -> np.ndarray:
+    rate = schedule(OptimConfig(peak_lr=1.0, warmup_steps=warmup, final_lr_ratio=final, **settings), steps)
     return np.array([float(rate(step)) for step in range(steps)])
 
 
@@ -36,8 +37,30 @@ def test_one_peak_and_the_final_rate_at_the_last_step(steps, data, final):
     assert found[0] > 0
 
 
-def test_a_single_step_has_the_peak():
-    assert rates(1, 0).tolist() == [1.0]
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "wsd"])
+def test_a_single_step_has_the_peak(schedule):
+    assert rates(1, 0, schedule=schedule).tolist() == [1.0]
+
+
+def test_linear_and_constant():
+    np.testing.assert_allclose(rates(110, 10, schedule="linear")[9:], np.linspace(1, 0.1, 101), rtol=1e-5)
+    np.testing.assert_allclose(rates(110, 10, schedule="linear")[:10], rates(110, 10)[:10])
+    assert (rates(110, 10, schedule="constant")[9:] == 1.0).all()
+
+
+def test_wsd_is_stable_and_then_falls_by_a_square_root():
+    found = rates(100, 10, schedule="wsd", decay_share=0.25)
+    assert (found[9:75] == 1.0).all()
+    np.testing.assert_allclose(found[75:], 1 - 0.9 * np.sqrt(np.arange(1, 26) / 25), rtol=1e-5)
+
+
+def test_wsd_of_two_horizons_agree_where_both_are_stable():
+    np.testing.assert_array_equal(rates(100, 10, schedule="wsd")[:80], rates(300, 10, schedule="wsd")[:80])
+
+
+def test_a_warm_up_into_the_decay_is_refused():
+    with pytest.raises(UserError, match=r"OptimConfig.warmup_steps = 81: expected at most 80, the step from which"):
+        rates(100, 81, schedule="wsd")
 
 
 def test_decay_is_on_matrices_and_not_on_norms():
