@@ -68,6 +68,7 @@ class Run:
         self.workdir = Path(config.workdir)
         self.progress = progress or Progress()
         self.pipeline = Pipeline(config)
+        self.seconds_spent = 0.0  # on stages that were built here
         self._tokenizer: AnyTokenizer | None = None
         self._trained: Trained | None = None
         self._engine: Engine | None = None
@@ -121,6 +122,7 @@ class Run:
             return result.as_record() if result is not None else {}
 
         record, skipped = stage.run(build, processes)
+        self.seconds_spent += 0 if skipped else record["seconds"]
         if not skipped and (spec.checkpointed or stage.anew):
             self.pipeline.refresh()  # what was made from it before it went on is to be made again
         result = spec.result.read(record) if processes.is_primary else StageResult.read(record)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from baichuan_jax.generate.engine import Engine
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
@@ -22,6 +21,9 @@ from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
+
+if TYPE_CHECKING:
+    from baichuan_jax.generate.engine import Engine
 
 
 class Trained(NamedTuple):
@@ -63,4 +65,6 @@ def load_trained(config: RunConfig, progress: Progress) -> Trained:
 
 def make_engine(config: RunConfig, trained: Trained) -> Engine:
     """Return an engine, which has a copy of the parameters."""
+    from baichuan_jax.generate.engine import Engine  # which training does without
+
     return Engine(config.engine, config.model, trained.params, trained.end_ids, trained.exe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.interrupt import stop_on_signal
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.old_params import OLD_KEY, from_old, to_old
 from baichuan_jax.train.finite import is_finite
@@ -41,7 +43,10 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         lost = kind is not None and issubclass(kind, jax.errors.JaxRuntimeError) and jax.process_count() > 1
-        if not lost:  # to close is to wait for the other processes
+        if lost:  # to close is to wait for the other processes
+            return
+        saving = self._manager.is_saving_in_progress()
+        with stop_on_signal("the checkpoint that is being written") if saving else nullcontext():
             self._manager.close()
 
     def latest(self) -> int | None:

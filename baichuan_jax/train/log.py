@@ -36,7 +36,8 @@ class StepLog:
         report: Callable[[Record], None],
         domains: Sequence[str],
     ):
-        self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
+        self._cfg, self._meter, self._metrics, self._report = cfg, meter, metrics, report
+        self._rate = jax.jit(rate)  # operation by operation it takes as long as two steps of a small model
         self._domains = domains
         self._pending: Record | None = None
         self._watch = Watch()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import grain
 import jax
 import numpy as np
 
@@ -24,7 +27,7 @@ from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
-from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.state import ShardedState, TrainState
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import stop_between_steps
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
@@ -44,11 +47,13 @@ def train(
     report: Callable[[Record], None],
     profile: ProfileConfig = NO_PROFILE,
     begun: Callable[[int, list[str]], None] = lambda step, told: None,
+    took: Callable[[dict[str, float]], None] = lambda seconds: None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
-    first batch is read, with the step that training goes on from and what its user should know of that. Raise
+    first batch is read, with the step that training goes on from and what its user should know of that. took:
+    called after the first step with the seconds of each part of the way to it. Raise
     Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
     own rows; the first writes the metrics and returns the summary.
@@ -56,41 +61,56 @@ def train(
     first, layout = jax.process_index() == 0, exe.layout
     optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
     sharded = ShardedState(model_cfg, optimizer, layout)
-    train_step = make_step(cfg, model_cfg, optimizer, sharded, exe)
-    train_step = train_step.lower(sharded.abstract, abstract_batch(cfg.batch, cfg.length, batches.packing)).compile()
+    seconds: dict[str, float] = {}
+
+    def begin() -> tuple[TrainState, grain.DatasetIterator]:
+        """Return the state to go on from, and the input, which reads ahead."""
+        with _timed(seconds, "restore" if checkpoints.latest() else "initial state"):
+            told, loader_state = [], None
+            if checkpoints.latest():
+                state, loader_state, told = checkpoints.restore(sharded.abstract)
+            elif cfg.start:
+                with Checkpoints(Path(cfg.start)) as others:
+                    state = sharded.start(others.restore_params(sharded.abstract.params))
+            else:
+                state = sharded.init(cfg.seed)
+            begun(int(state.step), told)
+            loader = iterate(cfg, batches)
+            if loader_state:
+                loader.set_state(loader_state)
+            loader.start_prefetch()
+            return state, loader
 
     profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
-    with (
-        _explained(folder, optim_cfg),
-        Checkpoints(folder, cfg.keep) as checkpoints,
-        stop_between_steps() as asked,
-        profiler,
-    ):
-        told, loader_state = [], None
-        if checkpoints.latest():
-            state, loader_state, told = checkpoints.restore(sharded.abstract)
-        elif cfg.start:
-            with Checkpoints(Path(cfg.start)) as others:
-                state = sharded.start(others.restore_params(sharded.abstract.params))
-        else:
-            state = sharded.init(cfg.seed)
+    with _explained(folder, optim_cfg), Checkpoints(folder, cfg.keep) as checkpoints:
+        with ThreadPoolExecutor(1) as threads:
+            beside = threads.submit(begin)
+            with _timed(seconds, "compile"):
+                taken = abstract_batch(cfg.batch, cfg.length, batches.packing)
+                train_step = make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken).compile()
+            state, loader = beside.result()
         start = int(state.step)
-        begun(start, told)
-        loader = iterate(cfg, batches)
-        if loader_state:
-            loader.set_state(loader_state)
-        with Metrics(directory, from_step=start) if first else nullcontext() as metrics:
+        with (
+            stop_between_steps() as asked,
+            profiler,
+            Metrics(directory, from_step=start) if first else nullcontext() as metrics,
+        ):
             meter = Meter(model_cfg, cfg.length, exe)
             log = StepLog(
                 cfg, schedule(optim_cfg, cfg.steps), meter, metrics, report, batches.domains if exe.domains else ()
             )
             if _evaluates(cfg, start) and not _evaluated(directory, start):
-                with log.pause():
+                with log.pause(), _timed(seconds, "validation"):
                     log.validation(start, validate(state.params))
+            begun_at = time.perf_counter()
             for step in range(start + 1, cfg.steps + 1):
                 with profiler.step(step):
                     state, values = train_step(state, place(layout, next(loader)))
                 profiler.after(step, values)
+                if step == start + 1:
+                    jax.block_until_ready(values)
+                    took({**seconds, "first step": time.perf_counter() - begun_at})
+                    meter.find_peak()
                 log.step(step, values)
                 done, stop = step == cfg.steps, asked(step)
                 if step % cfg.checkpoint_every == 0 or done or stop:
@@ -106,6 +126,13 @@ def train(
         return {}
     memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
     return {**_summary(cfg, model_cfg, layout, meter, read_metrics(directory)), **memory}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[part] = time.perf_counter() - start
 
 
 def untrained(model_cfg: DecoderConfig, layout: Layout) -> dict[str, Any]:
@@ -156,7 +183,7 @@ def _summary(
         "loss": logged[-1]["loss"] if logged else None,
         "validation": next(record["validation"] for record in reversed(records) if "validation" in record),
         **speeds,
-        "peak_flops": meter.peak,
-        "peak_source": meter.peak_source,
+        "peak_flops": meter.peak[0],
+        "peak_source": meter.peak[1],
         **_devices(layout),
     }

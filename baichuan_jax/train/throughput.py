@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
@@ -74,10 +75,19 @@ class Meter:
             "mfu_causal": flops_per_token(model_cfg, length, causal=True),
             "hfu": executed_flops_per_token(model_cfg, length, implementation),
         }
-        self._devices = mesh.devices.size
+        self._devices = mesh.devices.flatten()
         self._local = mesh.local_devices
-        self.peak, self.peak_source = peak_flops(mesh.devices.flatten())
         self._start, self._tokens = time.perf_counter(), 0
+
+    @cached_property
+    def peak(self) -> tuple[float, str]:
+        """The FLOP/s of all devices, and where the figure is from."""
+        return peak_flops(self._devices)
+
+    def find_peak(self) -> None:
+        """Look the peak up, or measure it; the devices should be idle."""
+        with self.pause():
+            _ = self.peak
 
     def add(self, tokens: int) -> None:
         """Count tokens trained on."""
@@ -95,7 +105,7 @@ class Meter:
         now = time.perf_counter()
         rate = self._tokens / (now - self._start)
         self._start, self._tokens = now, 0
-        speed = {"tokens_per_second": rate, "tokens_per_second_per_device": rate / self._devices}
+        speed = {"tokens_per_second": rate, "tokens_per_second_per_device": rate / len(self._devices)}
         return {**speed, **self.utilisation(rate), **peak_memory(self._local)}
 
     def utilisation(self, rate: float) -> dict[str, float]:
@@ -104,4 +114,4 @@ class Meter:
         mfu_full, mfu_causal: of the FLOPs that the model needs, attention counted in full or its causal half. hfu: of
         those that are executed, with what remat computes again.
         """
-        return {name: rate * flops / self.peak for name, flops in self._flops.items()}
+        return {name: rate * flops / self.peak[0] for name, flops in self._flops.items()}

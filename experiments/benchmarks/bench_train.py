@@ -111,7 +111,7 @@ def main() -> None:
             elapsed = run(number)
             if number >= 2:  # the first two compile and warm up
                 seconds[name].append(elapsed)
-    print(f"peak {meter.peak / 1e9:.0f} GFLOP/s ({meter.peak_source}); {tokens} tokens a step, {args.steps} steps each")
+    print(f"peak {meter.peak[0] / 1e9:.0f} GFLOP/s ({meter.peak[1]}); {tokens} tokens a step, {args.steps} steps each")
     for name, times in seconds.items():
         rate = tokens / float(np.median(times))
         share = meter.utilisation(rate)

@@ -181,7 +181,10 @@ def test_ctrl_c_saves_a_checkpoint_and_the_same_command_goes_on(finished, tmp_pa
     assert process.returncode == 130, errors
     assert "run the same command to go on" in errors
     assert checkpointed(workdir) == max(losses(workdir))
-    run("run", config)
+    parts = (
+        r"first step after [\d.]+ s: imports [\d.]+, (restore|compile) [\d.]+, (compile|restore) [\d.]+, first step "
+    )
+    assert re.search(parts, run("run", config).stderr)
     assert losses(workdir) == losses(finished[1])
 
 

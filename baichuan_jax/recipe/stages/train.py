@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from ast import literal_eval
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baichuan_jax.config.literal import parts, settings
 from baichuan_jax.core.checkpointed import Change, Checkpointed, changes_until
+from baichuan_jax.core.interrupt import may_handle_signals
+from baichuan_jax.core.process_age import process_age
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.spec import ReportSection, StageResult, StageSpec
@@ -51,6 +54,8 @@ class TrainResult(StageResult):
 
 def build(run: Run, directory: Path) -> TrainResult | None:
     """Train, or go on training, to the last step."""
+    spent = run.seconds_spent if may_handle_signals() else process_age()  # a notebook may have been open for days
+
     import jax
 
     from baichuan_jax.evaluate.bits import BitsPerByte
@@ -65,10 +70,15 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     if cfg.steps == 0:
         return TrainResult(**untrained(config.model, layout))
     store = TokenStore(run.place("tokens"))
-    texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
-    validate = BitsPerByte(config.model, texts, run.tokenizer.byte_lengths(), exe.by_rows, cfg.batch)
+
+    @cache
+    def held_out_bits() -> BitsPerByte:
+        texts = {domain: held_out(store, domain, cfg.length, cfg.eval_windows) for domain in store.domains}
+        return BitsPerByte(config.model, texts, run.tokenizer.byte_lengths(), exe.by_rows, cfg.batch)
+
+    validate = lambda params: held_out_bits()(params)  # made when it is needed: not before the first step of a restart
     first = jax.process_index() == 0
     progress = run.progress if first else Progress()
 
@@ -78,9 +88,22 @@ def build(run: Run, directory: Path) -> TrainResult | None:
         for line in (*told, *_told(changes, config, step), *batches.notes()):
             progress.note(line)
 
+    imports = process_age() - spent
+
+    def took(seconds: dict[str, float]) -> None:
+        progress.note(first_step_line(process_age() - spent, {"imports": imports, **seconds}))
+
     with progress.training(cfg.steps) as report:
-        found = train(cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile, begun)
+        found = train(
+            cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile, begun, took
+        )
     return TrainResult(**found) if found else None
+
+
+def first_step_line(total: float, seconds: dict[str, float]) -> str:
+    """Return what the time to the first finished step went to; a restore goes on beside the compilation."""
+    parts = ", ".join(f"{part} {time:.2f}" for part, time in seconds.items())
+    return f"first step after {total:.2f} s: {parts}"
 
 
 def _mixtures(changes: list[Change]) -> list[tuple[int, dict[str, float]]]:
