@@ -13,6 +13,7 @@ from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress, Tell
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
@@ -88,6 +89,9 @@ def export_checkpoint(
     from baichuan_jax.train.checkpoint import newest_params
 
     model, params = publish(config.model, layout), newest_params(checkpoints_of(config))
+    if config.train.steps:
+        Pipeline(config).check_tokens()
+    tokenizer = tokenizer_file(tokenizer_place(config))
     stored_as = {None: None, "float32": np.dtype(np.float32), "bfloat16": BFLOAT16}[dtype]
 
     def build(directory: Path) -> dict[str, Any]:
@@ -103,8 +107,7 @@ def export_checkpoint(
     shape = (line for part in parts(config.model) for line in settings(part))
     made_of = (_version(params / "_METADATA"), *options, *shape)
     result, skipped = _run(Stage("export", out, made_of, unfinished="resume", changes=EXPORT_CHANGES), build)
-    has_tokenizer = tokenizer_file(tokenizer_place(config)).is_file()
-    return Converted(result, skipped, params, config.model, has_tokenizer)
+    return Converted(result, skipped, params, config.model, tokenizer.is_file())
 
 
 def _megabytes(tell: Tell) -> Callable[[int, int], None]:

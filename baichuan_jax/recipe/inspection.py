@@ -33,7 +33,7 @@ def inspect_data(run: Run, number: int, domain: str | None = None, reason: str |
 
     Raise UserError if the step is not finished, or has no such domain or reason.
     """
-    stage = run.pipeline.stage("data")
+    stage = run.pipeline.alone("data")  # whatever has become of its sources
     stage.complete()  # or it was made from another config
     result = DataResult.read(stage.result())
     domains = _domains(result, domain)

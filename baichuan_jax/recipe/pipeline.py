@@ -183,15 +183,21 @@ class Pipeline:
         """
         if not self.config.train.steps:
             return
-        train, tokens = self.alone("train"), self.alone("tokens")
+        train = self.alone("train")
         if train.started() is None:
             train.result()
         if not train.complete(any_version=True, uses=STAGES["train"].shapes):
             STAGES["train"].check(self.config)
-        if finished_in(tokens.directory) and tokens.identity_there() != train.inputs.get("tokens"):
+        self.check_tokens()
+
+    def check_tokens(self) -> None:
+        """Raise UserError if a model was trained on other tokens than are there, so with another tokenizer."""
+        train, tokens = self.alone("train"), self.alone("tokens")
+        if finished_in(tokens.directory) and train.kept() and tokens.identity_there() != train.inputs["tokens"]:
             raise UserError(
                 f"{train.directory} was trained on other tokens than those in {tokens.directory}, so with another "
-                "tokenizer; restore them (RunConfig.base), or delete it to train anew"
+                "tokenizer; put back the data, tokenizer and tokens that it was made from (RunConfig.base may name "
+                "them), or train anew with --redo"
             )
 
     def redo_changed(self, names: Iterable[str]) -> None:
