@@ -10,6 +10,8 @@ import optax
 import pytest
 
 from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.evaluate.bits import BitsPerByte
+from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Batch
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train import loop, throughput
@@ -47,13 +49,19 @@ program = on_one_device(partitioned)
 def partitioned_scoring(config: RunConfig, scratch: Path) -> str:
     """Return the program that scores held-out text during training, for eight devices."""
 
-    def lowered(*arguments: object) -> None:
+    def validated(*arguments: object, **_: object) -> None:
         model_cfg, exe, validate = arguments[2], arguments[3], arguments[6]
-        text = next(iter(validate._domains.values()))
-        params = abstract_params(model_cfg, exe.layout)
-        raise Lowered(validate._score.lower(params, text.tokens, text.counted).as_text())
+        validate(abstract_params(model_cfg, exe.layout))
 
-    with patch.object(loop, "train", lowered), pytest.raises(Lowered) as found:
+    def lowered(scorer: BitsPerByte, params: Params) -> None:
+        text = next(iter(scorer._domains.values()))
+        raise Lowered(scorer._score.lower(params, text.tokens, text.counted).as_text())
+
+    with (
+        patch.object(loop, "train", validated),
+        patch.object(BitsPerByte, "__call__", lowered),
+        pytest.raises(Lowered) as found,
+    ):
         stage("train", config, scratch)
     return str(found.value)
 
