@@ -114,10 +114,9 @@ class Run:
 
         def build(directory: Path) -> dict[str, Any]:
             self._tokenizer = self._trained = self._engine = None  # they may be of what is built anew
-            if why := self.pipeline.made_here.get(name):
-                self.progress.note(f"{name} is made here: {why}")
-            if why := self.pipeline.redo.pop(name, ""):
-                self.progress.note(f"{name} is made again: {why}")
+            again, here = self.pipeline.redo.pop(name, ""), self.pipeline.made_here.get(name, "")
+            if processes.is_primary and (again or here):
+                self.progress.note(f"{name} is made again: {again}" if again else f"{name} is made here: {here}")
             result = spec.build(self, directory)
             return result.as_record() if result is not None else {}
 
