@@ -34,7 +34,7 @@ from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.trained import make_layout
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import CHECKPOINTS, OptimConfig, TrainConfig
+from baichuan_jax.train.config import CHECKPOINTS, MixConfig, OptimConfig, TrainConfig
 from baichuan_jax.train.input import Batches
 from baichuan_jax.train.loop import train
 from baichuan_jax.train.state import abstract_params
@@ -42,6 +42,7 @@ from baichuan_jax.train.step import make_execution
 
 Model = Callable[[str, DecoderConfig], DecoderConfig]  # (variant, the common shape) -> its decoder
 Training = tuple[TrainConfig, OptimConfig]
+Measure = Callable[[DecoderConfig, Params], dict]
 DEBUG = (
     "TrialConfig.corpus_settings=('DataConfig.max_bytes=150000', 'SelectConfig.validation_fraction=0.1')",
     "TrialConfig.seeds=(0,)",
@@ -101,31 +102,40 @@ class Trial:
         shape = {"vocab": self.store.vocab, "inner": 0, "context": 4 * cfg.length, "remat": "none"}
         return DecoderConfig(**(sizes | shape | changes))
 
-    def run(
-        self,
-        variants: Sequence[str],
-        model: Model,
-        measure: Callable[[DecoderConfig, Params], dict] | None = None,
-        training: Callable[[str, Training], Training] = lambda variant, common: common,
-    ) -> dict[str, list[dict]]:
-        """Trains every variant on every seed; return {variant: results of its seeds}.
-
-        training: (variant, the common settings) -> its settings of training.
-
-        A result has parameters, flops (forward and backward, a token), tokens and bits (held-out bits per byte, mean
-        over domains, as training went), and what `measure` returns of the trained decoder.
-        """
+    def point(self) -> Point:
+        """Return everything that shapes what is trained, but for the variant and the seed."""
         common = {
             name: value
             for name, value in asdict(self.cfg).items()
             if name not in ("corpus", "corpus_workdir", "corpus_settings", "seeds")
         }
-        text = {"corpus": self._run.pipeline.stage("tokens").identity}
-        sweep = product(values("variant", variants), values("seed", self.cfg.seeds), [common | self._also | text])
+        return common | self._also | {"corpus": self._run.pipeline.stage("tokens").identity}
+
+    def run(
+        self,
+        variants: Sequence[str],
+        model: Model,
+        measure: Measure | None = None,
+        training: Callable[[str, Training], Training] = lambda variant, common: common,
+        mixes: Mapping[str, Mapping[str, float]] | None = None,
+        seeds: Sequence[int] = (),
+    ) -> dict[str, list[dict]]:
+        """Train every variant on every seed; return {variant: results of its seeds}.
+
+        training: (variant, the common settings) -> its settings of training. mixes: variant -> weights of the domains;
+        those of the corpus's config by default. seeds: those of the config by default.
+
+        A result has parameters, flops (forward and backward, a token), tokens and bits (held-out bits per byte, mean
+        over domains, as training went), domains (those of each at the end), and what `measure` returns of the trained
+        decoder.
+        """
+        each = [{"variant": variant} | ({"mix": dict(mixes[variant])} if mixes else {}) for variant in variants]
+        sweep = product(each, values("seed", seeds or self.cfg.seeds), [self.point()])
 
         def build(point: Point, folder: Path) -> dict:
-            variant, seed = point["variant"], point["seed"]
-            return self._train(model(variant, self.shape()), training(variant, self._common(seed)), folder, measure)
+            variant, settings = point["variant"], training(point["variant"], self.common(point["seed"]))
+            mix = MixConfig(point["mix"]) if mixes else self.corpus.mix
+            return self.train(model(variant, self.shape()), settings, folder, measure, mix)
 
         results = run_units(self._directory / "units", sweep, build, self._progress, kind="train")
         found: dict[str, list[dict]] = {variant: [] for variant in variants}
@@ -133,7 +143,8 @@ class Trial:
             found[point["variant"]].append(result)
         return found
 
-    def _common(self, seed: int) -> Training:
+    def common(self, seed: int) -> Training:
+        """Return the settings of training that all variants start from."""
         cfg, steps = self.cfg, self.cfg.steps
         often = max(1, steps // 6)
         train_cfg = TrainConfig(
@@ -148,19 +159,16 @@ class Trial:
         )
         return train_cfg, OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
 
-    def _train(
-        self,
-        model_cfg: DecoderConfig,
-        training: Training,
-        folder: Path,
-        measure: Callable[[DecoderConfig, Params], dict] | None,
+    def train(
+        self, model_cfg: DecoderConfig, training: Training, folder: Path, measure: Measure | None, mix: MixConfig
     ) -> dict:
+        """Train a decoder in a folder; return its result."""
         cfg, (train_cfg, optim_cfg) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
         lengths = self._run.tokenizer.byte_lengths()
         exe = make_execution(train_cfg, model_cfg, self.layout)
         validate = BitsPerByte(model_cfg, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
-        batches = Batches(train_cfg, self.corpus.mix, self.store)
+        batches = Batches(train_cfg, mix, self.store)
         summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, lambda record: None)
         curve = [record for record in read_metrics(folder) if "validation_mean" in record]
         found = {
@@ -168,6 +176,7 @@ class Trial:
             "flops": flops_per_token(model_cfg, cfg.length, causal=True),
             "tokens": [record["step"] * cfg.batch * cfg.length for record in curve],
             "bits": [record["validation_mean"] for record in curve],
+            "domains": summary["validation"],
         }
         if measure:
             with Checkpoints(folder / CHECKPOINTS) as checkpoints:
