@@ -56,6 +56,7 @@ setup(
         "pyarrow>=16",  # Parquet; zstd streams that notice a cut; the zstd baseline of bits per byte
         "qwix>=0.1.8,<0.2",  # int8 storage of weights; imported by model/storage.py alone
         "rich>=13",  # progress bars and tables of the command line
+        "scipy>=1.12",  # intervals of comparisons, the best mix under caps; jax brings it in any case
         "sentencepiece>=0.2.3",  # the tokenizer
         "tensorboardX>=2.6",  # TensorBoard event files
         "tensorflow-datasets>=4.9.10",  # reads and describes datasets; TensorFlow is not needed
