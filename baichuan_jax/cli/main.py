@@ -13,7 +13,7 @@ from textwrap import fill
 from typing import NoReturn
 
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
-from baichuan_jax.cli.verbs import verbs
+from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
@@ -26,6 +26,7 @@ from baichuan_jax.recipe.table import STAGES, stages_by_verb
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "data inspect": inspect.add_arguments,
+    "branch": add_branch_arguments,
     "convert export": convert.add_export_arguments,
     "evaluate": evaluate.add_arguments,
     "generate": generate.add_arguments,

@@ -23,6 +23,7 @@ from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.table import STAGES, needs_of, stages_by_verb
+from baichuan_jax.recipe.workdir import CONFIG
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
@@ -76,6 +77,13 @@ def report(loaded: Loaded, args: argparse.Namespace) -> None:
     console.print(f"[green]✓[/] report: {page}; still to come: {', '.join(to_come)}", soft_wrap=True)
 
 
+def branch(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Begin a new run from a checkpoint."""
+    new = Run(loaded.config, terminal_progress()).branch(args.to, args.step)
+    goes_on = f"{args.to} goes on from step {args.step}: baichuan-jax train {new.workdir / CONFIG}"
+    console.print(f"[green]✓[/] {escape(goes_on)}", soft_wrap=True)
+
+
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
     """Print every setting and where it came from."""
     print_explain(loaded, Console(highlight=False))
@@ -87,8 +95,17 @@ OTHERS: dict[str, tuple[Verb, str]] = {
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
     "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
+    "branch": (branch, "begin a new run from a checkpoint of this one, to go on with other settings"),
     "explain": (explain, "print every setting and where it came from"),
 }
+
+
+def add_branch_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what `branch` takes."""
+    verb.add_argument("--step", type=int, required=True, help="step of the checkpoint")
+    verb.add_argument("--to", required=True, metavar="WORKDIR", help="workdir of the new run")
+
+
 OF_STAGES: dict[str, Verb] = {"evaluate": evaluate, "generate": generate, "report": report}
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import copy, copytree, rmtree
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from baichuan_jax.config.literal import parts
+from baichuan_jax.core.checkpointed import changes_until
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.metrics import FILE as METRICS
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import finished_in
@@ -23,6 +26,7 @@ from baichuan_jax.recipe.stages.report import build as build_report
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.table import STAGES, made_from
 from baichuan_jax.recipe.workdir import CONFIG
+from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
 
 if TYPE_CHECKING:
     from baichuan_jax.generate.engine import Engine
@@ -83,6 +87,36 @@ class Run:
         if not file.is_file():
             raise UserError(f"there is no run in {str(workdir)!r}: {CONFIG} is missing")
         return cls(load_config(file, overrides), progress)
+
+    def branch(self, workdir: Path | str, step: int) -> Run:
+        """Return a new run in `workdir`, with this one as its base, whose training goes on from a checkpoint of this.
+
+        It has the parameters, the optimizer's state and the place in the data of that step, and its config; so it may
+        go on with another schedule of the rate, another mixture or other `TrainConfig.steps`. Raise UserError if there
+        is no such checkpoint, or the directory is not empty.
+        """
+        new, train = Path(workdir), self.pipeline.place("train")
+        steps = checkpoint_steps(train / CHECKPOINTS)
+        if step not in steps:
+            kept = ", ".join(map(str, steps)) or "none"
+            raise UserError(f"{train / CHECKPOINTS} has no checkpoint of step {step}; it has: {kept}")
+        if new.exists() and any(new.iterdir()):
+            raise UserError(f"{new} is not empty; choose another directory for the branch")
+        run, partial = (
+            Run(replace(self.config, workdir=str(new), base=str(self.workdir)), self.progress),
+            new / "partial",
+        )
+        try:
+            with run.pipeline.open(()):
+                copytree(train / CHECKPOINTS / str(step), partial / CHECKPOINTS / str(step))
+                for name in ("started.json", METRICS):
+                    copy(train / name, partial)
+                changes_until(partial, step)
+                partial.rename(new / "train")
+        except BaseException:
+            rmtree(new, ignore_errors=True)
+            raise
+        return run
 
     def __repr__(self) -> str:
         """Return the run with its finished stages."""

@@ -86,3 +86,31 @@ def test_a_cosine_has_the_rates_of_the_new_schedule(copied, capsys):
     assert f"learning rate of step 6: 0.005 before, now {rates[6]:.3g}" in capsys.readouterr().err
     assert checkpoint_steps(copied[1] / "train/checkpoints") == [9]
     assert len(read_json(copied[1] / "train/manifest.json")["changes"]) == 4
+
+
+def test_a_branch_with_a_decay_is_the_run_of_that_horizon(copied, tmp_path, capsys):
+    """Of warm-up, stable, decay: a long run is branched while its rate is stable, and decays earlier."""
+    config, workdir = copied[0], tmp_path / "long"
+    wsd = ("OptimConfig.schedule='wsd'", "OptimConfig.decay_share=0.4", "OptimConfig.final_lr_ratio=0.0")
+    for stage in ("data", "tokenizer", "tokens"):
+        copytree(copied[1] / stage, workdir / stage)
+    call(
+        "train", (config, workdir), *wsd, "TrainConfig.steps=15", "TrainConfig.checkpoint_every=3", "TrainConfig.keep=9"
+    )
+    scratch, branch = tmp_path / "scratch", tmp_path / "branch"
+    base = f"RunConfig.base='{workdir}'"
+    call("train", (config, scratch), base, *wsd, "TrainConfig.steps=10")
+    assert main(["branch", str(workdir / "config.gin"), "--step=6", f"--to={branch}"]) == 0
+    assert f"{branch} goes on from step 6: baichuan-jax train {branch}/config.gin" in capsys.readouterr().out
+    call("train", (branch / "config.gin", branch), "TrainConfig.steps=10")
+    assert steps(branch) == steps(scratch)
+    params = [Run(load_config(each / "config.gin")).params for each in (branch, scratch)]
+    jax.tree.map(np.testing.assert_array_equal, *params)
+    [change] = read_json(branch / "train/manifest.json")["changes"]
+    assert change == {"step": 6, "setting": "TrainConfig.steps", "before": "15", "after": "10"}
+    for step, to, why in (
+        (7, "new", "no checkpoint of step 7; it has: 3, 6, 9, 12, 15"),
+        (6, "branch", "is not empty"),
+    ):
+        assert main(["branch", str(workdir / "config.gin"), f"--step={step}", f"--to={tmp_path / to}"]) == 2
+        assert why in capsys.readouterr().err
