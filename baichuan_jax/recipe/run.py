@@ -238,9 +238,11 @@ class Run:
         self.pipeline.refresh()
         if not ((self.workdir / CONFIG).is_file() and any(finished_in(self.place(name)) for name in STAGES)):
             raise UserError(f"nothing to report in {str(self.workdir)!r} yet: no stage of this run has finished")
-        if self.pipeline.due("report") == ("report",):
-            return self.build("report")
-        return build_report(self, self.pipeline.stage("report").draft())
+        if self.pipeline.due("report") != ("report",):
+            return build_report(self, self.pipeline.stage("report").draft())
+        result, directory = self.build("report"), self.place("report")  # which may have been moved since it was built
+        plots = [str(directory / "plots" / Path(plot).name) for plot in result.plots]
+        return replace(result, page=str(directory / Path(result.page).name), plots=plots)
 
     def run_tasks(
         self,

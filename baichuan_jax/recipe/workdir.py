@@ -14,7 +14,7 @@ CONFIG, LOCK = "config.gin", ".lock"
 
 def is_workdir(folder: Path) -> bool:
     """Return whether a folder is the workdir of a run. That of an import is not: its run is a folder inside."""
-    return any((folder / name).is_file() for name in (LOCK, *(f"{stage}/started.json" for stage in STAGES)))
+    return any((folder / stage / "started.json").is_file() for stage in STAGES)
 
 
 def bases(workdir: Path, base: str) -> tuple[Path, ...]:

@@ -166,6 +166,10 @@ def test_a_run_is_opened_where_it_was_moved_to(by_command, tmp_path):
     moved = bj.Run.open(tmp_path / "moved")
     assert moved.config.workdir == str(tmp_path / "moved")
     assert moved.build("evaluate") == bj.Run.open(by_command[1]).result("evaluate")
+    stage = moved.pipeline.stage("report")
+    stage.run(lambda directory: {"page": "old/report/report.html", "plots": ["old/report/plots/loss.png"]})
+    assert moved.report().page == str(tmp_path / "moved/report/report.html")
+    assert moved.report().plots == [str(tmp_path / "moved/report/plots/loss.png")]
 
 
 def test_mistakes_are_raised(by_command, tmp_path):
