@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import read_json, write_json
 
 Changed = Mapping[str, tuple[str | None, str | None]]  # name of a setting: its value before, its value now
 
@@ -60,14 +59,12 @@ def words(changed: Changed) -> list[str]:
     return [f"{name} was {before}, is now {now}" for name, (before, now) in changed.items()]
 
 
-def changes_until(directory: Path, step: int, write: bool = True) -> list[Change]:
-    """Return the recorded changes of a stage that goes on from a step: none holds from later than that.
-
-    write: whether to put the record right. A change is recorded for the newest checkpoint, which may be unreadable.
-    """
-    path = directory / "started.json"
-    started = read_json(path) if path.exists() else {}
-    found: list[Change] = [{**change, "step": min(change["step"], step)} for change in started.get("changes", [])]
-    if write and found != started.get("changes", []):
-        write_json(path, {**started, "changes": found})
-    return found
+def merged(changes: Iterable[Change]) -> list[Change]:
+    """Return changes with those of one setting after one step as one: no step was taken between them."""
+    found: dict[tuple[int, str], Change] = {}
+    for change in changes:
+        place = change["step"], change["setting"]
+        first = found.pop(place, change)["before"]
+        if first != change["after"]:
+            found[place] = {**change, "before": first}
+    return list(found.values())

@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from baichuan_jax.core.checkpointed import Changed, Checkpointed, words
+from baichuan_jax.core.checkpointed import Change, Changed, Checkpointed, merged, words
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
@@ -203,13 +203,11 @@ class Stage:
 
     def _begin(self) -> None:
         """Prepare the directory to build in: empty, or with what can be continued."""
+        if self.checkpointed and self.kept():
+            return  # until `goes_on_from` it is as it was
         started = self.started()
         made_from = self.made_from((started or {}).get("files"))
-        if started is not None and self.checkpointed and self.kept():
-            for name in ("manifest.json", "result.json"):
-                (self.directory / name).unlink(missing_ok=True)
-            made_from["changes"] = [*started.get("changes", []), *self._changes(started)]
-        elif self.directory.exists() and not (self.unfinished == "resume" and self._same(started)):
+        if self.directory.exists() and not (self.unfinished == "resume" and self._same(started)):
             shutil.rmtree(self.directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         write_json(self.directory / "started.json", made_from)
@@ -220,14 +218,27 @@ class Stage:
             return False
         return not _other_inputs(started["inputs"], self.inputs) and not self._other_files(started)
 
-    def _changes(self, started: dict) -> list[dict]:
-        """Return the record of what changes now at the newest checkpoint."""
-        recorded = self.checkpointed.recorded if self.checkpointed else ()
-        return [
-            {"step": self.reached, "setting": name, "before": before, "after": now}
-            for name, (before, now) in self._changed(started).items()
-            if name in recorded
+    def goes_on_from(self, step: int, write: bool = True) -> list[Change]:
+        """Record which settings change as it goes on from the checkpoint of a step; return all the changes so far.
+
+        To be called once the checkpoint has been read. It may be older than the newest, which then cannot be read: a
+        change that was recorded later takes effect here. write: false in all processes but the first.
+        """
+        started = self.started()
+        if not (started and step and self.checkpointed):
+            return []
+        now: list[Change] = [
+            {"step": step, "setting": name, "before": before or "", "after": after or ""}
+            for name, (before, after) in self._changed(started).items()
+            if name in self.checkpointed.recorded
         ]
+        found = merged([{**change, "step": min(change["step"], step)} for change in started.get("changes", [])] + now)
+        if write:
+            for name in ("manifest.json", "result.json"):
+                (self.directory / name).unlink(missing_ok=True)
+            made_from = self.made_from(started["files"])
+            write_json(self.directory / "started.json", made_from | ({"changes": found} if found else {}))
+        return found
 
     def _finish(self, result: dict) -> None:
         write_json(self.directory / "result.json", result)

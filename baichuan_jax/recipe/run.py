@@ -9,7 +9,6 @@ from shutil import copy, copytree, rmtree
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from baichuan_jax.config.literal import parts
-from baichuan_jax.core.checkpointed import changes_until
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import FILE as METRICS
 from baichuan_jax.core.metrics import read_metrics
@@ -111,7 +110,6 @@ class Run:
                 copytree(train / CHECKPOINTS / str(step), partial / CHECKPOINTS / str(step))
                 for name in ("started.json", METRICS):
                     copy(train / name, partial)
-                changes_until(partial, step)
                 partial.rename(new / "train")
         except BaseException:
             rmtree(new, ignore_errors=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+import gc
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -36,7 +41,8 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=not reading, enable_async_checkpointing=not reading
         )
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        with _quiet():
+            self._manager = ocp.CheckpointManager(self._directory, options=options)
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -124,17 +130,51 @@ class Checkpoints:
 
     def _read(self, step: int, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
         """Return the items of a checkpoint, {name: tree}. abstract: of those that hold arrays. Raise _Unreadable."""
-        try:
-            is_old = f"'{OLD_KEY}'" in (self._directory / str(step) / PARAMS / "_METADATA").read_text(encoding="utf-8")
-            stored = to_old(abstract) if is_old else abstract
-            items = {name: ocp.args.StandardRestore(tree) for name, tree in stored.items()}
-            found = dict(self._manager.restore(step, args=ocp.args.Composite(**items, **others)))
-            return from_old(found) if is_old else found
-        except (jax.errors.JaxRuntimeError, MemoryError):  # the machine's fault
-            raise
-        except Exception as error:  # damaged files raise whatever their readers stumble over
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise _Unreadable(lines[0][:200]) from error
+        if not isinstance(sys.unraisablehook, _WithoutLeftovers):
+            sys.unraisablehook = _WithoutLeftovers(sys.unraisablehook)
+        with _quiet():
+            try:
+                metadata = (self._directory / str(step) / PARAMS / "_METADATA").read_text(encoding="utf-8")
+                is_old = f"'{OLD_KEY}'" in metadata
+                stored = to_old(abstract) if is_old else abstract
+                items = {name: ocp.args.StandardRestore(tree) for name, tree in stored.items()}
+                found = dict(self._manager.restore(step, args=ocp.args.Composite(**items, **others)))
+                return from_old(found) if is_old else found
+            except (jax.errors.JaxRuntimeError, MemoryError):  # the machine's fault
+                raise
+            except Exception as error:  # damaged files raise whatever their readers stumble over
+                why = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                gc.collect()  # while nothing of what is left of the read is logged or warned of
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nor of what is left later
+        raise _Unreadable(why)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the terminal what orbax writes about damaged files."""
+    level = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(level)
+
+
+class _WithoutLeftovers:
+    """Python's hook for errors that nobody can catch, without those of reads that orbax left in flight when one failed.
+
+    They end whenever they do: it stays in place.
+    """
+
+    def __init__(self, before: Callable[[Any], object]):
+        self._before = before
+
+    def __call__(self, found: Any) -> None:
+        code = getattr(found.object, "cr_code", None)
+        if str(found.exc_value) != "Event loop is closed" and "orbax" not in getattr(code, "co_filename", ""):
+            self._before(found)
 
 
 class _Unreadable(Exception):

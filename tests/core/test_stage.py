@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from baichuan_jax.core.checkpointed import Checkpointed, changes_until
+from baichuan_jax.core.checkpointed import Checkpointed
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.core.stage import Stage
@@ -273,13 +273,17 @@ def going_on(directory, steps=300, rate=1, keep=2, seed=0) -> Stage:
     return Stage("train", directory, lines, checkpointed=MAY_CHANGE, config="run/config.gin")
 
 
-def reach(directory, step: int, die: bool = False, **settings) -> None:
+def reach(directory, step: int, die: bool = False, start: int | None = None, **settings) -> None:
+    """Go on to a step from another one, the newest checkpoint if not given."""
+    stage = going_on(directory, **settings)
+
     def build(directory):
+        stage.goes_on_from(stage.reached if start is None else start)
         (directory / "half").write_text(f"{step}")
         return {} if not die else 1 / 0
 
     with pytest.raises(ZeroDivisionError) if die else nullcontext():
-        assert not going_on(directory, **settings).run(build)[1]
+        assert not stage.run(build)[1]
 
 
 def change(step, name, before, after) -> dict:
@@ -291,15 +295,27 @@ def test_a_finished_stage_goes_on_with_more_steps_and_records_what_changed(tmp_p
     before = going_on(tmp_path).identity
     assert going_on(tmp_path, keep=5).complete(), "it shapes no result"
     assert not going_on(tmp_path, steps=400).complete()
+    reach(tmp_path, 300, die=True, steps=400, rate=7)
     reach(tmp_path, 350, die=True, steps=400, rate=3)
+    changes = [change(300, "steps", 300, 400), change(300, "rate", 1, 3)]
+    assert read_json(tmp_path / "started.json")["changes"] == changes, "no step was taken at a rate of 7"
     assert not going_on(tmp_path, steps=400, rate=3).complete()
-    reach(tmp_path, 500, steps=500, rate=3, keep=1)
-    changes = [change(300, "steps", 300, 400), change(300, "rate", 1, 3), change(350, "steps", 400, 500)]
+    reach(tmp_path, 500, start=290, steps=500, rate=3, keep=1)  # its newest checkpoint could not be read
+    changes = [change(290, "rate", 1, 3), change(290, "steps", 300, 500)]
     assert read_json(tmp_path / "manifest.json")["changes"] == changes
     assert going_on(tmp_path, steps=500, rate=3).complete()
     assert going_on(tmp_path, steps=500, rate=3).identity != before, "or what was made from it would stay"
-    assert changes_until(tmp_path, 340)[2]["step"] == 340, "its newest checkpoint could not be read"
-    assert read_json(tmp_path / "started.json")["changes"] == [*changes[:2], change(340, "steps", 400, 500)]
+
+
+def test_a_finished_stage_that_cannot_go_on_stays_finished(tmp_path):
+    reach(tmp_path, 300)
+    with pytest.raises(UserError):
+        going_on(tmp_path, steps=400).run(_cannot_read)
+    assert going_on(tmp_path).complete()
+
+
+def _cannot_read(directory):
+    raise UserError("no checkpoint can be read")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def make_run(tmp_path_factory):
             result = {"stage": stage, "seconds": 13.37 * seconds, **result}
             write_json(workdir / stage / "result.json", result)
             manifest = {"settings": [], "inputs": {}, "files": {}, "versions": versions(), "result": result}
+            if stage == "train":
+                manifest["changes"] = [{"step": 100, "setting": "OptimConfig.peak_lr", "before": "2.0", "after": "1.0"}]
             write_json(workdir / stage / "manifest.json", manifest)
         write_metrics(workdir / "train", domains, steps)
         return workdir

@@ -53,7 +53,8 @@ def test_every_domain_is_told_of(make_run, tmp_path, number):
 
 
 def test_numbers_of_the_run(make_run, tmp_path):
-    _, checked = read(write_report(make_run(name="my run"), tmp_path))
+    page, checked = read(write_report(make_run(name="my run"), tmp_path))
+    assert '<th scope="row">100</th><td>OptimConfig.peak_lr</td><td>2.0</td><td>1.0</td></tr>' in page
     text = "".join(checked.text).replace("\u00a0", " ")
     assert checked.text.count("my run") == 2  # the title and the heading
     assert "12.3 M parameters, 819 k tokens, 8 × cpu, 4 min 41 s for all stages" in text

@@ -1,3 +1,5 @@
+from shutil import copytree
+
 import jax
 import numpy as np
 import pytest
@@ -73,15 +75,75 @@ def test_none_yet(tmp_path):
     assert not list(tmp_path.iterdir()), "reading must not write"
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
-    optimizer, state = trained(layout(1))
-    with Checkpoints(tmp_path, keep=1) as checkpoints:
-        checkpoints.save(state, {})
-    for path in (tmp_path / "2" / "params").rglob("*"):
-        if path.is_file() and path.stat().st_size > 100:
-            path.write_bytes(path.read_bytes()[:50])
-    abstract = ShardedState(MODEL, optimizer, layout(1)).abstract
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match=r"no checkpoint .* can be read: 2 \("):
-        checkpoints.restore(abstract)
-    with Checkpoints(tmp_path) as checkpoints, pytest.raises(UserError, match=r"checkpoint .*2 cannot be read"):
-        checkpoints.restore_params(abstract.params)
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """(folder of checkpoints of steps 1 and 2, abstract state, {step: state})."""
+    folder = tmp_path_factory.mktemp("two") / "train/checkpoints"
+    lay = layout(1)
+    optimizer, state, step = setup(CFG, lay)
+    states = {}
+    with Checkpoints(folder, keep=2) as checkpoints:
+        for number in (1, 2):
+            state, _ = step(state, place(lay, learnable(8, 16, number)))
+            states[number] = jax.tree.map(np.asarray, state)
+            checkpoints.save(state, {"next_index": number})
+    return folder, ShardedState(MODEL, optimizer, lay).abstract, states
+
+
+DAMAGE = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "deleted": lambda path: path.unlink(),
+    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "garbled": lambda path: path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_harmless_or_the_checkpoint_is_moved_aside(two, damage, tmp_path, capfd):
+    """One of each kind; those of arrays have random names."""
+    folder, abstract, states = two
+    files = {path.relative_to(folder / "2") for path in folder.glob("2/**/*") if path.is_file()}
+    kinds = {(path.parent, path.name if len(path.name) < 32 else ""): path for path in files}
+    assert len(kinds) > 12
+    found = []
+    for number, path in enumerate(kinds.values()):
+        copy = tmp_path / f"{number}/train/checkpoints"
+        copytree(folder, copy)
+        DAMAGE[damage](copy / "2" / path)
+        with Checkpoints(copy, keep=2) as checkpoints:
+            state, loader, told = checkpoints.restore(abstract)
+            assert checkpoints.latest() == state.step
+        found.append(int(state.step))
+        equal(state, states[found[-1]])
+        assert loader == {"next_index": found[-1]}
+        kept = copy.parent.with_name("train-aside") / "2"
+        assert (len(told), kept.is_dir()) == ((0, False) if found[-1] == 2 else (1, True))
+        assert all(f"{copy}/2 cannot be read (" in line and line.endswith(f"kept as {kept}") for line in told)
+    assert set(found) == {1, 2}
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_where_none_can_be_read_all_stay(two, tmp_path):
+    folder, abstract, _ = two
+    copytree(folder, tmp_path / "checkpoints")
+    for path in tmp_path.glob("checkpoints/*/params/manifest.ocdbt"):
+        path.unlink()
+    with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
+        with pytest.raises(UserError, match=r"no checkpoint .* can be read: 2 \(.*; 1 \("):
+            checkpoints.restore(abstract)
+        with pytest.raises(UserError, match=r"checkpoint .*2 cannot be read"):
+            checkpoints.restore_params(abstract.params)
+    assert sorted(path.name for path in tmp_path.glob("checkpoints/*")) == ["1", "2"]
+
+
+def test_a_state_that_is_not_finite_counts_as_unreadable(two, tmp_path):
+    folder, abstract, states = two
+    copytree(folder, tmp_path / "train/checkpoints")
+    lost = jax.tree.map(lambda leaf: leaf * np.nan if leaf.ndim else leaf, states[2])._replace(step=np.int32(3))
+    with Checkpoints(tmp_path / "train/checkpoints", keep=3) as checkpoints:
+        checkpoints.save(jax.device_put(lost), {})
+    with Checkpoints(tmp_path / "train/checkpoints", keep=3) as checkpoints:
+        state, _, [told] = checkpoints.restore(abstract)
+    assert int(state.step) == 2
+    assert "3 cannot be read (it holds numbers that are not finite)" in told

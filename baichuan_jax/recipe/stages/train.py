@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from baichuan_jax.config.literal import parts, settings
-from baichuan_jax.core.checkpointed import Change, Checkpointed, changes_until
+from baichuan_jax.core.checkpointed import Change, Checkpointed
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.core.process_age import process_age
 from baichuan_jax.model.config import DecoderConfig
@@ -83,7 +83,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     progress = run.progress if first else Progress()
 
     def begun(step: int, told: list[str]) -> None:
-        changes = changes_until(directory, step, write=first)
+        changes = run.pipeline.stage("train").goes_on_from(step, write=first)
         batches.follow(_mixtures(changes))
         for line in (*told, *_told(changes, config, step), *batches.notes()):
             progress.note(line)
@@ -119,7 +119,7 @@ def _told(changes: list[Change], config: RunConfig, step: int) -> list[str]:
     if not now:
         return []
     before: dict[str, dict[str, Any]] = {"TrainConfig": {}, "OptimConfig": {}, "MixConfig": {}}
-    for change in reversed(now):
+    for change in now:
         section, _, field = change["setting"].partition(".")
         before[section][field] = literal_eval(change["before"])
     old_steps = before["TrainConfig"].get("steps", config.train.steps)
