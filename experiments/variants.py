@@ -143,6 +143,15 @@ class Trial:
             found[point["variant"]].append(result)
         return found
 
+    def bytes_per_token(self) -> dict[str, float]:
+        """Return the UTF-8 bytes that a token of each domain's held-out text stands for, in the mean."""
+        lengths = self._run.tokenizer.byte_lengths()
+        found = {}
+        for domain in self.store.domains:
+            ids = np.concatenate(list(self.store.documents(domain, "validation")))
+            found[domain] = float(lengths[ids].mean())
+        return found
+
     def common(self, seed: int) -> Training:
         """Return the settings of training that all variants start from."""
         cfg, steps = self.cfg, self.cfg.steps
