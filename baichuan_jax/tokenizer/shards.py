@@ -71,7 +71,7 @@ class TokenStore:
         return sum(shard["tokens"] for shard in self._shards[domain][split])
 
     def arrays(self, domain: str, split: str) -> list[np.ndarray]:
-        """Return the ids of each shard as a memory map. Raise UserError if a file is missing or cut short."""
+        """Return the ids of each shard, mapped into memory. Raise UserError if a file is missing or cut short."""
         return [self._open(shard) for shard in self._shards[domain][split]]
 
     def _open(self, shard: dict) -> np.ndarray:
@@ -81,7 +81,8 @@ class TokenStore:
             raise UserError(
                 f"{path}: expected {expected} bytes, found {size}; delete {self._directory} and run the stage again"
             )
-        return np.memmap(path, self._dtype, "r") if expected else np.empty(0, self._dtype)
+        # A plain view: slices of np.memmap itself take several times as long.
+        return np.asarray(np.memmap(path, self._dtype, "r")) if expected else np.empty(0, self._dtype)
 
     def offsets(self, domain: str, split: str) -> list[np.ndarray]:
         """Return, for each shard, the offset of every document in its ids and of the end, int64."""

@@ -44,15 +44,22 @@ def encode(config: RunConfig, workdir: Path) -> None:
     print(f"encode {size:.1f} MB: {rate:.1f} MB/s with reading and writing, SentencePiece alone {raw_rate:.1f}")
 
 
-def read(config: RunConfig, workdir: Path, length: int, steps: int = 200) -> None:
-    """Print tokens per second through the sampler, the memory maps and grain."""
+def read(config: RunConfig, workdir: Path, length: int, packing: bool, steps: int = 200) -> None:
+    """Print tokens per second through the sampler, the memory maps and grain, and the time to reach step 10^6."""
     cfg = replace(config.train, steps=steps, batch=256, length=length, accumulate=1)
-    loader = iterate(cfg, Batches(cfg, config.mix, TokenStore(workdir / "tokens")))
+    batches = Batches(cfg, replace(config.mix, packing=packing), TokenStore(workdir / "tokens"))
+    loader = iterate(cfg, batches)
     next(loader)
     start = time.perf_counter()
     count = sum(1 for _ in loader)
     rate = count * cfg.batch * cfg.length / (time.perf_counter() - start)
-    print(f"load sequences of {length:,}: {rate / 1e6:.0f} M tokens/s")
+    start = time.perf_counter()
+    batches[10**6]
+    seek = 1000 * (time.perf_counter() - start)
+    kind = "packed documents" if packing else "joined documents"
+    print(f"load sequences of {length:,}, {kind}: {rate / 1e6:.0f} M tokens/s; step 1,000,000 after {seek:.0f} ms")
+    for note in batches.notes():
+        print(note)
 
 
 def main() -> None:
@@ -63,7 +70,8 @@ def main() -> None:
     workdir = Path(config.workdir)
     encode(config, workdir)
     for length in (config.train.length, 2048):
-        read(config, workdir, length)
+        for packing in (False, True):
+            read(config, workdir, length, packing)
 
 
 if __name__ == "__main__":
