@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import os
 import sys
@@ -15,6 +14,7 @@ from typing import NoReturn
 from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
+from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.process_group import ProcessLost
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = root.parse_args(given)
     stop = StopRequest()
     try:
-        with taking_signals() as stop:
+        with taking_signals() as stop, mendable_writes(f"`{args.verb}`", "its output"):
             if args.verb == "experiment":
                 experiment.experiment(args)
             elif args.verb == "convert import":
@@ -120,8 +120,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stop.requested or isinstance(error, KeyboardInterrupt):  # which native code may have turned into another
             print(goodbye(), file=sys.stderr)
             return STOPPED
-        if isinstance(error, OSError) and _disk_is_full(error):
-            error = UserError("the disk is full; make room and run the same command to go on")
         if not isinstance(error, UserError):
             raise
         print(f"baichuan-jax: {error}", file=sys.stderr)
@@ -171,11 +169,6 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
     known = "" if hint else f"; the verbs are {', '.join(names)}"
     print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
     return 2
-
-
-def _disk_is_full(error: OSError) -> bool:
-    """Return whether a write found no room. numpy says it in words alone: "100 requested and 20 written"."""
-    return error.errno == errno.ENOSPC or (error.errno is None and "requested and" in str(error))
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

@@ -55,11 +55,11 @@ def taking_signals() -> Iterator[StopRequest]:
     if handler is not signal.SIG_IGN:  # a job in the background, which a Ctrl-C is not meant for
         signal.signal(signal.SIGINT, _raise_once)
     threading.Thread(target=_answer, args=(reading, stop), daemon=True).start()
-    unraisable, sys.unraisablehook = sys.unraisablehook, _end_if_lost
+    hook, sys.unraisablehook = sys.unraisablehook, _end_if_lost
     try:
         yield stop
     finally:
-        _taken, sys.unraisablehook = before, unraisable
+        _taken, sys.unraisablehook = before, hook
         signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(others)
         os.close(writing)  # which ends the thread

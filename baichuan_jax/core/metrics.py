@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +21,36 @@ class Metrics:
     """
 
     def __init__(self, directory: Path, from_step: int = 0):
-        from tensorboardX import SummaryWriter  # brings numpy in, and most commands write no metrics
+        # Not its SummaryWriter: a thread writes for that, and when it finds the disk full, the program waits for ever.
+        from tensorboardX.event_file_writer import EventsWriter  # brings numpy in, and most commands write no metrics
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         kept = [record for record in read_metrics(directory) if record["step"] <= from_step]
         write_text(directory / FILE, "".join(map(_line, kept)) if from_step else "")
         self._file = (directory / FILE).open("a", encoding="utf-8")
-        self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=from_step + 1)
+        (directory / "tensorboard").mkdir(exist_ok=True)
+        self._board = EventsWriter(str(directory / "tensorboard" / "events"))
+        self._board.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def __enter__(self) -> Metrics:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._board.close()
+        with suppress(OSError):  # what was written has been flushed
+            self._file.close()
+            self._board.close()
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; it must have an integer "step". Nested dicts become slash-separated tags."""
         self._file.write(_line(record))
         self._file.flush()
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         for tag, value in _flatten(record).items():
             if tag != "step":
-                self._board.add_scalar(tag, value, record["step"])
+                self._board.write_event(Event(wall_time=time.time(), step=record["step"], summary=scalar(tag, value)))
+        self._board.flush()
 
 
 def read_metrics(directory: Path) -> list[dict]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baichuan_jax.core.checkpointed import Change, Changed, Checkpointed, merged, words
+from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
@@ -188,12 +189,13 @@ class Stage:
         """
         if self.complete():
             return self.result(), True
-        processes.on_primary(self._begin)
-        start = time.monotonic()
-        result = build(self.directory)
-        result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
-        processes.on_primary(lambda: self._finish(result))
-        return result, False
+        with mendable_writes(f"stage {self.name!r}", self.directory):
+            processes.on_primary(self._begin)
+            start = time.monotonic()
+            result = build(self.directory)
+            result = {"stage": self.name, "seconds": round(time.monotonic() - start, 2), **result}
+            processes.on_primary(lambda: self._finish(result))
+            return result, False
 
     def draft(self) -> Path:
         """Return the directory to write in what there is by now: the stage is begun, and stays unfinished."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.config.literal import gin_text, parts, settings
+from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive, is_held
@@ -263,7 +264,7 @@ class Pipeline:
             self.workdir.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"RunConfig.workdir = {self.config.workdir!r}: no directory ({error.strerror})") from error
-        with exclusive(self.workdir / LOCK):
+        with exclusive(self.workdir / LOCK), mendable_writes("the run", self.workdir):
             write_text(self.workdir / CONFIG, self._text(names))
             yield
 

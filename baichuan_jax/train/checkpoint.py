@@ -7,7 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
+from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import stop_on_signal
 from baichuan_jax.model.decoder import Params
@@ -41,8 +42,13 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=keep, create=not reading, enable_async_checkpointing=not reading
         )
+        if not isinstance(sys.unraisablehook, _WithoutLeftovers):
+            sys.unraisablehook = _WithoutLeftovers(sys.unraisablehook)
         with _quiet():
             self._manager = ocp.CheckpointManager(self._directory, options=options)
+        self._saving = 0  # the step of the checkpoint that is being written, or was last
+        if not reading:
+            logging.getLogger("absl").setLevel(logging.CRITICAL)  # what orbax logs as an error, it raises too
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -53,6 +59,7 @@ class Checkpoints:
             return
         saving = self._manager.is_saving_in_progress()
         with stop_on_signal("the checkpoint that is being written") if saving else nullcontext():
+            self._finish()
             self._manager.close()
 
     def latest(self) -> int | None:
@@ -68,15 +75,24 @@ class Checkpoints:
 
     def save(self, state: TrainState, loader: dict[str, Any]) -> None:
         """Copy the state off the devices, then writes it while training goes on."""
+        self._finish()
+        self._saving = int(state.step)
         in_chunks = jax.tree.map(lambda _: ocp.SaveArgs(chunk_byte_size=CHUNK_BYTES), state.params)
-        self._manager.save(
-            int(state.step),
-            args=ocp.args.Composite(
-                params=ocp.args.StandardSave(state.params, in_chunks),
-                optimizer=ocp.args.StandardSave({"step": state.step, "state": state.optimizer}),
-                loader=ocp.args.JsonSave(loader),
-            ),
+        items = ocp.args.Composite(
+            params=ocp.args.StandardSave(state.params, in_chunks),
+            optimizer=ocp.args.StandardSave({"step": state.step, "state": state.optimizer}),
+            loader=ocp.args.JsonSave(loader),
         )
+        with self._mendable():
+            self._manager.save(self._saving, args=items)
+
+    def _finish(self) -> None:
+        """Wait for the write in the background. Raise UserError if it found no room."""
+        with self._mendable():
+            self._manager.wait_until_finished()
+
+    def _mendable(self) -> AbstractContextManager[None]:
+        return mendable_writes(f"the checkpoint of step {self._saving}", self._directory)
 
     def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any], list[str]]:
         """Return (state, loader state, which checkpoints were moved aside) of the newest one that can be read.
@@ -130,8 +146,6 @@ class Checkpoints:
 
     def _read(self, step: int, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
         """Return the items of a checkpoint, {name: tree}. abstract: of those that hold arrays. Raise _Unreadable."""
-        if not isinstance(sys.unraisablehook, _WithoutLeftovers):
-            sys.unraisablehook = _WithoutLeftovers(sys.unraisablehook)
         with _quiet():
             try:
                 metadata = (self._directory / str(step) / PARAMS / "_METADATA").read_text(encoding="utf-8")
@@ -163,7 +177,7 @@ def _quiet() -> Iterator[None]:
 
 
 class _WithoutLeftovers:
-    """Python's hook for errors that nobody can catch, without those of reads that orbax left in flight when one failed.
+    """Python's hook for errors that nobody can catch, without those of what orbax left in flight when a part failed.
 
     They end whenever they do: it stays in place.
     """

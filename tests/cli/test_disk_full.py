@@ -1,13 +1,18 @@
 """A disk that is really full: a clear message, nothing half-written is believed, and the same command goes on."""
 
 import os
+import re
+import resource
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.shards import TokenStore
-from tests.cli.small import run, write_config, write_texts
+from tests.cli.small import command, environment, run, write_config, write_texts
+from tests.cli.test_run import finished, losses  # noqa: F401
 
 ROOM = 200 << 20
 
@@ -24,24 +29,32 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+def used(place):
+    room = os.statvfs(place)
+    return (room.f_blocks - room.f_bfree) * room.f_frsize
+
+
 def corpus(directory):
     files = sorted(path for path in (directory / "data").rglob("*") if path.is_file())
     return {path.relative_to(directory): path.read_bytes() for path in files if "corpus" in path.parts}
 
 
-def stops_at_a_full_disk(*arguments):
+def stops_at_a_full_disk(*arguments, what):
+    """Return the path that the one line names."""
     full = run(*arguments, code=2)
-    assert full.stderr.splitlines()[-1] == (
-        "baichuan-jax: the disk is full; make room and run the same command to go on"
-    )
-    assert "Traceback" not in full.stderr
+    last = full.stderr.splitlines()[-1]
+    [told] = re.findall("^baichuan-jax: the disk is full: (.*); make room and run the same command to go on$", last)
+    named, _, path = told.partition(" cannot write ")
+    assert re.fullmatch(what, named)
+    assert len(full.stderr.splitlines()) < 6, full.stderr  # what progress says stands before it
+    return Path(path)
 
 
 def test_the_data_step_goes_on_once_there_is_room(tmp_path, small_disk):
     place, resize = small_disk
     config = write_config(tmp_path)
     write_texts(tmp_path, documents=4000)
-    stops_at_a_full_disk("data", config, f"--set=RunConfig.workdir={place}/run")
+    stops_at_a_full_disk("data", config, f"--set=RunConfig.workdir={place}/run", what="stage 'data'")
     assert not (place / "run" / "data" / "manifest.json").exists()
     resize(ROOM)
     run("data", config, f"--set=RunConfig.workdir={place}/run")
@@ -56,10 +69,9 @@ def test_no_reader_accepts_the_token_shards_of_a_full_disk(tmp_path, small_disk)
     inside, outside = (f"--set=RunConfig.workdir={directory}/run" for directory in (place, tmp_path))
     resize(ROOM)
     run("data", config, inside)
-    room = os.statvfs(place)
-    used = (room.f_blocks - room.f_bfree) * room.f_frsize
-    resize(used + (1 << 20))  # enough for the model and some shards
-    stops_at_a_full_disk("tokenizer", config, inside)
+    resize(used(place) + (1 << 20))  # enough for the model and some shards
+    named = stops_at_a_full_disk("tokenizer", config, inside, what="stage 'tokens'")
+    assert named.is_relative_to(place / "run" / "tokens")
     assert list(place.rglob("tokenizer.model")), "it was the shards that found no room"
     with pytest.raises(UserError, match="no token shards"):
         TokenStore(place / "run" / "tokens")
@@ -70,3 +82,68 @@ def test_no_reader_accepts_the_token_shards_of_a_full_disk(tmp_path, small_disk)
     tokens = lambda directory: {f.name: f.read_bytes() for f in sorted((directory / "run/tokens").rglob("*.bin"))}
     assert tokens(place) == tokens(tmp_path)
     assert tokens(place)
+
+
+NEEDED = {"data": (), "tokenizer": ("data",), "train": ("data", "tokenizer", "tokens")}
+RUN, STAGE, CHECKPOINT = "the run", r"stage '\w+'", r"the checkpoint of step \d+"
+
+
+def made(workdir):
+    """Return the bits of what stages have made, by file."""
+    kinds = ("data/corpus/**/*", "tokenizer/tokenizer.model", "tokens/**/*.bin")
+    files = [path for kind in kinds for path in workdir.glob(kind) if path.is_file()]
+    return {path.relative_to(workdir): path.read_bytes() for path in files}, losses(workdir)
+
+
+def begun(whole, workdir, verb):
+    """Return the arguments of a verb for a run whose stages before it are there."""
+    for stage in NEEDED[verb]:
+        shutil.copytree(whole[1] / stage, workdir / stage)
+    return verb, whole[0], f"--set=RunConfig.workdir={workdir}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verb", "size", "what"),
+    [
+        ("data", 4_000, RUN),
+        ("data", 30_000, STAGE),
+        ("data", 300_000, STAGE),
+        ("tokenizer", 20_000, STAGE),
+        ("tokenizer", 60_000, STAGE),
+        ("train", 4_000, RUN),
+        ("train", 20_000, f"{STAGE}|{CHECKPOINT}"),
+        ("train", 60_000, f"{STAGE}|{CHECKPOINT}"),
+        ("train", 1_000_000, CHECKPOINT),
+        ("train", 4_000_000, CHECKPOINT),
+    ],
+)
+def test_the_same_command_ends_with_the_same_bits_once_there_is_room(finished, small_disk, verb, size, what):  # noqa: F811
+    place, resize = small_disk
+    resize(ROOM)
+    arguments = begun(finished, place / "run", verb)
+    resize(used(place) + size)
+    assert stops_at_a_full_disk(*arguments, what=what).is_relative_to(place / "run")
+    resize(ROOM)
+    run("train", *arguments[1:]) if verb == "train" else [run(name, *arguments[1:]) for name in ("data", "tokenizer")]
+    files, curve = made(place / "run")
+    expected, whole = made(finished[1])
+    assert (files, curve) == (expected, whole if verb == "train" else {})
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_may_not_become_so_large_is_named(finished, tmp_path):  # noqa: F811
+    """As a quota or `ulimit -f` has it, which nobody need be root for."""
+    arguments = begun(finished, tmp_path / "run", "train")
+    limited = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY)),
+    )
+    assert limited.returncode == 2, limited.stderr
+    assert re.search("the checkpoint of step 4 cannot write .*/train/checkpoints", limited.stderr.splitlines()[-1])
+    run(*arguments)
+    assert losses(tmp_path / "run") == losses(finished[1])

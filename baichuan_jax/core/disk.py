@@ -1,0 +1,52 @@
+"""Writes that find no room or no permission, told as what a user can mend."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from baichuan_jax.core.errors import UserError
+
+TROUBLES = {
+    errno.ENOSPC: ("the disk is full", "make room"),
+    errno.EDQUOT: ("the disk quota is used up", "make room"),
+    errno.EFBIG: ("a file may not become that large", "raise the limit (ulimit -f)"),
+    errno.EACCES: ("there is no permission", "give it"),
+    errno.EPERM: ("there is no permission", "give it"),
+    errno.EROFS: ("the disk is read-only", "mount it for writing"),
+}
+
+
+@contextmanager
+def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
+    """Turn an error of a write that found no room or no permission into a UserError.
+
+    what: is being written. place: where, if the error does not name a file.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = None if isinstance(error, UserError) else _trouble_of(error)
+        if found is None:
+            raise
+        trouble, remedy = found
+        file = getattr(error, "filename", None) or place
+        raise UserError(f"{trouble}: {what} cannot write {file}; {remedy} and run the same command to go on") from error
+
+
+def _trouble_of(error: BaseException | None) -> tuple[str, str] | None:
+    """Return what is wrong with the disk, and what mends it; None if an error comes from something else.
+
+    Native libraries say it in the system's words alone, and numpy in its own: "100 requested and 20 written".
+    """
+    if error is None:
+        return None
+    for number, trouble in TROUBLES.items():
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            return trouble
+    if isinstance(error, OSError) and "requested and" in str(error):
+        return TROUBLES[errno.ENOSPC]
+    return _trouble_of(error.__cause__ or error.__context__)
