@@ -17,6 +17,7 @@ from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
+from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.core.settings import help_of
 from baichuan_jax.core.suggest import did_you_mean
@@ -103,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = root.parse_args(given)
     stop = StopRequest()
     try:
-        with taking_signals() as stop, mendable_writes(f"`{args.verb}`", "its output"):
+        verb = f"`{args.verb}`"
+        memory, disk = within_memory(verb, "let it do less at once"), mendable_writes(verb, "its output")
+        with taking_signals() as stop, memory, disk:
             if args.verb == "experiment":
                 experiment.experiment(args)
             elif args.verb == "convert import":

@@ -13,6 +13,7 @@ from jax.experimental import multihost_utils
 
 from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.interrupt import Interrupted
+from baichuan_jax.core.memory import OutOfMemory
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, ProcessLost
 
 
@@ -98,6 +99,8 @@ def joined(start: Start) -> Iterator[ProcessGroup]:
         raise ProcessLost(
             f"process {processes.number} of {processes.count} has lost another one ({str(error).splitlines()[0]})"
         ) from error
+    except OutOfMemory:  # the others need not come here
+        raise
     except (UserError, Interrupted):
         jax.distributed.shutdown()  # they all come here
         raise

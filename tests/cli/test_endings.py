@@ -1,6 +1,8 @@
 """Ctrl-C at any moment: the process ends at once with code 130, or says what it stops after; nothing crashes."""
 
 import random
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import time
 import pytest
 
 from baichuan_jax.core.interrupt import STOPPED
-from tests.cli.small import environment, write_config
+from tests.cli.small import command, environment, run, write_config
 from tests.cli.test_run import losses
 
 START = [sys.executable, "-c", "from baichuan_jax.cli.start import start; start()", "run"]
@@ -57,3 +59,27 @@ def test_ctrl_c_at_any_moment_from_import_to_the_third_step(tmp_path):
         stopping = [at - sent for at, line in lines if "stopping after" in line]
         print(f"at {moment:.2f} s: {ended - sent:.2f} s", *stopping, said[-1:])
         assert ended - sent < 2 or stopping[0] < 0.5, (moment, said)
+
+
+@pytest.mark.slow
+def test_out_of_memory_names_the_settings_that_decide_in_a_line(tmp_path):
+    """And with less asked for, the same run goes on."""
+    config = write_config(tmp_path)
+    for verb in ("data", "tokenizer"):
+        run(verb, config)
+    limited = subprocess.run(
+        command("train", config, "--set=TrainConfig.batch=65536"),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY)),
+    )
+    assert limited.returncode == 2, limited.stderr
+    assert re.fullmatch(
+        r"baichuan-jax: out of memory: TrainConfig.batch = 65536, TrainConfig.length = 32, TrainConfig.accumulate = 1, "
+        r"DecoderConfig.remat = '\w+': .*\d+ bytes.*; lower batch or length, raise accumulate, or set remat to 'block'",
+        limited.stderr.splitlines()[-1],
+    )
+    assert "Traceback" not in limited.stderr
+    run("train", config)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from baichuan_jax.config.literal import parts, settings
 from baichuan_jax.core.checkpointed import Change, Checkpointed
 from baichuan_jax.core.interrupt import may_handle_signals
+from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_age import process_age
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.recipe.progress import Progress
@@ -93,7 +94,10 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     def took(seconds: dict[str, float]) -> None:
         progress.note(first_step_line(process_age() - spent, {"imports": imports, **seconds}))
 
-    with progress.training(cfg.steps) as report:
+    settings = (f"TrainConfig.{name} = {getattr(cfg, name)}" for name in ("batch", "length", "accumulate"))
+    what = f"{', '.join(settings)}, DecoderConfig.remat = {config.model.remat!r}"
+    remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
+    with progress.training(cfg.steps) as report, within_memory(what, remedy):
         found = train(
             cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile, begun, took
         )
