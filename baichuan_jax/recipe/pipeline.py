@@ -45,7 +45,8 @@ class Pipeline:
         """Look at the workdir and the source files anew from here on."""
         self._stages.clear()
         self._places.clear()
-        self.__dict__.pop("_bases", None)
+        for name in ("_bases", "_made_from"):
+            self.__dict__.pop(name, None)
 
     def place(self, name: str) -> Path:
         """Return the directory of a stage: of this run, or of a base that has it finished."""
@@ -62,8 +63,8 @@ class Pipeline:
         here, shared = self.workdir / name, bool(self.config.base) and STAGES[name].shared
         if not shared or name in self.redo or self._alone(name, here).kept():
             return here
-        if name in (made_from := self._made_from()):
-            return made_from[name]
+        if name in self._made_from:
+            return self._made_from[name]
         reasons = []
         for workdir in self._bases:
             if not (why := self._why_not(name, workdir)):
@@ -76,6 +77,7 @@ class Pipeline:
     def _bases(self) -> tuple[Path, ...]:
         return bases(self.workdir, self.config.base) if self.config.base else ()
 
+    @cached_property
     def _made_from(self) -> dict[str, Path]:
         """Return {stage: its directory} of what the bases have that stages of this run were made from."""
         found: dict[str, Path] = {}
@@ -179,8 +181,8 @@ class Pipeline:
     def check_model(self) -> None:
         """Check that this config has a model; one that takes no step has its parameters from elsewhere.
 
-        What it was trained on is not looked at. Raise UserError if there is none, it is of another config, or it does
-        not fit the devices.
+        What it was trained on may be gone. Raise UserError if there is no model, it is of another config, it does not
+        fit the devices, or its tokenizer is another one by now.
         """
         if not self.config.train.steps:
             return
@@ -212,7 +214,7 @@ class Pipeline:
                 self.refresh()
 
     def _whatever_the_sources(self, name: str) -> Stage:
-        """Return a stage as it serves those that were made from it: it lacks no file that its sources gained since."""
+        """Return a stage as those see it that were made from it: changes of its source files since do not matter."""
         return replace(self.stage(name), files=None)
 
     def due(self, name: str) -> tuple[str, ...]:
