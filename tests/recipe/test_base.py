@@ -4,6 +4,8 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from baichuan_jax.cli.main import main
 from baichuan_jax.core.errors import UserError
@@ -55,6 +57,47 @@ def test_what_differs_and_what_is_made_from_it_is_made_here_and_said(made, new_r
     run.notes.clear()
     new_run("other", setting, base="base").build("report")
     assert made == [("other", name) for name in [*own, "report"]], "it is finished"
+
+
+CHOICES = {
+    "TokenizerConfig.shard_bytes": (500, 600),
+    "OptimConfig.peak_lr": (1e-3, 2e-3),
+    "SampleConfig.seed": (0, 1),
+}
+
+
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.fixed_dictionaries({name: st.sampled_from(values) for name, values in CHOICES.items()}),
+            st.integers(0, 3),
+            st.sampled_from([name for name in STAGES if name != "report"]),
+        ),
+        min_size=2,
+        max_size=4,
+    )
+)
+def test_every_stage_is_what_it_is_without_a_base_and_none_is_made_twice(made, new_run, plans):
+    """Of runs that build up to some stage, each based on an earlier one or on none."""
+    example = len(made)
+    chains: list[list[Run]] = []
+    for number, (chosen, base, last) in enumerate(plans):
+        earlier = chains[number - base] if 0 < base <= number else []
+        run = new_run(f"{example}-{number}", chosen, base=earlier[-1].workdir.name if earlier else "")
+        alone = new_run(f"{example}-alone", chosen).pipeline
+        known = {other.pipeline.stage(name).identity for other in earlier for name in STAGES if finished(other, name)}
+        begin = len(made)
+        run.build(last)
+        run.pipeline.refresh()
+        for name in list(STAGES)[: list(STAGES).index(last) + 1]:
+            assert run.pipeline.stage(name).identity == alone.stage(name).identity
+        assert not known & {run.pipeline.stage(name).identity for _, name in made[begin:]}
+        chains.append([*earlier, run])
+
+
+def finished(run: Run, name: str) -> bool:
+    return (run.workdir / name / "manifest.json").exists()
 
 
 def test_a_stage_that_the_base_has_not_finished_is_made_here(made, new_run):
