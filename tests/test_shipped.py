@@ -62,8 +62,8 @@ def commands() -> list[list[str]]:
 # What a command of the README runs is not run again.
 NAMED = {tuple(arguments[:2]) for arguments in commands()}
 OTHER_RUNS = [path for path in RUNS if ("run", name(path)) not in NAMED]
-# They share what ffn_variants runs through.
-SLOW = {"attention_variants", "data_mix", "position_extrapolation", "precision", "zh_en_ratio"}
+# They train: make test-all.
+SLOW = {"attention_variants", "data_mix", "ffn_variants", "position_extrapolation", "precision", "zh_en_ratio"}
 EXPERIMENTS = [
     pytest.param(experiment, marks=[pytest.mark.slow] if experiment in SLOW else [])
     for experiment in find_experiments(ROOT / "experiments")

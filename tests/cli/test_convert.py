@@ -190,6 +190,7 @@ def test_a_source_that_has_changed_is_not_mixed_with_the_old_one(folder, tmp_pat
     assert "was made with another config: config.json was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_killed_conversions_go_on(tmp_path):
     """kill -9 at three moments of each; then the files are those that went in."""
     cfg = replace(SMALL, vocab=4000, hidden=512, head_dim=128, inner=2048, layers=6)

@@ -74,6 +74,7 @@ def test_generate_continues_a_prompt(finished):
     assert len(done.stdout.strip()) > len("We report")
 
 
+@pytest.mark.slow
 def test_a_copy_without_its_corpus_generates(finished, tmp_path):
     """Nor are the sources of the config within reach."""
     config, workdir = finished
@@ -101,6 +102,7 @@ def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):
     assert run(*command).stdout == done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "benchmark",
     [
@@ -116,6 +118,7 @@ def test_benchmarks_run_and_print_a_rate(finished, benchmark):
     assert re.search(r"[\d.]+ (M )?tokens/s", done.stdout)
 
 
+@pytest.mark.slow
 def test_the_benchmark_for_a_gpu_says_that_there_is_none():
     command = [sys.executable, "-m", "experiments.benchmarks.bench_train_gpu"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
@@ -127,6 +130,7 @@ def test_what_a_step_of_all_layers_takes_is_on_the_line_through_two():
     assert whole(timings, 32) == [Timing("a: extrapolated", 32, 2, 2.25, 38.0)]
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_generation_runs():
     command = [
         sys.executable,
@@ -201,6 +205,7 @@ def test_eight_devices_with_a_context_and_a_tensor_axis(finished, tmp_path):
         assert loss == pytest.approx(expected[step], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_tokenizer_of_another_kind_trains_too(finished, tmp_path):
     """The export of the first run's tokenizer, as any tokenizer.json: the same tokens, and so the same losses."""
     _, workdir = finished
