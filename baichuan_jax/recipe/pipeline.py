@@ -117,7 +117,7 @@ class Pipeline:
             defaults=_lines(section() for section in spec.sections),
             changes=spec.changes,
             command=f"baichuan-jax {spec.verb or name} CONFIG",
-            config=str(self.workdir / CONFIG),
+            config=str(directory.parent / CONFIG),
             again=lambda: self._again(name),
             anew=name in self.redo,
         )
@@ -131,7 +131,9 @@ class Pipeline:
                 told.append(f"{stage.name} ({stage.result()['seconds']:.0f} s)")
             elif stage.kept():
                 told.append(f"{stage.name} (step {stage.reached})")
-        return f"make again with --redo: {', '.join(told) or name}"
+            elif stage.name == name:
+                told.append(f"{name} (in {self.workdir})")
+        return f"make again with --redo: {', '.join(told)}"
 
     def _resolve(self, name: str, directory: Path) -> Stage:
         stage = self._alone(name, directory)

@@ -85,8 +85,10 @@ def test_a_base_is_never_made_again_from_elsewhere(made, new_run):
     del made[:]
     before = {path: path.stat().st_mtime_ns for path in base.workdir.rglob("*")}
     run = new_run("other", {"TokenizerConfig.shard_bytes": 700}, base="base")
-    with pytest.raises(UserError, match=r"shard_bytes was .*, is now 700"):
+    with pytest.raises(UserError, match=r"shard_bytes was .*, is now 700") as refused:
         run.build("tokens")
+    assert f"its own settings are in {base.workdir / 'config.gin'}" in str(refused.value)
+    assert f"--redo: tokenizer (in {run.workdir}), train (0 s)" in str(refused.value)
     run.build("train", redo=True)
     assert made == [("other", name) for name in ("tokenizer", "tokens", "train")]
     assert {path: path.stat().st_mtime_ns for path in base.workdir.rglob("*")} == before
