@@ -98,13 +98,14 @@ def test_more_steps_at_a_constant_rate_are_those_of_a_longer_run(copied, tmp_pat
 def test_a_cosine_has_the_rates_of_the_new_schedule(copied, no_step, capsys):
     cosine = OptimConfig(peak_lr=3e-3, warmup_steps=2, final_lr_ratio=0.1)
     changed = [f"OptimConfig.{name}={getattr(cosine, name)}" for name in ("peak_lr", "warmup_steps", "final_lr_ratio")]
+    changed += ["TrainConfig.accumulate=2", "DecoderConfig.remat=block"]
     call("train", copied, "TrainConfig.steps=9", "TrainConfig.log_every=2", "TrainConfig.keep=1", *changed)
     rates = {step: rate for step, (rate,) in steps(copied[1], "learning_rate").items()}
     assert list(rates) == [1, 2, 3, 4, 5, 6, 8, 9]
     assert all(rates[step] == float(jax.jit(schedule(cosine, 9))(step - 1)) for step in (6, 8, 9))
     assert f"learning rate of step 6: 0.005 before, now {rates[6]:.3g}" in capsys.readouterr().err
     assert checkpoint_steps(copied[1] / "train/checkpoints") == [9]
-    assert len(changes(copied[1])) == 4
+    assert len(changes(copied[1])) == 6
     call("train", copied, code=2)
     assert "has reached step 9" in capsys.readouterr().err
 

@@ -178,3 +178,23 @@ def test_the_command_line_says_what_is_taken(made, new_run, tmp_path, capsys):
     said = capsys.readouterr().out
     assert said.count(f"tokens: taken from {base}\n") == 2
     assert "train: done before, skipped" in said
+
+
+def test_what_reads_a_model_is_made_again_when_the_model_has_gone_on(made, new_run, monkeypatch):
+    def train(run, directory):
+        (directory / "checkpoints" / f"{run.config.train.steps}").mkdir(parents=True)
+        run.pipeline.stage("train").goes_on_from(12)
+        made.append((run.workdir.name, "train"))
+
+    monkeypatch.setitem(STAGES, "train", replace(STAGES["train"], build=train))
+    new_run("run").build("report")
+    del made[:]
+    longer = {"TrainConfig.steps": 20}
+    new_run("run", longer).build("report")
+    assert made == [], "train is finished; evaluation does not ask how far it was to go"
+    new_run("run", longer).build("train")
+    new_run("run").build("report")
+    assert made == [("run", name) for name in ("train", "evaluate", "generate", "report")]
+    assert "TrainConfig.steps = 20\n" in (new_run("run").workdir / "config.gin").read_text()
+    new_run("other", longer, base="run").build("train")
+    assert made[4:] == [("other", "train")], "that of the base has changed on the way"

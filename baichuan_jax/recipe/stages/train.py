@@ -122,16 +122,12 @@ def _told(changes: list[Change], config: RunConfig, step: int) -> list[str]:
     now = [change for change in changes if change["step"] == step]
     if not now:
         return []
-    before: dict[str, dict[str, Any]] = {"TrainConfig": {}, "OptimConfig": {}, "MixConfig": {}}
-    for change in now:
-        section, _, field = change["setting"].partition(".")
-        before[section][field] = literal_eval(change["before"])
-    old_steps = before["TrainConfig"].get("steps", config.train.steps)
-    old, new = (
-        schedule(replace(config.optim, **before["OptimConfig"]), old_steps),
-        schedule(config.optim, config.train.steps),
-    )
-    rate = f"learning rate of step {step + 1}: {float(old(step)):.3g} before, now {float(new(step)):.3g}"
+    before: dict[str, Any] = {change["setting"]: literal_eval(change["before"]) for change in now}
+    fields = {name.partition(".")[2]: value for name, value in before.items() if name.startswith("OptimConfig.")}
+    old_steps = before.get("TrainConfig.steps", config.train.steps)
+    old = float(schedule(replace(config.optim, **fields), old_steps)(step))
+    new = float(schedule(config.optim, config.train.steps)(step))
+    rate = f"learning rate of step {step + 1}: {old:.3g} before, now {new:.3g}"
     changed = ", ".join(f"{change['setting']} {change['before']} -> {change['after']}" for change in now)
     return [f"from step {step} on: {changed}", rate]
 
@@ -189,6 +185,8 @@ TRAIN = StageSpec(
             "OptimConfig.final_lr_ratio",
             "OptimConfig.decay_share",
             WEIGHTS,
+            *(f"TrainConfig.{name}" for name in ("accumulate", "logits_mb", "inner_mb")),  # they round otherwise, and
+            "DecoderConfig.remat",  # are what a machine with less memory needs
         ),
         free=tuple(f"TrainConfig.{name}" for name in ("log_every", "eval_every", "checkpoint_every", "keep")),
         advice=f"Another run can start from its weights: --set TrainConfig.start={{}}/{CHECKPOINTS}",
