@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all lint bench bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
+.PHONY: quickstart test test-time test-all lint bench bench-start bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -27,6 +27,9 @@ bench: bench-train
 	$(BIN)/python -m experiments.benchmarks.bench_input
 
 # PEER=PYTHON: one with torch and transformers, to compare with.
+bench-start: .venv/installed
+	$(BIN)/python -m experiments.benchmarks.bench_start $(CONFIG)
+
 bench-train: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_train $(if $(PEER),--peer $(PEER))
 	$(BIN)/python -m experiments.benchmarks.bench_train_gpu $(if $(PEER),--peer $(PEER))

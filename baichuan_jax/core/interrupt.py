@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import TracebackType
 
 STOPPED = 130  # the exit code: 128 + SIGINT, as shells have it
 GRACE = 1.5  # seconds after the first signal in which work may tidy up
@@ -55,11 +56,12 @@ def taking_signals() -> Iterator[StopRequest]:
     if handler is not signal.SIG_IGN:  # a job in the background, which a Ctrl-C is not meant for
         signal.signal(signal.SIGINT, _raise_once)
     threading.Thread(target=_answer, args=(reading, stop), daemon=True).start()
-    hook, sys.unraisablehook = sys.unraisablehook, _end_if_lost
+    hooks = sys.unraisablehook, sys.excepthook
+    sys.unraisablehook, sys.excepthook = _end_if_lost, _end_if_printed
     try:
         yield stop
     finally:
-        _taken, sys.unraisablehook = before, hook
+        _taken, (sys.unraisablehook, sys.excepthook) = before, hooks
         signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(others)
         os.close(writing)  # which ends the thread
@@ -122,6 +124,13 @@ def _end_if_lost(unraisable: sys.UnraisableHookArgs) -> None:
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
         _end()
     sys.__unraisablehook__(unraisable)
+
+
+def _end_if_printed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """End the process if an interrupt came in an import by native code, which prints it and goes on."""
+    if issubclass(kind, KeyboardInterrupt):
+        _end()
+    sys.__excepthook__(kind, error, trace)
 
 
 def _answer(reading: int, stop: StopRequest) -> None:

@@ -34,6 +34,13 @@ def loses_it():
     except KeyboardInterrupt:
         time.sleep(60)
 
+def prints_it():  # as native code does
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        time.sleep(60)
+
 def may_not_raise():
     class Deleted:
         def __del__(self):
@@ -82,7 +89,7 @@ def test_the_second_signal_ends_the_process(work, said):
     assert seconds < 1
 
 
-@pytest.mark.parametrize("work", ["loses_it", "may_not_raise"])
+@pytest.mark.parametrize("work", ["loses_it", "prints_it", "may_not_raise"])
 def test_an_interrupt_that_is_lost_ends_the_process_all_the_same(work):
     seconds, *found = ended(work, 1)
     assert found == [STOPPED, "", goodbye() + "\n"]

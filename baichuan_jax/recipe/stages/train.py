@@ -94,8 +94,8 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     def took(seconds: dict[str, float]) -> None:
         progress.note(first_step_line(process_age() - spent, {"imports": imports, **seconds}))
 
-    settings = (f"TrainConfig.{name} = {getattr(cfg, name)}" for name in ("batch", "length", "accumulate"))
-    what = f"{', '.join(settings)}, DecoderConfig.remat = {config.model.remat!r}"
+    sizes = ", ".join(f"TrainConfig.{name} = {getattr(cfg, name)}" for name in ("batch", "length", "accumulate"))
+    what = f"{sizes}, DecoderConfig.remat = {config.model.remat!r}"
     remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
     with progress.training(cfg.steps) as report, within_memory(what, remedy):
         found = train(
