@@ -1,4 +1,4 @@
-"""Settings of the engine that runs the data step. They never shape its results."""
+"""Settings of the engine that runs the data step. They do not affect its results."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RunnerConfig:
     address: str = setting("", "address of the Ray cluster; '' starts one on this machine")
     vanished: Literal["stop", "skip"] = setting(
         "stop",
-        "a domain of which fewer than two documents are left: 'stop' makes it an error, which says why, as soon as it "
-        "is known; 'skip' makes the dataset without it; the same command goes on with either",
+        "what to do if fewer than two documents of a domain are left: 'stop' raises an error with the reasons, early; "
+        "'skip' builds the dataset without the domain; the same command continues with either",
     )
 
     def __post_init__(self) -> None:

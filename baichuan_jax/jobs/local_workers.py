@@ -1,4 +1,4 @@
-"""Tasks on this machine: in this process, or in worker processes that live for all phases."""
+"""Run tasks on this machine: in this process, or in worker processes that live for all phases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORKER = (sys.executable, "-P", "-m", "baichuan_jax.jobs.worker_process")
 
 
 class LocalWorkers:
-    """Run phases on this machine; with several workers these are the slots of `run_all`."""
+    """Run phases on this machine; several workers are the slots of `run_all`."""
 
     def __init__(self, cfg: RunnerConfig, directory: Path):
         self.size = cfg.workers
@@ -39,13 +39,13 @@ class LocalWorkers:
 
     def start(self, phase: Phase, number: int) -> None:
         """Give a task to a worker."""
-        # Named by its slot: so there are as many logs as slots, however many workers die.
+        # Named by its slot, so that there are as many logs as slots, however many workers die.
         worker = self._idle.pop() if self._idle else _Worker(self._directory / f"worker_{len(self._busy)}.log")
         self._busy.append(worker)
         worker.start(phase, number)
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
+        """Wait until at least one task has ended; return {task: outcome} of the ended tasks."""
         ended = {}
         ready = wait([worker.connection for worker in self._busy])
         for worker in [worker for worker in self._busy if worker.connection in ready]:
@@ -56,13 +56,13 @@ class LocalWorkers:
         return ended
 
     def close(self) -> None:
-        """Kill all workers. What a task left that has not ended is never read."""
+        """Kill all workers. The output of unfinished tasks is never read."""
         for worker in self._idle + self._busy:
             worker.kill()
 
 
 class _Worker:
-    """The driver's side of a worker process. number: of its current task."""
+    """The driver's side of a worker process. number: its current task."""
 
     def __init__(self, log: Path):
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -84,16 +84,16 @@ class _Worker:
     def start(self, phase: Phase, number: int) -> None:
         pickled = None if phase is self._phase else pickle.dumps(phase)
         self.number, self._phase = number, phase
-        with suppress(ConnectionError):  # it was killed while idle: `end` returns that
+        with suppress(ConnectionError):  # it was killed while idle: `end` reports it
             self.connection.send((pickled, number))
 
     def end(self) -> Failure | Death | None:
-        """Return how the task ended. To be called once the connection is ready."""
+        """Return the outcome of the task. Call it once the connection is ready."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionError):
             code = self.kill()
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+            how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
             return Death(how, str(self._log))
 
     def kill(self) -> int:

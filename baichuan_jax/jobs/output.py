@@ -11,11 +11,11 @@ from pathlib import Path
 
 @contextmanager
 def task_directory(parent: Path, number: int) -> Iterator[Path]:
-    """Yield an empty directory to write into; if the block succeeds it becomes PARENT/NUMBER, as in `read/00007`.
+    """Yield an empty directory; if the block succeeds, rename it to PARENT/NUMBER, such as `read/00007`.
 
-    An existing one is replaced: its task was stopped before it was marked as completed. If the block fails the
-    directory is removed. If the process is killed it stays, under a name that begins with a dot, and the next attempt
-    removes it.
+    An existing directory is replaced: its task was stopped before it was marked as completed. If the block fails, the
+    directory is removed. If the process is killed, the directory stays under a name that begins with a dot, until the
+    next attempt removes it.
     """
     name = f"{number:05}"
     final, partial, old = parent / name, parent / f".{name}.partial", parent / f".{name}.old"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from datatrove.executor.local import LocalPipelineExecutor
 
-# Called with the number of the task; writes its outputs itself. It is pickled for the workers, so it is a function of
-# a module or an instance of a dataclass.
+# Called with the number of the task; writes its outputs itself. It is pickled for the workers, so it must be a
+# module-level function or an instance of a dataclass.
 Task = Callable[[int], None]
 
 
@@ -34,6 +34,6 @@ class Phase:
 
     @property
     def _executor(self) -> LocalPipelineExecutor:
-        # Its `run` is not used: it forks, and waits for ever once a process of its pool is killed. Nor is its method
-        # for a single task: the log takes 10 ms, and would hold nothing but the traceback that an error has anyway.
+        # Its `run` is not used: it forks, and hangs once a process of its pool is killed. Its method for a single task
+        # is not used either: its log takes 10 ms per task and adds nothing to the traceback of an error.
         return LocalPipelineExecutor([], tasks=self.count, logging_dir=str(self.directory))

@@ -1,4 +1,4 @@
-"""Tasks on a Ray cluster."""
+"""Run tasks on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from baichuan_jax.jobs.task_outcome import Completed, Death, Failure, run_all, r
 class RayCluster:
     """Run phases on Ray, as the slots of `run_all`.
 
-    datatrove's executor for Ray is not used: it runs tasks in a pool of forked processes inside an actor, which waits
-    for ever once one of them is killed, as happens when memory runs out.
+    datatrove's executor for Ray is not used: it runs tasks in a pool of forked processes inside an actor, and hangs
+    once one of them is killed, as happens when memory runs out.
     """
 
     def __init__(self, cfg: RunnerConfig, _directory: Path):
@@ -48,7 +48,7 @@ class RayCluster:
         self._running[task.remote(self._put[1], number)] = number
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
+        """Wait until at least one task has ended; return {task: outcome} of the ended tasks."""
         ready, _ = self._ray.wait(list(self._running))
         return {self._running.pop(task): self._end(task) for task in ready}
 
@@ -58,7 +58,7 @@ class RayCluster:
         except self._ray.exceptions.RayTaskError as error:  # raised before the task began
             return Failure.of(error)
         except self._ray.exceptions.RayError as error:
-            return Death(f"{type(error).__name__}", "those of Ray")
+            return Death(type(error).__name__, "those of Ray")
 
     def close(self) -> None:
         """Disconnect from the cluster, which stops the running tasks; shut it down if it was started here."""

@@ -19,7 +19,7 @@ ENGINES = {"local": LocalWorkers, "slurm": Slurm, "ray": RayCluster}
 class Runner:
     """Run phases, and record which tasks have completed. A context manager: its processes live for all phases.
 
-    directory: for logs and marks of completion. No process outlives the context. Within it SIGTERM raises
+    directory: of logs and completion marks. No process outlives the context. Within it SIGTERM raises
     KeyboardInterrupt, as Ctrl-C does, if this process may handle signals.
     """
 
@@ -43,10 +43,10 @@ class Runner:
     def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
         """Run task(0) to task(count - 1), except those that completed in an earlier run.
 
-        name: of the phase, and of the directory of its logs. progress: called as progress(tasks done, count).
+        name: of the phase and of the directory of its logs. progress: called as progress(tasks done, count).
 
-        Raise what the first failed task raised, with the traceback of its process as the cause, or UserError if a task
-        has lost its process ATTEMPTS times. After an error other tasks may still be running: leave the context.
+        Raise the exception of the first failed task, with the traceback of its process as the cause, or UserError if a
+        task has lost its process ATTEMPTS times. After an error other tasks may still run: leave the context.
         """
         phase = Phase(name, task, count, self._directory / name)
         waiting = phase.incomplete()

@@ -1,4 +1,4 @@
-"""Tasks as Slurm job arrays, by datatrove's executor: submitted, polled, and submitted again if they were lost."""
+"""Run tasks as Slurm job arrays with datatrove's executor: submit, poll, and resubmit lost tasks."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ class Slurm:
 
     def __init__(self, cfg: RunnerConfig, _directory: Path):
         if shutil.which("sbatch") is None:
-            raise UserError("RunnerConfig.kind = 'slurm': there is no sbatch here; run this where jobs are submitted")
+            raise UserError(
+                "RunnerConfig.kind = 'slurm': sbatch is not installed; run this on a machine that can submit jobs"
+            )
         self._cfg, self._name = cfg, ""
 
     def run(self, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
-        """Run tasks. Raise the error of the first that failed, or UserError if some were lost ATTEMPTS times."""
-        # The same name in every run, so that the jobs of a killed driver are found.
+        """Run tasks. Raise the error of the first failed task, or UserError if tasks were lost ATTEMPTS times."""
+        # The name is the same in every run, so that jobs of a killed driver are found.
         self._name = f"baichuan-{phase.name}-{digest(str(phase.directory.resolve()))}"
         shutil.rmtree(phase.directory / FAILURES, ignore_errors=True)
         missing = list(numbers)
@@ -50,16 +52,17 @@ class Slurm:
             queued = True
             while missing and queued:
                 time.sleep(POLL)
-                queued = _queued(self._name)  # asked first: a task that ends in between has completed, and is not lost
+                # The queue first: a task that ends in between has then completed, and is not taken for lost.
+                queued = _queued(self._name)
                 before, missing = missing, phase.incomplete()
                 completed(len(before) - len(missing))
                 _raise_failure(phase)
             if not missing:
                 return
         raise UserError(
-            f"{len(missing)} tasks of phase {phase.name!r}, {missing[0]} the first, ended {ATTEMPTS} times without an "
-            "error of their own; raise RunnerConfig.memory or RunnerConfig.time, or mend RunnerConfig.setup, as the "
-            f"newest log of Slurm suggests: {_newest(phase.directory / 'slurm_logs')}"
+            f"{len(missing)} tasks of phase {phase.name!r} (first: {missing[0]}) ended {ATTEMPTS} times without a "
+            f"Python error; see the newest Slurm log, {_newest(phase.directory / 'slurm_logs')}, and raise "
+            "RunnerConfig.memory or RunnerConfig.time, or fix RunnerConfig.setup"
         )
 
     def close(self) -> None:
@@ -86,7 +89,7 @@ class Slurm:
                 executor.launch_job()
         except subprocess.CalledProcessError as error:
             script = phase.directory / "launch_script.slurm"
-            raise UserError(f"sbatch refused {script} for the reason above (code {error.returncode})") from None
+            raise UserError(f"sbatch refused {script} (exit code {error.returncode}); its message is above") from None
 
 
 class _Step:

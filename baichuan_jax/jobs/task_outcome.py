@@ -1,4 +1,4 @@
-"""How a task ended: None if it completed, else a Failure or a Death. Both are sent between processes and machines."""
+"""Outcome of a task: None if it completed, a Failure or a Death. Outcomes are pickled between processes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from typing import NoReturn, Protocol
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.jobs.phase import Phase
 
-ATTEMPTS = 3  # a task that has lost so many processes is not started again
+ATTEMPTS = 3  # processes that a task may lose before it is given up
 Completed = Callable[[int], None]  # called with the number of tasks that have completed since the last call
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A task raised an error. trace: the traceback, as Python prints it."""
+    """A task raised an exception. trace: its traceback as text."""
 
     error: Exception
     trace: str
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Return the failure for an exception; one that cannot be pickled becomes a RuntimeError."""
+        """Return the failure for an exception; an exception that cannot be pickled becomes a RuntimeError."""
         trace = "".join(traceback.format_exception(error))
         try:
             pickle.loads(pickle.dumps(error))
@@ -40,14 +40,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Death:
-    """The process of a task ended while the task ran. how: "was killed by SIGKILL". log: the output of the process."""
+    """The process of a task died while the task ran. how: "killed by SIGKILL". log: path of its output."""
 
     how: str
     log: str
 
 
 class Slots(Protocol):
-    """What runs up to `size` tasks at once."""
+    """An engine that runs up to `size` tasks at once."""
 
     size: int
 
@@ -55,11 +55,11 @@ class Slots(Protocol):
         """Start a task in a free slot."""
 
     def wait(self) -> dict[int, Failure | Death | None]:
-        """Wait until at least one task has ended; return {task: how it ended} of those that have."""
+        """Wait until at least one task has ended; return {task: outcome} of the ended tasks."""
 
 
 def run_task(phase: Phase, number: int) -> Failure | None:
-    """Run a task in this process; return how it ended."""
+    """Run a task in this process; return its outcome."""
     try:
         phase.run(number)
     except Exception as error:
@@ -70,8 +70,8 @@ def run_task(phase: Phase, number: int) -> Failure | None:
 def run_all(slots: Slots, phase: Phase, numbers: Sequence[int], completed: Completed) -> None:
     """Run tasks in order as slots become free, and report to `completed`. Restart a task whose process dies.
 
-    Raise the error of the first task that failed, or UserError if it has lost ATTEMPTS processes. After a failure only
-    the tasks before it are waited for; stopping the others is up to the caller.
+    Raise the error of the first failed task, or UserError if a task has lost ATTEMPTS processes. After a failure, wait
+    only for the tasks before it; the caller stops the others.
     """
     waiting, running, deaths = deque(numbers), set(), Counter()
     failed: tuple[int, Failure] | None = None
@@ -99,8 +99,7 @@ def run_all(slots: Slots, phase: Phase, numbers: Sequence[int], completed: Compl
 
 def _lost(phase: Phase, number: int, death: Death) -> UserError:
     return UserError(
-        f"task {number} of phase {phase.name!r} lost its process {ATTEMPTS} times (the last {death.how}), perhaps "
-        "because memory ran out; free some, run fewer at once (RunnerConfig.workers) or make tasks smaller "
-        "(DataConfig.task_bytes, TokenizerConfig.shard_bytes), "
-        f"and run the same command to go on. Logs: {death.log}"
+        f"the process of task {number} of phase {phase.name!r} died {ATTEMPTS} times (last: {death.how}), possibly for "
+        "lack of memory; free memory, lower RunnerConfig.workers or make tasks smaller (DataConfig.task_bytes, "
+        f"TokenizerConfig.shard_bytes), then run the same command to continue. Logs: {death.log}"
     )

@@ -1,7 +1,7 @@
-"""A worker: a process that runs the tasks that its driver sends, one by one, and ends when the driver does.
+"""A worker process: it runs tasks sent by its driver, one by one, and ends when the driver does.
 
-It is a program of its own. A forked process would inherit jax if the driver has loaded it, and `multiprocessing` would
-import the driver's main module; a worker never loads jax.
+It is a separate program, so that it never loads jax. A forked process would inherit jax from the driver, and
+`multiprocessing` would import the driver's main module.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from baichuan_jax.jobs.task_outcome import Failure, run_task
 def main() -> None:
     """Serve the driver at the other end of a pipe, whose file descriptor is the only argument.
 
-    A message is (pickled phase, or None for the phase of the previous task; number of the task); the answer is how the
-    task ended.
+    A message is (pickled phase, or None to reuse the previous phase; number of the task). The answer is the outcome.
     """
     driver, received = Connection(int(sys.argv[1])), SimpleQueue()
     threading.Thread(target=_receive, args=(driver, received), daemon=True).start()
@@ -37,7 +36,7 @@ def main() -> None:
 
 
 def _receive(driver: Connection, received: SimpleQueue) -> None:
-    """Receive messages in a thread beside the running task, so that the end of the driver is noticed at once."""
+    """Receive messages in a separate thread, so that the end of the driver is noticed while a task runs."""
     try:
         while True:
             received.put(driver.recv())

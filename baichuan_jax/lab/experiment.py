@@ -1,10 +1,10 @@
-"""Experiments: one file each, found by its name; what they return, and the record that is kept of it.
+"""Experiments: one file each, found by name; their outcome, and the record written to disk.
 
 An experiment is `FOLDER/some_name.py` with
-- a docstring that says what it shows, its command and its cost;
+- a docstring with its question, command and cost;
 - `class SomeName`: a frozen dataclass of settings with a `workdir`, whose other fields may be sections;
-- `run(cfg: SomeName, directory: Path, progress: Progress) -> Outcome`, which does long work by `sweep.run_units`;
-- `DEBUG`: settings ("SomeName.vocabs=(300,)", ...) with which it ends in seconds; a test runs it with them.
+- `run(cfg: SomeName, directory: Path, progress: Progress) -> Outcome`, which does long work with `sweep.run_units`;
+- `DEBUG`: settings ("SomeName.vocabs=(300,)", ...) that make it finish in seconds; a test runs it with them.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ RECORD, PAGE = "record.json", "report.html"
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers, unrounded. name: of its files. rows: a cell is a string, a number, or None where there is none.
+    """Unrounded numbers. name: of its files. rows: a cell is a string, a number, or None if it is empty.
 
-    shown: where it is shown; "page" leaves the terminal out, and "files" the page as well.
+    shown: "terminal" (and page and files), "page" (and files), or "files" only.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment found. summary: in one or two sentences. plots, tables: in the order of the page."""
+    """The result of an experiment. summary: one or two sentences. plots, tables: in the order of the page."""
 
     summary: str
     tables: Sequence[Table] = ()
@@ -55,7 +55,7 @@ class Outcome:
 
 
 def class_name(name: str) -> str:
-    """Return the class of the settings of an experiment: some_name -> SomeName."""
+    """Return the name of the settings class of an experiment: some_name -> SomeName."""
     return "".join(word.capitalize() for word in name.split("_"))
 
 
@@ -74,13 +74,13 @@ def check_name(name: str, folder: Path) -> None:
     """Raise UserError unless there is such an experiment."""
     known = find_experiments(folder)
     if name not in known:
-        raise UserError(f"there is no experiment {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}")
+        raise UserError(f"unknown experiment {name!r}{did_you_mean(name, known)}; available: {', '.join(known)}")
 
 
 def write_record(name: str, config: str, outcome: Outcome, seconds: float, directory: Path) -> Path:
     """Write tables/*.csv and *.json, plots/*.png, the page, and record.json last; return the page's path.
 
-    config: the text of the settings. seconds: of this call; units that were on file cost none.
+    config: the settings as text. seconds: of this call; units that existed already took none.
     """
     from baichuan_jax.lab.page import Canvas, page  # brings matplotlib in
 
@@ -126,7 +126,7 @@ def _record(config: str, seconds: float) -> Html:
 
 
 def cell(value: str | int | float | None) -> str:
-    """Return a cell as people read it: thousands apart, four digits of a fraction."""
+    """Return a cell formatted for reading: thousands separators, rounded fractions."""
     match value:
         case None:
             return ""

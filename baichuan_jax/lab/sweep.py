@@ -1,4 +1,4 @@
-"""Sweeps: lists of settings put together by combinators, and units of work on file, one for each point of a sweep.
+"""Sweeps: lists of settings built by combinators, and resumable units of work, one per point of a sweep.
 
 product(values("vocab", (8_000, 64_000)), values("seed", range(3))) is a sweep of six points.
 """
@@ -34,11 +34,11 @@ def product(*sweeps: Sweep) -> Sweep:
 def run_units(
     directory: Path, sweep: Sweep, build: Callable[[Point, Path], dict], progress: Progress, kind: str = "unit"
 ) -> list[dict]:
-    """Return the result of `build(point, folder)` for each point, in order; one that is on file is not made again.
+    """Return the result of `build(point, folder)` for each point, in order; finished units are not built again.
 
     A unit is a stage in `directory`/KIND-POINT-DIGEST: result.json and manifest.json are written when it is finished.
-    One that was stopped is handed its folder again and may go on from what it left there. A point must hold everything
-    that shapes the result: contents of files as their digests. build: returns JSON values.
+    An interrupted unit gets the same folder again and may continue from its content. A point must contain everything
+    that affects the result, with digests in place of file contents. build: returns JSON values.
     """
     results = []
     for number, point in enumerate(sweep):
@@ -61,6 +61,6 @@ def unit(directory: Path, kind: str, point: Point) -> Stage:
 
 
 def describe(point: Point, sweep: Sweep) -> str:
-    """Return in words what sets a point apart in its sweep: vocab 8000, seed 1."""
+    """Return the settings in which a point differs from others of its sweep: "vocab 8000, seed 1"."""
     apart = [name for name in point if any(other.get(name) != point[name] for other in sweep)]
     return ", ".join(f"{name} {point[name]}" for name in apart)

@@ -1,8 +1,8 @@
-"""How large the messages of gradients should be: few large ones waste time waiting, many small ones waste launches.
+"""Size of gradient messages: few large ones start late, many small ones pay for launches.
 
 A collective of s bytes over n devices takes launch + hop (n - 1) + s / rate (n - 1) / n seconds: the alpha-beta model
-of a ring (Thakur et al., 2005). Gradients become ready one after the other while the backward pass of a layer runs; a
-message starts when all of its gradients are ready and the message before is through.
+of a ring (Thakur et al., 2005). Gradients become ready one by one during the backward pass of a layer. A message starts
+when all its gradients are ready and the previous message is done.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Link(NamedTuple):
 
 
 class Buckets(NamedTuple):
-    """threshold: most bytes of one message. messages: of a layer. exposed: seconds that go on after the products."""
+    """threshold: most bytes of a message. messages: per layer. exposed: seconds of communication after the products."""
 
     threshold: int
     messages: int
@@ -34,10 +34,10 @@ class Buckets(NamedTuple):
 
 
 def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
-    """Join neighbours while they fit into the threshold, the last ones first; one that is larger goes alone.
+    """Combine neighbours up to the threshold, from the last one back; a larger gradient is a message of its own.
 
-    XLA goes through what a loop returns in the order of the tree of parameters, where attention, whose gradients are
-    ready last, stands before the feed-forward layer.
+    XLA processes the results of a loop in the order of the parameter tree. There attention, whose gradients are ready
+    last, comes before the feed-forward layer.
     """
     buckets: list[list[int]] = []
     for size in reversed(sizes):
@@ -49,9 +49,9 @@ def combine(sizes: Sequence[int], threshold: int) -> list[list[int]]:
 
 
 def finished(buckets: Iterable[Sequence[int]], compute: float, shards: int, link: Link) -> float:
-    """Return when the last message is through, in seconds from the start of the layer's backward pass.
+    """Return when the last message is done, in seconds from the start of the layer's backward pass.
 
-    compute: seconds of that pass; a gradient takes its share of it by size.
+    compute: seconds of that pass; each gradient takes a share proportional to its size.
     """
     buckets = list(buckets)
     done, now = list(accumulate(sum(bucket) for bucket in buckets)), 0.0
@@ -61,7 +61,7 @@ def finished(buckets: Iterable[Sequence[int]], compute: float, shards: int, link
 
 
 def plan_buckets(sizes: Sequence[int], compute: float, shards: int, link: Link) -> Buckets:
-    """Return the best threshold for gradients of these bytes, in the order in which they become ready."""
+    """Return the best threshold for gradients of these sizes, in the order in which they become ready."""
     runs = {sum(sizes[start:stop]) for stop in range(1, len(sizes) + 1) for start in range(stop)}
     times = {run: finished(combine(sizes, run), compute, shards, link) for run in sorted(runs)}
     best = min(times, key=times.__getitem__)

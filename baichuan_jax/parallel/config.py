@@ -12,7 +12,7 @@ Axis = str | tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class MeshConfig:
-    """Sizes of the mesh axes; at most one is -1 and takes the devices that the others leave."""
+    """Sizes of the mesh axes; at most one is -1, which takes the remaining devices."""
 
     data: int = setting(1, "replicas of the parameters")
     fsdp: int = setting(-1, "number of shards that both the parameters and the batch are split into")
@@ -58,7 +58,7 @@ class AxisRules:
     hidden: Axis = setting(None, "hidden size of activations")
     layers: Axis = setting(None, "the stacked blocks")
     table_vocab: Axis = setting(None, "rows of the token table")
-    # The token table is split by columns: a lookup gathers vectors, which are smaller than the table where it is large.
+    # The token table is sharded by columns: a lookup exchanges vectors, which are smaller than a large table.
     table_embed: Axis = setting(("tensor", "fsdp", "context"), "columns of the token table")
     positions: Axis = setting(None, "rows of the table of learned positions")
     embed: Axis = setting(("fsdp", "context"), "hidden size in weight matrices")

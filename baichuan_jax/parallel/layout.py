@@ -1,4 +1,4 @@
-"""Axis rules: every array dimension has a logical name, and one table says which mesh axis splits it."""
+"""Axis rules: array dimensions have logical names, and one table maps each name to the mesh axes that shard it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LogicalAxes = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """A mesh with its rules: turns logical axis names into shardings. Hashable, so it may be a static argument."""
+    """A mesh with axis rules: maps logical axis names to shardings. Hashable, so it can be a static argument."""
 
     mesh: Mesh
     rules: AxisRules
@@ -29,25 +29,25 @@ class Layout:
         used = [name for axis in spec for name in mesh_axes(axis)]
         if len(used) != len(set(used)):
             raise UserError(
-                f"AxisRules split an array with axes {axes} as {spec}: a mesh axis may split one dimension of an array "
-                "only; give one of these logical axes another mesh axis or None"
+                f"AxisRules shard an array with axes {axes} as {spec}: a mesh axis can shard only one dimension of an "
+                "array; map one of these logical axes to another mesh axis or to None"
             )
         return PartitionSpec(*spec)
 
     def sharding(self, axes: LogicalAxes, shape: Sequence[int] | None = None) -> NamedSharding:
-        """Return the sharding of an array; with `shape`, raises UserError where a dimension does not divide."""
+        """Return the sharding of an array. With `shape`, raise UserError if a dimension is not divisible."""
         spec = self.spec(axes)
         for axis, size, mesh_axis in zip(axes, shape or (), spec):
             num_shards = self.num_shards(axis)
             if size % num_shards:
                 raise UserError(
-                    f"logical axis {axis!r} of size {size} does not divide over mesh axis {mesh_axis!r} ({num_shards} "
-                    f"devices); change MeshConfig, or set AxisRules.{axis} = None to replicate it"
+                    f"logical axis {axis!r} of size {size} is not divisible by the {num_shards} devices of mesh axis "
+                    f"{mesh_axis!r}; change MeshConfig, or set AxisRules.{axis} = None to replicate it"
                 )
         return NamedSharding(self.mesh, spec)
 
     def constrain(self, array: jax.Array, *axes: str) -> jax.Array:
-        """Tells the compiler how an activation is laid out."""
+        """Constrain the sharding of an activation."""
         return jax.lax.with_sharding_constraint(array, self.sharding(axes))
 
     def shardings(self, axes: Any, shapes: Any) -> Any:
@@ -57,11 +57,11 @@ class Layout:
 
     @property
     def replicated(self) -> NamedSharding:
-        """The sharding of a value that every device holds whole."""
+        """The sharding of a replicated value."""
         return NamedSharding(self.mesh, PartitionSpec())
 
     def num_shards(self, axis: str) -> int:
-        """Return number of pieces a logical axis is cut into."""
+        """Return the number of shards of a logical axis."""
         return math.prod(self.mesh.shape[name] for name in mesh_axes(getattr(self.rules, axis)))
 
     @property
@@ -72,37 +72,37 @@ class Layout:
 
     @property
     def token_axes(self) -> tuple[str, ...]:
-        """The mesh axes that split tokens."""
+        """The mesh axes that shard tokens."""
         return mesh_axes(self.rules.batch) + mesh_axes(self.rules.length)
 
     @property
     def splits_tokens(self) -> bool:
-        """Whether tokens are split at all.
+        """Whether tokens are sharded at all.
 
-        Where they are not, a `shard_map` over the axes of tokens must not be: XLA compiles no collective in it if
-        another axis has several devices and these have one each.
+        If not, do not `shard_map` over the token axes: XLA fails to compile collectives over axes of size one if
+        another axis has several devices.
         """
         return any(self.mesh.shape[axis] > 1 for axis in self.token_axes)
 
     def tensor_axes(self, axis: str) -> tuple[str, ...]:
-        """Return the mesh axes that split a logical axis and no tokens."""
+        """Return the mesh axes that shard a logical axis and not the tokens."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name not in self.token_axes)
 
     def fsdp_axes(self, axis: str) -> tuple[str, ...]:
-        """Return the mesh axes that split a logical axis and tokens as well, the outermost first."""
+        """Return the mesh axes that shard both a logical axis and the tokens, outermost first."""
         return tuple(name for name in mesh_axes(getattr(self.rules, axis)) if name in self.token_axes)
 
     @property
     def by_rows(self) -> Layout:
-        """The same, but that no sequence is split: for evaluation and generation, where they have any length."""
+        """The same layout with whole sequences: for evaluation and generation, whose sequences have any length."""
         return replace(self, rules=replace(self.rules, batch=self.token_axes, length=None))
 
     def by_heads(self, heads: str) -> PartitionSpec:
-        """Return the partition of [batch, length, heads, ...] with whole sequences, the context axis on heads."""
+        """Return the partition of [batch, length, heads, ...] with the context axis on heads instead of length."""
         rules = self.rules
         return PartitionSpec(rules.batch, None, mesh_axes(getattr(rules, heads)) + mesh_axes(rules.length))
 
     @property
     def batch_shards(self) -> int:
-        """Number of pieces the batch dimension is cut into."""
+        """Number of shards of the batch dimension."""
         return self.num_shards("batch")

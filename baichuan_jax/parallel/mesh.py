@@ -1,4 +1,4 @@
-"""The device mesh: four named axes over whatever devices exist, laid along the links between them."""
+"""The device mesh: four named axes over the available devices, laid out along their interconnect."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ AUTO = (AxisType.Auto,) * len(AXES)
 
 
 def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
-    """Lays `devices` (default: all) out over the mesh axes, all but data inside islands as far as they go.
+    """Lay out `devices` (default: all) over the mesh axes; axes other than data stay inside islands where possible.
 
-    Raise UserError if they do not fill it exactly, or an axis does not fit the islands or the torus.
+    Raise UserError if the sizes do not match the number of devices, or an axis does not fit the islands or the torus.
     """
     devices = list(devices or jax.devices())
     fixed = math.prod(size for size in cfg.sizes() if size != -1)
@@ -38,20 +38,20 @@ def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> M
         if math.prod(across) == 1:
             return jax.make_mesh(sizes, AXES, axis_types=AUTO, devices=devices)
         return Mesh(arrange(sizes, across, devices), AXES, axis_types=AUTO)
-    except NotImplementedError as error:  # an axis cannot be laid along the links of a TPU's torus
+    except NotImplementedError as error:  # an axis does not fit the torus of a TPU
         shape = dict(zip(AXES, sizes))
-        raise UserError(f"MeshConfig = {shape} does not fit the links of these devices: {error}") from error
+        raise UserError(f"MeshConfig = {shape} does not fit the interconnect of these devices: {error}") from error
 
 
 def island(device: jax.Device) -> int:
-    """Return the number of the devices that fast links join with this one: a TPU slice, the GPUs of a host."""
+    """Return the island of a device, the group that fast links join: a TPU slice, or the GPUs of a host."""
     return device.process_index if device.platform == "cpu" else getattr(device, "slice_index", 0)
 
 
 def across_islands(sizes: tuple[int, ...], devices: Sequence[jax.Device]) -> tuple[int, ...]:
     """Return how many islands each of the axes (data, fsdp, context, tensor) crosses.
 
-    data crosses before fsdp does, since it sends least, and least often. context and tensor cross none.
+    data crosses islands first, since it communicates least; then fsdp. context and tensor cross none.
     """
     islands = Counter(map(island, devices))
     if len(islands) == 1:

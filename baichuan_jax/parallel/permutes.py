@@ -1,8 +1,8 @@
-"""Reduce-scatter over one axis of the mesh by permutes: for inside of `shard_map`.
+"""Reduce-scatter over one mesh axis by permutes, for use inside `shard_map`.
 
-A chip without a core for collectives runs a reduce-scatter beside a matrix product or not at all, one at a time. A
-permute is a copy, which any work may run beside. It takes log2(axis_size) of them (recursive halving, Thakur,
-Rabenseifner, Gropp 2005) and sends as many bytes as a ring; the largest messages go to the nearest neighbours.
+A chip without a core for collectives overlaps only one reduce-scatter at a time with a matrix product. A permute is a
+copy, which overlaps with any work. Recursive halving (Thakur, Rabenseifner, Gropp 2005) takes log2(axis_size) permutes
+and sends as many bytes as a ring; the largest messages go to the nearest neighbours.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import jax
 
 
 def is_possible(axis_size: int) -> bool:
-    """Whether as many devices can do this: a power of 2."""
+    """Return whether the number of devices is supported: a power of 2."""
     return axis_size & (axis_size - 1) == 0
 
 
 def scatter_sum(x: jax.Array, axis: str, dimension: int) -> jax.Array:
-    """Return what `lax.psum_scatter(x, axis, scatter_dimension=dimension, tiled=True)` does.
+    """Compute `lax.psum_scatter(x, axis, scatter_dimension=dimension, tiled=True)`.
 
-    A sum is rounded log2(axis_size) times, where a ring rounds it axis_size - 1 times.
+    A sum is rounded log2(axis_size) times; a ring rounds it axis_size - 1 times.
     """
     axis_size, own = jax.lax.axis_size(axis), jax.lax.axis_index(axis)
     x = _cut(x, dimension, axis_size)
     step = 1
     while step < axis_size:
-        pairs = _cut(x, dimension, x.shape[dimension] // 2)  # by the bit of `step` of the device that they are for
+        pairs = _cut(x, dimension, x.shape[dimension] // 2)  # by bit `step` of the destination device
         take = lambda bit, pairs=pairs: jax.lax.dynamic_index_in_dim(pairs, bit, dimension + 1, keepdims=False)
         bit = (own // step) % 2
         other = jax.lax.ppermute(take(1 - bit), axis, _pairs(axis_size, step))

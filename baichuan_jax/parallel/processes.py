@@ -1,4 +1,4 @@
-"""Several processes as one run: how they find one another, wait for one another, and end together."""
+"""Several processes as one run: initialize the process group, synchronize, and shut down."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, Proces
 
 @dataclass(frozen=True)
 class Start:
-    """How processes find one another; each of them runs the same command.
+    """How the processes of a run find each other; all of them run the same command.
 
-    coordinator: host:port of the first process; empty: what the cluster says (Cloud TPU, GKE, Slurm, Open MPI, an
-    indexed Kubernetes job). processes: how many; 1 does not look for a cluster. process: the number of this one.
-    heartbeat: seconds without a sign of life after which a process counts as dead.
+    coordinator: host:port of the first process; empty: detect the cluster (Cloud TPU, GKE, Slurm, Open MPI, an indexed
+    Kubernetes job). processes: their number; 1 skips the detection. process: number of this process. heartbeat: seconds
+    without a heartbeat after which a process counts as dead.
     """
 
     coordinator: str = ""
@@ -45,10 +45,10 @@ class Start:
 
 
 class Joined(ProcessGroup):
-    """ProcessGroup that JAX has brought together."""
+    """A process group initialized by JAX."""
 
     def on_primary(self, act: Callable[[], None]) -> None:
-        """Return the first process acts when all have come here; the others wait for it, and fail if it fails."""
+        """Run `act` in the first process once all processes are here; the others wait, and fail if it fails."""
         multihost_utils.sync_global_devices("before the first process acts")
         failure = None
         if self.is_primary:
@@ -57,13 +57,13 @@ class Joined(ProcessGroup):
             except Exception as error:
                 failure = error
         if multihost_utils.broadcast_one_to_all(np.int32(failure is not None)):
-            raise failure or UserError("the first process has failed; its message says why")
+            raise failure or UserError("the first process failed; see its message")
 
 
 def cluster_at_hand(environment: Mapping[str, str]) -> bool:
-    """Return whether to ask JAX for the cluster. In a pod JAX would ask Kubernetes, which knows indexed jobs alone.
+    """Return whether JAX should detect a cluster. In a pod that works only for indexed Kubernetes jobs.
 
-    Raise UserError where JAX cannot ask.
+    Raise UserError if the package that JAX needs for it is missing.
     """
     in_pod = "KUBERNETES_SERVICE_HOST" in environment and "TPU_WORKER_HOSTNAMES" not in environment
     if not in_pod:
@@ -74,17 +74,17 @@ def cluster_at_hand(environment: Mapping[str, str]) -> bool:
         import kubernetes  # noqa: F401
     except ImportError:
         raise UserError(
-            "this is a pod of an indexed Kubernetes job: give --coordinator, --processes and --process (as "
-            "configs/cluster does), or --processes 1, or pip install kubernetes to find them out"
+            "this pod belongs to an indexed Kubernetes job: pass --coordinator, --processes and --process (as "
+            "configs/cluster does), or --processes 1, or pip install kubernetes to detect them"
         ) from None
     return True
 
 
 @contextmanager
 def joined(start: Start) -> Iterator[ProcessGroup]:
-    """Yield the processes of this run; must come before any computation.
+    """Yield the process group of this run; enter it before any computation.
 
-    Raise UserError where processes that should be there are not, and ProcessLost if one goes away.
+    Raise UserError if expected processes are missing, and ProcessLost if one disappears.
     """
     alone = start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ))
     if alone or not _initialize(start):
@@ -94,21 +94,21 @@ def joined(start: Start) -> Iterator[ProcessGroup]:
     try:
         yield processes
     except jax.errors.JaxRuntimeError as error:
-        if processes.count == 1 or "RESOURCE_EXHAUSTED" in str(error):  # out of memory, which is no one's loss
+        if processes.count == 1 or "RESOURCE_EXHAUSTED" in str(error):  # out of memory: no process was lost
             raise
         raise ProcessLost(
-            f"process {processes.number} of {processes.count} has lost another one ({str(error).splitlines()[0]})"
+            f"process {processes.number} of {processes.count} lost a peer ({str(error).splitlines()[0]})"
         ) from error
     except OutOfMemory:  # the others need not come here
         raise
     except (UserError, Interrupted):
-        jax.distributed.shutdown()  # they all come here
+        jax.distributed.shutdown()  # all processes get here
         raise
     jax.distributed.shutdown()
 
 
 def _initialize(start: Start) -> bool:
-    """Brings the processes together; return False where there is no cluster."""
+    """Initialize the process group; return False if there is no cluster."""
     try:
         jax.distributed.initialize(
             start.coordinator or None,
@@ -119,11 +119,13 @@ def _initialize(start: Start) -> bool:
             shutdown_timeout_seconds=start.heartbeat,
         )
     except ValueError as error:
-        if not start.coordinator and "coordinator_address" in str(error):  # JAX knows of no cluster
+        if not start.coordinator and "coordinator_address" in str(error):  # JAX detected no cluster
             return False
-        raise UserError(f"the processes cannot be brought together: {error}") from error
+        raise UserError(f"cannot initialize the process group: {error}") from error
     except RuntimeError as error:
-        if not start.coordinator and "before any JAX" in str(error):  # a notebook, say, that has computed already
+        if not start.coordinator and "before any JAX" in str(
+            error
+        ):  # e.g. a notebook that has already computed something
             return False
-        raise UserError(f"the processes cannot be brought together: {str(error).splitlines()[0]}") from error
+        raise UserError(f"cannot initialize the process group: {str(error).splitlines()[0]}") from error
     return True

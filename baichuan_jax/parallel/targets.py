@@ -1,7 +1,7 @@
-"""Accelerators to compile for without having them, and what is known of each: the makers' data sheets.
+"""Accelerators to compile for ahead of time, with their data sheets.
 
-A target is NAME:SHAPE: the torus of a TPU slice, as in v5p:4x4x4 or v5e:16x16, or the cards of a host times the hosts,
-as in a800:8x16; h200:1 is one card.
+A target is NAME:SHAPE. The shape is the torus of a TPU slice (v5p:4x4x4, v5e:16x16), or cards per host x hosts
+(a800:8x16; h200:1 is one card).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ GIB = 2**30
 
 
 class Chip(NamedTuple):
-    """One device. peak: FLOP/s in bfloat16, dense. hbm: bytes that a program can have. bandwidth: of HBM, bytes/s.
+    """One device. peak: dense bfloat16 FLOP/s. hbm: bytes available to a program. bandwidth: of HBM, bytes/s.
 
-    link: bytes/s that a device sends to its neighbours (a torus axis both ways, NVLink). network: bytes/s that it sends
-    to other hosts; 0 where all are neighbours. dollars: a list price for an hour, on demand; it is an assumption.
+    link: bytes/s that a device sends to its neighbours (both directions of a torus axis, NVLink). network: bytes/s that
+    it sends to other hosts; 0 if all devices are neighbours. dollars: assumed list price per hour, on demand.
     """
 
     platform: str
@@ -47,7 +47,7 @@ CHIPS = {
     "h100": Chip("gpu", 989e12, 79.0 * GIB, 3352e9, 450e9, 50e9, 4.00),
     "h200": Chip("gpu", 989e12, 140.0 * GIB, 4800e9, 450e9, 50e9, 5.00),
 }
-# What the GPU compiler asks of a card: name, compute capability, multiprocessors, their shared memory, L2, clock (GHz).
+# What the GPU compiler needs: name, compute capability, multiprocessors, shared memory (default, opt-in), L2, GHz.
 CARDS = {
     "a800": ("NVIDIA A800-SXM4-80GB", (8, 0), 108, 167_936, 166_912, 41_943_040, 1.41),
     "h100": ("NVIDIA H100 80GB HBM3", (9, 0), 132, 233_472, 232_448, 52_428_800, 1.98),
@@ -55,7 +55,7 @@ CARDS = {
 }
 
 
-# Without these libtpu asks the network where it runs, and JAX fails to find a card for CUDA's libraries, and says so.
+# Without these, libtpu queries the network for its topology, and JAX warns that CUDA's libraries find no card.
 ALONE = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
@@ -74,7 +74,7 @@ class Target(NamedTuple):
 
 
 def find(name: str) -> Target:
-    """Return the target of a name. Raise UserError if there is none, or its compiler is not installed."""
+    """Return the target with a name. Raise UserError if it is unknown, or its compiler is not installed."""
     kind, _, shape = name.partition(":")
     forms = "NAME:SHAPE, such as v5p:4x4x4, v5e:16x16 or h100:8x128 (cards of a host x hosts)"
     require(kind in CHIPS, "target", name, f"{forms}; NAME is one of {', '.join(CHIPS)}")
@@ -93,9 +93,9 @@ def find(name: str) -> Target:
 def compiled_for(
     target: Target, lowered: jax.stages.Lowered, flags: Flags | None = None
 ) -> tuple[jax.stages.Compiled, str]:
-    """Compiles a program, and return it with its text. flags: in place of those that it was made with.
+    """Compile a program; return it with its HLO text. flags: override those it was lowered with.
 
-    jax cannot print what runs on the sparse cores of v5p and v6e; the TPU compiler itself can, into a folder.
+    jax cannot print programs for the sparse cores of v5p and v6e. The TPU compiler can dump them into a folder.
     """
     if target.chip.platform != "tpu":
         compiled = lowered.compile(flags)
@@ -107,7 +107,7 @@ def compiled_for(
 
 
 def known_card(device: jax.Device) -> Chip | None:
-    """Return what is known of a GPU at hand, if it is in the table."""
+    """Return the data sheet of a GPU, or None if it is not in the table."""
     kinds = [kind for kind, card in CARDS.items() if card[0] == device.device_kind]
     return CHIPS[kinds[0]] if kinds else None
 
@@ -116,8 +116,8 @@ def _tpu(name: str) -> list[jax.Device]:
     try:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
     except Exception as error:  # jax raises RuntimeError of many kinds here
-        missing = find_spec("libtpu") is None  # errors say so in many ways
-        hint = "install the compiler: pip install -e '.[tpu]'" if missing else "name a shape that is sold"
+        missing = find_spec("libtpu") is None  # its error messages vary
+        hint = "install the compiler: pip install -e '.[tpu]'" if missing else "use a shape that exists"
         raise UserError(f"target = {name!r}: {str(error).splitlines()[0]}; {hint}") from error
 
 

@@ -1,7 +1,7 @@
-"""How gradients of FSDP-sharded weights are summed over devices: `STRATEGIES` is the table.
+"""Strategies to sum the gradients of FSDP-sharded weights over devices: `STRATEGIES` is the table.
 
-By default XLA gathers the weights and reduce-scatters their gradients. Where libtpu would all-reduce instead, which
-sends twice the bytes, the reduce-scatter over the inner mesh axes is written here.
+By default XLA all-gathers the weights and reduce-scatters their gradients. Where libtpu would all-reduce instead, which
+sends twice the bytes, the reduce-scatter over the inner mesh axes is written out here.
 
 B batch, T positions.
 """
@@ -24,7 +24,7 @@ WeightStrategy = Literal["xla", "staged"]
 
 
 class Sharded(NamedTuple):
-    """A weight on a mesh: its logical axes, of which "embed" is the one that FSDP splits."""
+    """A weight on a mesh, by its logical axes; FSDP shards "embed"."""
 
     layout: Layout
     axes: tuple[str, ...]
@@ -36,7 +36,7 @@ class Sharded(NamedTuple):
 
     @property
     def fsdp_axes(self) -> tuple[str, ...]:
-        """The mesh axes of several devices that split the weight and the tokens, the outermost first."""
+        """The mesh axes with several devices that shard both the weight and the tokens, outermost first."""
         return tuple(axis for axis in self.layout.fsdp_axes("embed") if self.layout.mesh.shape[axis] > 1)
 
 
@@ -45,9 +45,9 @@ def _gradient_by_xla(x: jax.Array, dy: jax.Array, weight: Sharded) -> jax.Array:
 
 
 def _staged_gradient(x: jax.Array, dy: jax.Array, weight: Sharded) -> jax.Array:
-    """Let XLA reduce-scatter over the outermost FSDP axis, and reduce-scatter over the others by permutes.
+    """Let XLA reduce-scatter over the outermost FSDP axis, and use permutes over the others.
 
-    Over all axes at once libtpu all-reduces.
+    Over several axes at once, libtpu would all-reduce.
     """
     outer, inner = weight.fsdp_axes[:1], weight.fsdp_axes[1:]
     if not inner:
@@ -100,9 +100,9 @@ def choose_strategy(hidden: int, layout: Layout) -> WeightStrategy:
 
 
 def reduce_gradient(grad: jax.Array, split: Sequence[tuple[str, ...]], axes: tuple[str, ...]) -> jax.Array:
-    """Return a weight's gradient summed over mesh axes: for inside of `shard_map`.
+    """Return a weight's gradient summed over mesh axes, for use inside `shard_map`.
 
-    split: for each dimension, the axes along which each device keeps its slice.
+    split: for each dimension, the axes over which it is scattered.
     """
     for dimension, own in enumerate(split):
         for axis in own:  # over several axes at once, libtpu all-reduces

@@ -1,6 +1,6 @@
-"""Reads what a compiled program communicates: which collectives, how much, how often, and beside what.
+"""Read the collectives of a compiled program: kind, size, how often they run, and what they overlap with.
 
-The program is text as XLA prints it, after scheduling: `compiled.as_text()`, for CPU, GPU and TPU.
+The program is XLA's text after scheduling, `compiled.as_text()`, for CPU, GPU and TPU.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _COLLECTIVE = re.compile(rf"^({'|'.join(KINDS)})(-start)?$")
 class Collective(NamedTuple):
     """One collective of the program.
 
-    size: bytes of the whole array, which is the larger side of the collective. group_size: devices that take part.
-    times: how often one step runs it. is_async: whether other work is scheduled while it runs. loop: whether a loop
-    runs it. source: the operation of the model that it comes from.
+    size: bytes of the full array, the larger side of the collective. group_size: number of participating devices.
+    times: executions per step. is_async: whether other work is scheduled while it runs. loop: whether it is inside a
+    loop. source: the operation of the model that it comes from.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Collective(NamedTuple):
 
     @property
     def sent(self) -> float:
-        """Bytes that every device sends in a step, by the ring algorithm."""
+        """Bytes that each device sends per step with the ring algorithm."""
         rounds = {"all-reduce": 2.0, "collective-permute": self.group_size / max(1, self.group_size - 1)}.get(
             self.kind, 1.0
         )
@@ -55,7 +55,7 @@ class _Line(NamedTuple):
 
 
 def collectives(program: str) -> list[Collective]:
-    """Return the collectives of more than one device. A collective in steps, as TPUs overlap them, counts once."""
+    """Return the collectives over several devices. A collective in several steps, as on TPUs, counts once."""
     computations, entry = _computations(program)
     found: dict[str, Collective] = {}
     for name, times, loop, caller, started in _walk(computations, entry, 1, False, "", False):
@@ -63,7 +63,7 @@ def collectives(program: str) -> list[Collective]:
             each = _collective(line, times, loop, started)
             if each is not None and each.is_async and not started:
                 each = each._replace(is_async=_works_beside(line.name, computations[name][number + 1 :]))
-            if each is not None and "all-reduce-scatter" in name:  # how a TPU writes a reduce-scatter
+            if each is not None and "all-reduce-scatter" in name:  # the name of a reduce-scatter on TPU
                 each = each._replace(kind="reduce-scatter")
             if each is None or each.group_size == 1:
                 continue
@@ -92,8 +92,8 @@ def _walk(
 ) -> Iterator[tuple[str, int, bool, str, bool]]:
     """Yield (computation, times a step runs it, inside a loop, caller, an asynchronous start), from the entry on.
 
-    caller: of a fusion the computation that it is a line of, of others "". The steps of a collective have one caller; a
-    loop's body and the copy of it that XLA takes out of the loop are two.
+    caller: for a fusion, the computation that contains it, else "". The steps of one collective have the same caller. A
+    loop's body and the copy that XLA peels off the loop have different ones.
     """
     yield name, times, loop, caller, started
     for number, line in enumerate(computations[name]):
@@ -110,9 +110,9 @@ def _walk(
 
 
 def _works_beside(start: str, later: list[_Line]) -> bool:
-    """Return whether products or passes over arrays are scheduled before the end of what `start` began.
+    """Return whether other work is scheduled between `start` and its end.
 
-    Sparse cores are started empty, and get what they work on by an update.
+    Sparse cores are started empty and receive their work by an update.
     """
     names, works = {start}, False
     for line in later:
@@ -126,7 +126,7 @@ def _works_beside(start: str, later: list[_Line]) -> bool:
 
 
 def trip_count(computations: dict[str, list[_Line]], line: _Line) -> int:
-    """Return how often a loop runs: as XLA notes it, or else the constant that its condition compares with."""
+    """Return the trip count of a loop: XLA's annotation, else the constant in its condition."""
     if match := re.search(r'known_trip_count":\{"n":"(\d+)"', line.rest):
         return int(match[1])
     condition = re.search(r"condition=%?([\w.\-]+)", line.rest)[1]
@@ -139,7 +139,7 @@ def _collective(line: _Line, times: int, loop: bool, started: bool) -> Collectiv
         return None
     kind, start = match[1], bool(match[2])
     group_size, sizes = _group_size(line.rest), _sizes(line.type)
-    if start and kind in ("all-gather", "reduce-scatter"):  # the type is that of what comes in and what goes out
+    if start and kind in ("all-gather", "reduce-scatter"):  # the type lists operands, then results
         sizes = sizes[len(sizes) // 2 :]
     elif start and kind == "collective-permute":
         sizes = sizes[1:2]
@@ -151,13 +151,13 @@ def _collective(line: _Line, times: int, loop: bool, started: bool) -> Collectiv
 
 
 def _sizes(type: str) -> list[int]:
-    """Return the bytes of every array of a type."""
+    """Return the bytes of each array in a type."""
     shapes = [(kind, dims) for kind, dims in _SHAPE.findall(type) if kind in BITS]
     return [math.prod(int(d) for d in dims.split(",") if d) * BITS[kind] // 8 for kind, dims in shapes]
 
 
 def _group_size(rest: str) -> int:
-    """Return how many devices one group has, in any of the three group_size that groups are written."""
+    """Return the number of devices in a group, from any of XLA's three notations for groups."""
     if match := re.search(r"replica_groups=\{\{([0-9,]*)\}", rest):
         return len(match[1].split(","))
     if match := re.search(r"replica_groups=\[\d+,(\d+)\]", rest):

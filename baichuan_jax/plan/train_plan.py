@@ -1,6 +1,6 @@
-"""What a train step will take on machines that are not here: the step itself is compiled for them, and read.
+"""Memory, speed and cost of a train step on other machines: compile the step for them and read the program.
 
-Memory and communication are the compiler's. Time is a roofline over both, with the assumptions that `ASSUMPTIONS` says.
+Memory and communication are those of the compiled program. Time is a roofline over both, see `ASSUMPTIONS`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from baichuan_jax.train.options import EFFICIENCY, gradient_buckets, link, step_
 from baichuan_jax.train.state import ShardedState
 from baichuan_jax.train.step import make_execution, make_step
 
-LARGE = 2**20  # bytes from which on a collective counts as one of parameters or activations
+LARGE = 2**20  # least bytes of a collective of parameters or activations
 MOST_ROWS = 16
-ROOM = 0.95  # of the memory, that a recommendation may take: allocators leave gaps
+ROOM = 0.95  # largest share of the memory that a recommended plan takes: allocators leave gaps
 ASSUMPTIONS = (
     f"products at {EFFICIENCY:.0%} of peak; links and HBM at the data sheet's rate; ring collectives; asynchronous "
     "ones hide behind all products, the others behind none; list prices on demand"
@@ -43,12 +43,12 @@ ASSUMPTIONS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """The answer for one step. Bytes and FLOP/s are of one device; seconds are of a step.
+    """The plan of one step. Bytes and FLOP/s are per device; times are in seconds per step.
 
-    rows: sequences of a device at once, or of the devices that split their tokens. arguments: parameters and optimizer.
-    temporaries: gradients and activations. compute: matrix products, with recomputation. optimizer: passes over its
-    state. exposed: communication that nothing hides. communication: None where the compiler found the program too
-    large. buckets: of the gradients, on GPUs, whose compiler takes them.
+    rows: sequences per device and microbatch (or per group of devices that shard tokens). arguments: bytes of
+    parameters and optimizer state. temporaries: bytes of gradients and activations. compute: time of matrix products,
+    recomputation included. optimizer: time of passes over its state. exposed: time of communication that is not hidden.
+    communication: None if the program does not fit. buckets: gradient messages, on GPUs.
     """
 
     target: str
@@ -75,7 +75,7 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether a device has the memory."""
+        """Whether the step fits in the memory of a device."""
         return self.total <= self.capacity
 
     @property
@@ -99,7 +99,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settings:
-    """What is planned."""
+    """The configs of the planned step."""
 
     model: DecoderConfig
     train: TrainConfig
@@ -109,13 +109,13 @@ class Settings:
 
 
 def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
-    """Compiles the step for the target, `rows` sequences at once on a device. Raise UserError on a bad mesh."""
+    """Compile the step for the target with `rows` sequences per device. Raise UserError if the mesh does not fit."""
     layout = Layout(make_mesh(settings.mesh, target.devices), settings.rules)
     batch = rows * layout.batch_shards * settings.train.accumulate
     train_cfg = replace(settings.train, batch=batch, length=length)
     model_cfg = settings.model
     if target.chip.platform == "gpu" and model_cfg.attention.implementation in ("auto", "cudnn"):
-        # cuDNN's attention is chosen by cuDNN on the card; the chunked one has the same memory, up to a block.
+        # cuDNN selects its attention on the card. Chunked attention needs the same memory, up to a block.
         model_cfg = replace(model_cfg, attention=replace(model_cfg.attention, implementation="chunked"))
     exe = make_execution(train_cfg, model_cfg, layout, domains=0)
     known = {
@@ -150,14 +150,14 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
 
 
 def _asked(error: Exception, arguments: int) -> float:
-    """Return the bytes of HBM that a program asked for which the compiler found too large.
+    """Return the bytes of HBM of a program that was too large to compile, from the compiler's error.
 
-    arguments: bytes of a device, which libtpu leaves out where temporaries alone are too large.
+    arguments: their bytes per device, which libtpu omits if temporaries alone are too large.
     """
     whole = re.search(r"Used ([\d.]+)([KMGT]) of [\d.]+[KMGT] hbm", str(error))
     match = whole or re.search(r"required for HLO temporaries \(([\d.]+)([KMGT])\) exceeds", str(error))
     if match is None:
-        raise UserError(f"the step does not compile for this target: {str(error).splitlines()[0]}") from error
+        raise UserError(f"the train step does not compile for this target: {str(error).splitlines()[0]}") from error
     return float(match[1]) * 1024.0 ** ("KMGT".index(match[2]) + 1) + (0 if whole else arguments)
 
 
@@ -190,11 +190,10 @@ def _roofline(
 
 
 def search(settings: Settings, target: Target, known: Plan, report: Callable[[Plan], None]) -> Plan | None:
-    """Return the fastest plan that fits with room to spare, by compiling ever more rows, with everything kept, with
-    products kept, and with blocks recomputed.
+    """Return the fastest plan within ROOM of the memory; None if not even one row fits.
 
-    known: a plan of these settings, which is not made again. report: called with every plan on the way. None if not
-    even one row fits.
+    Compile increasing numbers of rows for each `remat` setting. known: an existing plan of these settings, which is
+    reused. report: called with every plan.
     """
     best = None
     for remat in ("none", "products", "block"):

@@ -1,4 +1,4 @@
-"""Other kinds of tokenizers behind the same interface: Hugging Face's tokenizer.json, and tiktoken's rank files."""
+"""Adapters for other kinds of tokenizers: Hugging Face's tokenizer.json, and tiktoken's rank files."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SPACE_MARK
 from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, template_begin, written_form
 
-# Common names, for files that do not name their special tokens.
+# Common special tokens, for files that do not name theirs.
 BEGIN = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>")
 END = ("</s>", "<|end_of_text|>", "<eos>", "<|endoftext|>")
-# A rank file does not hold the pre-tokenization pattern. This is cl100k_base's, with single digits where the file has
-# no longer number (as Qwen's).
+# A rank file does not contain the pre-tokenization pattern. This is cl100k_base's; numbers are split into single digits
+# if the file has no token of several digits (as Qwen's).
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -29,9 +29,9 @@ PATTERN = (
 
 
 class HuggingFaceTokenizer(AnyTokenizer):
-    """A tokenizer.json. tokenizer_config.json beside it names BOS and EOS, else a common name does.
+    """A tokenizer.json. BOS and EOS come from tokenizer_config.json in the same directory, else from common names.
 
-    `add_bos_token` there says whether BOS is prepended to a text, else the post-processor of the file does.
+    `add_bos_token` there decides whether BOS is prepended to a text; without it the post-processor of the file does.
     """
 
     def __init__(self, path: Path):
@@ -57,14 +57,14 @@ class HuggingFaceTokenizer(AnyTokenizer):
         self.begin = begin_ids(self.bos, bool(begin) if begins is None else begins, begin)
 
     def _said(self, known: dict[str, Any], name: str, usual: Sequence[str]) -> int | None:
-        """Return the id of a special token: the one that the files name, else the first of the common names."""
+        """Return the id of a special token: the one the files name, else the first usual name that exists."""
         forms = [written_form(known, name)] if name in known else usual
         ids = map(self._model.token_to_id, filter(None, forms))
         return next((id for id in ids if id is not None), None)
 
     @cached_property
     def _with_specials(self) -> Any:
-        """Return the same tokenizer, but one that encodes the written form of a special id as that id."""
+        """Return the same tokenizer, except that the written form of a special id is encoded as that id."""
         model = type(self._model).from_str(self._model.to_str())
         added = {token.content for token in model.get_added_tokens_decoder().values()}
         model.add_special_tokens([form for form in self.specials if form not in added])
@@ -116,7 +116,7 @@ _BYTES = _byte_alphabet()
 
 
 class TiktokenTokenizer(AnyTokenizer):
-    """A .tiktoken file: on each line the base64 of a token and its rank. It names no special ids, so there are none."""
+    """A .tiktoken file: each line holds a base64 token and its rank. Such files define no special ids."""
 
     bos = eos = None
 
@@ -148,7 +148,7 @@ class TiktokenTokenizer(AnyTokenizer):
 
     @cached_property
     def specials(self) -> dict[str, int]:
-        """Return {}: a rank file names no special ids."""
+        """Return {}: a rank file defines no special ids."""
         return {}
 
 
@@ -161,5 +161,5 @@ def _ranks(path: Path) -> dict[bytes, int]:
         except (ValueError, binascii.Error):
             raise UserError(f"{path}:{number}: expected base64 and a rank, found {line[:40]!r}") from None
     if missing := 256 - sum(bytes([byte]) in ranks for byte in range(256)):
-        raise UserError(f"{path}: {missing} single bytes have no rank; the file is cut short or of another kind")
+        raise UserError(f"{path}: {missing} single bytes have no rank; the file is truncated or not a rank file")
     return ranks

@@ -21,7 +21,7 @@ TAKEN = (MODEL, TOKENIZER, GENERATION, *MORE)
 
 
 def copy_checkpoint_files(source: Path, directory: Path) -> list[str]:
-    """Copy the config and the tokenizer files of a checkpoint; return the names of those that there are."""
+    """Copy the config and the tokenizer files of a checkpoint; return the names of the files that exist."""
     return _copy(source, directory, (CONFIG, *TAKEN))
 
 
@@ -30,9 +30,9 @@ def write_checkpoint_files(
 ) -> None:
     """Write the tokenizer files of a checkpoint that stock transformers can load.
 
-    origin: a directory with the published files of the tokenizer, which are copied. Without one, or if they need code
-    of their own, the files are made from `file`, if that is a SentencePiece model. tokenizer: loaded from `file`; the
-    files written prepend BOS if it does. context: longest sequence in tokens.
+    origin: a directory with the published files of the tokenizer, which are copied. Without it, or if they need custom
+    code, the files are made from `file` if that is a SentencePiece model. tokenizer: loaded from `file`; the written
+    files prepend BOS if it does. context: longest sequence in tokens.
     """
     if origin is not None:
         known = read_json(origin / TOKENIZER) if (origin / TOKENIZER).is_file() else {}

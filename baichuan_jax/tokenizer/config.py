@@ -44,14 +44,13 @@ class TokenizerConfig:
     )
     layout: Layout = setting(
         "plain",
-        "ids before the learned pieces: 'plain' has 3 special ones and 256 bytes; 'baichuan' has the 390 symbols of "
-        "Baichuan-7B's vocabulary between these (tags, digits, punctuation, 300 reserved)",
+        "ids before the learned pieces: 'plain' has 3 special ids and 256 bytes; 'baichuan' adds the 390 symbols of "
+        "Baichuan-7B's vocabulary between them (tags, digits, punctuation, 300 reserved)",
     )
     bos: Bos = setting(
         "auto",
-        "whether the id that begins a text comes before documents and prompts, in token shards, evaluation, "
-        "generation, serving and exports; 'auto' does as the files of the tokenizer say, and does not with one that is "
-        "trained here, as Baichuan-7B does not",
+        "whether BOS is prepended to documents and prompts, in token shards, evaluation, generation, serving and "
+        "exports; 'auto' follows the files of the tokenizer; a tokenizer trained here has none, as Baichuan-7B's",
     )
     threads: int = setting(2, "threads that train, and that encode in one process")
     shard_bytes: int = setting(2**26, "approximate UTF-8 bytes of text per token shard")

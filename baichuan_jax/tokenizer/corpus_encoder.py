@@ -1,4 +1,4 @@
-"""The corpus to token shards, in parallel: each shard is a task of the runner."""
+"""Encode the corpus into token shards, in parallel: each shard is a task of the runner."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BATCH = 2**20  # characters encoded at once
 
 @dataclass(frozen=True)
 class ShardRange:
-    """The documents `first` to `end` - 1 of a split, which become one shard. number: of the shard within the split."""
+    """The documents `first` to `end` - 1 of a split, which form one shard. number: of the shard within the split."""
 
     domain: str
     split: Split
@@ -90,7 +90,7 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def shard_ranges(corpus: Path, shard_bytes: int) -> tuple[ShardRange, ...]:
-    """Return the shards of every split, with equally many documents and about `shard_bytes` each; deterministic."""
+    """Return the shards of every split, of equally many documents and about `shard_bytes` each; deterministic."""
     found = []
     for domain in domains(corpus):
         for split in SPLITS:
@@ -113,8 +113,8 @@ def encode_corpus(
 ) -> dict[str, dict[str, list[dict]]]:
     """Write the shards of every domain and split, then the index; return the index: {domain: {split: [entry]}}.
 
-    bos: as in `load_tokenizer`. After an interruption the existing shards are kept. The bytes do not depend on the
-    number of workers or of attempts.
+    bos: as in `load_tokenizer`. After an interruption, existing shards are kept. The bytes do not depend on the number
+    of workers or attempts.
     """
     pieces, shards = shard_ranges(corpus, shard_bytes), {}
     task = Encode(corpus, model, bos, directory, pieces, threads if runner.workers == 1 else 1)

@@ -1,4 +1,4 @@
-"""The interface of all tokenizers, whatever file they are loaded from."""
+"""The common interface of all tokenizers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from baichuan_jax.core.errors import UserError
 class AnyTokenizer(ABC):
     """Text to ids and back.
 
-    vocab: number of ids. bos, eos: the ids that begin and end a text, None if there are none. begin: the ids prepended
-    to a text: () or (bos,), by the files of the tokenizer and the argument `bos` of `load_tokenizer`.
-    Plain text never encodes to special ids: "</s>" in a text is four characters, unless `specials` is set.
+    vocab: number of ids. bos, eos: ids that mark the beginning and end of a text, or None. begin: ids prepended to a
+    text, () or (bos,), depending on the files of the tokenizer and the argument `bos` of `load_tokenizer`. Plain text
+    never encodes to special ids: "</s>" in a text is four characters, unless `specials` is set.
     """
 
     vocab: int
@@ -63,10 +63,9 @@ class AnyTokenizer(ABC):
         return [id for part in parts for id in ([self.specials[part]] if part in self.specials else self.encode(part))]
 
     def prompt(self, text: str, specials: bool = False) -> list[int]:
-        """Return the ids of a prompt: `begin` and the ids of the text.
+        """Return the ids of a prompt: `begin` and the ids of the text; EOS (else BOS) if these are empty.
 
-        If there would be none, the prompt is EOS (else BOS), as after the end of another document. specials: as in
-        `encode`.
+        specials: as in `encode`.
         """
         ids = [*self.begin, *self.encode(text, specials)]
         before = self.bos if self.eos is None else self.eos
@@ -83,15 +82,17 @@ class AnyTokenizer(ABC):
         """
         tokens = [self.token_bytes(id) for id in self.encode(text)]
         joined, raw = b"".join(tokens), text.encode()
-        extra = len(joined) - len(raw)  # a space that some tokenizers prepend to a text
+        extra = len(joined) - len(raw)  # the space that some tokenizers prepend
         if extra not in (0, 1) or joined[extra:] != raw:
-            raise UserError(f"this tokenizer changes the text, so its ids have no place in it: {text[:40]!r}")
+            raise UserError(
+                f"this tokenizer does not preserve the text, so spans of its ids are undefined: {text[:40]!r}"
+            )
         bounds = np.maximum(np.cumsum([0, *map(len, tokens)]) - extra, 0).tolist()
         return list(pairwise(bounds))
 
 
 def bytes_of(tokenizer: AnyTokenizer, id: int) -> bytes:
-    """Return the bytes of an id; b"" for rows of the model's token table beyond the tokenizer's ids."""
+    """Return the bytes of an id; b"" for rows of the model's token table that exceed the tokenizer's vocabulary."""
     return tokenizer.token_bytes(id) if id < tokenizer.vocab else b""
 
 
@@ -108,8 +109,8 @@ def check_ids(ids: Sequence[int] | np.ndarray, rows: int) -> None:
     outside = [id for id in (int(np.max(ids, initial=0)), int(np.min(ids, initial=0))) if not 0 <= id < rows]
     if outside:
         raise UserError(
-            f"id {outside[0]} is beyond the model's token table, which has {rows} rows (ids 0 to {rows - 1}): take the "
-            "tokenizer that the model was made with, or leave out the text that has this id"
+            f"token id {outside[0]} is outside the model's token table of {rows} rows (ids 0 to {rows - 1}); use the "
+            "tokenizer that the model was trained with, or remove the text that contains this id"
         )
 
 
@@ -117,5 +118,5 @@ def check_file(path: Path) -> None:
     """Raise UserError if there is no tokenizer file."""
     if not path.is_file():
         raise UserError(
-            f"no tokenizer at {path}: name one, TokenizerConfig.file, or train it: baichuan-jax tokenizer CONFIG"
+            f"no tokenizer at {path}; set TokenizerConfig.file, or train one: baichuan-jax tokenizer CONFIG"
         )

@@ -1,4 +1,4 @@
-"""Measurements of a tokenizer on texts, as counts: they add up over texts and domains, and rates follow from them."""
+"""Measure a tokenizer on texts, as counts, which add up over texts and domains; rates are computed from them."""
 
 from __future__ import annotations
 

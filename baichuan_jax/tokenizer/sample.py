@@ -1,4 +1,4 @@
-"""The sample that a tokenizer is trained on: its composition by domain and language, and its lines."""
+"""The training sample of a tokenizer: its composition by domain and language, and its lines."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plan_sample(cfg: TokenizerConfig, documents: Documents) -> SamplePlan:
     text = sum(targets.values())
     if text == 0:
         raise UserError(
-            f"TokenizerConfig.zh_share = {cfg.zh_share}, .weights = {cfg.weights}: no document is left to train on; "
+            f"TokenizerConfig.zh_share = {cfg.zh_share}, .weights = {cfg.weights}: they leave no document to train on; "
             f"the corpus has {sum(size for (_, zh), size in sizes.items() if zh):,} bytes of Chinese documents and "
             f"{sum(size for (_, zh), size in sizes.items() if not zh):,} of others"
         )
@@ -85,7 +85,7 @@ def _targets(cfg: TokenizerConfig, sizes: dict[Part, int]) -> dict[Part, float]:
 
 
 def share_out(sizes: Mapping[Part, int], weights: Mapping[Part, float], budget: float) -> dict[Part, float]:
-    """Divide a budget among parts by weight; what a part is too small for goes to the others ("water filling")."""
+    """Divide a budget among parts by weight; what exceeds the size of a part goes to the others (water filling)."""
     taken = dict.fromkeys(sizes, 0.0)
     open_parts = [part for part in sizes if sizes[part] and weights[part]]
     while open_parts:

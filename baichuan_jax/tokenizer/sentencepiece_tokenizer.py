@@ -1,4 +1,4 @@
-"""Text to ids and back by a SentencePiece model; lossless for models trained here."""
+"""Encode and decode text with a SentencePiece model; lossless for models trained here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from baichuan_jax.tokenizer.model_file import parse_model, symbols_as_controls
 from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, written_form
 from baichuan_jax.tokenizer.word_cache import WordCache, has_words
 
-# SentencePiece writes a space as U+2581, so a real U+2581 would be decoded as a space. It is encoded as bytes instead.
+# SentencePiece represents a space as U+2581, so a real U+2581 would decode to a space. It is encoded as bytes instead.
 SPACE_MARK = "\u2581"
 
 CHUNK = 500  # characters; SentencePiece's time grows faster than the length of a string
@@ -51,15 +51,15 @@ class SentencePieceTokenizer(AnyTokenizer):
         pieces = [piece.piece for piece in model.pieces]
         keeps = model.trainer_spec.byte_fallback and not changes
         keeps = keeps and not any("\n" in piece and len(piece) > 1 for piece in pieces)
-        # If not None, no piece crosses a line end, and no text is changed.
+        # Not None only if no piece crosses a line end and text is preserved.
         mark = [self._model.piece_to_id(f"<0x{byte:02X}>") for byte in SPACE_MARK.encode()]
         self._mark = np.array(mark, np.int32) if keeps else None
         apart = keeps and not any({" ", SPACE_MARK} & set(piece.lstrip(SPACE_MARK)) for piece in pieces)
-        # If not None, no piece crosses the border of words either.
+        # Not None only if, in addition, no piece crosses a word boundary.
         self._words = WordCache(self._encode_lines) if apart else None
 
     def _end(self, known: dict[str, Any], name: str) -> int | None:
-        """Return the id of a special token: the one that the files beside the model name, else the model's own."""
+        """Return the id of a special token: the one named in the files beside the model, else the model's own."""
         if name in known:
             form = written_form(known, name)
             id = self._model.piece_to_id(form) if form else -1

@@ -45,8 +45,8 @@ def train_tokenizer(cfg: TokenizerConfig, lines: Iterable[str], path: Path) -> N
         )
     except RuntimeError as error:
         raise _explain(cfg, str(error)) from error
-    # They are trained as user-defined symbols, so that their ids come before the bytes. As control pieces they are not
-    # produced by any text.
+    # They are trained as user-defined symbols so that their ids precede the bytes. Stored as control pieces, no text
+    # encodes to them.
     content = symbols_as_controls(parse_model(model.getvalue())).SerializeToString(deterministic=True)
     with atomic_path(path) as partial:
         partial.write_bytes(content)
@@ -56,12 +56,12 @@ def _explain(cfg: TokenizerConfig, error: str) -> UserError:
     limit = re.search(r"<= (\d+)", error)
     if limit:
         return UserError(
-            f"TokenizerConfig.vocab = {cfg.vocab}: the training text has pieces for {limit[1]} at most; lower it (and "
-            "DecoderConfig.vocab), or give more text"
+            f"TokenizerConfig.vocab = {cfg.vocab}: the training text supports at most {limit[1]} pieces; lower it (and "
+            "DecoderConfig.vocab), or add text"
         )
     if "smaller than required_chars" in error:
         return UserError(
-            f"TokenizerConfig.vocab = {cfg.vocab} cannot hold every character to be covered; raise it, or lower "
+            f"TokenizerConfig.vocab = {cfg.vocab} is too small for the required characters; raise it, or lower "
             f"TokenizerConfig.character_coverage = {cfg.character_coverage} ({error})"
         )
-    return UserError(f"SentencePiece could not train: {error}")
+    return UserError(f"SentencePiece training failed: {error}")

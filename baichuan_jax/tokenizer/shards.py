@@ -1,8 +1,8 @@
 """Token shards: documents as `ids </s>` or `<s> ids </s>`, concatenated, in the smallest integer type that fits.
 
-A directory holds, for every domain and split, `DOMAIN/SPLIT-00000.bin` (raw little-endian ids), the same with `.idx`
-(uint64 offset of each document and of the end), and one `index.json` that lists them with their counts and states how
-many ids precede and follow the text of each document: one and one if it does not state them.
+For every domain and split, a directory holds `DOMAIN/SPLIT-00000.bin` (raw little-endian ids) and the same name with
+`.idx` (uint64 offset of each document and of the end). `index.json` lists them with their counts, and the number of ids
+before and after the text of each document (one and one if absent).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class TokenStore:
     def __init__(self, directory: Path):
         path = directory / "index.json"
         if not path.exists():
-            raise UserError(f"no token shards at {directory}; write them first: baichuan-jax tokenizer CONFIG")
+            raise UserError(f"no token shards at {directory}; create them first: baichuan-jax tokenizer CONFIG")
         index = read_json(path)
         self.vocab: int = index["vocab"]
         self._before, self._after = index.get("before", 1), index.get("after", 1)

@@ -1,4 +1,4 @@
-"""The special tokens that the files beside a tokenizer name: BOS, EOS, and what is prepended to a text."""
+"""Special tokens named in the files beside a tokenizer: BOS, EOS, and the ids prepended to a text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
 def read_special_tokens(file: Path) -> dict[str, Any]:
     """Return the fields of tokenizer_config.json, completed from special_tokens_map.json.
 
-    They describe a file named tokenizer.*: for "llama.model" the result is {}. Fields that are null are kept: they say
+    They apply to files named tokenizer.*: for "llama.model" the result is {}. Fields that are null are kept: null means
     that there is no such token. Raise UserError if a file is damaged.
     """
     found: dict[str, Any] = {}
@@ -29,7 +29,7 @@ def read_special_tokens(file: Path) -> dict[str, Any]:
         except ValueError as error:
             raise UserError(f"{path} is damaged ({error})") from error
         if not isinstance(known, dict):
-            raise UserError(f"{path} is damaged: it holds no JSON object")
+            raise UserError(f"{path} is damaged: it is not a JSON object")
         found |= known
     return found
 
@@ -53,7 +53,7 @@ def template_begin(processor: dict[str, Any] | None) -> tuple[int, ...]:
 
 
 def begin_ids(bos: int | None, begins: bool, template: tuple[int, ...] = ()) -> tuple[int, ...]:
-    """Return the ids prepended to a text. begins: whether there are any. template: those of a post-processor."""
+    """Return the ids prepended to a text: () unless `begins`, else those of a post-processor's template, else BOS."""
     if not begins:
         return ()
     return template or (() if bos is None else (bos,))

@@ -44,8 +44,8 @@ def build_tokenizer(cfg: TokenizerConfig, corpus: Path, directory: Path, progres
     tokenizer = load_tokenizer(directory, cfg.bos)
     if cfg.file and tokenizer.vocab > cfg.vocab:
         raise UserError(
-            f"TokenizerConfig.file = {cfg.file!r} has {tokenizer.vocab:,} ids, TokenizerConfig.vocab = {cfg.vocab:,} "
-            "allows for fewer; raise it (and DecoderConfig.vocab)"
+            f"TokenizerConfig.file = {cfg.file!r} has {tokenizer.vocab:,} ids, more than TokenizerConfig.vocab = "
+            f"{cfg.vocab:,}; raise that (and DecoderConfig.vocab)"
         )
     compression = {domain: _compression(tokenizer, corpus, domain) for domain in documents}
     return {"vocab": tokenizer.vocab, "begin": list(tokenizer.begin), "compression": compression, **made}
@@ -88,9 +88,9 @@ def _reporting(lines: Iterator[str], total: float, progress: Progress | None) ->
 
 def _copy_tokenizer(file: Path, directory: Path) -> dict:
     """Copy a tokenizer file, and the files beside it that name its special ids."""
-    load_tokenizer(file)  # raises if it is broken, before anything is written
+    load_tokenizer(file)  # fails here, before anything is written, if it is broken
     if file.suffix not in KINDS:
-        raise UserError(f"TokenizerConfig.file = {str(file)!r}: name a file, {', '.join(KINDS)}")
+        raise UserError(f"TokenizerConfig.file = {str(file)!r}: expected a file, {', '.join(KINDS)}")
     shutil.copyfile(file, directory / f"{STEM}{file.suffix}")
     for name in SPECIAL_FILES if file.stem == STEM else ():
         if file.with_name(name).is_file():
@@ -117,8 +117,8 @@ def build_tokens(
 ) -> dict:
     """Encode every domain and split into token shards.
 
-    model: a tokenizer file, or a directory with one. If it is the directory of a tokenizer stage, documents begin as
-    the result of that stage says, else as cfg.bos says.
+    model: a tokenizer file, or a directory with one. For the directory of a tokenizer stage, the result of that stage
+    decides whether documents begin with BOS, else cfg.bos.
     """
     start = time.monotonic()
     bos = stage_bos(model) or cfg.bos

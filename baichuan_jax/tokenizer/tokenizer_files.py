@@ -18,19 +18,19 @@ KINDS: dict[str, Callable[[Path], AnyTokenizer]] = {
     ".json": HuggingFaceTokenizer,
     ".tiktoken": TiktokenTokenizer,
 }
-EARLIER = "earlier"  # a fourth value beside "auto", "on" and "off": what runs did before this setting existed
+EARLIER = "earlier"  # beside "auto", "on" and "off": the behaviour before this setting existed
 
 
 def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
     """Return the tokenizer of a file, or of a directory (tokenizer.model, .json or .tiktoken).
 
-    bos: a value of TokenizerConfig.bos, or EARLIER. Raise UserError if there is no tokenizer, it is broken or of an
-    unknown kind, its package is not installed, or BOS is asked for and the tokenizer has none.
+    bos: a value of TokenizerConfig.bos, or EARLIER. Raise UserError if the tokenizer is missing, broken or of an
+    unknown kind, if its package is not installed, or if BOS is requested and not defined.
     """
     path = tokenizer_file(path)
     check_file(path)
     if path.suffix not in KINDS:
-        raise UserError(f"{path}: no kind of tokenizer; endings: {', '.join(KINDS)}")
+        raise UserError(f"{path}: unsupported tokenizer file; supported endings: {', '.join(KINDS)}")
     tokenizer = KINDS[path.suffix](path)
     if bos == EARLIER:
         _begin_as_earlier(tokenizer)
@@ -39,15 +39,15 @@ def load_tokenizer(path: Path, bos: str = "auto") -> AnyTokenizer:
     elif bos == "on" and not tokenizer.begin:
         if tokenizer.bos is None:
             raise UserError(
-                f"TokenizerConfig.bos = 'on': {path} and the files beside it name no id that begins a text; set it to "
-                "'off', or name one as bos_token in tokenizer_config.json"
+                f"TokenizerConfig.bos = 'on': neither {path} nor the files beside it define BOS; set it to 'off', or "
+                "define bos_token in tokenizer_config.json"
             )
         tokenizer.begin = (tokenizer.bos,)
     return tokenizer
 
 
 def _begin_as_earlier(tokenizer: AnyTokenizer) -> None:
-    """Prepend BOS as runs did before TokenizerConfig.bos: always, with ids beyond the vocabulary if there are none."""
+    """Prepend BOS as runs did before TokenizerConfig.bos existed: always, with new ids if the tokenizer has none."""
     size = tokenizer.vocab
     if tokenizer.bos is None:
         tokenizer.bos = size if tokenizer.eos is None else tokenizer.eos

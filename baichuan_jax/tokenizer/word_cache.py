@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 WORD = re.compile(r" *[^ \n]+| +|\n")  # a word includes the spaces before it; no piece crosses its border
-SPACES = 0.1  # share of spaces in a text from which the cache pays: English has 0.15 to 0.2
+SPACES = 0.1  # least share of spaces for which the cache pays off: English has 0.15 to 0.2
 SIZE = 2**18  # words in the cache, about 40 MB
 
 

@@ -1,7 +1,7 @@
 """Words by their frequency in a language, as text to train a tokenizer on.
 
 The lists are those of wordfreq (Speer 2022): Wikipedia, subtitles, news, books, the web and social media, counted
-until 2021. BPE learns from how often words occur, not from their order, so a list teaches it what much text would.
+until 2021. BPE depends on word frequencies and not on word order, so a list replaces much text.
 """
 
 from __future__ import annotations

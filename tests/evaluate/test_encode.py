@@ -84,7 +84,7 @@ def test_nothing_can_come_before_a_text_where_there_is_no_special_id():
     letters = Letters(begins=False)
     letters.bos = letters.eos = None
     assert Encoder(letters, ROWS).pairs([("a", "b")]) == [([97], [98])]
-    with pytest.raises(UserError, match="no id that begins or ends a text"):
+    with pytest.raises(UserError, match="neither BOS nor EOS"):
         Encoder(letters, ROWS).pairs([("", "ab")])
 
 

@@ -92,7 +92,7 @@ def test_what_is_not_there(data_dir):
         splits(data_dir, "haonan-li/cmmlu", "law")
     with pytest.raises(UserError, match=r"sat-en\.jsonl is missing"):
         splits(data_dir, "hails/agieval-sat-en", None)
-    with pytest.raises(UserError, match="holds no data set 'squad'; known: ceval/ceval-exam"):
+    with pytest.raises(UserError, match="does not support data set 'squad'; supported: ceval/ceval-exam"):
         splits(data_dir, "squad", None)
 
 

@@ -188,7 +188,7 @@ def test_where_it_cannot_be_contained_nothing_runs(tmp_path):
         "call('prctl', 38, 1, 0, 0, 0)\nseccomp.deny()\n"
     )
     done = subprocess.run([sys.executable, "-c", deny + CALL], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "UserError: this machine cannot contain programs ([Errno 1] unshare" in done.stderr
+    assert "UserError: the sandbox is not available on this machine ([Errno 1] unshare" in done.stderr
     assert done.stdout == ""
 
 

@@ -80,8 +80,8 @@ BAD = [
     ({"prompt": [[1], "a"]}, "prompt", "expected a text"),
     ({"prompt": [True]}, "prompt", "prompt = [true]: expected a text"),
     ({"prompt": [1.0]}, "prompt", "expected a text"),
-    ({"prompt": "a\ud800"}, "prompt", "half a surrogate pair at character 1"),
-    ({"promt": "a"}, "promt", "there is no field 'promt'; did you mean 'prompt'?"),
+    ({"prompt": "a\ud800"}, "prompt", "unpaired surrogate at character 1"),
+    ({"promt": "a"}, "promt", "unknown field 'promt'; did you mean 'prompt'?"),
     ({"max_tokens": -1}, "max_tokens", "max_tokens = -1: expected an integer, 0 or more"),
     ({"max_tokens": 1.5}, "max_tokens", "max_tokens = 1.5: expected an integer"),
     ({"max_tokens": True}, "max_tokens", "max_tokens = true: expected an integer"),
@@ -97,11 +97,11 @@ BAD = [
     ({"stream": 1}, "stream", "stream = 1: expected true or false"),
     ({"stream_options": []}, "stream_options", "expected an object"),
     ({"stream_options": {"include_usage": 1}}, "include_usage", "include_usage = 1: expected true or false"),
-    ({"suffix": "b"}, "suffix", "suffix is not supported here; leave it out"),
+    ({"suffix": "b"}, "suffix", "suffix is not supported; leave it out"),
     ({"echo": 1}, "echo", "echo = 1: expected true or false"),
     ({"logprobs": 6}, "logprobs", "logprobs = 6: expected an integer, 0 to 5"),
     ({"logprobs": True}, "logprobs", "logprobs = true: expected an integer, 0 to 5"),
-    ({"logprobs": 1, "stream": True}, "logprobs", "leave out logprobs, or stream"),
+    ({"logprobs": 1, "stream": True}, "logprobs", "leave out logprobs or stream"),
     ({"best_of": 3}, "best_of", "best_of = 3: expected n = 1"),
     ({"best_of": 1, "n": 2}, "best_of", "best_of = 1: expected n = 2"),
     ({"best_of": "2"}, "best_of", "expected an integer, 1 or more"),
@@ -142,9 +142,9 @@ def test_an_address_that_is_taken():
         assert first.getsockname()[0] == "127.0.0.1"
         port = first.getsockname()[1]
         first.listen()
-        with pytest.raises(UserError, match=rf"'127.0.0.1', {port}: cannot be served at \(Address already in use\)"):
+        with pytest.raises(UserError, match=rf"'127.0.0.1', {port}: cannot listen there \(Address already in use\)"):
             bound(ServeConfig(port=port))
-    with pytest.raises(UserError, match="cannot be served at"):
+    with pytest.raises(UserError, match="cannot listen there"):
         bound(ServeConfig(host="no.such.name.invalid"))
 
 

@@ -105,7 +105,7 @@ def test_ids_are_continued_as_their_text_is(server, here, tokenizer):
     assert texts(server.complete(prompt=ids[0])) == here(PROMPTS[:1])
     status, answer = server.ask("/v1/completions", {"prompt": [5, 304]})
     assert (status, answer["error"]["param"]) == (400, "prompt")
-    assert answer["error"]["message"] == "prompt: there is no token of id 304; the model has ids 0 to 303"
+    assert answer["error"]["message"] == "prompt: token id 304 does not exist; ids are 0 to 303"
 
 
 @pytest.mark.parametrize("made", [0, 1, 6])
@@ -193,11 +193,15 @@ BAD = {
     "no UTF-8": (b'{"prompt": "\xff"}', 400, "the body is not UTF-8 at byte 12"),
     "nothing": (b"", 400, "the body is not JSON"),
     "too deep": (b"[" * 100_000, 400, "nested too deeply"),
-    "an array": (b"[]", 400, "the body is not an object"),
+    "an array": (b"[]", 400, "the body is not a JSON object"),
     "a long context": ({"prompt": "x" * 300}, 400, "expected a shorter prompt than one of 301 tokens"),
     "too many tokens": ({"prompt": "The", "max_tokens": 254}, 400, "max_tokens = 254: expected at most 253 after"),
-    "too many texts": ({"prompt": "The", "n": 251}, 400, "251 continuations in one request: at most 250"),
-    "another model": ({"prompt": "The", "model": "gpt"}, 404, "there is no model 'gpt'; this one is 'a small model'"),
+    "too many texts": ({"prompt": "The", "n": 251}, 400, "251 continuations in one request: the limit is 250"),
+    "another model": (
+        {"prompt": "The", "model": "gpt"},
+        404,
+        "there is no model 'gpt'; this server has 'a small model'",
+    ),
     "1 MB": ({"prompt": "x" * 999_000}, 400, "expected a shorter prompt than one of"),
     "10 MB": ({"prompt": "中" * 3_400_000}, 413, "the body is longer than 1000000 bytes"),
 }

@@ -50,7 +50,7 @@ def test_the_task_of_a_killed_worker_is_redone(tmp_path):
 
 def test_a_task_that_loses_its_worker_every_time_is_given_up(tmp_path):
     message = (
-        r"task 2 of phase 'squares' lost its process 3 times \(the last was killed by SIGKILL\), perhaps because mem"
+        r"the process of task 2 of phase 'squares' died 3 times \(last: killed by SIGKILL\), possibly for lack of mem"
     )
     with pytest.raises(UserError, match=message):
         run(tmp_path, "killed_always", workers=2)

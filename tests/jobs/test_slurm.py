@@ -54,7 +54,7 @@ def test_the_first_error_ends_the_array(tmp_path, partition):
 
 def test_tasks_that_get_lost_every_time_are_given_up(tmp_path, partition):
     with pytest.raises(
-        UserError, match=r"2 tasks of phase 'squares', 0 the first, ended 3 times .*slurm_logs/\d+_\d\.out"
+        UserError, match=r"2 tasks of phase 'squares' \(first: 0\) ended 3 times .*slurm_logs/\d+_\d\.out"
     ):
         run(tmp_path, "well", count=2, kind="slurm", partition=partition, memory=1, setup="exit 1")
     assert "exit 1" in script(tmp_path)
@@ -89,13 +89,13 @@ def test_a_submission_that_slurm_refuses(tmp_path, partition, monkeypatch):
     (tmp_path / "bin/sbatch").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "bin/sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    with pytest.raises(UserError, match=r"sbatch refused .*launch_script\.slurm .* \(code 3\)"):
+    with pytest.raises(UserError, match=r"sbatch refused .*launch_script\.slurm \(exit code 3\)"):
         run(tmp_path, "well", kind="slurm", partition=partition)
 
 
 def test_without_slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="there is no sbatch here"):
+    with pytest.raises(UserError, match="sbatch is not installed"):
         run(tmp_path, "well", kind="slurm", partition="some")
 
 

@@ -36,7 +36,7 @@ def test_rules_name_mesh_axes():
 
 def test_one_mesh_axis_for_two_dimensions_is_refused():
     layout = Layout(make_mesh(MeshConfig()), AxisRules(embed="tensor"))
-    with pytest.raises(UserError, match="one dimension of an array only"):
+    with pytest.raises(UserError, match="only one dimension of an array"):
         layout.spec(("embed", "mlp"))
 
 
@@ -44,7 +44,7 @@ def test_spec_and_divisibility():
     layout = Layout(make_mesh(MeshConfig(data=2, fsdp=2, tensor=2)), AxisRules())
     assert layout.spec(("batch", "length", "heads", "head_dim")) == P(("data", "fsdp"), "context", "tensor", None)
     assert layout.batch_shards == 4
-    with pytest.raises(UserError, match=r"'heads' of size 3 does not divide.*AxisRules.heads = None"):
+    with pytest.raises(UserError, match=r"'heads' of size 3 is not divisible.*AxisRules.heads = None"):
         layout.sharding(("heads",), (3,))
 
 

@@ -108,7 +108,7 @@ def test_what_begins_and_ends_a_text(tmp_path, names, config, template, special_
     first = next((id for id in (special_ids[1], special_ids[0]) if id is not None), None)
     assert load_tokenizer(tmp_path, "off").prompt("") == ([] if first is None else [first])
     if special_ids[0] is None:
-        with pytest.raises(UserError, match=r"TokenizerConfig.bos = 'on'.*name no id that begins a text"):
+        with pytest.raises(UserError, match=r"TokenizerConfig.bos = 'on'.*define BOS"):
             load_tokenizer(tmp_path, "on")
     else:
         assert load_tokenizer(tmp_path, "on").prompt("a") == [special_ids[0], *letter]
@@ -208,7 +208,7 @@ def test_files_that_are_none(folder, tmp_path, monkeypatch):
         "x.json": "is not a tokenizer.json",
         "x.tiktoken": "x.tiktoken:2: expected base64 and a rank",
         "y.tiktoken": "255 single bytes have no rank",
-        "x.txt": "no kind of tokenizer; endings",
+        "x.txt": "unsupported tokenizer file; supported endings",
         "absent.json": "no tokenizer at",
         "broken/tokenizer.json": "tokenizer_config.json is damaged",
         "": "no tokenizer at .*tokenizer.model",

@@ -94,9 +94,9 @@ def _refuse_cut(cfg: QualityConfig, report: dict, languages: set[Language]) -> N
         said = ", ".join(f"{language!r} ({why})" for language, why in without.items())
         allowed = tuple(sorted({*cfg.unscored, *without}))
         raise UserError(
-            f"QualityConfig.{named} = {getattr(cfg, named)}: there is text without a quality model, in {said}: name "
-            "domains of good and of bad text in these languages (QualityConfig.good, .bad), some 150 short documents "
-            f'of each or 30 long ones, or let it pass unscored: --set "QualityConfig.unscored={allowed!r}"'
+            f"QualityConfig.{named} = {getattr(cfg, named)}: no quality model for text in {said}; add domains of good "
+            "and bad text in these languages to QualityConfig.good and .bad (about 150 short documents of each, or 30 "
+            f'long ones), or keep such text unscored: --set "QualityConfig.unscored={allowed!r}"'
         )
 
 

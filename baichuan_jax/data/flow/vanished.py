@@ -41,12 +41,12 @@ def _said(cfg: DataConfig, domain: str, funnel: Funnel) -> str:
     ]
     if "no_text_field" in funnel.removed and funnel.fields:
         longest = sorted(funnel.fields, key=lambda name: -funnel.fields[name])
-        parts.append(f"the fields are {', '.join(longest):.200}, and the most text is in {longest[0]!r}")
+        parts.append(f"fields: {', '.join(longest):.200}; {longest[0]!r} holds the most text")
     unread = [reason for reason in UNREAD if reason in funnel.removed]
     parts += [f"{reason}: {funnel.removed[reason].samples[0]['source']}" for reason in unread]
     if funnel.replaced and domain in cfg.encodings:
-        named = f"DataConfig.encodings says {cfg.encodings[domain]!r}"
-        parts.append(f"{funnel.replaced:,} characters are not what {named}; without it the encoding is detected")
+        named = f"{cfg.encodings[domain]!r}, set in DataConfig.encodings"
+        parts.append(f"{funnel.replaced:,} characters are invalid in {named}; remove the entry to detect the encoding")
     if "too_short" in funnel.removed or (funnel.read.documents == funnel.kept.documents == 1):
         parts.append(SPLIT)
     return "; ".join(parts)

@@ -32,7 +32,7 @@ def _words(entry: str) -> list[str]:
     try:
         return Path(entry).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"FilterConfig.blocked_words: {entry!r} is no UTF-8 file of words: {error}") from None
+        raise UserError(f"FilterConfig.blocked_words: {entry!r} cannot be read as a UTF-8 word list: {error}") from None
 
 
 def _tree(words: Iterable[str], before: str) -> str:

@@ -68,7 +68,9 @@ def _decode(name: str, raw: bytes) -> str:
 def _reader(name: str) -> Callable[[str], Iterator[Row]]:
     suffix = Path(name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
-        raise UserError(f"{name}: no evaluation set is read from such a file; endings: {', '.join(READERS)}, .gz, .zip")
+        raise UserError(
+            f"{name}: unsupported file type of an evaluation set; supported endings: {', '.join(READERS)}, .gz, .zip"
+        )
     return READERS[suffix]
 
 

@@ -164,7 +164,7 @@ def unreadable(file: File, error: Exception) -> Damaged:
 
 
 def _cut(file: File, number: int, error: Exception) -> Damaged:
-    said = f"truncated or corrupt: {number:,} documents could be read ({error}); fetch the file again"
+    said = f"truncated or corrupt: {number:,} documents could be read ({error}); download the file again"
     return Damaged(str(file), "truncated_file", f"{file}: {said}")
 
 

@@ -52,7 +52,7 @@ def read_demo_files(name: str, files: Iterable[Path], damaged: OnDamage) -> Iter
 
 def _demo(name: str) -> Demo:
     if name not in DEMOS:
-        raise UserError(f"demo:{name}: no such demo corpus; there are {', '.join(DEMOS)}")
+        raise UserError(f"demo:{name}: no such demo corpus; available: {', '.join(DEMOS)}")
     return DEMOS[name]
 
 

@@ -65,9 +65,9 @@ def _refusal(pattern: str, unknown: list[File], files: int) -> str:
         by_ending[_ending(file)].append(str(file))
     said = [f"{_listed(names)}: {_advice(ending)}" for ending, names in sorted(by_ending.items())]
     if files > len(unknown):
-        said.append(f"the other {files - len(unknown):,} can be read: name them by their endings, as in '*.txt'")
+        said.append(f"the other {files - len(unknown):,} can be read: select them by ending, as in '*.txt'")
     packed = ", ".join(COMPRESSIONS)
-    endings = f"endings that are read: {', '.join(FORMATS)}; all but .parquet also followed by {packed}"
+    endings = f"supported endings: {', '.join(FORMATS)}; all but .parquet may be followed by {packed}"
     return f"{pattern}: {'; '.join(said)}; {endings}"
 
 
@@ -84,7 +84,7 @@ def _ending(file: File) -> str:
 def _advice(ending: str) -> str:
     if ending in CONVERTERS:
         return f"not text; convert with {CONVERTERS[ending]}"
-    return "cannot read this kind of file" if ending else "cannot read a file without an ending"
+    return "unsupported kind of file" if ending else "a file without an ending is not supported"
 
 
 FORMATS: dict[str, Callable[[File, Reading], Found]] = {

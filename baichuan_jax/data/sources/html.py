@@ -62,6 +62,6 @@ def _extractor() -> Callable[..., str | None]:
     try:
         from trafilatura import extract as extractor
     except ImportError:
-        raise UserError("the text of web pages is extracted by trafilatura: pip install -e '.[html]'") from None
+        raise UserError("extracting the text of web pages needs trafilatura: pip install -e '.[html]'") from None
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs each page without text
     return extractor

@@ -147,7 +147,7 @@ def read_parquet(file: File, reading: Reading) -> Found:
         if getattr(error, "errno", None):  # errors of Arrow itself have no number
             yield unreadable(file, error)
             return
-        message = f"{file}: not a whole Parquet file ({error}); fetch the file again"
+        message = f"{file}: not a whole Parquet file ({error}); download the file again"
         yield Damaged(str(file), "truncated_file", message)
 
 

@@ -116,5 +116,7 @@ def _kind(spec: str) -> tuple[Kind, str]:
     if not colon or "/" in kind or "*" in kind or rest.startswith("//"):
         return "path", spec
     if kind not in ("demo", "tfds"):
-        raise UserError(f"source {spec!r}: {kind!r} is no kind of source; write a path, a glob, demo:... or tfds:...")
+        raise UserError(
+            f"source {spec!r}: unknown kind of source {kind!r}; expected a path, a glob, demo:... or tfds:..."
+        )
     return kind, rest

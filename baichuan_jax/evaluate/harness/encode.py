@@ -12,17 +12,17 @@ Ids = list[int]
 
 
 class Encoder:
-    """Encodes texts, each with what its tokenizer begins it with. rows: of the model's token table."""
+    """Encode texts, each with the ids that its tokenizer prepends. rows: of the model's token table."""
 
     def __init__(self, tokenizer: AnyTokenizer, rows: int):
         self._tokenizer, self._rows = tokenizer, rows
 
     @property
     def _first(self) -> int:
-        """The id that comes before a text that nothing precedes. Raise UserError if the tokenizer has none."""
+        """The id in place of an empty context: BOS, else EOS. Raise UserError if the tokenizer has neither."""
         ids = [id for id in (self._tokenizer.bos, self._tokenizer.eos) if id is not None]
         if not ids:
-            raise UserError("the tokenizer has no id that begins or ends a text: an empty context needs one")
+            raise UserError("the tokenizer has neither BOS nor EOS; an empty context needs one of them")
         return ids[0]
 
     def texts(self, texts: Sequence[str]) -> list[Ids]:
@@ -34,14 +34,14 @@ class Encoder:
         return [begin + ids.tolist() for ids in encoded]
 
     def prompts(self, texts: Sequence[str]) -> list[Ids]:
-        """Return the ids that are to be continued; one that has none is what comes before a text."""
+        """Return the ids of each prompt; an empty one becomes BOS, else EOS."""
         return [ids or [self._first] for ids in self.texts(texts)]
 
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Ids, Ids]]:
-        """Return the ids of (context, continuation), the second being what the whole has beyond the first.
+        """Return the ids of (context, continuation); context and continuation are encoded as one text.
 
-        Spaces at the end of a context belong to its continuation. An empty context is the id that begins a
-        text, or else the one that ends it. Each text is encoded once: the choices of a question have one context.
+        Spaces at the end of a context are moved to its continuation. An empty context becomes BOS, else EOS. Each text
+        is encoded once, since the choices of a question share their context.
         """
         kept = [context.rstrip() for context, _ in pairs]
         moved = [(before, pair[0][len(before) :] + pair[1]) for before, pair in zip(kept, pairs)]
@@ -57,9 +57,9 @@ class Encoder:
         return (alone[:1], alone[1:]) if alone[:1] == first else (first, alone)
 
     def windows(self, text: str, context: int) -> list[tuple[Ids, Ids]]:
-        """Return (context ids, continuation ids) that predict every id of a text once, each after as many as fit.
+        """Return (context ids, continuation ids) that predict every id of a text once.
 
-        The first window begins with the begin id; the last reaches back into the one before.
+        The first window begins with BOS, else EOS. The last window is extended to the left, so that it is full.
         """
         [ids] = self.texts([text])
         first, windows = [self._first], []
@@ -72,8 +72,9 @@ class Encoder:
 
 
 def spelled(ids: Sequence[int], byte_ids: Mapping[int, int]) -> Ids:
-    """Return ids whose text is that which transformers makes of `ids`: of a row of bytes that is no UTF-8, each byte
-    is a U+FFFD. SentencePiece keeps the characters that are whole.
+    """Return ids that decode as transformers decodes `ids`: each byte of a run that is not UTF-8 becomes U+FFFD.
+
+    SentencePiece itself keeps the whole characters of such a run.
     """
     known, found = {byte: id for id, byte in byte_ids.items()}, []
     for is_byte, row in groupby(ids, byte_ids.__contains__):

@@ -1,4 +1,4 @@
-"""A decoder of ours as a language model of lm-eval."""
+"""Adapter: our decoder as a language model of lm-eval."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class BaichuanLM(LM):
-    """Answers lm-eval's requests, those that `answers` has not, as its Hugging Face backend would.
+    """Answer lm-eval's requests as its Hugging Face backend does; requests that `answers` holds are not run again.
 
-    One difference: where a task asks for more new tokens than fit beside any prompt, that backend refuses, and here
-    the continuation gets half of the context. engine: is asked for when the first text has to be written. progress: is
-    told (what is being done, requests done, requests).
+    One difference: if a task asks for more new tokens than fit the context, that backend raises an error; here the
+    continuation gets half of the context. engine: called when the first text has to be generated. progress: called as
+    progress(what is being done, requests done, requests).
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class BaichuanLM(LM):
 
     def _scores(self, pairs: list[tuple[Ids, Ids]]) -> list[tuple[float, bool]]:
         if empty := sum(not continuation for _, continuation in pairs):
-            raise UserError(f"{empty} continuations have no token of their own after their contexts; mend the task")
+            raise UserError(f"{empty} continuations add no token to their contexts; fix the task")
         if (longest := max((len(after) for _, after in pairs), default=0)) > self._context:
-            raise UserError(f"a continuation has {longest} tokens; the model's context is {self._context}")
+            raise UserError(f"a continuation of {longest} tokens exceeds the model's context of {self._context}")
         keys = [request_key("score", [*before, *after][-(self._context + 1) :], len(after)) for before, after in pairs]
         different = dict(zip(keys, pairs))
         names = list(different)
@@ -75,7 +75,7 @@ class BaichuanLM(LM):
     def generate_until(self, requests: list[Instance]) -> list[str]:
         """Return a continuation of each request, up to the first of its stop strings.
 
-        Of requests that are repeated, for samples of several, each has a seed of its own.
+        Repeated requests draw several samples: each gets its own seed.
         """
         contexts = self._encoder.prompts([request.args[0] for request in requests])
         times, asked = Counter(), []

@@ -1,4 +1,4 @@
-"""lm-eval's tasks unchanged, with their data from the hub or from files on disk."""
+"""Load lm-eval's tasks, unchanged, with data from the hub or from files on disk."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ TASKS = Path(lm_eval.tasks.__file__).parent
 datasets.disable_progress_bars()
 
 
-# Folders of lm-eval's tasks that are looked into first: its index of all takes ten seconds to make.
+# Folders of lm-eval's tasks that are searched first: indexing all of them takes ten seconds.
 COMMON = ("agieval", "ceval", "cmmlu", "gsm8k", "hendrycks_math", "humaneval", "minerva_math", "mmlu")
 FEWSHOT_SEED = 1234  # lm-eval's own
 PATIENCE = 5.0  # seconds that the hub has to answer
 WAYS_OUT = (
-    "Either run where there is a network (the data then stays in HF_HOME), or name a folder with the files of the data "
-    "sets: --data-dir DIR (docs/evaluate.md)"
+    "Run once with network access (the data is cached in HF_HOME), or pass a folder with the data sets: --data-dir DIR "
+    "(docs/evaluate.md)"
 )
 
 
 def load_tasks(name: str, data_dir: Path | None, fewshot: int | None = None) -> dict:
     """Return what lm-eval's `evaluate` takes for a task, a group or a tag: tasks and groups.
 
-    data_dir: where the data is; None is the hub. fewshot: examples before a question, where a task does not insist on
-    none; None leaves it to the task. Raise UserError on an unknown name, or if there is no such data, or too few
+    data_dir: folder with the data; None loads from the hub. fewshot: solved examples before each question, unless the
+    task is fixed to zero; None keeps the task's own number. Raise UserError on an unknown name, missing data or too few
     examples.
     """
     loaded = _protocol(name, data_dir) if is_protocol(name) else _stock(name, data_dir)
@@ -48,9 +48,7 @@ def load_tasks(name: str, data_dir: Path | None, fewshot: int | None = None) -> 
         own = task.get_config("num_fewshot")
         shots = (own or 0) if fewshot is None or own == 0 else fewshot
         if shots and (found := len(task.fewshot_docs())) < shots:
-            raise UserError(
-                f"--fewshot {shots}: {task.config.task} has {found} solved examples; ask for as many or fewer"
-            )
+            raise UserError(f"--fewshot {shots}: {task.config.task} has only {found} solved examples; lower --fewshot")
         task.set_config("num_fewshot", shots)
         task.set_fewshot_seed(FEWSHOT_SEED)
     return loaded
@@ -91,7 +89,7 @@ def _metric(known: Callable[..., object], path: str, *args: object) -> object:
 
 @contextmanager
 def _local(data_dir: Path) -> Iterator[None]:
-    """While the block runs, what the package datasets would load from the hub comes from here."""
+    """While the block runs, `datasets.load_dataset` reads from this folder instead of the hub."""
 
     def load(path: str, name: str | None = None, **_: object) -> datasets.DatasetDict:
         return _dataset(splits(data_dir, path, name))
@@ -101,16 +99,16 @@ def _local(data_dir: Path) -> Iterator[None]:
 
 
 def _answers() -> bool:
-    """Return whether the hub can be reached, after seconds, and without the packages' many attempts."""
+    """Return whether the hub answers within PATIENCE seconds, without the many retries of the packages."""
     try:
         get_session().head(constants.ENDPOINT, timeout=PATIENCE)
-    except Exception:  # what its HTTP package, which has been another, raises where there is no network
+    except Exception:  # the exception depends on the HTTP package that the hub's client uses
         return False
     return True
 
 
 def _hub() -> AbstractContextManager:
-    """While the block runs, data comes from the hub; if that cannot be reached, from the packages' cache, or not."""
+    """While the block runs, load data from the hub; if it cannot be reached, from the cache of the packages."""
     if _answers():
         return nullcontext()
     stack = ExitStack()

@@ -1,7 +1,7 @@
-"""The field's data sets from files on disk, with the columns that lm-eval's tasks find on the hub.
+"""Evaluation data sets read from files on disk, with the columns of the versions on the hub.
 
-A data set is a folder or a zip file of its name, as its authors publish it: `ceval.zip` or `ceval/`, with `val/` and
-`dev/` in it.
+A data set is a folder or a zip file with its name, as its authors publish it: `ceval.zip` or `ceval/`, containing
+`val/` and `dev/`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def folder_of(data_dir: Path, name: str) -> Folder:
     try:
         return zipfile.Path(archive)
     except zipfile.BadZipFile as error:
-        raise UserError(f"{archive} is damaged ({error}); fetch it again") from error
+        raise UserError(f"{archive} is damaged ({error}); download it again") from error
 
 
 def _read(folder: Folder, name: str) -> str:
@@ -44,11 +44,11 @@ def _read(folder: Folder, name: str) -> str:
     try:
         return (gzip.decompress(data) if name.endswith(".gz") else data).decode("utf-8-sig")
     except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile) as error:
-        raise UserError(f"{file} is damaged ({error}); fetch it again") from error
+        raise UserError(f"{file} is damaged ({error}); download it again") from error
 
 
 def checked(rows: Sequence[Row], file: Folder, fields: Sequence[str], letter: str = "") -> list[Row]:
-    """Return questions that have all fields, of which one may be a letter. Raise UserError on others, or on none."""
+    """Return the questions. Raise UserError if there are none, a field is missing, or `letter` is not one of A to D."""
     for number, row in enumerate(rows, 1):
         require_fields(row, file, number, fields)
         if letter and row[letter] not in FOUR:
@@ -56,12 +56,12 @@ def checked(rows: Sequence[Row], file: Folder, fields: Sequence[str], letter: st
                 f"{file}: question {number} has {letter} = {row[letter]!r}: expected one of {', '.join(FOUR)}"
             )
     if not rows:
-        raise UserError(f"{file} has no questions; fetch it again")
+        raise UserError(f"{file} has no questions; download it again")
     return list(rows)
 
 
 def require_fields(row: Row, file: Folder, number: int, fields: Sequence[str]) -> None:
-    """Raise UserError on a question that has not all of these fields, or has more than a table's head names."""
+    """Raise UserError on a question without one of these fields, or with more fields than the header of its table."""
     missing = [name for name in fields if row.get(name) is None] if isinstance(row, dict) else fields
     if missing or None in row:
         what = f"no {', '.join(missing)}" if missing else "too many fields"
@@ -76,14 +76,14 @@ def _table(folder: Folder, name: str, letter: str, fields: Sequence[str]) -> lis
 def json_lines(folder: Folder, name: str, *fields: str) -> list[Row]:
     """Return the rows of a file of JSON lines, which may be gzipped.
 
-    Raise UserError if it is missing or damaged, or one of its rows has not all of the fields.
+    Raise UserError if it is missing or damaged, or a row lacks one of the fields.
     """
     lines = (line for line in _read(folder, name).split("\n") if line.strip())
     return checked([_parse(line, folder / name) for line in lines], folder / name, fields)
 
 
 def json_of(folder: Folder, name: str) -> Row:
-    """Return what a JSON file holds. Raise UserError if it is missing or damaged."""
+    """Return the content of a JSON file. Raise UserError if it is missing or damaged."""
     return _parse(_read(folder, name), folder / name)
 
 
@@ -91,7 +91,7 @@ def _parse(text: str, file: Folder) -> Row:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise UserError(f"{file} is damaged ({error}); fetch it again") from error
+        raise UserError(f"{file} is damaged ({error}); download it again") from error
 
 
 def ceval(folder: Folder, subject: str) -> Splits:
@@ -151,28 +151,28 @@ def agieval(folder: Folder, name: str) -> Splits:
 
 
 def agieval_rows(folder: Folder, name: str) -> list[Row]:
-    """Return the questions of a part of AGIEval: each has options and the letters that are right, or an answer."""
+    """Return the questions of a part of AGIEval: each has options and the correct letters, or an answer."""
     rows = json_lines(folder, f"{name}.jsonl", "question")
     for number, row in enumerate(rows, 1):
         require_fields(row, folder / f"{name}.jsonl", number, ["label" if row.get("options") else "answer"])
     return rows
 
 
-# The letter that stands before an option: (A), A. and the like; or nothing but a space after it, as before any noun.
+# The letter before an option: "(A)", "A." and the like, or a letter followed by a space, as before any noun.
 MARK = re.compile(r"\s*(?:[(（]([A-J])[)）]|([A-J])\s*[．.、:：?？])\s*")
 SPACED = re.compile(rf"{MARK.pattern}|\s*([A-J])\s+")
 
 
 def places_of_letters(options: Sequence[str]) -> list[int]:
-    """Return where the options A, B, C ... stand: some questions have them printed as A, C, B, D.
+    """Return the places of the options A, B, C ...: some questions print them as A, C, B, D.
 
-    In their own order, unless each has a letter before it and no letter is missing: what is misprinted says nothing.
+    Their own order, unless each option begins with a letter and no letter is missing.
     """
     return _places(options) or list(range(len(options)))
 
 
 def by_letter(options: Sequence[str]) -> list[str]:
-    """Return the options A, B, C ... without the letters that stand before them."""
+    """Return the options in the order A, B, C ..., without their letters."""
     places = _places(options)
     mark = SPACED if places else MARK
     texts = options if places is None else [options[place] for place in places]
@@ -180,7 +180,7 @@ def by_letter(options: Sequence[str]) -> list[str]:
 
 
 def _places(options: Sequence[str]) -> list[int] | None:
-    """Return where each letter stands, None unless every letter stands before one option."""
+    """Return the place of each letter; None unless each letter precedes exactly one option."""
     found = [match and next(filter(None, match.groups())) for match in map(SPACED.match, options)]
     letters = LETTERS[: len(options)]
     return list(map(found.index, letters)) if sorted(map(str, found)) == list(letters) else None
@@ -207,7 +207,7 @@ def _agieval_row(row: Row, name: str) -> Row:
     return {"query": passage + query, "choices": options, "gold": gold}
 
 
-# What lm-eval's tasks call a data set: the name of its folder, and how it is read.
+# Name of a data set on the hub -> (folder, reader).
 HUB: dict[str, tuple[str, Callable[[Folder, str], Splits]]] = {
     "ceval/ceval-exam": ("ceval", ceval),
     "haonan-li/cmmlu": ("cmmlu", cmmlu),
@@ -220,13 +220,13 @@ AGIEVAL = "hails/agieval-"
 
 
 def splits(data_dir: Path, path: str, name: str | None) -> Splits:
-    """Return {split: rows} of a data set by its name on the hub and that of its part. Raise UserError if unknown."""
+    """Return {split: rows} of a data set and part, named as on the hub. Raise UserError if it is unknown."""
     if path.startswith(AGIEVAL):
         return agieval(folder_of(data_dir, "agieval"), path.removeprefix(AGIEVAL))
     if path not in HUB:
         known = ", ".join([*HUB, f"{AGIEVAL}*"])
         raise UserError(
-            f"--data-dir holds no data set {path!r}; known: {known}. Without --data-dir it comes by network"
+            f"--data-dir does not support data set {path!r}; supported: {known}. Without --data-dir it is downloaded"
         )
     folder, read = HUB[path]
     return read(folder_of(data_dir, folder), name or "")

@@ -1,7 +1,7 @@
-"""The recipe's own way to ask: Baichuan-7B's prompts, five examples each, the letter with the highest logit.
+"""The recipe's own evaluation protocols: Baichuan-7B's prompts, five shots, the letter with the highest logit.
 
-Each is a set of lm-eval tasks, by the name of a subject. The likelihood of a letter after a prompt is its logit at the
-last position, up to what all letters share.
+Each protocol is a set of lm-eval tasks, one per subject. Letters are compared by log-likelihood after the prompt, which
+orders them as their logits at the last position do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness import local
 from baichuan_jax.evaluate.harness.humaneval import humaneval_config
 
-SEED = 0  # of the split into examples and questions, where a set comes without
+SEED = 0  # of the split into examples and questions, for data sets without a split
 SHOTS = 5
 FOUR = "ABCD"
 LETTER = {
@@ -34,14 +34,14 @@ LETTER = {
 
 
 class Subject(NamedTuple):
-    """What a task of lm-eval is made of: its settings, and its data."""
+    """The settings and the data of one lm-eval task."""
 
     settings: dict[str, Any]
     splits: local.Splits
 
 
 def ceval(data_dir: Path, stock: Path) -> dict[str, Subject]:
-    """C-Eval's validation questions after its dev questions, by Baichuan-7B's prompt."""
+    """C-Eval: validation questions, with dev questions as examples, in Baichuan-7B's prompt."""
     names = _said(stock / "ceval", "关于(.+?)的单项选择题")
     found = {}
     for subject, name in names.items():
@@ -56,11 +56,11 @@ def ceval(data_dir: Path, stock: Path) -> dict[str, Subject]:
 
 
 def mmlu(data_dir: Path, stock: Path) -> dict[str, Subject]:
-    """MMLU as its authors ask it (github.com/hendrycks/test, evaluate.py)."""
+    """MMLU with the prompt of its authors (github.com/hendrycks/test, evaluate.py)."""
     found = {}
     for subject in _said(stock / "mmlu/default", "about (.+?)[.]"):
         settings = {
-            # two spaces, as theirs has them
+            # two spaces, as in the original
             "description": "The following are multiple choice questions (with answers) about "
             f" {subject.replace('_', ' ')}.\n\n",
             "doc_to_text": "{{question}}"
@@ -140,7 +140,7 @@ def _split(rows: Sequence[dict]) -> local.Splits:
 
 
 def _said(folder: Path, pattern: str) -> dict[str, str]:
-    """Return {subject: what lm-eval's own task of it calls it}."""
+    """Return {subject: its name in the description of lm-eval's task}."""
     found = {}
     for file in sorted(folder.glob("*.yaml")):
         text = re.sub(r"!function\s+\S+", "''", file.read_text(encoding="utf-8"))
@@ -167,14 +167,14 @@ _SAMPLES = re.compile(r"(baichuan_humaneval)_(\d+)")
 
 
 def is_protocol(name: str) -> bool:
-    """Return whether a name is one of the recipe's own; baichuan_humaneval_20 draws 20 programs of a question."""
+    """Return whether a name is one of PROTOCOLS; baichuan_humaneval_20 draws 20 programs per question."""
     return name in PROTOCOLS or bool(_SAMPLES.fullmatch(name))
 
 
 def subjects_of(name: str, data_dir: Path | None, stock: Path) -> dict[str, Subject]:
     """Return the subjects of a protocol. stock: the folder of lm-eval's tasks. Raise UserError without data."""
     if data_dir is None:
-        raise UserError(f"--tasks {name} reads its data from files: name their folder, --data-dir DIR")
+        raise UserError(f"--tasks {name} needs its data as files: pass their folder, --data-dir DIR")
     if many := _SAMPLES.fullmatch(name):
         return humaneval(data_dir, stock, int(many[2]))
     return PROTOCOLS[name](data_dir, stock)

@@ -1,7 +1,7 @@
-"""Running a program that nobody has read: a process with no network, no files, and little of everything else.
+"""Run an untrusted program in a sandbox: no network, no files, bounded resources.
 
-Linux namespaces, limits of resources and a filter of system calls contain it; none needs root. Where they
-cannot be had, nothing is run. It sees the interpreter's libraries, read-only, and an empty scratch folder in memory.
+The sandbox is made of Linux namespaces, resource limits and a seccomp filter; none needs root. If one of them is not
+available, nothing is run. The program sees the interpreter's libraries, read-only, and an empty scratch folder.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ HEAD = 2000  # characters of the output that are kept
 
 @dataclass(frozen=True)
 class Limits:
-    """What a program may use. seconds: from start to end, waiting included. memory: bytes of each process. processes:
-    at a time, threads too. disk: bytes of the scratch folder, which is memory. output: bytes written.
+    """Resource limits of a program. seconds: wall time. memory: bytes of each process. processes: at a time, threads
+    included. disk: bytes of the scratch folder, which is in memory. output: bytes written.
 
-    So all together it may take processes * memory + disk.
+    The total memory is bounded by processes * memory + disk.
     """
 
     seconds: float = 5.0
@@ -53,8 +53,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """passed: whether the program came to its end. reason: why not, or "passed", all of it printable. output: the
-    first of what it wrote, as it wrote it: not for a terminal.
+    """passed: whether the program reached its end. reason: "passed", or why not, as printable text. output: the first
+    characters of its raw output; do not print them to a terminal.
     """
 
     passed: bool
@@ -63,18 +63,18 @@ class Verdict:
 
 
 def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
-    """Run Python source that nobody vouches for, contained; it passes if its end was reached.
+    """Run untrusted Python source in the sandbox; it passes if its end was reached.
 
-    tests: source that is trusted to test it, if not to do no harm: it runs in a process of its own, in which the names
-    that the program defines are there, and passes for both. Its calls of the program's functions go through a pipe:
-    arguments and results are plain data, and nothing the program does to its own interpreter makes a test pass. Without
-    tests, exit codes and output prove nothing either, but a program that was written against this very sandbox could
-    claim an end that it did not reach.
+    tests: source that is trusted to test the program, but sandboxed too. It runs in its own process, in which the names
+    that the program defines exist, and decides the verdict. Calls of the program's functions go through a pipe, with
+    plain data as arguments and results, so nothing the program does to its own interpreter makes a test pass. Without
+    tests, exit codes and output are not believed either, but a program written against this sandbox could claim an end
+    that it did not reach.
 
-    May be called from several threads. Raise UserError where this machine cannot contain a program.
+    May be called from several threads. Raise UserError if this machine cannot provide the sandbox.
     """
     if sys.platform != "linux":
-        raise UserError(f"programs are contained by Linux's means; this is {sys.platform}: use a machine with Linux")
+        raise UserError(f"the sandbox needs Linux; this platform is {sys.platform}")
     settings = {**asdict(limits), "cpu": math.ceil(limits.seconds) + 1, "tested": bool(tests)}
     parts = [part.encode(errors="surrogatepass") for part in (json.dumps(settings), program, tests)]
     report, said = os.pipe()
@@ -107,7 +107,7 @@ def _kill(process: subprocess.Popen) -> None:
 
 
 def _listen(report: int, output: int, limits: Limits) -> Verdict:
-    """Collect what the program writes until it is known how it ended."""
+    """Collect the output of the program until its verdict is known."""
     written, ready, deadline = bytearray(), False, time.monotonic() + SETUP_SECONDS
     reason, lines = "", _lines(report)
     with selectors.DefaultSelector() as selector:
@@ -123,7 +123,9 @@ def _listen(report: int, output: int, limits: Limits) -> Verdict:
             if report in events and output not in events:  # what was written before the end was said belongs to it
                 said = next(lines)
                 if "failed" in said:
-                    raise UserError(f"this machine cannot contain programs ({said['failed']}), so none is run")
+                    raise UserError(
+                        f"the sandbox is not available on this machine ({said['failed']}); no program was run"
+                    )
                 if "ready" in said:
                     ready, deadline = True, time.monotonic() + limits.seconds
                 else:
@@ -139,7 +141,7 @@ def _listen(report: int, output: int, limits: Limits) -> Verdict:
 
 
 def _lines(report: int) -> Iterator[dict[str, Any]]:
-    """Yield what the first process says, read line by line; {} where it has gone without a word."""
+    """Yield the reports of the first process, line by line; then {}, after it has ended."""
     with open(report, "rb", closefd=False, buffering=0) as file:
         while line := file.readline():
             yield json.loads(line)
@@ -161,5 +163,5 @@ def _reason(said: dict[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text in which what moves a terminal's cursor, or hides what stands there, is written as an escape."""
+    """Return text with control characters and other non-printable characters escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -23,9 +23,9 @@ from baichuan_jax.generate.serve.protocol import ProtocolError, Query, choice, c
 from baichuan_jax.generate.serve.service import Service
 from baichuan_jax.generate.serve.worker import Job, Prompt
 
-# What Python's splitlines, and clients that work like it, end a line at, but JSON lets stand.
+# Line ends of Python's splitlines, and of clients that use it, which JSON does not escape.
 LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
-DRAINED = 16  # so many times the longest body is read of one that is too long: most clients listen when all is sent
+DRAINED = 16  # an oversized body is read up to so many times max_body: most clients read the answer only after sending
 
 
 def make_app(service: Service) -> Starlette:
@@ -63,7 +63,7 @@ class Completions:
         self._service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request; when the answer is sent, or the client has gone, its slots are free."""
+        """Answer one request. Its slots are freed once the answer is sent or the client has disconnected."""
         service = self._service
         try:
             query = parse(
@@ -86,7 +86,7 @@ class Completions:
 
     async def _whole(self, query: Query, prompts: list[Prompt], job: Job, pieces: AsyncIterator[Piece]) -> Response:
         texts = [self._echo(query, number) for number in range(len(prompts))]
-        done = ["length"] * len(prompts)  # of what nothing is written
+        done = ["length"] * len(prompts)  # if nothing is generated
         async for piece in pieces:
             texts[piece.number] += piece.text
             done[piece.number] = piece.done
@@ -97,14 +97,14 @@ class Completions:
         return JSONResponse(completion(self._head(), choices, _usage(query, prompts, job)))
 
     def _echo(self, query: Query, number: int) -> str:
-        """Return what stands before a continuation: its prompt, if that is to be echoed."""
+        """Return the echoed prompt of a continuation, "" without echo."""
         prompt = query.prompts[number // query.n]
         if not query.echo:
             return ""
         return prompt if isinstance(prompt, str) else self._service.spelling.text(prompt)
 
     async def _logprobs(self, query: Query, ids: list[int], job: Job, number: int) -> dict[str, Any]:
-        """Return those of a continuation, with what ended it, after those of its prompt if that is to be echoed."""
+        """Return the log-probabilities of a continuation and its end, preceded by those of an echoed prompt."""
         made = [] if not query.written else [*job.requests[number].ids, *job.requests[number].ending]
         scores = await self._service.score([*ids, *made])
         spelling, prompt = self._service.spelling, self._echo(query, number)
@@ -133,17 +133,17 @@ class Completions:
 
 
 def _usage(query: Query, prompts: list[Prompt], job: Job) -> dict[str, int]:
-    """Return the counts; a prompt that is continued several times counts once."""
+    """Return the token counts; a prompt with several continuations is counted once."""
     return usage(sum(len(ids) for ids, _ in prompts[:: query.n]), job.made)
 
 
 def _event(body: dict[str, Any]) -> str:
-    """Return an event that is one line, wherever its reader thinks that lines end."""
+    """Return an event as one line, whatever characters its reader takes for line ends."""
     return f"data: {json.dumps(body, ensure_ascii=False).translate(LINE_ENDS)}\n\n"
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """Return the body. Raise ProtocolError if it is longer than so many bytes, and keeps none of those beyond."""
+    """Return the body. Raise ProtocolError if it exceeds `most` bytes; the excess is not kept in memory."""
     body, size = bytearray(), 0
     async for part in request.stream():
         size += len(part)
@@ -157,7 +157,7 @@ async def _body(request: Request, most: int) -> bytes:
 
 
 async def _unless_gone(receive: Receive, answer: Awaitable[Response]) -> Response:
-    """Wait for an answer; raises ClientDisconnect if the client goes away before."""
+    """Wait for an answer. Raise ClientDisconnect if the client disconnects first."""
 
     async def gone() -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -181,11 +181,11 @@ async def _refused(_: Request, error: ProtocolError) -> Response:
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
     message = (
-        f"{request.method} {request.url.path}: {error.detail}; there are POST /v1/completions, GET /v1/models, "
+        f"{request.method} {request.url.path}: {error.detail}; available: POST /v1/completions, GET /v1/models, "
         "/v1/models/NAME, /health"
     )
     return JSONResponse(ProtocolError(error.status_code, message).body(), error.status_code, error.headers)
 
 
 async def _broken(_: Request, error: Exception) -> Response:
-    return JSONResponse(ProtocolError(500, "the server failed; its log says how").body(), 500)
+    return JSONResponse(ProtocolError(500, "internal server error; see the server's log").body(), 500)

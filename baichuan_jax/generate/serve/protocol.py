@@ -1,6 +1,6 @@
-"""OpenAI's completions protocol: what a request may say, and the form of answers and errors.
+"""OpenAI's completions protocol: the fields of requests, and the form of answers and errors.
 
-https://platform.openai.com/docs/api-reference/completions, with `top_k` and `repetition_penalty` beside its own fields.
+https://platform.openai.com/docs/api-reference/completions, extended by `top_k` and `repetition_penalty`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from baichuan_jax.generate.programs import MOST_PROBABLE
 
 LARGEST = 2**31 - 1  # integers go into int32
 MOST_STOPS = 16
-# Fields of OpenAI's that we do not have; the value that asks for nothing may stand there.
+# Fields of OpenAI's that are not supported, and the neutral value that is accepted.
 NEUTRAL = {
     "frequency_penalty": 0,
     "logit_bias": {},
@@ -29,7 +29,7 @@ OTHERS = ("model", "prompt", "stop", "stream", "stream_options", "echo", "user")
 
 
 class ProtocolError(Exception):
-    """What is answered instead of a completion. param: the field that is wrong."""
+    """An error answer. param: the invalid field."""
 
     def __init__(self, status: int, message: str, param: str | None = None, code: str | None = None):
         super().__init__(message)
@@ -43,12 +43,12 @@ class ProtocolError(Exception):
 
 @dataclass(frozen=True)
 class Query:
-    """A request for n continuations of each prompt: a text, or its ids.
+    """A request for n continuations of each prompt, a text or token ids.
 
-    sample: the settings of the first; of each after it the seed is one higher. longest: whether they may be as long as
-    fits, up to sample.max_tokens. written: whether there are any; not with "max_tokens": 0. usage: whether a stream
-    ends with counts. echo: whether the prompt comes before what continues it. logprobs: how many of the most probable
-    tokens are told at each place; None tells of none.
+    sample: settings of the first continuation; continuation i adds i to the seed. longest: no max_tokens was given, so
+    a continuation is limited by the context too. written: False for "max_tokens": 0, which generates nothing. usage:
+    whether a stream ends with token counts. echo: whether the answer begins with the prompt. logprobs: number of most
+    probable tokens reported at each position; None reports no log-probabilities.
     """
 
     prompts: tuple[str | tuple[int, ...], ...]
@@ -63,15 +63,15 @@ class Query:
 
 
 def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
-    """Read a request. What it does not say is as in `default`, and its seed is `seed`. Raise ProtocolError."""
+    """Parse a request; absent fields come from `default` and `seed`. Raise ProtocolError on an invalid one."""
     fields = _object(body)
     known = (*NUMBERS, *INTEGERS, *OTHERS, *NEUTRAL)
     for name in fields:
         if name not in known:
-            _refuse(name, f"there is no field {name!r}{did_you_mean(name, known)}")
+            _refuse(name, f"unknown field {name!r}{did_you_mean(name, known)}")
     for name, value in NEUTRAL.items():
         if fields.get(name) not in (None, value):
-            _refuse(name, f"{name} is not supported here; leave it out")
+            _refuse(name, f"{name} is not supported; leave it out")
     fields = {name: value for name, value in fields.items() if value is not None}
     if fields.get("model", model) != model:
         raise no_model(fields["model"], model)
@@ -88,15 +88,15 @@ def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
         logprobs=_integer(fields, "logprobs", 0, MOST_PROBABLE) if "logprobs" in fields else None,
     )
     if "best_of" in fields and _integer(fields, "best_of", 1) != query.n:
-        _refuse("best_of", f"best_of = {fields['best_of']}: expected n = {query.n}; all that are written are given")
+        _refuse("best_of", f"best_of = {fields['best_of']}: expected n = {query.n}; all continuations are returned")
     if query.stream and query.logprobs is not None:
-        _refuse("logprobs", "logprobs come with whole answers: leave out logprobs, or stream")
+        _refuse("logprobs", "logprobs are not available in a stream; leave out logprobs or stream")
     return query
 
 
 def no_model(asked: Any, model: str) -> ProtocolError:
-    """Return what is answered where another model is asked for."""
-    message = f"there is no model {asked!r}; this one is {model!r}"
+    """Return the error for a request that names another model."""
+    message = f"there is no model {asked!r}; this server has {model!r}"
     return ProtocolError(404, message, "model", "model_not_found")
 
 
@@ -106,11 +106,11 @@ def _object(body: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ProtocolError(400, f"the body is not UTF-8 at byte {error.start}") from None
     except RecursionError:
-        raise ProtocolError(400, "the body is not a request: it is nested too deeply") from None
+        raise ProtocolError(400, "the body is nested too deeply") from None
     except ValueError as error:
         raise ProtocolError(400, f"the body is not JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise ProtocolError(400, 'the body is not an object, as {"prompt": "..."} is one')
+        raise ProtocolError(400, 'the body is not a JSON object such as {"prompt": "..."}')
     return fields
 
 
@@ -174,12 +174,12 @@ def _texts(
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            _refuse(name, f"{name}: half a surrogate pair at character {error.start}; that is no character")
+            _refuse(name, f"{name}: unpaired surrogate at character {error.start}")
     return tuple(texts)
 
 
 def _prompts(fields: dict[str, Any]) -> tuple[str | tuple[int, ...], ...]:
-    """Return each prompt, a text or its ids, of any of OpenAI's four forms: one of either, or a list of either."""
+    """Return the prompts, texts or token ids. OpenAI allows four forms: one of either, or a list of either."""
     value = fields.get("prompt")
     if _are_ids(value):
         return (tuple(value),)
@@ -198,13 +198,13 @@ def _short(value: Any) -> str:
 
 
 def completion(head: dict[str, Any], choices: list[dict[str, Any]], usage: dict[str, int] | None) -> dict[str, Any]:
-    """Return a whole answer, or one piece of a stream."""
+    """Return a whole answer, or one event of a stream."""
     body = {**head, "object": "text_completion", "choices": choices}
     return body if usage is None else {**body, "usage": usage}
 
 
 def choice(index: int, text: str, done: str, logprobs: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return one continuation. done: "stop", "length", or "" where there is more to come."""
+    """Return one continuation. done: the finish reason, "stop" or "length"; "" if there is more to come."""
     return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": done or None}
 
 

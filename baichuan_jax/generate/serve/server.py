@@ -1,4 +1,4 @@
-"""The HTTP server around a service: it has its address to itself, and ends with its worker."""
+"""The HTTP server around a service; it stops when its worker does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from baichuan_jax.generate.serve.service import Service
 
 
 def bound(cfg: ServeConfig) -> socket.socket:
-    """Return a socket that has the address to itself, and does not listen yet."""
+    """Return a socket that is bound to the address and does not listen yet. Raise UserError if it cannot be bound."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             cfg.host, cfg.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -27,20 +27,20 @@ def bound(cfg: ServeConfig) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         raise UserError(
-            f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: cannot be served at ({error.strerror})"
+            f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: cannot listen there ({error.strerror})"
         ) from error
     return listener
 
 
 def serve_until_stopped(service: Service, listener: socket.socket, ready: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C or SIGTERM; `ready` is called with the address once requests are taken.
+    """Serve until Ctrl-C or SIGTERM; `ready` is called with the address once requests are accepted.
 
-    Raise Interrupted at the end, and what the worker failed with if it has.
+    Raise Interrupted at the end, or the exception of the worker if it failed.
     """
     cfg = service.cfg
 
     class Server(uvicorn.Server):
-        """One that ends with the worker, and the worker with it."""
+        """A server that stops with the worker, and stops the worker."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -67,7 +67,7 @@ def serve_until_stopped(service: Service, listener: socket.socket, ready: Callab
         ws="none",
         lifespan="off",
         log_level="error",
-        timeout_graceful_shutdown=int(cfg.grace) + 5,  # a client that does not read holds nobody up
+        timeout_graceful_shutdown=int(cfg.grace) + 5,  # so that a client that does not read cannot block the shutdown
     )
     service.worker.start()
     with stop_on_signal("the requests that are being answered") as stop:

@@ -1,4 +1,4 @@
-"""What stands between a parsed request and the engine: tokens, limits, and the pieces that come back."""
+"""Between a parsed request and the engine: tokenization, limits, and the pieces that come back."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 
 class Service:
-    """A model that is served. open: continuations under way or waiting. stopping: whether no more are taken."""
+    """A served model. open: continuations running or waiting. stopping: whether new requests are refused."""
 
     def __init__(self, cfg: ServeConfig, name: str, default: SampleConfig, engine: Engine, tokenizer: AnyTokenizer):
-        """name: of the model. default: settings of a request that does not say its own."""
+        """name: of the model. default: settings for fields that a request leaves out."""
         self.cfg, self.name, self.default = cfg, name, default
         self.worker = Worker(engine, tokenizer)
         self.open, self.stopping = 0, False
@@ -35,16 +35,16 @@ class Service:
     def admitted(self, prompts: int, n: int) -> Iterator[None]:
         """Count n continuations of each prompt as open while the block runs.
 
-        Raise ProtocolError if there is no room for them.
+        Raise ProtocolError if that exceeds the limit.
         """
         count, most = prompts * n, self.cfg.max_open
         if self.stopping:
             raise self._cut()
         if count > most:
-            message = f"{count} continuations in one request: at most {most} are served at once"
+            message = f"{count} continuations in one request: the limit is {most}"
             raise ProtocolError(400, message, "prompt" if prompts > most else "n")
         if self.open + count > most:
-            message = f"{self.open} continuations are open and {most} may be; ask again later"
+            message = f"{self.open} of {most} continuations are open; try again later"
             raise ProtocolError(503, message, code="overloaded")
         self.open += count
         try:
@@ -54,7 +54,7 @@ class Service:
 
     @contextmanager
     def running(self, prompts: list[Prompt]) -> Iterator[tuple[Job, AsyncIterator[Piece]]]:
-        """Yield the job that continues the prompts and its pieces; it ends with the block at the latest."""
+        """Yield (job that continues the prompts, its pieces); the job is cancelled when the block ends."""
         loop, queue = asyncio.get_running_loop(), asyncio.Queue()
         job = Job(prompts, lambda piece: loop.call_soon_threadsafe(queue.put_nowait, piece))
         self.worker.submit(job)
@@ -70,10 +70,10 @@ class Service:
                 raise self._cut()
             count -= bool(piece.done)
             yield piece
-            await asyncio.sleep(0)  # others' turn, however many pieces wait: it may be that the client has gone
+            await asyncio.sleep(0)  # let other tasks run, however many pieces wait: one of them notices a disconnect
 
     async def score(self, ids: list[int]) -> Scores | None:
-        """Return how probable a text is; None if it has one id, which follows nothing."""
+        """Return the scores of a text; None for a single id, which has no context."""
         if len(ids) < 2:
             return None
         loop, done = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
@@ -85,14 +85,14 @@ class Service:
 
     def _cut(self) -> ProtocolError:
         if self.worker.failure:
-            return ProtocolError(500, "the server failed; its log says how", code="failed")
-        return ProtocolError(503, "the server is stopping; ask again later", code="stopping")
+            return ProtocolError(500, "internal server error; see the server's log", code="failed")
+        return ProtocolError(503, "the server is stopping; try again later", code="stopping")
 
     async def prompts(self, query: Query) -> list[Prompt]:
-        """Return what the engine is to continue. Raise ProtocolError where a text is too long for the model."""
+        """Return (ids, settings) of each continuation. Raise ProtocolError if a text is too long for the model."""
         loop, found = asyncio.get_running_loop(), []
         for text in query.prompts:
-            if isinstance(text, str):  # in which no text makes a special id
+            if isinstance(text, str):  # encoded without special ids
                 ids = await loop.run_in_executor(self._encoder, self._tokenizer.prompt, text)
             else:
                 ids = list(text)
@@ -102,10 +102,10 @@ class Service:
         return found
 
     def _fitting(self, query: Query, ids: list[int]) -> SampleConfig:
-        """Return the settings for one prompt. Raise ProtocolError, naming the field, if the model cannot read it."""
+        """Return the settings for one prompt. Raise ProtocolError, naming the field, if it does not fit the model."""
         room = self._engine.context - len(ids)
         if outside := [id for id in ids if not 0 <= id < self._engine.vocab]:
-            message = f"prompt: there is no token of id {outside[0]}; the model has ids 0 to {self._engine.vocab - 1}"
+            message = f"prompt: token id {outside[0]} does not exist; ids are 0 to {self._engine.vocab - 1}"
             raise ProtocolError(400, message, "prompt")
         if not query.written and ids and room >= 0:
             return query.sample

@@ -1,4 +1,4 @@
-"""The engine in a thread of its own: requests come from other threads and join its batch as others finish."""
+"""The engine in its own thread: requests from other threads join its batch as earlier ones finish."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ Prompt = tuple[list[int], SampleConfig]
 
 
 class Job:
-    """Some prompts that are continued together. push: takes each piece, then None if the worker stops before the end.
+    """Prompts that are continued as one job.
 
-    It is called from the worker's thread. requests: of the engine, once the worker has seen the job.
+    push: called from the worker's thread with each piece, and with None if the worker stops before the end. requests:
+    those of the engine, once the worker has admitted the job.
     """
 
     def __init__(self, prompts: Sequence[Prompt], push: Callable[[Piece | None], None]):
@@ -29,14 +30,14 @@ class Job:
 
     @property
     def made(self) -> int:
-        """Tokens made so far, the ends of texts left out."""
+        """Number of tokens generated so far, without the ids that end a text."""
         return sum(len(request.ids) for request in self.requests)
 
 
 class Worker:
-    """Runs an engine until it is stopped. Every method may be called from any thread.
+    """Run an engine until it is stopped. All methods may be called from any thread.
 
-    failure: what the engine died of, if it did.
+    failure: the exception that ended the thread, if one did.
     """
 
     def __init__(self, engine: Engine, tokenizer: AnyTokenizer):
@@ -48,27 +49,27 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Begins to work."""
+        """Start the thread."""
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queues a job, whose prompts `Engine.check` must have passed."""
+        """Queue a job; its prompts must have passed `Engine.check`."""
         self._calls.put(partial(self._admit, job))
         if self._ended:  # the thread may not have seen it
             job.push(None)
 
     def cancel(self, job: Job) -> None:
-        """End what is left of a job; its slots are free for others."""
+        """Cancel the rest of a job and free its slots."""
         self._calls.put(partial(self._drop, job))
 
     def score(self, ids: list[int], push: Callable[[Scores | None], None]) -> None:
-        """Queues a text of two ids or more to be scored. push: takes the scores, or None if the worker has stopped."""
+        """Queue a text of two or more ids for scoring. push: called with the scores, or None once stopped."""
         self._calls.put(lambda: push(None if self._ended else self._engine.score(ids)))
         if self._ended:  # the thread may not have seen it
             push(None)
 
     def stop(self, grace: float) -> None:
-        """End the thread when all jobs are done, or after so many seconds; those unfinished then get None."""
+        """Stop when all jobs are done or `grace` seconds have passed; unfinished jobs then get None."""
         self._calls.put(partial(self._stop_at, time.monotonic() + grace))
 
     def join(self) -> None:
@@ -77,7 +78,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """Whether jobs are still worked on."""
+        """Whether the thread still processes jobs."""
         return not self._ended
 
     def _run(self) -> None:
@@ -94,7 +95,7 @@ class Worker:
             job.push(None)
 
     def _obey(self) -> bool:
-        """Do what others asked for, waiting where there is nothing else to do; return whether to go on."""
+        """Run the queued calls, waiting for one if the engine is idle; return whether to continue."""
         while not self._calls.empty() or not (self._engine.busy or self._over()):
             self._calls.get()()
         return not self._over()

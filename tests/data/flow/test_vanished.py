@@ -72,7 +72,7 @@ def test_own_text_of_every_format_is_read_with_the_option_that_the_first_command
     command += ["--set", "DedupConfig.sentences=0"]
     code, said = run(*command)
     assert code == 2
-    assert "the fields are content, title, and the most text is in 'content'" in said
+    assert "fields: content, title; 'content' holds the most text" in said
     (option,) = re.findall(r'--set "DataConfig\.text_fields=\{.*?\}"', said)
     code, said = run(*command, *shlex.split(option))
     assert code == 0, said
@@ -122,7 +122,7 @@ def test_all_domains_that_vanish_are_named_with_one_option(tmp_path):
 def test_a_wrong_encoding_is_named(tmp_path):
     for number, text in enumerate(GOOD[:9]):
         (tmp_path / f"{number}.txt").write_bytes(text.encode("gbk"))
-    with pytest.raises(UserError, match=r"DataConfig\.encodings says 'utf-8'; without it the encoding is detected"):
+    with pytest.raises(UserError, match=r"set in DataConfig\.encodings; remove the entry to detect the encoding"):
         clean(tmp_path / "out", {"a": f"{tmp_path}/*.txt"}, data={"encodings": {"a": "utf-8"}})
 
 

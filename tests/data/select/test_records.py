@@ -67,7 +67,7 @@ def test_encodings_that_say_what_they_are(tmp_path, encoding):
         ("a.csv", "题目\n".encode("gb18030"), r"a\.csv is not UTF-8: byte 0; convert it"),
         ("a.zip", b"PK", r"a\.zip: cannot be read as an evaluation set"),
         ("a.csv.gz", gzip.compress(b"a,b" * 99, mtime=0)[:20], r"a\.csv\.gz: cannot be read as an evaluation set"),
-        ("a.bin", b"", r"a\.bin: no evaluation set is read from such a file; endings: \.jsonl"),
+        ("a.bin", b"", r"a\.bin: unsupported file type of an evaluation set; supported endings: \.jsonl"),
     ],
 )
 def test_broken_files_are_named(tmp_path, name, content, message):

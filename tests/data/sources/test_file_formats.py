@@ -147,7 +147,7 @@ def test_unknown_endings_are_refused_before_anything_is_read(tmp_path):
         find_files(f"{tmp_path}/*")
     said = str(error.value)
     assert f"{tmp_path}/a.pdf, {tmp_path}/b.PDF: not text; convert with pdftotext" in said
-    assert "c.xyz: cannot read this kind of file" in said
+    assert "c.xyz: unsupported kind of file" in said
     assert "d.tar.gz: not text; convert with tar -xf" in said
     assert "none: cannot read a file without an ending" in said
     assert "f.parquet.gz: cannot read" in said

@@ -40,8 +40,8 @@ def test_the_text_field_is_used(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("demos:code", "'demos' is no kind of source"),
-        ("demo:nothing", "no such demo corpus; there are zh_reviews, zh_news, en_speeches, code"),
+        ("demos:code", "unknown kind of source 'demos'"),
+        ("demo:nothing", "no such demo corpus; available: zh_reviews, zh_news, en_speeches, code"),
         ("tfds:", "expected tfds:NAME"),
         ("tfds:a b", "expected tfds:NAME"),
     ],
