@@ -114,7 +114,9 @@ def test_training_is_deterministic(tokenizer, tmp_path):
 
 
 def test_more_pieces_than_the_text_has(tmp_path):
-    with pytest.raises(UserError, match=r"TokenizerConfig.vocab = 60000: the training text supports at most \d+ pieces"):
+    with pytest.raises(
+        UserError, match=r"TokenizerConfig.vocab = 60000: the training text supports at most \d+ pieces"
+    ):
         train_tokenizer(TokenizerConfig(vocab=60_000), iter(CORPUS), tmp_path / "m")
     assert not list(tmp_path.iterdir())
 
