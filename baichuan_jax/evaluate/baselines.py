@@ -1,4 +1,4 @@
-"""What bits per byte means beside two models of known strength."""
+"""Two baselines for bits per byte: a unigram model and zstd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baichuan_jax.tokenizer.shards import TokenStore
 
 
 def unigram_bits(store: TokenStore, domain: str, text: HeldOut) -> float:
-    """Return the bits that a unigram model of the domain's own train tokens (add-one smoothed) needs."""
+    """Return the bits under an add-one smoothed unigram model of the domain's own training tokens."""
     counts = np.ones(store.vocab)
     for ids in store.arrays(domain, "train"):
         counts += np.bincount(ids, minlength=store.vocab)

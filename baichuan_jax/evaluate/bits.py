@@ -1,4 +1,4 @@
-"""Bits per byte: what the model needs to spell held-out text, comparable across tokenizers.
+"""Bits per byte of held-out text, which are comparable across tokenizers.
 
 B windows, T positions.
 """
@@ -20,9 +20,10 @@ from baichuan_jax.model.loss import token_nll
 
 
 def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float]]:
-    """Return [{first, last, bits_per_byte}] of positions 1, 2-3, 4-7, 8-15 and so on: what more context is worth.
+    """Return [{first, last, bits_per_byte}] for positions 1, 2-3, 4-7, 8-15 and so on: the value of more context.
 
-    The last range takes what would be less than half of another. A range whose targets stand for no bytes is left out.
+    A last range of less than half its size is merged into the one before. A range whose targets have no bytes is
+    omitted.
     """
     found, first = [], 1
     while first <= len(bits_T):
@@ -35,11 +36,10 @@ def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float
 
 
 class BitsPerByte:
-    """Scores held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
+    """Score held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
 
-    `<s>` and `</s>` count as predictions of no bytes, so document ends are paid for.
-    byte_lengths: UTF-8 bytes each id stands for. batch: windows at once, rounded up to what the mesh splits a batch
-    into.
+    `<s>` and `</s>` are targets of zero bytes, so document ends count.
+    byte_lengths: UTF-8 bytes of each id. batch: windows at once, rounded up to a multiple of the mesh's batch shards.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class BitsPerByte:
         return np.sum([np.asarray(nats_T, np.float64) for nats_T in sums], axis=0) / math.log(2)
 
     def _place(self, rows: np.ndarray) -> jax.Array:
-        """Fill up to a whole batch with zeros (uncounted) and lays it out over the devices."""
+        """Pad to a full batch with uncounted zeros, and shard it over the devices."""
         full = np.zeros((self._batch, *rows.shape[1:]), rows.dtype)
         full[: len(rows)] = rows
         sharding = self._layout.sharding(("batch", "length"))

@@ -10,7 +10,7 @@ from baichuan_jax.core.settings import setting
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How held-out text is scored."""
+    """Scoring of held-out text."""
 
     length: int = setting(256, "tokens per window")
     batch: int = setting(16, "windows scored at once")

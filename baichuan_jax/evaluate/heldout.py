@@ -1,4 +1,4 @@
-"""Held-out token windows, in which every token but the very first is predicted exactly once."""
+"""Held-out token windows, where every token except the first is predicted exactly once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HeldOut(NamedTuple):
 
 
 def held_out(store: TokenStore, domain: str, length: int, limit: int = 0) -> HeldOut:
-    """Cuts the validation split of a domain into windows; with `limit`, that many, evenly spaced."""
+    """Cut the validation split of a domain into windows; with `limit`, evenly spaced ones."""
     ids = np.concatenate(store.arrays(domain, "validation")).astype(np.int32)
     if len(ids) < 2:
         raise UserError(f"domain {domain!r} has no validation text; raise SelectConfig.validation_fraction")

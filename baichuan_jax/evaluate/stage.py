@@ -1,4 +1,4 @@
-"""The evaluation stage: bits per byte on all held-out text, beside the baselines."""
+"""The evaluation stage: bits per byte on all held-out text, with baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of generation: of one request, and of the engine."""
+"""Settings of sampling and of the engine."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from baichuan_jax.model.config import STORAGES, Storage
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """How a text is continued."""
+    """Prompts and sampling."""
 
-    prompts: tuple[str, ...] = setting((), "texts that a run continues")
-    max_tokens: int = setting(128, "most tokens of a continuation")
+    prompts: tuple[str, ...] = setting((), "prompts of the run's generate stage")
+    max_tokens: int = setting(128, "maximum tokens of a continuation")
     temperature: float = setting(0.8, "divides the logits; 0 is greedy")
     top_k: int = setting(0, "sample from the k most probable tokens; 0 is off")
     top_p: float = setting(
         0.95,
-        "sample from the most probable tokens whose sum reaches this probability (nucleus sampling, Holtzman et al., "
-        "arXiv 1904.09751)",
+        "sample from the smallest set of most probable tokens whose total reaches this probability (nucleus sampling, "
+        "Holtzman et al., arXiv 1904.09751)",
     )
     repetition_penalty: float = setting(
         1.0,
-        "logits of tokens that the text already has, prompt included, are divided by it if positive and multiplied by "
-        "it if negative (CTRL, Keskar et al., arXiv 1909.05858, as transformers implements it); 1 is off; the README "
-        "of Baichuan-7B has 1.1",
+        "divides positive and multiplies negative logits of tokens that occur in the prompt or the text (CTRL, Keskar "
+        "et al., arXiv 1909.05858, as in transformers); 1 is off; the README of Baichuan-7B uses 1.1",
     )
-    stop: tuple[str, ...] = setting((), "a continuation ends before the first of these texts")
-    seed: int = setting(0, "random seed; prompt number n is sampled with seed + n")
+    stop: tuple[str, ...] = setting((), "a continuation ends before the first of these strings")
+    seed: int = setting(0, "random seed; prompt n uses seed + n")
 
     def __post_init__(self) -> None:
         require(self.max_tokens > 0, "SampleConfig.max_tokens", self.max_tokens, "a positive integer")
@@ -43,19 +42,17 @@ class SampleConfig:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How requests share the device, and in what their weights and caches are stored.
+    """Batching of requests, and storage of weights and cache.
 
-    With less to read for each token decoding is faster, and the texts change a little.
+    Smaller storage makes decoding faster, and changes the texts slightly.
     """
 
-    slots: int = setting(8, "requests decoded at once, rounded up to a multiple of what the mesh splits a batch into")
+    slots: int = setting(8, "requests decoded at once, rounded up to a multiple of the mesh's batch shards")
     burst: int = setting(
-        8, "tokens per row that one dispatch decodes; between dispatches requests may join and text is shown"
+        8, "tokens per row decoded in one dispatch; requests join and text is shown between dispatches"
     )
-    weights: Storage = setting(
-        "compute", "how weight matrices are stored: in the compute dtype, in bfloat16, or as 8-bit integers"
-    )
-    cache: Storage = setting("compute", "how keys and values are stored, likewise")
+    weights: Storage = setting("compute", "storage of weight matrices: compute dtype, bfloat16 or int8")
+    cache: Storage = setting("compute", "storage of keys and values, likewise")
 
     def __post_init__(self) -> None:
         require(self.slots > 0, "EngineConfig.slots", self.slots, "a positive integer")

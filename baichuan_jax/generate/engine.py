@@ -1,4 +1,4 @@
-"""Continuous batching: requests share a fixed number of slots, and one joins as soon as another has finished."""
+"""Continuous batching: requests share a fixed number of slots; the next one joins as soon as a slot is free."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ SHORTEST = 32  # bucket of a prompt or a cache, in tokens
 
 @dataclass(eq=False)
 class Request:
-    """A prompt's ids and the settings of its continuation. ids: what was made of it so far, without the end.
+    """A prompt's ids and the sampling settings. ids: generated so far, without the end id.
 
-    done: why there will be no more: the model ended it, it is as long as it may be, or it was cancelled. ending: the id
-    with which the model ended it, if it did.
+    done: the reason that generation ended: an end id, the maximum length, or cancellation; "" while it runs. ending:
+    the end id, if any.
     """
 
     prompt: list[int]
@@ -39,9 +39,9 @@ class Request:
 
 
 class Scores(NamedTuple):
-    """How probable a text is. log_p: of each of its T ids after those before, in nats, from the second on [T - 1].
+    """Log-probabilities of a text. log_p: of each of its T ids given the previous ones, from the second on [T - 1].
 
-    top_log_p, top_ids: of the most probable ids at each place, the first the most probable [T - 1, k].
+    top_log_p, top_ids: of the most probable ids at each place, in descending order [T - 1, k].
     """
 
     log_p: np.ndarray
@@ -50,7 +50,7 @@ class Scores(NamedTuple):
 
 
 class WarmUp(NamedTuple):
-    """Programs compiled ahead, how many there are for the texts that were asked about, and the seconds it took."""
+    """Number of programs compiled ahead, of programs in total, and the seconds it took."""
 
     compiled: int
     programs: int
@@ -58,12 +58,14 @@ class WarmUp(NamedTuple):
 
 
 class Engine:
-    """A decoder that continues many prompts at once. slots: how many. context: tokens that a text may have. vocab:
-    ids that the model has.
+    """A decoder that continues many prompts at once.
 
-    What becomes of a request depends on its prompt, its settings and its seed, not on what shares the device with it.
-    Shapes are padded to powers of two, so the number of programs is small. Each is compiled when it is first needed;
-    `warm_up` compiles them ahead.
+    slots: maximum number of requests at once. context: maximum tokens of a text. vocab: size of the model's token
+    table.
+
+    The result of a request depends only on its prompt, settings and seed, not on the other requests in the batch.
+    Shapes are padded to powers of two, so there are few programs. Each is compiled on first use; `warm_up` compiles
+    ahead.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class Engine:
         end_ids: tuple[int, ...],
         exe: Execution,
     ):
-        """params: as training has them. end_ids: the ids of which any ends a text."""
+        """params: as in training. end_ids: ids that end a text."""
         shards = exe.layout.batch_shards
         self.slots = -(-cfg.slots // shards) * shards
         self.context, self.vocab = model_cfg.context, model_cfg.vocab
@@ -88,9 +90,9 @@ class Engine:
         self._length, self._state = 0, None
 
     def check(self, prompt: Sequence[int], sample: SampleConfig) -> None:
-        """Raise UserError if a prompt and its continuation do not fit the context, or an id not the token table.
+        """Raise UserError if a prompt and its continuation exceed the context, or an id the token table.
 
-        Any thread may ask.
+        Thread-safe.
         """
         require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
         check_ids(prompt, self.vocab)
@@ -101,13 +103,13 @@ class Engine:
         require(sample.max_tokens <= room, "SampleConfig.max_tokens", sample.max_tokens, expected, hint)
 
     def submit(self, prompt: Sequence[int], sample: SampleConfig) -> Request:
-        """Queues a prompt that `check` finds nothing wrong with."""
+        """Queue a prompt. Raise UserError as `check` does."""
         self.check(prompt, sample)
         self._waiting.append(request := Request(list(prompt), sample))
         return request
 
     def cancel(self, request: Request) -> None:
-        """End a request; its slot is free for another."""
+        """Cancel a request and free its slot."""
         if request.done:
             return
         request.done = "cancelled"
@@ -116,11 +118,11 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether any request is waiting or active."""
         return bool(self._waiting or self._active)
 
     def step(self) -> list[Request]:
-        """Admits what waits for a free slot, and decodes one burst. Return the requests that went on or finished."""
+        """Admit waiting requests to free slots and decode one burst. Return the requests that advanced."""
         changed = self._admit()
         if self._active:
             live_B = np.zeros(self.slots, bool)
@@ -133,7 +135,7 @@ class Engine:
         return list(dict.fromkeys(changed))
 
     def _extend(self, slot: int, request: Request, tokens: list[int]) -> None:
-        """Add tokens to a request, and frees its slot where it has finished."""
+        """Add tokens to a request; free its slot if it has finished."""
         for token in tokens:
             if token == NONE or request.done:
                 break
@@ -147,7 +149,7 @@ class Engine:
             del self._active[slot]
 
     def _admit(self) -> list[Request]:
-        """Prefills as many waiting requests as there are slots, those of like length together."""
+        """Prefill as many waiting requests as there are free slots, grouped by length."""
         free = [slot for slot in range(self.slots) if slot not in self._active]
         joining = sorted((self._waiting.popleft() for _ in free[: len(self._waiting)]), key=lambda r: len(r.prompt))
         if not joining:
@@ -159,7 +161,7 @@ class Engine:
         return joining
 
     def _prefill(self, group: list[Request], count: int, free: list[int]) -> None:
-        """Run the prompts of a group, and puts them into free slots; a row too many goes nowhere."""
+        """Prefill the prompts of a group and insert them into free slots; padding rows are dropped."""
         padded = self._bucket(max(len(request.prompt) for request in group))
         tokens_NP, lengths_N = np.zeros((count, padded), np.int32), np.ones(count, np.int32)
         limits_N, slots_N = np.zeros(count, np.int32), np.full(count, self.slots, np.int32)
@@ -175,7 +177,7 @@ class Engine:
             self._extend(slot, request, [token])
 
     def _fit(self, length: int) -> None:
-        """Make the cache long enough; while nothing is in it, it may get shorter too."""
+        """Grow the cache to a length. An empty cache may also shrink."""
         wanted = self._bucket(length)
         if not self._active and wanted != self._length:
             self._state = self._empty(self.slots, wanted)
@@ -194,7 +196,7 @@ class Engine:
         return found
 
     def score(self, ids: Sequence[int]) -> Scores:
-        """Return how probable a text of two ids or more is, computed with the weights as the engine holds them."""
+        """Return log-probabilities of a text of two or more ids, computed with the stored weights."""
         padded, last = self._bucket(len(ids)), len(ids) - 1
         tokens_NP = np.zeros((self._counts[0], padded), np.int32)
         tokens_NP[:, : len(ids)] = ids
@@ -202,9 +204,9 @@ class Engine:
         return Scores(*(np.asarray(each[0, :last]) for each in found))
 
     def warm_up(self, seconds: float | None = None) -> WarmUp:
-        """Compile programs ahead, those for the shortest texts first, until `seconds` have gone by (default: all).
+        """Compile programs ahead, shortest texts first, for at most `seconds` (default: all programs).
 
-        Must not be called while there are requests.
+        The engine must not have requests.
         """
         require(not self.busy, "Engine.warm_up", "requests", "none, while it runs")
         calls, begun, compiled = list(self._programs()), time.monotonic(), 0
@@ -216,9 +218,9 @@ class Engine:
         return WarmUp(compiled, len(calls), time.monotonic() - begun)
 
     def _programs(self) -> Iterator[Callable[[], None]]:
-        """Yield a call of every program that a request may need; texts of each bucket after those of shorter ones.
+        """Yield a call of every program that a request may need, in ascending order of the bucket.
 
-        First what a request needs that is alone.
+        Programs for a single request come first.
         """
         buckets = self._buckets()
         for length, following in zip(buckets, [*buckets[1:], 0]):
@@ -247,7 +249,7 @@ class Engine:
 
 
 def _sampling(samples: list[SampleConfig], count: int) -> Sampling:
-    """Return the settings as arrays [count]; the rows beyond are greedy."""
+    """Return the settings as arrays [count]; padding rows are greedy."""
     samples = [*samples, *[SampleConfig(temperature=0)] * (count - len(samples))]
     return Sampling(
         np.array([sample.temperature for sample in samples], np.float32),

@@ -1,4 +1,4 @@
-"""Continuing texts: as a stream of pieces, or whole."""
+"""Text generation, streamed or complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 
 
 class Piece(NamedTuple):
-    """What came next of the continuation of prompt `number`. done: "stop" or "length" in its last piece, else ""."""
+    """The next piece of the continuation of prompt `number`. done: "stop" or "length" in the last piece, else ""."""
 
     number: int
     text: str
@@ -21,14 +21,14 @@ class Piece(NamedTuple):
 
 
 class Continuation:
-    """A request of an engine, and the text of it that was shown."""
+    """A request of an engine with its text stream."""
 
     def __init__(self, engine: Engine, tokenizer: AnyTokenizer, request: Request):
         self._engine, self._request = engine, request
         self._text, self._shown = TextStream(tokenizer, request.sample.stop), 0
 
     def advance(self, number: int) -> Piece:
-        """Return what is new since the last call; a stop string ends the request, and its ids with that string."""
+        """Return the new text since the last call. A stop string ends the request and truncates its ids."""
         request, new = self._request, self._request.ids[self._shown :]
         self._shown = len(request.ids)
         text = self._text.push(new, last=bool(request.done))
@@ -43,10 +43,10 @@ class Continuation:
 def stream(
     engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
 ) -> Iterator[Piece]:
-    """Yield the continuations of all prompts as they are made; closing it early frees the engine.
+    """Yield pieces of the continuations of all prompts as they are generated. Closing the iterator frees the engine.
 
-    specials: whether the written form of a special id in a prompt, such as "<reserved_106>", is that id.
-    Raise UserError before the first piece if a prompt and its continuation would not fit the model's context.
+    specials: whether the written form of a special token in a prompt, such as "<reserved_106>", encodes to its id.
+    Raise UserError before the first piece if a prompt and its continuation exceed the model's context.
     """
     requests: list[Request] = []
     try:
@@ -60,7 +60,7 @@ def stream(
 
 
 def pieces(engine: Engine, tokenizer: AnyTokenizer, requests: Sequence[Request]) -> Iterator[Piece]:
-    """Run the engine until all requests are done; yield their pieces, each with the place of its request."""
+    """Run the engine until all requests are done; yield their pieces, numbered by request."""
     open_requests = {request: (n, Continuation(engine, tokenizer, request)) for n, request in enumerate(requests)}
     while open_requests:
         for request in engine.step():
@@ -78,7 +78,7 @@ def generate(
 ) -> list[str]:
     """Return the continuation of each prompt, up to `</s>`, a stop string or max_tokens, without the prompt.
 
-    specials: as `stream` has it.
+    specials: as in `stream`.
     """
     texts = [""] * len(prompts)
     for piece in stream(engine, tokenizer, prompts, sample, specials):

@@ -1,19 +1,19 @@
-"""Which prompts are run together: those of like length, in as few programs as pays."""
+"""Group prompts of similar length for prefill, at the least cost of padding and dispatch."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-DISPATCH = 64  # tokens that cost as much as starting a program and reading the weights once more
+DISPATCH = 64  # tokens that cost as much as one more dispatch, which reads the weights again
 
 
 def groups(lengths: Sequence[int], counts: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Return the cheapest cut of prompts into groups: of each the first, the one after its last, and its rows.
+    """Return the cheapest partition of prompts into groups (start, end, rows).
 
-    lengths: ascending, padded; every row of a group is as long as its last. counts: of the rows that a program may
-    have. The cost is the tokens computed, and DISPATCH for each group.
+    lengths: ascending, padded; a group is padded to its longest. counts: the possible numbers of rows of a program. The
+    cost is the number of computed tokens plus DISPATCH per group.
     """
-    cuts = [(0, 0, 0)]  # of the first n prompts: cost, where the last group starts, its rows
+    cuts = [(0, 0, 0)]  # best partition of the first n prompts: (cost, start of the last group, its rows)
     for end, length in enumerate(lengths, start=1):
         lasts = [(max(0, end - count), count) for count in counts]
         cuts.append(min((cuts[start][0] + count * length + DISPATCH, start, count) for start, count in lasts))

@@ -1,4 +1,4 @@
-"""What runs on the device: the compiled programs of the engine.
+"""The compiled programs of the engine.
 
 B slots, N requests of one prefill, P padded prompt length, c tokens of a chunk, S cache length, V vocabulary, K steps
 of a burst.
@@ -21,15 +21,17 @@ from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.model.storage import empty
 from baichuan_jax.parallel.layout import Layout
 
-PREFILLED = 1024  # tokens, over all rows, that go through the decoder at once: attention holds them times the cache
-SCORED = 256  # likewise where the logits of every token are wanted
-MOST_PROBABLE = 5  # tokens whose log-probability is told beside that of the text's own
-NONE = -1  # instead of the token of a row that is at rest
+PREFILLED = 1024  # tokens, over all rows, per pass through the decoder: attention scores are this times the cache
+SCORED = 256  # likewise if the logits of every token are needed
+MOST_PROBABLE = 5  # number of top log-probabilities at each position
+NONE = -1  # the token of an inactive row
 
 
 class Rows(NamedTuple):
-    """What every row is doing. token_B: its last token, which goes to position_B of the cache; number_B: how many it
-    has made; left_B: how many it may still make; seen_BV: the tokens of its text.
+    """State of every row.
+
+    token_B: last token, which position_B of the cache will hold. number_B: tokens generated so far. left_B: tokens left
+    to generate. seen_BV: whether the text has a token.
     """
 
     token_B: jax.Array
@@ -41,7 +43,7 @@ class Rows(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything that one burst hands to the next."""
+    """State passed from one burst to the next."""
 
     cache: Cache
     rows: Rows
@@ -50,9 +52,9 @@ class State(NamedTuple):
 class Programs(NamedTuple):
     """prefill(params, tokens_NP, lengths_N, limits_N, sampling) -> (State of N rows, tokens_N)
     insert(State of B rows, State of N rows, slots_N) -> State; a slot past the end drops its row
-    decode(params, State, live_B) -> (State, tokens_KB); NONE where a row is at rest
+    decode(params, State, live_B) -> (State, tokens_KB); NONE for inactive rows
     grow(State, length) -> State with a longer cache
-    score(params, tokens_NP, lengths_N) -> (log_p_NP of the token after each; of the most probable log_p_NPk, ids_NPk)
+    score(params, tokens_NP, lengths_N) -> (log_p_NP of each next token; the most probable: log_p_NPk, ids_NPk)
     """
 
     prefill: Callable
@@ -63,7 +65,7 @@ class Programs(NamedTuple):
 
 
 def empty_state(model_cfg: DecoderConfig, exe: Execution, slots: int, length: int, storage: Storage) -> State:
-    """Return a state of rows at rest, placed as the programs leave theirs; compiles nothing."""
+    """Return a state of inactive rows, sharded as the programs return it; compiles nothing."""
     cache = _empty_cache(np, model_cfg, slots, length, storage, exe.dtype)
     cache = jax.device_put(cache, cache_sharding(model_cfg, exe.layout, slots))
     zeros = partial(np.zeros, slots)
@@ -74,7 +76,7 @@ def empty_state(model_cfg: DecoderConfig, exe: Execution, slots: int, length: in
 
 
 def cache_sharding(model_cfg: DecoderConfig, layout: Layout, slots: int) -> jax.sharding.NamedSharding:
-    """Return how [B, K, S, H] lies on the mesh. Raise UserError if the heads do not divide."""
+    """Return the sharding of [B, K, S, H]. Raise UserError if the heads are not divisible."""
     return layout.sharding(
         ("batch", "kv_heads", "length", "head_dim"), (slots, model_cfg.kv_heads, 1, model_cfg.head_dim)
     )
@@ -101,7 +103,7 @@ def engine_programs(
         return apply_cached(model_cfg, params, Batch(tokens_BT, positions=place_BT), cache, exe, places_BW)
 
     def advance(rows: Rows, logits_BV: jax.Array, active_B: jax.Array) -> Rows:
-        """Chooses the next token of the active rows."""
+        """Choose the next token of the active rows."""
         chosen_B = choose(logits_BV, rows.seen_BV, rows.number_B, rows.sampling)
         token_B = jnp.where(active_B, chosen_B, rows.token_B)
         ended_B = jnp.any(token_B[:, None] == jnp.array(end_ids, jnp.int32), axis=1)
@@ -113,7 +115,7 @@ def engine_programs(
         params: Params, tokens_NP: jax.Array, lengths_N: jax.Array, limits_N: jax.Array, sampling: Sampling
     ) -> tuple[State, jax.Array]:
         count, padded = tokens_NP.shape
-        # What padding leaves in the cache is written over before a query can see it.
+        # Cache entries of padding are overwritten before a query can see them.
         cache = _empty_cache(jnp, model_cfg, count, padded, storage, dtype)
         last_N = lengths_N - 1
 

@@ -1,4 +1,4 @@
-"""Choosing the next token, each row by settings of its own. B rows, V vocabulary."""
+"""Sampling of the next token with settings per row. B rows, V vocabulary."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-COLDEST = 1e-30  # a temperature below divides as this one does
+COLDEST = 1e-30  # lower bound of a temperature above 0
 
 
 class Sampling(NamedTuple):
-    """Settings of each row, as `SampleConfig` has them; seed_B is uint32. Values, not constants of a program."""
+    """Settings of `SampleConfig` per row; seed_B is uint32. They are inputs of a program, not constants."""
 
     temperature_B: jax.Array
     top_k_B: jax.Array
@@ -24,14 +24,14 @@ class Sampling(NamedTuple):
 def choose(logits_BV: jax.Array, seen_BV: jax.Array, number_B: jax.Array, sampling: Sampling) -> jax.Array:
     """Return token ids [B], int32: the most probable at temperature 0, else a draw.
 
-    seen_BV: the tokens that the row's text has. number_B: how many were chosen for it; with its seed it fixes the draw.
+    seen_BV: whether the row's text has a token. number_B: tokens chosen so far; it and the seed determine the draw.
     """
     logits_BV = penalise(logits_BV, seen_BV, sampling.penalty_B)
     best_B = most_probable(logits_BV)
     warm_B = sampling.temperature_B > 0
 
     def draw(logits_BV: jax.Array) -> jax.Array:
-        # From the largest down, and not by less than COLDEST: what overflows is minus infinity, and no NaN.
+        # Relative to the largest, and divided by at least COLDEST: overflow gives -inf and never NaN.
         below_BV = logits_BV - jnp.max(logits_BV, axis=-1, keepdims=True)
         scaled_BV = below_BV / jnp.where(warm_B, jnp.maximum(sampling.temperature_B, COLDEST), 1)[:, None]
         cuts_B = (sampling.top_k_B > 0) | (sampling.top_p_B < 1)
@@ -43,29 +43,29 @@ def choose(logits_BV: jax.Array, seen_BV: jax.Array, number_B: jax.Array, sampli
         drawn_B = jax.vmap(jax.random.categorical)(keys_B, scaled_BV).astype(jnp.int32)
         return jnp.where(warm_B, drawn_B, best_B)
 
-    # Nothing is drawn where every row is greedy: noise for a vocabulary costs more than a small model's step.
+    # If every row is greedy, skip the draw: noise over the vocabulary costs more than a small model's step.
     return jax.lax.cond(jnp.any(warm_B), draw, lambda _: best_B, logits_BV)
 
 
 def most_probable(logits: jax.Array) -> jax.Array:
-    """Return the token of the largest logit [...], the first of equals (ten times as fast as argmax on CPU)."""
+    """Return the index of the largest logit [...], the first of ties (ten times as fast as argmax on CPU)."""
     tokens = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
     largest = jnp.max(logits, axis=-1, keepdims=True)
-    last = logits.shape[-1] - 1  # where a logit is NaN, and none equals the largest
+    last = logits.shape[-1] - 1  # result if a logit is NaN, and none equals the largest
     return jnp.min(jnp.where(logits == largest, tokens, last), axis=-1)
 
 
 def penalise(logits_BV: jax.Array, seen_BV: jax.Array, penalty_B: jax.Array) -> jax.Array:
-    """Make seen tokens less probable: the repetition penalty of CTRL (arXiv 1909.05858)."""
+    """Apply the repetition penalty of CTRL (arXiv 1909.05858) to seen tokens."""
     penalty_B1 = penalty_B[:, None]
     less_BV = jnp.where(logits_BV > 0, logits_BV / penalty_B1, logits_BV * penalty_B1)
     return jnp.where(seen_BV, less_BV, logits_BV)
 
 
 def truncate(logits_BV: jax.Array, top_k_B: jax.Array, top_p_B: jax.Array) -> jax.Array:
-    """Return logits with -inf outside the k most probable tokens, and outside the nucleus of these.
+    """Return logits with -inf outside the top k, and outside the nucleus of these.
 
-    The nucleus is the smallest set of the most probable tokens whose probability reaches top_p. Equals stay together.
+    The nucleus is the smallest set of most probable tokens whose total reaches top_p. Ties are kept together.
     """
     p_BV = jax.nn.softmax(logits_BV, axis=-1)
     count_B = jnp.where(top_k_B > 0, top_k_B, p_BV.shape[-1]).astype(jnp.float32)
@@ -77,9 +77,9 @@ def truncate(logits_BV: jax.Array, top_k_B: jax.Array, top_p_B: jax.Array) -> ja
 
 
 def _threshold(p_BV: jax.Array, weight_BV: jax.Array, target_B: jax.Array) -> jax.Array:
-    """Return the largest t [B, 1] such that the weights where p >= t add up to the target, and to more than nothing.
+    """Return the largest t [B, 1] such that the weights where p >= t sum to at least the target, and to more than 0.
 
-    Bisects the bits of t, which are ordered as the numbers are: exact, and ten times as fast here as sorting.
+    Bisect the bits of t, which have the order of the numbers: exact, and ten times as fast as sorting.
     """
 
     def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -87,7 +87,7 @@ def _threshold(p_BV: jax.Array, weight_BV: jax.Array, target_B: jax.Array) -> ja
         middle_B = (low_B + high_B) // 2
         t_B1 = jax.lax.bitcast_convert_type(middle_B, jnp.float32)[:, None]
         total_B = jnp.sum(jnp.where(p_BV >= t_B1, weight_BV, 0), axis=-1)
-        enough_B = (total_B >= target_B) & (total_B > 0)  # a target next to 0 may have become 0
+        enough_B = (total_B >= target_B) & (total_B > 0)  # a tiny target may have been rounded to 0
         return jnp.where(enough_B, middle_B, low_B), jnp.where(enough_B, high_B, middle_B)
 
     above_one = int(np.float32(1).view(np.int32)) + 1

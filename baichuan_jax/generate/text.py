@@ -1,4 +1,4 @@
-"""Ids to text while they arrive: never half a character, and nothing of what may turn out to be a stop string."""
+"""Incremental detokenization: never half a character, and no part of a possible stop string."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer, bytes_of
 
 
 class TextStream:
-    """The text of one continuation. stopped: whether a stop string came; it and what follows are not shown.
-    taken: how many ids the text has, up to the one that completed the stop string.
+    """The text of one continuation.
 
-    The pieces add up to the UTF-8 of the ids' bytes; bytes that are not UTF-8 become U+FFFD, and what the last id has
-    of an unfinished character is dropped. A space that the first id begins with is kept, which decoding the
-    continuation as a text of its own loses in some vocabularies.
+    stopped: whether a stop string occurred; the text ends before it. taken: number of ids of the text, up to the one
+    that completed the stop string.
+
+    The pieces concatenate to the decoded bytes of the ids. Invalid UTF-8 becomes U+FFFD, and an incomplete character at
+    the end is dropped. A leading space of the first id is kept; decoding the continuation as a separate text would lose
+    it in some vocabularies.
     """
 
     def __init__(self, tokenizer: AnyTokenizer, stops: Sequence[str] = ()):
@@ -24,7 +26,7 @@ class TextStream:
         self._held = ""
 
     def push(self, ids: Iterable[int], last: bool = False) -> str:
-        """Return the text that is certain now. last: no more ids will come: nothing that is whole is held back."""
+        """Return the text that can be shown now. last: no more ids follow, so nothing is held back."""
         text = self._held
         for id in ids:
             if self.stopped:
@@ -42,7 +44,7 @@ class TextStream:
         return text[:sure]
 
     def _beginning(self, text: str) -> int:
-        """Return how many characters at the end of a text may begin a stop string."""
+        """Return the number of characters at the end of a text that may start a stop string."""
         longest = max((len(stop) - 1 for stop in self._stops), default=0)
         begins = lambda end: any(stop.startswith(end) for stop in self._stops)
         return next((size for size in range(min(longest, len(text)), 0, -1) if begins(text[-size:])), 0)

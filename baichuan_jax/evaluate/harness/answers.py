@@ -1,4 +1,4 @@
-"""What a model has answered, on disk: nothing that was finished is asked again, whatever ended the process."""
+"""Answers of a model on disk, so no finished request is repeated after an interruption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from baichuan_jax.core.errors import UserError
 
 
 def request_key(kind: str, ids: Iterable[int], *settings: Any) -> str:
-    """Return a name of a request: a digest of its kind, its ids and its settings."""
+    """Return a digest of a request: its kind, ids and settings."""
     text = json.dumps([kind, *settings], sort_keys=True, ensure_ascii=False).encode()
     return hashlib.sha256(np.array(list(ids), np.int32).tobytes() + text).hexdigest()[:32]
 
@@ -22,11 +22,11 @@ def request_key(kind: str, ids: Iterable[int], *settings: Any) -> str:
 class Answers:
     """An append-only file of JSON lines [key, answer]; it belongs to one model.
 
-    A line that is cut short, as a kill leaves one, is dropped with all after it.
+    A truncated line, as left by a kill, is dropped with everything after it.
     """
 
     def __init__(self, path: Path):
-        """Read what is there. Raise UserError if the file cannot be written."""
+        """Read the existing answers. Raise UserError if the file is not writable."""
         self._known: dict[str, Any] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ class Answers:
         return self._known[key]
 
     def add(self, answers: dict[str, Any]) -> None:
-        """Remembers answers, which are JSON values; they are on their way to the disk when this returns."""
+        """Append answers, which are JSON values, and flush the file."""
         self._known.update(answers)
         lines = (json.dumps([key, answer], ensure_ascii=False) for key, answer in answers.items())
         self._file.write("".join(f"{line}\n" for line in lines).encode())

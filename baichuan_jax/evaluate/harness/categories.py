@@ -1,4 +1,4 @@
-"""Which subjects the authors of a set put together."""
+"""Categories of subjects, as defined by the authors of a set."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TABLES = {"ceval-valid": CEVAL, "baichuan_ceval": CEVAL, "cmmlu": CMMLU, "baichu
 
 
 def categories(name: str, subjects: Sequence[str], members: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return {category: subjects} of a task. members: of each group of the task, groups or subjects."""
+    """Return {category: subjects} of a task. members: the groups or subjects in each group of the task."""
     if name in TABLES:
         named = {category: {f"{name}_{part}" for part in parts.split()} for category, parts in TABLES[name].items()}
     else:

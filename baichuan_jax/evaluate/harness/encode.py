@@ -12,7 +12,7 @@ Ids = list[int]
 
 
 class Encoder:
-    """Encode texts, each with the ids that its tokenizer prepends. rows: of the model's token table."""
+    """Encode texts, each with the ids that the tokenizer prepends. rows: of the model's token table."""
 
     def __init__(self, tokenizer: AnyTokenizer, rows: int):
         self._tokenizer, self._rows = tokenizer, rows

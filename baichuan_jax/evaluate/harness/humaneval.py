@@ -1,4 +1,4 @@
-"""HumanEval: programs that a model has written, run against their tests in the sandbox."""
+"""HumanEval: generated programs are run with their tests in the sandbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
 
 
 def passed(row: dict[str, Any], continuations: list[str]) -> int:
-    """Return how many continuations of a question's prompt pass its tests, run two and more at a time."""
+    """Return how many continuations of a question's prompt pass its tests; they run in parallel."""
     tests = f"{row['test']}\ncheck({row['entry_point']})\n"
     run = lambda text: run_program(row["prompt"] + text, Limits(), tests).passed
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -28,7 +28,7 @@ def passed(row: dict[str, Any], continuations: list[str]) -> int:
 
 
 def humaneval_config(samples: int) -> dict[str, Any]:
-    """Return the settings of the task: one greedy program of each question, or `samples` drawn ones."""
+    """Return the settings of the task: one greedy program per question, or `samples` sampled ones."""
     require(0 < samples <= 1000, "programs of a question", samples, "between 1 and 1000")
     ks = [k for k in AT if k <= samples]
 
@@ -53,10 +53,10 @@ def humaneval_config(samples: int) -> dict[str, Any]:
 
 
 class SandboxedCodeEval:
-    """What stock tasks load as the metric "code_eval", which would run programs with no walls around them."""
+    """Replacement of the metric "code_eval" of stock tasks, which runs programs without isolation."""
 
     def compute(self, references: list[str], predictions: list[list[str]], k: list[int]) -> tuple[dict, dict]:
-        """Return ({"pass@k": estimate}, {}) of programs against their tests, as the hub's metric does."""
+        """Return ({"pass@k": estimate}, {}) as the hub's metric does."""
         counts = []
         for tests, programs in zip(references, predictions):
             run = lambda program, tests=tests: run_program(program, Limits(), tests).passed

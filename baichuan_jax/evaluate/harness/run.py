@@ -1,4 +1,4 @@
-"""Running tasks: every question asked, every answer kept, and figures of subjects, categories and all."""
+"""Run tasks: ask every question, keep every answer, and score subjects, categories and the whole."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, 
 
 
 def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, list[dict]]:
-    """Asks the questions of what `load_tasks` has found, at most `limit` of each subject.
+    """Ask the questions of the tasks from `load_tasks`, at most `limit` per subject.
 
     Return the result, JSON values: {"task", "metric", "fewshot", "limit", "seconds", "rows", "other_metrics"}, a row
     being {"name", "kind", and what `Figure.summary` has}; and the answers, {"subject", "question", "scores"} each.
-    Raise UserError if the task cannot be asked so.
+    Raise UserError if the task does not support these settings.
     """
     start = time.monotonic()
     shots = max(task.get_config("num_fewshot") for task in loaded["tasks"].values())
@@ -42,7 +42,7 @@ def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, 
 
 
 def rows_of(name: str, figures: Mapping[str, Figure], members: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Return the rows of a table: all questions, all subjects alike, the categories of a task, and each subject."""
+    """Return the rows of a table: all questions, the mean over subjects, the categories, and each subject."""
     rows = [{"name": name, "kind": "questions", **pooled(list(figures.values())).summary()}]
     if len(figures) == 1:
         return rows
@@ -55,7 +55,7 @@ def rows_of(name: str, figures: Mapping[str, Figure], members: Mapping[str, Sequ
 
 
 def _metrics(found: dict[str, list[dict]]) -> list[tuple[str, str]]:
-    """Return (metric, filter) of the samples, in the order of the tasks that have them."""
+    """Return the (metric, filter) pairs of the samples, in the order of the tasks."""
     samples = (sample for samples in found.values() for sample in samples)
     return list(dict.fromkeys((metric, sample["filter"]) for sample in samples for metric in sample["metrics"]))
 

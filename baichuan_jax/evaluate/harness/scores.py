@@ -1,4 +1,4 @@
-"""From answers to figures: a mean with its standard error, its confidence interval and what guessing would give."""
+"""Scores of answers: mean, standard error, confidence interval and the score of guessing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DEVIATIONS = NormalDist().inv_cdf((1 + 0.95) / 2)  # standard deviations of a 95
 
 @dataclass(frozen=True)
 class Figure:
-    """values: of every question, 0 to 1. chance: of every question, the value that guessing has in the mean."""
+    """values: score of every question, 0 to 1. chance: expected score of guessing, for every question."""
 
     values: tuple[float, ...]
     chance: tuple[float, ...]
@@ -21,7 +21,7 @@ class Figure:
     def summary(self) -> dict[str, float]:
         """Return mean, standard error of the mean, the bounds of a confidence interval, chance, and questions.
 
-        The interval is Wilson's (1927), which stays within 0 and 1 and is not empty where all answers are alike.
+        The interval is Wilson's (1927), which stays within 0 and 1 and is not empty if all answers are alike.
         """
         count = len(self.values)
         mean = fmean(self.values)
@@ -45,7 +45,7 @@ def wilson(mean: float, count: int) -> tuple[float, float]:
 
 
 def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
-    """Return the mean of the subjects' means, each of the same weight, with its standard error and interval."""
+    """Return the unweighted mean over subjects, with its standard error and interval."""
     parts = [figure.summary() for figure in figures]
     mean, stderr = fmean(part["mean"] for part in parts), math.hypot(*(part["stderr"] for part in parts)) / len(parts)
     return {
@@ -59,12 +59,12 @@ def over_subjects(figures: Sequence[Figure]) -> dict[str, float]:
 
 
 def pooled(figures: Sequence[Figure]) -> Figure:
-    """Return the figure of all questions, each of the same weight."""
+    """Return the unweighted figure of all questions."""
     return Figure(*(tuple(x for part in figures for x in getattr(part, name)) for name in ("values", "chance")))
 
 
 def chance(sample: dict[str, Any]) -> float:
-    """Return the share of right answers among the choices of one of lm-eval's samples; 0 where nothing is chosen."""
+    """Return the share of correct choices of an lm-eval sample; 0 if it has no choices."""
     choices = len(sample["filtered_resps"])
     if choices < 2:
         return 0.0

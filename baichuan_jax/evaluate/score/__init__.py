@@ -1,1 +1,1 @@
-"""How probable a model finds continuations, many at a time."""
+"""Batched log-likelihoods of continuations."""

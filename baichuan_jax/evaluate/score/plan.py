@@ -1,4 +1,4 @@
-"""In which batches requests are scored: those with a common beginning together, so that it is computed once."""
+"""Batches of requests for scoring: common prefixes are grouped and computed once."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ SHORTEST = 16  # tokens that are worth sharing, and of the smallest bucket
 
 @dataclass
 class Row:
-    """One sequence to run. wanted: (number of a request, its continuation, whose first id is predicted at `place`)."""
+    """One sequence to run. wanted: (request number, its continuation, `place` where its first id is predicted)."""
 
     ids: tuple[int, ...]
     wanted: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
 
     @property
     def pairs(self) -> int:
-        """How many ids are to be predicted."""
+        """Number of predicted ids."""
         return sum(len(continuation) for _, continuation in self.wanted)
 
     @property
     def unread(self) -> int:
-        """How many ids come before the first place at which something is to be predicted."""
+        """Number of ids before the first predicted place."""
         return len(self.ids) - max(len(continuation) for _, continuation in self.wanted)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows whose first `shared` ids are the same."""
+    """Rows with a common prefix of `shared` ids."""
 
     shared: int
     rows: list[Row]
 
 
 def bucket(length: int, most: int) -> int:
-    """Return the length that an array is padded to: 16, 24, 32, 48, 64, 96 and so on, up to `most`."""
+    """Return the padded length: 16, 24, 32, 48, 64, 96 and so on, at most `most`."""
     size = SHORTEST
     while size < length:
         size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
@@ -45,9 +45,9 @@ def bucket(length: int, most: int) -> int:
 
 
 def rows_of(requests: Iterable[tuple[Sequence[int], Sequence[int]]], context: int) -> list[Row]:
-    """Return the sequences that requests of (context ids, continuation ids) need, in order of their ids.
+    """Return the sequences for requests of (context ids, continuation ids), sorted by ids.
 
-    What does not fit the model's context is cut off on the left. Continuations of one id share a row.
+    Sequences are truncated on the left to the model's context. One-id continuations of a context share a row.
     """
     rows: dict[tuple[int, ...], Row] = {}
     for number, (before, continuation) in enumerate(requests):
@@ -57,10 +57,10 @@ def rows_of(requests: Iterable[tuple[Sequence[int], Sequence[int]]], context: in
 
 
 def groups_of(rows: Sequence[Row]) -> list[Group]:
-    """Split sorted rows where that spares most: n rows that begin with the same p ids spare (n - 1) * p.
+    """Partition sorted rows to save the most computation: n rows with a common prefix of p ids save (n - 1) * p.
 
-    Rows that share nothing of worth are one group. Walks the tree of common beginnings from its leaves up, and at each
-    node takes the whole or the best of its parts.
+    Rows without a useful prefix form one group. Walk the tree of common prefixes from the leaves up, and at each node
+    take the whole node or the best groups of its children.
     """
     common = [_common(one, other) for one, other in pairwise(rows)]
     above: list[tuple[int, list[_Part]]] = [(0, [])]
@@ -80,14 +80,14 @@ def groups_of(rows: Sequence[Row]) -> list[Group]:
 
 
 class _Part(NamedTuple):
-    """Rows next to each other. saved: ids that need not be run. cuts: (ids shared, first row, row after the last)."""
+    """Adjacent rows. saved: number of ids not computed. cuts: (shared ids, first row, row after the last)."""
 
     saved: int
     cuts: list[tuple[int, int, int]]
 
 
 def _best(shared: int, parts: list[_Part]) -> _Part:
-    """Return the rows of the parts as one group that shares so many ids, or as the groups of the parts."""
+    """Return the rows as one group that shares this many ids, or as the groups of the parts."""
     cuts = [cut for part in parts for cut in part.cuts]
     start, end = cuts[0][1], cuts[-1][2]
     saved, apart = shared * (end - start - 1), sum(part.saved for part in parts)
@@ -95,13 +95,13 @@ def _best(shared: int, parts: list[_Part]) -> _Part:
 
 
 def _common(one: Row, other: Row) -> int:
-    """Return how many ids two rows begin with in common, before the places at which anything is to be predicted."""
+    """Return the length of the common prefix of two rows, before the first predicted place of either."""
     most = min(one.unread, other.unread)
     return next((place for place in range(most) if one.ids[place] != other.ids[place]), most)
 
 
 def batches(group: Group, tokens: int, counts: Sequence[int]) -> Iterator[list[Row]]:
-    """Cuts a group into batches of like length: about `tokens` in all, one of `counts` rows, the last one fewer."""
+    """Split a group into batches of similar length with about `tokens` tokens and one of `counts` rows."""
     left = sorted(group.rows, key=lambda row: -len(row.ids))
     while left:
         most = max(tokens // max(len(left[0].ids) - group.shared, SHORTEST), counts[0])

@@ -1,7 +1,7 @@
 """Log-likelihoods of continuations, as lm-eval defines them.
 
-B rows, T positions of a row after what it shares, P shared positions, W ids predicted in a row, V vocabulary, K
-key/value heads, H head size, L layers.
+B rows, T positions of a row after the common prefix, P positions of the prefix, W ids predicted in a row, V vocabulary,
+K key/value heads, H head size, L layers.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Score(NamedTuple):
 
 
 class Scorer:
-    """Scores requests of (context ids, continuation ids), neither of them empty.
+    """Score requests of (context ids, continuation ids), both not empty.
 
-    Rows with a common beginning are run from its keys and values, which are computed once. Shapes are padded to
-    buckets, so the number of programs does not grow with the number of requests. tokens: in a batch.
+    Keys and values of a common prefix are computed once. Shapes are padded to buckets, so the number of programs does
+    not grow with the number of requests. tokens: per batch.
     """
 
     def __init__(self, model_cfg: DecoderConfig, params: Params, exe: Execution, tokens: int = 2048):
@@ -47,10 +47,10 @@ class Scorer:
         self.programs: set[tuple[int, ...]] = set()
 
     def __call__(self, requests: Sequence[Request], known: Set[int] = frozenset()) -> Iterator[list[tuple[int, Score]]]:
-        """Yield (number of a request, its score), as many at a time as a batch has.
+        """Yield lists of (request number, score), one per batch.
 
-        known: numbers of requests whose scores are not needed. A batch of nothing else is left out; the others stay as
-        they are, so that every bit of a score is the same whether or not a run was interrupted.
+        known: numbers of requests whose scores are not needed. A batch is skipped only if it has no others, so an
+        interruption does not change any bit of a score.
         """
         for group in groups_of(rows_of(requests, self._model_cfg.context)):
             cut = batches(group, self._tokens, self._counts)
@@ -60,7 +60,7 @@ class Scorer:
                     yield self._run(before, group.shared, rows)
 
     def _shared(self, group: Group) -> Cache | None:
-        """Return keys and values of what the rows of a group share, padded to a bucket; None if that is nothing."""
+        """Return keys and values of the common prefix of a group, padded to a bucket; None without a prefix."""
         if not group.shared:
             return None
         padded = bucket(group.shared, self._model_cfg.context)
@@ -141,6 +141,6 @@ def scorer_programs(model_cfg: DecoderConfig, exe: Execution):
 
 
 def _widen(x_LBKPH: jax.Array, count: int, length: int) -> jax.Array:
-    """Give so many rows the beginning that they share, and room for so many tokens of their own."""
+    """Repeat the prefix for this many rows, and make room for this many tokens after it."""
     x_LBKPH = jnp.repeat(x_LBKPH, count // x_LBKPH.shape[1], axis=1)
     return jnp.pad(x_LBKPH, [(0, 0), (0, 0), (0, 0), (0, length), (0, 0)])

@@ -25,7 +25,8 @@ from baichuan_jax.generate.serve.worker import Job, Prompt
 
 # Line ends of Python's splitlines, and of clients that use it, which JSON does not escape.
 LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
-DRAINED = 16  # an oversized body is read up to so many times max_body: most clients read the answer only after sending
+# An oversized body is read up to this many times max_body: most clients upload all of it before they read the answer.
+DRAINED = 16
 
 
 def make_app(service: Service) -> Starlette:

@@ -1,4 +1,4 @@
-"""The inside of the sandbox: a process that gives up all it could do harm with, and then runs a program.
+"""The inside of the sandbox: a process that drops every privilege and then runs a program.
 
-Nothing here imports more than the standard library: what is loaded is in reach of the program.
+Import only the standard library here: the program can reach every loaded module.
 """

@@ -1,7 +1,7 @@
-"""Tests in one process, the program they test in another: they call its functions through pipes.
+"""Tests run in one process and call the functions of the program in another through pipes.
 
-What a program can do to its interpreter (other builtins, objects that equal everything, the claim to have passed)
-stays in its interpreter. A test sees plain data that the program answered, the program sees arguments, and no more.
+What a program does to its interpreter (replaced builtins, objects that equal everything, a false claim of success)
+stays there. A test sees only plain data from the program, and the program sees only arguments.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODULES = frozenset(
 
 
 def answer(define: Callable[[], dict[str, Any]], requests: BinaryIO, replies: BinaryIO) -> None:
-    """In the program's process: defines its names, says what there is, and calls functions while it is asked to."""
+    """In the program's process: run it, describe its names, and call its functions on request."""
 
     def reply(make: Callable[[], Any]) -> None:
         try:
@@ -40,7 +40,7 @@ def answer(define: Callable[[], dict[str, Any]], requests: BinaryIO, replies: Bi
 
 
 def _described(name: str, value: Any) -> tuple[str, Any]:
-    """Return what the tests are told of a name: ("data", value), ("module", None) or ("function", None)."""
+    """Return the description of a value for the tests: ("data", value), ("module", None) or ("function", None)."""
     if isinstance(value, types.ModuleType) and value.__name__ == name and name in MODULES:
         return "module", None
     try:
@@ -51,10 +51,10 @@ def _described(name: str, value: Any) -> tuple[str, Any]:
 
 
 def names_of(requests: BinaryIO, replies: BinaryIO) -> dict[str, Any]:
-    """In the tests' process: returns what the program defined, functions as ones that ask it. Raise what it raised.
+    """In the tests' process: return the program's names, with functions that call it. Raise what it raised.
 
-    Builtins stay as they are, whatever the program calls its own. What it says is believed of data alone: it may have
-    written the line itself, and named as a module whatever it likes.
+    Names of builtins are ignored. Only data is trusted: the program may have written the line itself, and may claim
+    that any name is a module.
     """
 
     def function(name: str) -> Callable[..., Any]:
@@ -79,9 +79,9 @@ def _send(pipe: BinaryIO, line: str) -> None:
 
 
 def _heard(replies: BinaryIO) -> Any:
-    """Return what was returned, or raises what was raised, as the builtin exception of that name.
+    """Return the returned value, or raise the builtin exception of the raised one's name.
 
-    Not those that loops take for an end: they would cut a test short.
+    Exceptions that end loops (StopIteration and the like) are replaced, as they would end a test early.
     """
     if not (line := replies.readline()):
         raise RuntimeError("the program ended before its tests")

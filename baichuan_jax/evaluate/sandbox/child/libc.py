@@ -1,4 +1,4 @@
-"""Calls of the C library that Python lacks."""
+"""C library functions that Python does not expose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def call(name: str, *arguments: Any) -> int:
-    """Call a function with integers, bytes and pointers. Raise OSError, with its name, where it returns -1."""
+    """Call a function with integers, bytes and pointers. Raise OSError with its name if it returns -1."""
     as_long = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
     try:
         result = getattr(_LIBC, name)(*as_long)

@@ -1,13 +1,12 @@
 """The processes around one program: a guard, the first process of the sandbox, the program, and its tests.
 
-The guard is a child of ours and waits. The first process of the new process namespace sets everything up, starts the
-others, and says how they ended; when it ends, the kernel kills whatever is left inside. It alone holds the descriptor
-on which we believe what is said.
+The guard is a child of the parent process and only waits. The first process of the new PID namespace sets everything
+up, starts the others, and reports how they ended. When it exits, the kernel kills all processes inside. It alone holds
+the descriptor of the trusted report.
 
-That the end was reached is proven by an answer: only there the process asks for a token, which is made for the
-occasion, and repeats it. Exit codes and output prove nothing. With tests, it is their process that proves it, and the
-program has no way to. Alone, a program that knows these lines and finds two descriptors can claim an end it did not
-reach: it runs in the interpreter that makes the claim.
+A token proves that the end was reached: only there the process requests the token, which is random, and repeats it.
+Exit codes and output prove nothing. With tests, their process gives the proof, and the program cannot. Without tests, a
+program that knows this code and finds two descriptors can fake the proof, as it runs in the interpreter that gives it.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ OURS = sys.path[0]  # where this file was found, before the program comes
 
 
 def main() -> None:
-    """Read a job from standard input; says "ready" on the descriptor of argv[1] and, in the end, how it ended.
+    """Read a job from standard input; write "ready" and then the outcome to the descriptor of argv[1].
 
-    The job: limits as JSON, the program, its tests; each is preceded by its length. argv[2]: the process id of ours.
+    The job: limits as JSON, the program, its tests; each is preceded by its length. argv[2]: process id of the parent.
     """
     given, parent = map(int, sys.argv[1:])
     report = os.dup(given)  # a low one, of those that are closed before the program comes
@@ -67,7 +66,7 @@ def main() -> None:
 
 
 def _read() -> str:
-    """Return the next part of the job, and reads no byte further: what follows is not for every process."""
+    """Return the next part of the job. Read no byte beyond it, as not every process may see the rest."""
     data = b""
     (left,) = struct.unpack("=Q", os.read(0, 8))
     while left > len(data):
@@ -96,7 +95,7 @@ def _limit(limits: dict[str, Any]) -> None:
 
 
 def _start(tested: bool) -> dict[str, Any]:
-    """Start the program, and then what follows of the job: its tests, if it is tested; return how it ended."""
+    """Start the program, and its tests if the job has them; return how it ended."""
     (asked, ask), (told, tell) = os.pipe(), os.pipe()
     program = _read()
     if not tested:
@@ -116,7 +115,7 @@ def _start(tested: bool) -> dict[str, Any]:
 
 
 def _fork(run: Callable[[], Any], *kept: int) -> int:
-    """Return the id of a child that does this and ends, with no descriptor but these and those of its output."""
+    """Fork a child that runs this and exits, with only these descriptors and those of its output; return its id."""
     child = os.fork()
     if child:
         return child
@@ -137,7 +136,7 @@ def _fork(run: Callable[[], Any], *kept: int) -> int:
 
 
 def _define(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run source with these names as the main module of this process; return its names."""
+    """Run source as the main module with these names; return its names."""
     os.environ.clear()
     os.environ.update(HOME=namespaces.SCRATCH, TMPDIR=namespaces.SCRATCH, LANG="C.UTF-8")
     sys.path = [path for path in sys.path if path != OURS]
@@ -149,7 +148,7 @@ def _define(name: str, source: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prove(run: Callable[[], Any], ask: int, told: int) -> None:
-    """Run something, and then says that it came to its end, or what it raised."""
+    """Run a function, then prove that it reached its end, or report what it raised."""
     try:
         run()
     except SystemExit:
@@ -163,7 +162,7 @@ def _prove(run: Callable[[], Any], ask: int, told: int) -> None:
 
 
 def _watch(child: int, asked: int, tell: int) -> dict[str, Any]:
-    """Return {"passed": True} if the child proves it, {"raised": text} if it says so, or {"status": of waitpid}."""
+    """Return {"passed": True} if the child proves it, {"raised": text} if reported, or {"status": of waitpid}."""
     token, ended, heard = secrets.token_hex(16).encode(), os.pidfd_open(child), b""
     while select.select([asked, ended], [], [])[0] != [ended]:
         if not (part := os.read(asked, 4096)) or len(heard) > 4096:  # longer than anything that is said there

@@ -1,4 +1,4 @@
-"""A process's own view of the machine: no network, no other process, and of the files only libraries and a scratch."""
+"""Isolation of a process: no network, no other processes, no files except libraries and a scratch folder."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ SIGKILL = 9
 
 
 def die_with_parent() -> None:
-    """Has this process killed when its parent ends."""
+    """Have this process killed when its parent exits."""
     call("prctl", PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
 def leave() -> None:
-    """Enters namespaces of its own; the next child is the first process of the new machine.
+    """Enter new namespaces; the next child is the first process of the new PID namespace.
 
-    An ordinary user is nobody there. Root stays root, and nobody is known too: `become_nobody`.
+    An ordinary user is mapped to nobody. Root stays root, and nobody is mapped too for `become_nobody`.
     """
     user, group = os.geteuid(), os.getegid()
     if user:
@@ -58,7 +58,7 @@ def _write(process: str, **files: str) -> None:
 
 
 def become_nobody() -> None:
-    """Where this is root: makes it an ordinary user, whose processes can be limited in number."""
+    """If this is root, become nobody, whose number of processes can be limited."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
@@ -66,7 +66,7 @@ def become_nobody() -> None:
 
 
 def libraries() -> list[str]:
-    """Return the directories that a Python program needs, each once."""
+    """Return the distinct directories that a Python program needs."""
     stdlib = os.path.realpath(sysconfig.get_path("stdlib"))
     paths = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", os.path.dirname(stdlib))
     inside = lambda path: any(path != other and path.startswith(f"{other}/") for other in paths)
@@ -76,10 +76,7 @@ def libraries() -> list[str]:
 
 
 def build_root(size: int) -> None:
-    """Make a root of the libraries, read-only, and an empty scratch of `size` bytes; nothing else can be reached.
-
-    The machine has no name of its own there either.
-    """
+    """Make a root with only the read-only libraries and an empty scratch folder of `size` bytes; hide the host name."""
     paths, place = libraries(), "/proc"  # a directory that is always there, and hides nothing we need
     call("mount", b"none", b"/", None, RECURSIVE | PRIVATE, None)
     call("mount", b"tmpfs", place.encode(), b"tmpfs", NOSUID | NODEV, b"size=1m,mode=755")
@@ -114,7 +111,7 @@ def _set(target: str, how: int, attributes: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up all privileges, and those that a program could bring."""
+    """Drop all capabilities, and the ability to gain any by executing a program."""
     call("prctl", NO_NEW_PRIVS, 1, 0, 0, 0)
     capability = 0
     while True:

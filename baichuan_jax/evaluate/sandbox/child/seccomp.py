@@ -1,8 +1,7 @@
-"""Which system calls a contained program may not make: a filter that the kernel runs (seccomp, BPF).
+"""Filter of system calls for a sandboxed program (seccomp, BPF).
 
-Namespaces and limits contain a program; this takes away what they leave: sockets of every family, memory that no limit
-counts, namespaces of its own, the limits and the turns of other processes, the kernel's log, and calls that mostly
-serve to attack a kernel.
+It blocks what namespaces and limits leave: sockets of every family, memory that no limit counts, new namespaces, limits
+and scheduling of other processes, the kernel's log, and calls that are used mostly to attack a kernel.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ SET_SECCOMP, FILTER = 22, 2
 
 
 def program() -> bytes:
-    """Return the filter. Raise OSError on a machine whose calls are not known."""
+    """Return the filter. Raise OSError on an unknown architecture."""
     if platform.machine() not in NUMBERS:
         raise OSError(errno.ENOSYS, f"no table of the system calls of {platform.machine()}")
     arch, numbers = NUMBERS[platform.machine()]
@@ -71,6 +70,6 @@ class _Program(ctypes.Structure):
 
 
 def deny() -> None:
-    """Put the filter in place for this process and all that come of it; there is no way back."""
+    """Install the filter for this process and its descendants; this cannot be undone."""
     code = program()
     call("prctl", SET_SECCOMP, FILTER, ctypes.byref(_Program(len(code) // 8, code)), 0, 0)

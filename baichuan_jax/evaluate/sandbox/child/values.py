@@ -1,4 +1,4 @@
-"""Plain data as text and back. What comes back is of the exact types, so that nothing can pretend to equal it."""
+"""Serialisation of plain data. Loaded values have exact builtin types, so their comparisons can be trusted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = {"tuple": tuple, "set": set, "frozenset": frozenset, "bytes": bytes, "by
 
 
 def dump(value: Any) -> str:
-    """Return data as one line. Raise TypeError on what is not plain: None, numbers, texts, bytes and collections."""
+    """Return data as one line. Raise TypeError for anything but None, numbers, texts, bytes and collections."""
     sys.set_int_max_str_digits(0)
     return json.dumps(_plain(value))
 
@@ -22,7 +22,7 @@ def load(line: str | bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return lists, and dicts of one tag, for data; a value of a class derived from a plain one is taken as that."""
+    """Return data as lists and one-key dicts; a value of a subclass of a plain type becomes the plain type."""
     if value is None or value is True or value is False:
         return value
     for kind in (int, float, str):
