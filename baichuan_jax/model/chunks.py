@@ -1,4 +1,4 @@
-"""Work that treats every token alike, in chunks of tokens: what it makes on the way is never whole in memory.
+"""Token-wise computation in chunks of tokens, which bounds the memory of intermediate arrays.
 
 Weights are gathered once for all chunks, and their gradients reduced once. Left to XLA, a loop over chunks under FSDP
 gathers and reduces in every chunk. The first user is the loss (loss.py), the second the feed-forward layer.
@@ -25,10 +25,10 @@ Step = Callable[[Any, Weights], tuple[Any, Weights, Any]]
 
 
 class Chunks(NamedTuple):
-    """How to cut the tokens, and how the weights are sharded.
+    """Chunk size and sharding of the weights.
 
-    tokens: most tokens of a chunk on a device. axes: logical axes of each weight, as ((name, axes), ...). layout: None
-    on one device.
+    tokens: maximum tokens of a chunk per device. axes: logical axes of each weight, as ((name, axes), ...). layout:
+    None on one device.
     """
 
     tokens: int
@@ -43,11 +43,11 @@ class Chunks(NamedTuple):
 def run_in_chunks(
     step: Step, tokens: Any, weights: Weights, chunks: Chunks, gradients: bool
 ) -> tuple[Any, Weights, Any]:
-    """Run `step` over chunks of the tokens; return (values for each token, weight gradients, sums).
+    """Run `step` over chunks of tokens; return (values per token, weight gradients, sums).
 
     tokens: a tree of arrays [B, T, ...]; the values have the same leading axes. gradients: whether the step returns
-    those of all weights, or {}. Gradients and sums are added up over chunks and devices. Gradients are float32 on one
-    device; over several they are reduced in the dtype of the weight, as all other gradients are.
+    those of all weights instead of {}. Gradients and sums are added up over chunks and devices. Gradients are float32
+    on one device; over several they are reduced in the dtype of the weight, as all other gradients are.
     """
     layout = chunks.layout
     if layout is None or not layout.splits_tokens:
@@ -105,10 +105,10 @@ def _scan_chunks(step: Step, tokens: Any, weights: Weights, most: int) -> tuple[
 
 
 def chunk_size(limit_bytes: int, bytes_per_token: int) -> int:
-    """Return how many tokens of so many bytes each fit a limit: at least one."""
+    """Return the number of tokens of this many bytes that fit a limit, at least one."""
     return max(1, limit_bytes // bytes_per_token)
 
 
 def num_model_shards(layout: Layout | None, axis: str) -> int:
-    """Return in how many pieces mesh axes that split no tokens cut a logical axis."""
+    """Return the number of shards of a logical axis over mesh axes that do not split tokens."""
     return 1 if layout is None else math.prod(layout.mesh.shape[name] for name in layout.tensor_axes(axis))

@@ -1,4 +1,4 @@
-"""Shape of the decoder, and which variant of each of its parts. The tables that the names index stand with the code."""
+"""Shape of the decoder and the variant of each part. The tables of variants are next to their code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 @dataclass(frozen=True)
 class PositionConfig:
-    """How the decoder knows the order of tokens and how RoPE is stretched (positions.py)."""
+    """Position scheme and RoPE scaling (positions.py)."""
 
     kind: Literal["none", "sinusoidal", "learned", "rope", "alibi"] = setting("rope", "position scheme")
     rope_base: float = setting(10_000.0, "base of RoPE's wavelengths")
@@ -57,7 +57,7 @@ class PositionConfig:
 
 @dataclass(frozen=True)
 class AttentionConfig:
-    """Which positions attend to which (patterns.py), and what computes it."""
+    """Attention pattern (patterns.py) and implementation."""
 
     kv_heads: int = setting(
         0,
@@ -166,12 +166,12 @@ class DecoderConfig:
 
     @property
     def kv_heads(self) -> int:
-        """Heads of keys and values."""
+        """Number of key/value heads."""
         return self.attention.kv_heads or self.heads
 
 
 def _refuse_set(cfg: Any, names: tuple[str, ...], expected: str) -> None:
-    """Raise UserError if one of these fields, which nothing would read, is not at its default."""
+    """Raise UserError if one of these unused fields is not at its default."""
     for each in fields(cfg):
         if each.name in names:
             value = getattr(cfg, each.name)

@@ -1,8 +1,8 @@
 """The decoder as pure functions over plain nested dicts of arrays.
 
-Parameters are `{"blocks": {...}, "embed": {...}, "head": {...}}`, and "positions" where those are learned. Every leaf
-under "blocks" has a leading axis "layers", over which `lax.scan` runs; `for_decoding` makes a list of layers of them,
-for programs that run few tokens many times.
+Parameters are `{"blocks": {...}, "embed": {...}, "head": {...}}`, and "positions" if they are learned. Every leaf under
+"blocks" has a leading axis "layers", over which `lax.scan` runs. `for_decoding` converts it to a list of layers, for
+programs that run few tokens many times.
 
 B batch, T positions, V vocabulary, L layers, S cache positions, K key/value heads, H head size.
 """
@@ -70,7 +70,7 @@ class Outer(NamedTuple):
 
     @classmethod
     def make(cls, cfg: DecoderConfig, rngs: nnx.Rngs) -> Outer:
-        """Return fresh modules; their weights are drawn from one stream, in this order."""
+        """Return new modules; their weights come from one random stream, in this order."""
         return cls(Embed(cfg, rngs), Head(cfg, rngs), POSITIONS[cfg.positions.kind](cfg, rngs))
 
 
@@ -82,14 +82,14 @@ def _abstract_block(cfg: DecoderConfig) -> tuple[nnx.GraphDef, nnx.State]:
 
 @lru_cache
 def _abstract_outer(cfg: DecoderConfig) -> dict[str, tuple[nnx.GraphDef, nnx.State]]:
-    """Return the same of the modules outside the blocks, by name."""
+    """Return the same for the modules outside the blocks, by name."""
     return {
         name: nnx.split(part) for name, part in nnx.eval_shape(lambda: Outer.make(cfg, nnx.Rngs(0)))._asdict().items()
     }
 
 
 def _with_parameters(parts: dict[str, Any]) -> Params:
-    """Return the dicts that are not empty: most position schemes have no parameters."""
+    """Return the non-empty dicts: most position schemes have no parameters."""
     return {name: part for name, part in parts.items() if part}
 
 
@@ -125,10 +125,10 @@ def parameter_count(cfg: DecoderConfig) -> int:
 
 
 def for_decoding(cfg: DecoderConfig, params: Params, storage: Storage, dtype: jnp.dtype) -> Params:
-    """Return the parameters as `apply_cached` reads them fastest: "blocks" a list of layers, kernels in `storage`.
+    """Return the parameters in the fastest form for `apply_cached`: "blocks" a list of layers, weights in `storage`.
 
-    A scan copies the weights and the cache of a layer before it works on them; at a token a row that is most of the
-    time of a step. A list is read where it lies, and takes longer to compile. dtype: of the computation.
+    A scan copies the weights and the cache of a layer before it uses them, which takes most of a step at one token per
+    row. A list is read in place, but takes longer to compile. dtype: of the computation.
     """
 
     @jax.jit
@@ -155,14 +155,14 @@ def apply(
 ) -> jax.Array:
     """Return next-token logits_BTV in float32 for whole sequences.
 
-    places_BW: the positions of each row whose logits are wanted, [B, W, V]; absent: all.
+    places_BW: positions of each row to return logits for, [B, W, V]; default: all.
     """
     outer, x_BTD, _ = _forward(cfg, params, batch, exe)
     return outer.head.logits(_at(x_BTD, places_BW), outer.embed, exe)
 
 
 def loss(cfg: DecoderConfig, params: Params, batch: Batch, exe: Execution = ONE_DEVICE, max_z: float = 0.0) -> Sums:
-    """Return the loss of a batch as sums over its targets. max_z: weight of the max-z loss in what is minimised."""
+    """Return the loss of a batch as sums over its targets. max_z: weight of the max-z loss in the objective."""
     outer, x_BTD, _ = _forward(cfg, params, batch, exe)
     targets_BT, weights_BT = batch.targets, batch.weights
     if weights_BT is None:
@@ -185,10 +185,10 @@ def apply_cached(
     exe: Execution = ONE_DEVICE,
     places_BW: jax.Array | None = None,
 ) -> tuple[jax.Array, Cache]:
-    """Return (logits_BTV, cache) for tokens that continue what the cache holds.
+    """Return (logits_BTV, cache) for tokens that continue those in the cache.
 
-    batch.positions are absolute. A position >= the cache length marks padding: it is not stored and its logits mean
-    nothing. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
+    batch.positions are absolute. A position >= the cache length marks padding: it is not stored, and its logits are
+    meaningless. So the rows of a batch may have different lengths. cache: of `init_cache`; with parameters of
     `for_decoding` a list of {"key", "value"} of [B, K, S, H], as `storage.empty` makes them. places_BW: as in `apply`.
     """
     outer, x_BTD, cache = _forward(cfg, params, batch, exe, cache)
@@ -198,9 +198,9 @@ def apply_cached(
 def probe(
     cfg: DecoderConfig, outer_params: Params, layer: Callable[[int], Params], tokens_BT: jax.Array
 ) -> tuple[jax.Array, list[jax.Array]]:
-    """Compute in float32 what `apply` does, one layer at a time; for models that do not fit in memory.
+    """Compute the result of `apply` in float32, one layer at a time, for models that do not fit in memory.
 
-    outer_params: all parameters but "blocks". layer: returns the block parameters of the layer of a number. Return
+    outer_params: all parameters but "blocks". layer(i): the block parameters of layer i. Return
     logits_BTV and the hidden states, each [B, T, D]: the input of every layer, and the normalised output of the last.
     """
     batch = Batch(tokens_BT)
@@ -215,7 +215,7 @@ def probe(
 
 
 def _at(x_BTD: jax.Array, places_BW: jax.Array | None) -> jax.Array:
-    """Return the vectors of some positions of each row, or all."""
+    """Return the vectors of these positions of each row, or of all."""
     return x_BTD if places_BW is None else jnp.take_along_axis(x_BTD, places_BW[:, :, None], axis=1)
 
 
@@ -273,7 +273,7 @@ def _through_blocks(
 def _scan(
     layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, stacked: tuple[Any, Any]
 ) -> tuple[jax.Array, Any]:
-    """Run layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with the patterns in turn."""
+    """Scan layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with alternating patterns."""
     period = len(patterns)
     if period == 1:
         return jax.lax.scan(lambda x_BTD, scanned: layer(patterns[0], x_BTD, *scanned), x_BTD, stacked)
@@ -294,7 +294,7 @@ def _scan(
 def _loop(
     layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, listed: tuple[list, list]
 ) -> tuple[jax.Array, list]:
-    """Do what `_scan` does over lists of layers."""
+    """Do the same as `_scan` over lists of layers."""
     outputs = []
     for number, (params, cache) in enumerate(zip(*listed)):
         x_BTD, output = layer(patterns[number % len(patterns)], x_BTD, params, cache)

@@ -22,7 +22,7 @@ class Embed(nnx.Module):
         self.table = weight(rngs, cfg.init_std, table_vocab=cfg.vocab, table_embed=cfg.hidden)
 
     def __call__(self, tokens_BT: jax.Array, vectors_BTD: jax.Array | None, exe: Execution) -> jax.Array:
-        """Return token vectors in the dtype of the computation. vectors_BTD: those of positions, to be added."""
+        """Return token vectors in the compute dtype. vectors_BTD: position vectors, which are added."""
         x_BTD = look_up(self.table[...].astype(exe.dtype), tokens_BT, exe.layout)
         if vectors_BTD is not None:
             x_BTD += vectors_BTD.astype(exe.dtype)
@@ -32,8 +32,8 @@ class Embed(nnx.Module):
 def look_up(table_VD: jax.Array, tokens_BT: jax.Array, layout: Layout | None) -> jax.Array:
     """Return table_VD[tokens_BT] from a table whose vectors are split over devices.
 
-    Every device looks up the tokens of all in its slice of the vectors; an all-to-all then exchanges slices of all
-    tokens for whole vectors of its own. So neither the table nor its gradient is ever whole on a device. XLA alone
+    Every device looks up the tokens of all devices in its slice of the vectors. An all-to-all then exchanges slices of
+    all tokens for whole vectors of its own tokens. So neither the table nor its gradient is ever gathered. XLA alone
     would hold and all-reduce the whole gradient on every device.
     """
     sizes = {"batch": tokens_BT.shape[0], "length": tokens_BT.shape[1], "table_embed": table_VD.shape[1]}

@@ -1,4 +1,4 @@
-"""How a program computes, and what goes through the decoder.
+"""The execution plan of a program, and the batch.
 
 B sequences, T positions.
 """
@@ -19,7 +19,7 @@ from baichuan_jax.parallel.weights import STRATEGIES, Sharded, WeightStrategy
 
 
 class Batch(NamedTuple):
-    """Sequences to train on or to score; every field but `tokens` may be absent.
+    """Sequences to train on or to score; every field except `tokens` is optional.
 
     tokens, targets: ids, int32 [B, T]; a target is the id after its token. weights: how much each target counts in the
     loss, float32 [B, T]; absent: 1. segments: number of the document of each token, int32 [B, T]; tokens attend within
@@ -40,12 +40,12 @@ FLOAT32 = jnp.dtype(jnp.float32)
 
 @dataclass(frozen=True)
 class Execution:
-    """How a program computes: made once by train, plan, generate and evaluate, and passed as one argument.
+    """The execution plan: made once by train, plan, generate and evaluate, and passed as one argument.
 
     dtype: of activations and matrix products. layout: mesh and axis rules; None on one device. weights: how gradients
-    of FSDP-sharded weights are summed. logits_bytes: most that the logits of a chunk of the loss take on a device.
-    inner_bytes: most that an array of the inner width of a feed-forward layer takes; 0: no limit. domains: number of
-    domains that the loss is summed for separately.
+    of FSDP-sharded weights are summed. logits_bytes: limit of the logits of a chunk of the loss per device.
+    inner_bytes: limit of an inner activation of a feed-forward layer; 0: none. domains: number of domains with separate
+    sums of the loss.
     """
 
     dtype: jnp.dtype = FLOAT32
@@ -62,7 +62,7 @@ class Execution:
 
     @property
     def by_rows(self) -> Execution:
-        """The same for evaluation and generation: no sequence is split over devices, since they have any length."""
+        """The plan for evaluation and generation: sequences have any length and are not split over devices."""
         return replace(self, layout=self.layout and self.layout.by_rows, weights="xla", inner_bytes=0, domains=0)
 
     @property
@@ -91,9 +91,8 @@ def matmul(x: jax.Array, weight: StoredWeight, axes: int = 1, reduction: Reducti
 
     reduction: how the gradient of the weight is summed over devices; None leaves it to XLA.
 
-    The gradients are those of autodiff, with the factors of the weight's in another order: x^T dy, not the transpose of
-    dy^T x. XLA for CPU transposes the left factor in memory, and dy is the wider one. Weights in 8-bit integers have no
-    gradient.
+    The gradients are those of autodiff, except that the weight's is computed as x^T dy, not as the transpose of dy^T x.
+    XLA for CPU transposes the left factor in memory, and dy is the wider one. int8 weights have no gradient.
     """
     return _multiply(x, weight, axes)
 

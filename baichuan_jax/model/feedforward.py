@@ -1,4 +1,4 @@
-"""The feed-forward layer: one activation each, gated or not; `FEED_FORWARDS` is the table. No biases.
+"""The feed-forward layer, gated or not, without biases; `FEED_FORWARDS` is the table.
 
 B batch, T positions, D hidden, F feed-forward inner.
 """
@@ -42,12 +42,12 @@ FEED_FORWARDS = {
 
 
 def inner_size(cfg: DecoderConfig) -> int:
-    """Return the inner width; where the config leaves it open, the one of equal parameters for every kind."""
+    """Return the inner width; if the config sets 0, the width with equal parameters for every kind."""
     return cfg.inner or cfg.hidden // 32 * (86 if FEED_FORWARDS[cfg.feed_forward].gated else 129)
 
 
 class FeedForward(nnx.Module):
-    """Any entry of the table."""
+    """The feed-forward layer of any kind in the table."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.kind, inner = cfg.feed_forward, inner_size(cfg)
@@ -91,7 +91,7 @@ def _of_chunk(kind: str, x_nD: jax.Array, weights: Weights) -> jax.Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _in_chunks(kind: str, chunks: Chunks, x_BTD: jax.Array, weights: Weights) -> jax.Array:
-    """Return the layer's output; the backward pass computes a chunk again from its input."""
+    """Return the layer's output; the backward pass recomputes a chunk from its input."""
 
     def step(x_nD: jax.Array, weights: Weights) -> tuple[jax.Array, Weights, tuple]:
         return _of_chunk(kind, x_nD, weights), {}, ()

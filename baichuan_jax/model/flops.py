@@ -9,12 +9,12 @@ from baichuan_jax.model.decoder import parameter_count
 
 
 def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
-    """Return forward + backward FLOPs of one token in a sequence of `length` tokens, recomputation not counted.
+    """Return forward + backward FLOPs per token in a sequence of `length` tokens, without recomputation.
 
-    Six per parameter that multiplies (all but looked-up vectors: the token table, where the head is not tied to it, and
-    learned positions), and 12 * heads * head_dim per layer for each pair of query and key. `causal` counts the pairs
-    that the layer's pattern sees; without it every pair of two positions counts twice, as if they saw each other: for
-    full attention the convention of PaLM (arXiv 2204.02311, appendix B), which counts the full square.
+    Six per parameter in a product (all but looked-up vectors: an untied token table and learned positions), and
+    12 * heads * head_dim per layer and pair of query and key. `causal` counts the pairs of the layer's pattern. Without
+    it both directions of a pair count; for full attention this is the convention of PaLM (arXiv 2204.02311, appendix
+    B), which counts the full square.
     """
     table = 0 if cfg.head.tied else cfg.vocab * cfg.hidden
     positions = cfg.context * cfg.hidden if cfg.positions.kind == "learned" else 0
@@ -24,11 +24,11 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
 
 
 def executed_flops_per_token(cfg: DecoderConfig, length: int, implementation: str) -> float:
-    """Return the FLOPs that devices spend on one token: what HFU counts.
+    """Return the executed FLOPs per token, which HFU counts.
 
-    With remat, the forward pass of the blocks (a third of theirs) comes once more, or of them attention alone.
-    implementation: of full attention; "xla" computes what a band of queries does not see of its own keys, too. What
-    flash attention computes twice inside is not counted.
+    With remat, the forward pass of the blocks (a third of their FLOPs), or of attention alone, counts again.
+    implementation: of full attention; "xla" also computes the masked scores of a band of queries. Recomputation inside
+    flash attention is not counted.
     """
     full = cfg.attention.pattern.count("full") / len(cfg.attention.pattern)
     unseen = full * (band_size(length) - 1) / 2 if implementation == "xla" else 0.0
@@ -39,11 +39,11 @@ def executed_flops_per_token(cfg: DecoderConfig, length: int, implementation: st
 
 
 def _keys(cfg: DecoderConfig, length: int) -> float:
-    """Return how many keys a query sees, on the average of positions and layers."""
+    """Return the average number of keys per query over positions and layers."""
     patterns = cfg.attention.pattern
     return sum(pairs(pattern, length, cfg.attention) for pattern in patterns) / len(patterns) / length
 
 
 def _of_scores(cfg: DecoderConfig, keys: float) -> float:
-    """Return forward + backward FLOPs of attention, without its weights, where a query has so many keys."""
+    """Return forward + backward FLOPs per token of attention scores and values, at this many keys per query."""
     return 12 * cfg.layers * cfg.heads * cfg.head_dim * keys

@@ -13,7 +13,7 @@ from baichuan_jax.model.layers import NORMS, capped, weight
 
 
 class Head(nnx.Module):
-    """The final norm, and the head [D, V] where it is not the token table."""
+    """The final norm, and the head [D, V] unless it is tied to the token table."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.cfg = cfg.head
@@ -22,7 +22,7 @@ class Head(nnx.Module):
             self.kernel = weight(rngs, cfg.init_std, embed=cfg.hidden, vocab=cfg.vocab)
 
     def weight(self, embed: Embed, exe: Execution) -> jax.Array:
-        """Return what multiplies the normalised hidden states, float32 [D, V]."""
+        """Return the output weight, float32 [D, V]."""
         kernel_DV = exe.constrain(embed.table[...].T, "embed", "vocab") if self.cfg.tied else self.kernel[...]
         kernel_DV = kernel_DV.astype(jnp.float32)  # decoding may hold it in fewer bits
         if self.cfg.normalised:

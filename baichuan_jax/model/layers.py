@@ -1,4 +1,4 @@
-"""What the layers of the decoder share: weights with named axes, norms, and the context of one forward pass.
+"""Shared by the layers: weights with named axes, norms, and the context of a forward pass.
 
 B batch, T positions, D hidden.
 """
@@ -17,7 +17,7 @@ from baichuan_jax.model.positions import Positions
 
 
 class Context(NamedTuple):
-    """One forward pass. rotations: cos and sin of queries and keys, where the position scheme rotates them.
+    """One forward pass. rotations: cos and sin for queries and keys, if the position scheme rotates them.
 
     segments_BT: number of the document of each token, or None: every sequence is one document.
     """
@@ -30,7 +30,7 @@ class Context(NamedTuple):
 
 
 def weight(rngs: nnx.Rngs, std: float, **axes: int) -> nnx.Param:
-    """Return a weight of normal(0, std) whose axes are given as name=size, in order."""
+    """Return a normal(0, std) weight with axes name=size, in order."""
     return nnx.Param(std * jax.random.normal(rngs.params(), tuple(axes.values())), axes=tuple(axes))
 
 

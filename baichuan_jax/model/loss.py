@@ -1,7 +1,7 @@
 """Next-token cross-entropy with an optional max-z loss, computed in chunks of tokens.
 
-The logits are the largest array of training, so they are never whole in memory. The gradient of a chunk is computed
-with its logits in the forward pass, so the backward pass needs no logits.
+The logits are the largest array of training, so only those of one chunk are in memory. The gradient of a chunk is
+computed with its logits in the forward pass, so the backward pass needs no logits.
 
 B batch, T positions, D hidden, V vocabulary, n tokens of a chunk.
 """
@@ -22,12 +22,12 @@ HEAD_AXES = ("embed", "vocab")
 
 
 class Sums(NamedTuple):
-    """A loss before it is divided: sums over the target tokens, each times its weight.
+    """A loss before division: weighted sums over the target tokens.
 
-    minimised: what has a gradient. nll: negative log-likelihood in nats. count: sum of the weights. domain_nll,
-    domain_count: nll and count of each domain, [domains]; None where the batch names no domains.
+    minimised: the objective, which has a gradient. nll: negative log-likelihood in nats. count: sum of the weights.
+    domain_nll, domain_count: nll and count of each domain, [domains]; None if the batch has no domains.
 
-    Add the sums of microbatches and hosts, then divide once: a mean of means is wrong where masks are ragged.
+    Add the sums of microbatches and hosts, then divide once: a mean of means is wrong with uneven masks.
     """
 
     minimised: jax.Array
@@ -61,9 +61,9 @@ class Objective(NamedTuple):
 def cross_entropy(
     x_BTD: jax.Array, head_DV: jax.Array, targets_BT: jax.Array, weights_BT: jax.Array, objective: Objective
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return (what is minimised, nll), both summed, and nll_BT of every token; only the first has a gradient.
+    """Return (objective, nll), both summed, and nll_BT of every token; only the objective has a gradient.
 
-    x_BTD: normalised hidden states, in the dtype to compute in. head_DV: float32. weights_BT: how much each target
+    x_BTD: normalised hidden states, in the compute dtype. head_DV: float32. weights_BT: how much each target
     counts, float32; a target of weight 0 changes neither sums nor gradients.
     """
     minimised, nll, nll_BT = _cross_entropy(x_BTD, head_DV, targets_BT, weights_BT, objective)
@@ -113,8 +113,8 @@ def _chunk(
 ) -> tuple[tuple[jax.Array, jax.Array | None], dict, tuple[jax.Array, jax.Array]]:
     """Return ((nll_n, dx or None), {"head": dhead} or {}, (minimised, nll)) of one chunk.
 
-    The two products of the gradient are written out for their dtypes: autodiff would multiply float32 gradients of
-    logits by bfloat16.
+    The two products of the gradient are explicit to control their dtypes: autodiff would multiply float32 gradients of
+    the logits by bfloat16.
     """
     x_nD, targets_n, weights_n = tokens
     head_DV = weights["head"]

@@ -1,7 +1,7 @@
-"""Names that parameters had in checkpoints before embedding and head were modules of their own.
+"""Parameter names of checkpoints from before embedding and head were separate modules.
 
-Then `{"blocks": ..., "ends": {"table", "norm", "head", "positions"}}` held what is now in "embed", "head" and
-"positions". A checkpoint of that time is restored into its own tree and renamed.
+They have `{"blocks": ..., "ends": {"table", "norm", "head", "positions"}}` instead of "embed", "head" and "positions".
+Such a checkpoint is restored into its own tree and renamed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def old_name(name: str) -> str:
 
 
 def to_old(tree: Any) -> Any:
-    """Return a tree, of which some nodes are parameters or like them, with the old names."""
+    """Return a tree that contains parameters, or trees like them, with the old names."""
 
     def rename(params: dict) -> dict:
         old = {"table": params["embed"]["table"], "norm": params["head"]["norm"]}

@@ -1,8 +1,8 @@
-"""How the decoder knows the order of tokens; `POSITIONS` is the table of schemes.
+"""Position schemes; `POSITIONS` is the table.
 
-A scheme may add to the token vectors, rotate queries and keys, or bias scores by distance; it does nothing by default.
-Rotary position embedding (Su et al., arXiv 2104.09864) has the half-split convention of the released weights;
-`SCALINGS` are the ways to stretch it past the context it was trained on.
+A scheme may add to the token vectors, rotate queries and keys, or bias scores by distance; the default is none of
+these. Rotary position embedding (Su et al., arXiv 2104.09864) uses the half-split convention of the released weights.
+`SCALINGS` extend it past the training context.
 
 B batch, T positions, D hidden, N heads, H head size.
 """
@@ -22,8 +22,8 @@ from baichuan_jax.model.config import DecoderConfig, PositionConfig
 def frequencies(base: float, head_dim: int) -> np.ndarray:
     """Return the angle per position of each of the H/2 pairs, float32, fastest first.
 
-    Rounded as in the implementations that models are published with, 1 / float32(base^x): the last bit of a frequency
-    is 1e-4 of a radian at position 2,000. XLA would compile it to base^-x, and round otherwise.
+    Rounded as in the published implementations, 1 / float32(base^x): the last bit of a frequency is 1e-4 radians at
+    position 2,000. XLA would compile it to base^-x, which rounds differently.
     """
     exponents = np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim)
     return 1 / (base ** exponents.astype(np.float64)).astype(np.float32)
@@ -40,11 +40,11 @@ def ntk_base(cfg: PositionConfig, head_dim: int) -> float:
 
 
 def _yarn(cfg: PositionConfig, head_dim: int) -> np.ndarray:
-    """NTK-by-parts (Peng et al., arXiv 2309.00071, section 3.2): interpolates slow pairs, with a ramp over pairs."""
+    """NTK-by-parts (Peng et al., arXiv 2309.00071, section 3.2): interpolate slow pairs, with a ramp over pairs."""
     kept = frequencies(cfg.rope_base, head_dim)
 
     def pair(rotations: float) -> float:
-        """Return the pair that makes so many rotations over the original context."""
+        """Return the pair that makes this many rotations over the original context."""
         wavelength = cfg.original_context / rotations
         return head_dim * math.log(wavelength / (2 * math.pi)) / (2 * math.log(cfg.rope_base))
 
@@ -54,7 +54,7 @@ def _yarn(cfg: PositionConfig, head_dim: int) -> np.ndarray:
 
 
 def _llama3(cfg: PositionConfig, head_dim: int) -> np.ndarray:
-    """Llama 3.1's (arXiv 2407.21783): interpolates slow pairs, with a ramp over rotations."""
+    """Scaling of Llama 3.1 (arXiv 2407.21783): interpolate slow pairs, with a ramp over rotations."""
     kept = frequencies(cfg.rope_base, head_dim)
     rotations = cfg.original_context * kept / (2 * math.pi)
     keep = np.clip((rotations - cfg.slow) / (cfg.fast - cfg.slow), 0, 1)
@@ -71,7 +71,7 @@ SCALINGS = {
 
 
 def attention_factor(cfg: PositionConfig) -> float:
-    """Return what queries and keys are multiplied by (YaRN, section 3.4); 1 in every other scaling."""
+    """Return the factor of queries and keys (YaRN, section 3.4); 1 in every other scaling."""
     if cfg.scaling != "yarn":
         return 1.0
     return cfg.attention_factor or 0.1 * math.log(cfg.factor) + 1
@@ -92,13 +92,13 @@ def rotate(x_BTNH: jax.Array, rotations: tuple[jax.Array, jax.Array]) -> jax.Arr
 
 
 class Positions(nnx.Module):
-    """No positions at all: the causal mask alone tells order (Kazemnejad et al., arXiv 2305.19466)."""
+    """No positions: only the causal mask gives order (Kazemnejad et al., arXiv 2305.19466)."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.cfg = cfg
 
     def vectors(self, positions_BT: jax.Array) -> jax.Array | None:
-        """Return what is added to the token vectors, float32 [B, T, D]."""
+        """Return the vectors added to the token vectors, float32 [B, T, D]."""
         return None
 
     def rotations(self, positions_BT: jax.Array) -> tuple[jax.Array, jax.Array] | None:
@@ -106,14 +106,14 @@ class Positions(nnx.Module):
         return None
 
     def slopes(self) -> jax.Array | None:
-        """Return for every head [N] what each position of distance takes from a score."""
+        """Return the slope of every head [N]: a score decreases by it per position of distance."""
         return None
 
 
 class Sinusoidal(Positions):
     """Fixed sinusoids added to the token vectors (Vaswani et al., arXiv 1706.03762, section 3.5).
 
-    There both have a mean square of about 1; here both have that of a fresh token vector, init_std squared.
+    In the paper both have a mean square of about 1; here both have init_std squared.
     """
 
     def vectors(self, positions_BT: jax.Array) -> jax.Array:
@@ -152,8 +152,8 @@ class Alibi(Positions):
 def alibi_slopes(heads: int) -> list[float]:
     """Return 2^(-8/n), 2^(-16/n), ... for n heads, a power of two.
 
-    Other counts have, as in the paper's code and in Baichuan-13B, the slopes of the power of two below, and then every
-    other slope, the first, the third, ..., of the power of two above.
+    Other counts use, as in the paper's code and in Baichuan-13B, the slopes of the next lower power of two, then the
+    first, third, ... slope of the next higher one.
     """
     below = 2 ** (heads.bit_length() - 1)
     series = lambda n: [2 ** (-8 * i / n) for i in range(1, n + 1)]

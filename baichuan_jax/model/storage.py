@@ -1,7 +1,7 @@
-"""In what form decoding holds weights and the cache: as it computes, in bfloat16, or as 8-bit integers with scales.
+"""Storage of weights and cache for decoding: compute dtype, bfloat16, or int8 with scales.
 
-A row reads every weight and its whole cache for each token, so their bytes are most of what decoding costs on an
-accelerator. Integers are qwix's: symmetric, the largest magnitude of a group is 127.
+Every token reads all weights and the whole cache of its row, so decoding on an accelerator is bound by their bytes.
+int8 is qwix's: symmetric, with 127 for the largest magnitude of a group.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "d
 
 
 def float_type(storage: Storage, dtype: jnp.dtype) -> jnp.dtype:
-    """Return the type of what is not held in integers. dtype: of the computation."""
+    """Return the dtype of arrays that are not int8. dtype: of the computation."""
     return jnp.dtype(jnp.bfloat16) if storage == "bfloat16" else dtype
 
 
 def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
-    """Return a layer's parameters as decoding holds them: kernels in the storage, one scale for each output."""
+    """Return a layer's parameters with weights in the storage, one scale per output."""
 
     def store(path: tuple, leaf: jax.Array) -> jax.Array | QArray:
         name = path[-1].key
@@ -37,10 +37,10 @@ def store_block(block: dict, storage: Storage, dtype: jnp.dtype) -> dict:
 
 
 def store_tables(params: dict, cfg: DecoderConfig, storage: Storage, dtype: jnp.dtype) -> dict:
-    """Return the parameters outside the blocks as decoding holds them: in floating point, since they decide the tokens.
+    """Return the parameters outside the blocks, stored in floating point, as they decide the tokens.
 
-    The norm stays float32, and so do a normalised head and the table that it may be tied to: the lengths of its columns
-    are computed in float32.
+    The norm stays float32. So do a normalised head and the table it is tied to, whose column norms are computed in
+    float32.
     """
     kept = {"norm", *(("kernel", "table") if cfg.head.normalised else ())}
 
@@ -59,7 +59,7 @@ def multiply_stored(x: jax.Array, weight: QArray, axes: int) -> jax.Array:
 
 
 def empty(module, shape: tuple[int, ...], storage: Storage, dtype: jnp.dtype) -> jax.Array | QArray:
-    """Return zeros for keys or values [..., H]; one scale each. module: numpy, or jax.numpy inside a program."""
+    """Return zeros for keys or values [..., H], with one scale each. module: numpy, or jax.numpy in a program."""
     if storage == "int8":
         return QArray(module.zeros(shape, jnp.int8), module.ones((*shape[:-1], 1), dtype))
     return module.zeros(shape, float_type(storage, dtype))
@@ -73,5 +73,5 @@ def stored(x: jax.Array, like: jax.Array | QArray) -> jax.Array | QArray:
 
 
 def restored(x: jax.Array | QArray, dtype: jnp.dtype) -> jax.Array:
-    """Return what a cache holds, to compute with."""
+    """Return keys or values of a cache in the compute dtype."""
     return (dequantize(x) if isinstance(x, QArray) else x).astype(dtype)

@@ -1,6 +1,6 @@
-"""Attention over the past, with grouped heads of keys and values, and its cache.
+"""Causal attention with grouped key/value heads, and its cache.
 
-`IMPLEMENTATIONS` is the table of what computes full causal attention. Sparse patterns are in patterns.py.
+`IMPLEMENTATIONS` is the table of implementations of full causal attention. Sparse patterns are in patterns.py.
 
 B batch, T query positions, S key positions, D hidden, N query heads, K key/value heads, G = N/K heads of a group, H
 head size.
@@ -34,7 +34,7 @@ DENSE_LENGTH = 1024  # up to here, the loop of blocks costs more than the scores
 class Implementation(NamedTuple):
     """attend(q_BTKGH, k_BTKH, v_BTKH, scores, segments_BT, exe) -> y_BTKGH.
 
-    refuses(cfg, length, dtype, segments): why it cannot compute this, or "". platform: the only one it runs on, if any.
+    refuses(cfg, length, dtype, segments): why it does not support this, or "". platform: required platform, or "".
     """
 
     attend: Callable[..., jax.Array]
@@ -51,10 +51,10 @@ IMPLEMENTATIONS = {
 
 
 def choose_implementation(cfg: DecoderConfig, length: int, exe: Execution, segments: bool = False) -> str:
-    """Return which implementation computes sequences of `length`. Raise UserError where the one named cannot run.
+    """Return the implementation for sequences of `length`. Raise UserError if the configured one cannot run.
 
-    "auto" is the platform's own where it can compute all that the config asks for. Otherwise it is "xla" for short
-    sequences and "chunked" for long ones. segments: whether documents are kept apart.
+    "auto" is the platform's own implementation if it supports the config. Otherwise it is "xla" for short sequences and
+    "chunked" for long ones. segments: whether documents are separate.
     """
     name, dtype = cfg.attention.implementation, exe.dtype
     if name == "auto":
@@ -71,7 +71,7 @@ def choose_implementation(cfg: DecoderConfig, length: int, exe: Execution, segme
 
 
 class Attention(nnx.Module):
-    """Causal attention without biases; which part of the past a layer sees is its pattern's."""
+    """Causal attention without biases; the pattern of the layer selects the visible positions."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.cfg = cfg
@@ -85,7 +85,7 @@ class Attention(nnx.Module):
     def __call__(
         self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
     ) -> tuple[jax.Array, dict | None]:
-        """Return the output and the cache with this call's keys and values written in at their positions."""
+        """Return the output, and the cache with the new keys and values at their positions."""
         exe, segments_BT = context.exe, context.segments_BT
 
         def project(weight: nnx.Param, heads: str) -> jax.Array:

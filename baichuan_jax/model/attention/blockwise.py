@@ -1,8 +1,8 @@
-"""Causal attention in blocks of queries and keys: memory grows with the sequence and not with its square.
+"""Causal attention in blocks of queries and keys, with memory linear in the sequence length.
 
-The softmax is summed up block by block (Rabe and Staats, arXiv 2112.05682); the backward pass makes the scores of a
-block again from the saved sums (FlashAttention, Dao et al., arXiv 2205.14135). Blocks that no query sees are not
-computed. B batch, T positions, K key/value heads, G query heads of each, H head size; n blocks of w positions.
+The softmax is accumulated block by block (Rabe and Staats, arXiv 2112.05682). The backward pass recomputes the scores
+of a block from the saved sums (FlashAttention, Dao et al., arXiv 2205.14135). Fully masked blocks are not computed. B
+batch, T positions, K key/value heads, G query heads of each, H head size; n blocks of w positions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BLOCK = 512
 
 
 def blocks(x_BT: jax.Array, size: int) -> jax.Array:
-    """[B, T, ...] -> [B, n, size, ...], filled up at the end, where no query before looks."""
+    """[B, T, ...] -> [B, n, size, ...], padded at the end, which is invisible to earlier queries."""
     pad = [(0, 0), (0, -x_BT.shape[1] % size)] + [(0, 0)] * (x_BT.ndim - 2)
     return jnp.pad(x_BT, pad).reshape(x_BT.shape[0], -1, size, *x_BT.shape[2:])
 
@@ -44,10 +44,10 @@ def attend_blockwise(
 
 
 def _pairs(q_n: jax.Array) -> jax.Array:
-    """Return every (block of queries, block of keys that it sees).
+    """Return every pair (block of queries, visible block of keys).
 
-    They are made to depend on the queries. Of constants, `jax.checkpoint` around a layer would compute the masks of all
-    pairs before it, and keep them: an array of the sequence squared.
+    The indices depend on the queries artificially. With constants, `jax.checkpoint` around a layer would precompute and
+    keep the masks of all pairs: an array of the sequence squared.
     """
     pairs = jnp.asarray(np.stack(np.tril_indices(q_n.shape[0]), axis=1))
     return jax.lax.optimization_barrier((pairs, q_n))[0]
@@ -71,7 +71,7 @@ def _add(x_n: jax.Array, x: jax.Array, at: jax.Array) -> jax.Array:
 
 
 def _seen(distance_ww: jax.Array, segments: jax.Array | None, pair: jax.Array) -> jax.Array:
-    """Return which keys of a block the queries of another see, bool [w, w] or [B, w, w]."""
+    """Return the mask between a block of queries and a block of keys, bool [w, w] or [B, w, w]."""
     sees = distance_ww >= 0
     if segments is None:
         return sees
@@ -98,7 +98,7 @@ def _forward(
     slopes_KG: jax.Array | None,
     soft_cap: float,
 ) -> tuple:
-    """Return y, and what the backward pass needs: with it, for every query, the logarithm of the sum of weights."""
+    """Return y and the residuals of the backward pass, including the log-sum-exp of every query."""
     scores = Scores(soft_cap, slopes_KG)
 
     def add(sums: Share, pair: jax.Array) -> tuple[Share, None]:

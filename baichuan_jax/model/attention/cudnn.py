@@ -25,7 +25,7 @@ def attend_cudnn(
 
 
 def refused_by_cudnn(cfg: DecoderConfig, length: int, dtype: jnp.dtype, segments: bool) -> str:
-    """Return why cuDNN cannot compute this, or ""."""
+    """Return why cuDNN does not support this, or ""."""
     if segments:
         return "has no public way to keep documents apart, and no GPU has shown another"
     if dtype not in (jnp.bfloat16, jnp.float16):

@@ -1,9 +1,9 @@
-"""Attention over sequences whose tokens are split over devices: tokens are exchanged for heads, and back.
+"""Attention over sequences that are split over devices: exchange tokens for heads, and back.
 
-Around attention every device holds whole sequences for heads of its own, by an all-to-all on either side (DeepSpeed
-Ulysses, Jacobs et al., arXiv 2309.14509). So every operator, pattern and scheme of positions is what it is on one
-device, and all devices have as much to do, where a causal mask cut by tokens gives the last one most. B batch, T
-positions, N heads, H head size.
+An all-to-all before and after attention gives every device whole sequences for some of the heads (DeepSpeed Ulysses,
+Jacobs et al., arXiv 2309.14509). So every implementation, pattern and position scheme is the same as on one device. The
+devices have equal work, while a causal mask split by tokens would give the last device the most. B batch, T positions,
+N heads, H head size.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def to_heads(x_BTNH: jax.Array, heads: str, layout: Layout) -> jax.Array:
 
 
 def to_tokens(x_BTNH: jax.Array, heads: str, layout: Layout) -> jax.Array:
-    """Split tokens instead of heads: undo `to_heads`."""
+    """Split tokens instead of heads; undoes `to_heads`."""
     return _exchange(x_BTNH, heads, layout, back=True)
 
 

@@ -1,8 +1,8 @@
-"""Which positions of the past a query sees; `PATTERNS` is the table. The sparse ones are computed sparsely.
+"""Attention patterns: the positions that a query sees; `PATTERNS` is the table. Sparse ones are computed sparsely.
 
-The last two are those of Sparse Transformers (Child et al., arXiv 1904.10509, section 4.2), each head attending to
-the union of its two parts. B batch, T positions, K key/value heads, G query heads of each, H head size; the sequence is
-cut into n blocks of w = window positions.
+The last two are from Sparse Transformers (Child et al., arXiv 1904.10509, section 4.2); each head attends to the union
+of both parts. B batch, T positions, K key/value heads, G query heads of each, H head size; the sequence is
+split into n blocks of w = window positions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Pattern(NamedTuple):
 
     sees(query position, key position, cfg): bool, broadcast. keys(query position, cfg): how many it sees.
     shares(q_BnwKGH, k_BnwKH, v_BnwKH, segments_Bnw, cfg, scores): attention over whole blocks, in shares of
-    [B, n, w, ...]; None where nothing is left out. segments: number of the document of each token, or None.
+    [B, n, w, ...]; None for full attention. segments: number of the document of each token, or None.
     """
 
     sees: Callable[..., jax.Array]
@@ -55,12 +55,12 @@ Segments = jax.Array | None
 
 
 def _within(sees: jax.Array, q_segments: Segments, k_segments: Segments) -> jax.Array:
-    """Return what is seen of the query's own document."""
+    """Return the mask restricted to the query's own document."""
     return sees if q_segments is None else sees & same_segment(q_segments, k_segments)
 
 
 def _near(q: jax.Array, k: jax.Array, v: jax.Array, segments: Segments, cfg: AttentionConfig, scores: Scores) -> Share:
-    """Attend to the last w positions: they lie in the query's block and the one before."""
+    """Attend to the last w positions, which are in the query's block and the one before."""
     with_previous = lambda x: jnp.concatenate(
         [jnp.pad(x, [(0, 0), (1, 0)] + [(0, 0)] * (x.ndim - 2))[:, :-1], x], axis=2
     )
@@ -73,7 +73,7 @@ def _near(q: jax.Array, k: jax.Array, v: jax.Array, segments: Segments, cfg: Att
 
 
 def _every(q: jax.Array, k: jax.Array, v: jax.Array, segments: Segments, cfg: AttentionConfig, scores: Scores) -> Share:
-    """Attend to every w-th position before: the same place in the blocks before."""
+    """Attend to every w-th earlier position: the same place in earlier blocks."""
     by_place = lambda x: jnp.swapaxes(x, 1, 2)
     block = jnp.arange(q.shape[1])
     distance = (block[:, None] - block) * q.shape[2]
@@ -92,7 +92,7 @@ def _own(q: jax.Array, k: jax.Array, v: jax.Array, segments: Segments, cfg: Atte
 def _summaries(
     q: jax.Array, k: jax.Array, v: jax.Array, segments: Segments, cfg: AttentionConfig, scores: Scores
 ) -> Share:
-    """Attend to the last positions of the blocks before."""
+    """Attend to the last positions of earlier blocks."""
     batch, n, w = q.shape[:3]
     flat = lambda x: x.reshape(batch, -1, *x.shape[3:])
     at = jnp.arange(n * w)
@@ -132,5 +132,5 @@ PATTERNS = {
 
 
 def pairs(pattern: str, length: int, cfg: AttentionConfig) -> int:
-    """Return how many (query, key) pairs of a sequence the pattern sees."""
+    """Return the number of visible (query, key) pairs of a sequence."""
     return int(PATTERNS[pattern].keys(np.arange(length), cfg).sum())

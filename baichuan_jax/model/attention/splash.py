@@ -1,4 +1,4 @@
-"""Splash attention, the flash attention for TPU that comes with jax.
+"""Splash attention, JAX's flash attention for TPU.
 
 B batch, T positions, K key/value heads, G query heads of each, N all query heads, H head size.
 """
@@ -66,7 +66,7 @@ def attend_splash(
 
 
 def refused_by_splash(cfg: DecoderConfig, length: int, dtype: jnp.dtype, segments: bool) -> str:
-    """Return why splash attention cannot compute this, or ""."""
+    """Return why splash attention does not support this, or ""."""
     if cfg.positions.kind == "alibi":
         return "has no bias for ALiBi"
     if cfg.head_dim % 128:

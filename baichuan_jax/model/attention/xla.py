@@ -1,9 +1,9 @@
 """Scaled dot-product attention (Vaswani et al., arXiv 1706.03762) in plain XLA operations; softmax in float32.
 
-`attend_xla` computes full causal attention, `attend` any mask, `share` a part of the keys.
+`attend_xla` computes full causal attention, `attend` supports any mask, `share` computes attention to some of the keys.
 
-B batch, T query positions, S key positions, K key/value heads, G query heads of each, H head size; X blocks that do
-not see each other.
+B batch, T query positions, S key positions, K key/value heads, G query heads of each, H head size; X independent
+blocks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NEVER = jnp.finfo(jnp.float32).min
 
 
 def same_segment(q_segments_XT: jax.Array, k_segments_XS: jax.Array) -> jax.Array:
-    """Return which keys are of the document of each query, bool [X, T, S]; X may be several axes."""
+    """Return whether key and query are in the same document, bool [X, T, S]; X may be several axes."""
     return q_segments_XT[..., :, None] == k_segments_XS[..., None, :]
 
 
 class Scores(NamedTuple):
-    """What is done to scores before the softmax. soft_cap: 0 is off. slopes_KG: taken off per position of distance."""
+    """Operations on scores before the softmax. soft_cap: 0 is off. slopes_KG: subtracted per position of distance."""
 
     soft_cap: float
     slopes_KG: jax.Array | None
@@ -35,7 +35,7 @@ class Scores(NamedTuple):
     def __call__(
         self, q_XTKGH: jax.Array, k_XSKH: jax.Array, sees_XTS: jax.Array, distance_XTS: jax.Array
     ) -> jax.Array:
-        """Return scores_XKGTS in float32; X may be several axes, which sees and distance may lack."""
+        """Return scores_XKGTS in float32; X may be several axes, which `sees` and `distance` may omit."""
         return self.finish(self.products(q_XTKGH, k_XSKH), sees_XTS, distance_XTS)
 
     def products(self, q_XTKGH: jax.Array, k_XSKH: jax.Array) -> jax.Array:
@@ -44,7 +44,7 @@ class Scores(NamedTuple):
         return products * q_XTKGH.shape[-1] ** -0.5
 
     def finish(self, scores: jax.Array, sees_XTS: jax.Array, distance_XTS: jax.Array) -> jax.Array:
-        """Caps and biases products, and hides what is not seen."""
+        """Cap, bias and mask products."""
         scores = capped(scores, self.soft_cap)
         per_head = lambda x_XTS: x_XTS[..., None, None, :, :]
         if self.slopes_KG is not None:
@@ -67,7 +67,7 @@ def attend(
 
 
 def band_size(length: int) -> int:
-    """Return how many queries are compared with the same keys: all keys up to the last of these queries."""
+    """Return the number of queries in a band; a band uses all keys up to its last query."""
     band = max(BAND, length // BANDS)
     return length if length % band else band
 
@@ -80,7 +80,7 @@ def attend_xla(
     segments_BT: jax.Array | None,
     exe: Execution,
 ) -> jax.Array:
-    """Return y_BTKGH; keys that no query of a band sees are left out of its scores."""
+    """Return y_BTKGH; the scores of a band omit keys that none of its queries sees."""
     length = q_BTKGH.shape[1]
     band = band_size(length)
 
@@ -96,7 +96,7 @@ def attend_xla(
 
 
 class Share(NamedTuple):
-    """Attention of some queries over some of their keys, before it is divided by the sum of its weights.
+    """Unnormalised attention of queries to some of their keys.
 
     y_XTKGH: float32. top_XTKG: largest score. total_XTKG: sum of exp(score - top).
     """
@@ -114,7 +114,7 @@ def share(
     distance_XTS: jax.Array,
     scores: Scores,
 ) -> Share:
-    """Return the part of attention that these keys have; a query that sees none of them counts for nothing."""
+    """Return the share of attention to these keys; a query that sees none of them has weight 0."""
     scores_XKGTS = scores(q_XTKGH, k_XSKH, sees_XTS, distance_XTS)
     top_XKGT = jax.lax.stop_gradient(jnp.max(scores_XKGTS, axis=-1))
     weights_XKGTS = jnp.exp(scores_XKGTS - top_XKGT[..., None])
@@ -125,7 +125,7 @@ def share(
 
 
 def merge(shares: Sequence[Share]) -> Share:
-    """Return the share of the keys of all shares together, which must not overlap."""
+    """Return the share over the union of the keys, which must be disjoint."""
     top = jnp.max(jnp.stack([part.top_XTKG for part in shares]), axis=0)
     scales = [jnp.exp(part.top_XTKG - top) for part in shares]
     total = sum(part.total_XTKG * scale for part, scale in zip(shares, scales))
@@ -133,6 +133,6 @@ def merge(shares: Sequence[Share]) -> Share:
 
 
 def join(shares: Sequence[Share]) -> jax.Array:
-    """Return attention over the keys of all shares together."""
+    """Return normalised attention over the keys of all shares."""
     whole = merge(shares)
     return whole.y_XTKGH / whole.total_XTKG[..., None]
