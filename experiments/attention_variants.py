@@ -67,7 +67,7 @@ def with_attention(shape: DecoderConfig, attention: AttentionConfig) -> DecoderC
 
 
 def run(cfg: AttentionVariants, directory: Path, progress: Progress) -> Outcome:
-    """Trains every kind of attention on every seed."""
+    """Train every kind of attention on every seed."""
     attention = attentions(cfg)
     trial = Trial(cfg.trial, directory, progress, {"window": cfg.window, "summary": cfg.summary})
     results = trial.run(cfg.kinds, lambda kind, shape: with_attention(shape, attention[kind]))

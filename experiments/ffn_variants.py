@@ -37,7 +37,7 @@ class FfnVariants:
 
 
 def run(cfg: FfnVariants, directory: Path, progress: Progress) -> Outcome:
-    """Trains every kind on every seed."""
+    """Train every kind on every seed."""
     results = Trial(cfg.trial, directory, progress).run(
         cfg.kinds, lambda kind, shape: replace(shape, feed_forward=kind)
     )

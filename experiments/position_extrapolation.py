@@ -78,7 +78,7 @@ def readings(model_cfg: DecoderConfig) -> dict[str, DecoderConfig]:
 
 
 def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outcome:
-    """Trains every scheme on every seed, and reads held-out text with each."""
+    """Train every scheme on every seed, and score held-out text with each."""
     trial = Trial(cfg.trial, directory, progress)
     results = trial.run(cfg.schemes, with_scheme, partial(measure, trial))
     window = f"in training windows of {cfg.trial.length} tokens"
@@ -156,7 +156,7 @@ def context_table(contexts: Mapping[str, list[list[float]]]) -> Table:
 def paint(
     axes: Axes, lines: Mapping[str, list[list[float]]], x: Sequence[float], label: str, log: bool = False
 ) -> None:
-    """Draws {reading: perplexities of each seed} with bands; what no plot could show together is cut off."""
+    """Draw {reading: perplexities of each seed} with bands; what no plot could show together is cut off."""
     paint_bands(axes, {name: (x[: len(seeds[0])], seeds) for name, seeds in lines.items()}, "perplexity")
     within = [value for seeds in lines.values() for seed in seeds for at, value in zip(x, seed) if at <= 1]
     highest = max(value for seeds in lines.values() for seed in seeds for value in seed)

@@ -51,7 +51,7 @@ class Precision:
 
 
 def run(cfg: Precision, directory: Path, progress: Progress) -> Outcome:
-    """Trains in every precision on every seed."""
+    """Train in every precision on every seed."""
 
     def training(kind: str, common: Training) -> Training:
         (compute, moments), (train_cfg, optim_cfg) = KINDS[kind], common

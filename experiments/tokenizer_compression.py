@@ -107,7 +107,7 @@ def name_of(vocab: int) -> str:
 def trained(
     cfg: TokenizerCompression, corpus: Path, identity: str, directory: Path, progress: Progress
 ) -> dict[str, Path]:
-    """Trains a tokenizer of every size; return {name: its file}."""
+    """Train a tokenizer of every size; return {name: its file}."""
     documents = train_documents(corpus)
     sweep = [{"corpus": identity, **asdict(settings(cfg, vocab))} for vocab in cfg.vocabs]
     paths: dict[str, Path] = {}
@@ -126,7 +126,7 @@ Results = dict[str, dict[str, dict]]  # name of a tokenizer -> "vocab", and kind
 
 
 def measure(files: dict[str, Path], texts: Texts, directory: Path, progress: Progress) -> Results:
-    """Measures every tokenizer on all texts."""
+    """Measure every tokenizer on all texts."""
     contents = fingerprint(files.values())
     identity = digest(repr(texts))
 

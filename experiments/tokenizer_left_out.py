@@ -63,7 +63,7 @@ def family(domain: str) -> str:
 
 
 def run(cfg: TokenizerLeftOut, directory: Path, progress: Progress) -> Outcome:
-    """Trains with everything, and without each family; measures the families."""
+    """Train with everything, and without each family; measure the families."""
     corpora = existing("TokenizerLeftOut.corpora", cfg.corpora, CORPORA)
     folder = existing("TokenizerLeftOut.tokenizers", cfg.tokenizers, TOKENIZERS)
     corpus, identity = make_corpus(corpora, cfg.max_bytes, directory, progress)

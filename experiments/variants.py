@@ -238,7 +238,7 @@ def compared(results: Mapping[str, list[dict]], baseline: str, what: str) -> Out
 
 
 def paint_bands(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], unit: str) -> None:
-    """Draws {name: (x, one y for each seed)}: the mean, and one standard deviation to both sides."""
+    """Draw {name: (x, one y for each seed)}: the mean, and one standard deviation to both sides."""
     for number, (name, (x, seeds)) in enumerate(lines.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         mean, deviation = np.mean(seeds, axis=0), np.std(seeds, axis=0, ddof=min(1, len(seeds) - 1))
@@ -248,7 +248,7 @@ def paint_bands(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[
 
 
 def paint_curves(axes: Axes, results: Mapping[str, list[dict]], against: str) -> None:
-    """Draws held-out bits per byte against "tokens" or "FLOPs" of training, without the untrained one."""
+    """Draw held-out bits per byte against "tokens" or "FLOPs" of training, without the untrained one."""
     lines = {}
     for variant, seeds in results.items():
         scale = seeds[0]["flops"] if against == "FLOPs" else 1

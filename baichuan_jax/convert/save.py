@@ -89,7 +89,7 @@ def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) 
 
 
 def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str, Spec]]:
-    """Distributes tensors (dtype, shape), in order, over files of so many bytes; return {file name: its tensors}."""
+    """Distribute tensors (dtype, shape), in order, over files of so many bytes; return {file name: its tensors}."""
     parts: list[dict[str, Spec]] = [{}]
     room = file_bytes
     for name, (dtype, shape) in tensors.items():

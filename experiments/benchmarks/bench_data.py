@@ -237,7 +237,7 @@ def _compare(
 
 
 def main() -> None:
-    """Measures all."""
+    """Measure all."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
     arguments.add_argument("--passages", type=int, default=2000, help="of each language, in which copies are planted")

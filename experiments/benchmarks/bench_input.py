@@ -63,7 +63,7 @@ def read(config: RunConfig, workdir: Path, length: int, packing: bool, steps: in
 
 
 def main() -> None:
-    """Measures both."""
+    """Measure both."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
     config = load_config(arguments.parse_args().config)

@@ -108,12 +108,12 @@ def read_lines(path: Path) -> Iterator[str]:
 
 
 def train_ours(lines: Iterator[str], path: Path) -> None:
-    """Trains as the stage does."""
+    """Train as the stage does."""
     train_tokenizer(TokenizerConfig(vocab=VOCAB, threads=THREADS), lines, path)
 
 
 def train_peer(lines: Iterator[str], path: Path) -> None:
-    """Trains a BPE with byte fallback by tokenizers, text cut where ours is: at spaces, scripts and digits."""
+    """Train a BPE with byte fallback by tokenizers, text cut where ours is: at spaces, scripts and digits."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(byte_fallback=True))
@@ -142,7 +142,7 @@ def bench_train(corpus: Path, sizes: list[int]) -> None:
 
 
 def child(name: str, text: Path) -> None:
-    """Trains once and prints seconds and the peak of resident memory as JSON."""
+    """Train once and prints seconds and the peak of resident memory as JSON."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         TRAINERS[name](read_lines(text), Path(directory) / "out")
@@ -153,7 +153,7 @@ def child(name: str, text: Path) -> None:
 
 
 def main() -> None:
-    """Measures encoding, then training."""
+    """Measure encoding, then training."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument(
         "--corpora", default=CORPORA, help="a folder of NAME.LANGUAGE.jsonl.gz; without it, pip's text"

@@ -112,8 +112,8 @@ def test_the_list(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["twice_as_lagre"], "there is no experiment 'twice_as_lagre'; did you mean 'twice_as_large'?"),
-        (["bench_it"], "there is no experiment 'bench_it'"),
+        (["twice_as_lagre"], "unknown experiment 'twice_as_lagre'; did you mean 'twice_as_large'?"),
+        (["bench_it"], "unknown experiment 'bench_it'"),
         (["twice_as_large", "--set", "TwiceAsLarge.number=1"], "did you mean 'numbers'?"),
         (["twice_as_large", "--set", "TwiceAsLarge.numbers=1"], "expected tuple[int, ...], got int"),
         (["twice_as_large", "--set", "numbers=(1,)"], "did you mean TwiceAsLarge.numbers?"),

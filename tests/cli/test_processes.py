@@ -141,7 +141,7 @@ def test_kill_9_of_one_ends_the_other(prepared, tmp_path, killed):
     written = "".join(left.communicate(timeout=60))
     # Which of the two notices first is open: our own message with code 75, or the coordination service's abort.
     assert left.returncode in (75, -signal.SIGABRT), written
-    assert "has lost another one" in written or "another task died" in written
+    assert "lost a peer" in written or "another task died" in written
     processes[killed].communicate()
 
 
@@ -209,7 +209,7 @@ def test_a_workdir_in_use_stops_every_process(prepared, tmp_path):
         fcntl.flock(lock, fcntl.LOCK_EX)
         first, second = finish(start("train", prepared, both), code=2)
     assert "another process is at work" in first
-    assert "the first process has failed" in second
+    assert "the first process failed" in second
     assert not (both / "train").exists()
 
 

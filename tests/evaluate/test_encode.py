@@ -90,7 +90,7 @@ def test_nothing_can_come_before_a_text_where_there_is_no_special_id():
 
 @pytest.mark.parametrize("pair", [("a", "中"), ("中", "a"), ("", "中")])
 def test_an_id_beyond_the_token_table_is_named(pair):
-    with pytest.raises(UserError, match=r"id 20013 is beyond the model's token table, which has 300 rows"):
+    with pytest.raises(UserError, match=r"id 20013 is outside the model's token table of 300 rows"):
         Encoder(Letters(begins=True), 300).pairs([pair])
 
 

@@ -65,7 +65,7 @@ def test_an_empty_prompt_follows_the_end_of_another_text(engine, params, tokeniz
 
 @pytest.mark.parametrize(("ids", "named"), [([5, 304], 304), ([-1], -1), ([10**9, 3], 10**9)])
 def test_an_id_without_a_row_is_named(engine, ids, named):
-    with pytest.raises(UserError, match=rf"id {named} is beyond the model's token table, which has 304 rows"):
+    with pytest.raises(UserError, match=rf"id {named} is outside the model's token table of 304 rows"):
         engine.submit(ids, SampleConfig(max_tokens=2))
     assert not engine.busy
 

@@ -29,7 +29,7 @@ def test_every_task_is_done_and_those_of_a_killed_process_again(tmp_path, capfd)
 @pytest.mark.parametrize(
     ("how", "kind", "message"),
     [
-        ("killed_always", UserError, "task 2 of phase 'squares' lost its process 3 times"),
+        ("killed_always", UserError, "the process of task 2 of phase 'squares' died 3 times"),
         ("wrong", UserError, r"line 1 of a\.jsonl is wrong"),
         ("broken", ZeroDivisionError, "by zero"),
     ],

@@ -80,12 +80,18 @@ TABLE: dict[str, Row] = {
         task_bytes=1,
     ),
     **rows("DataConfig", corpus, {}, "zh.jsonl:29: not JSON", damaged="stop"),
-    **rows("DataConfig", corpus, {}, "not what DataConfig.encodings says 'gbk'", encodings={"zh": "gbk"}),
+    **rows(
+        "DataConfig",
+        corpus,
+        {},
+        "characters are invalid in 'gbk', set in DataConfig.encodings",
+        encodings={"zh": "gbk"},
+    ),
     **rows("FilterConfig", corpus, chinese="traditional", blocked_words=("赌博",), sentences=False),
     **rows("FilterConfig", corpus, BLOCKED, max_blocked=1),
     **rows("QualityConfig", corpus, JUDGED, good=(), bad=("rejected",), features=12, examples=40),
     **rows("QualityConfig", corpus, UNSCORED, cut=0.5, sentence_cut=0.5),
-    **rows("QualityConfig", corpus, UNSCORED | {"QualityConfig.cut": 0.5}, "text without a quality model", unscored=()),
+    **rows("QualityConfig", corpus, UNSCORED | {"QualityConfig.cut": 0.5}, "no quality model for text in", unscored=()),
     **rows("DedupConfig", corpus, documents=0.0, sentences=0.0, sentence_documents=3, contained=0.4, memory=64),
     **rows(
         "SelectConfig", corpus, validation_fraction=0.4, max_bytes={"zh": 2000}, evaluation_sets={"exam": "exam.jsonl"}
