@@ -88,7 +88,7 @@ def settings(cfg: TokenizerCompression, vocab: int) -> TokenizerConfig:
 
 
 def run(cfg: TokenizerCompression, directory: Path, progress: Progress) -> Outcome:
-    """Trains, measures, and tells."""
+    """Train, measure, and report."""
     corpora = existing("TokenizerCompression.corpora", cfg.corpora, CORPORA)
     folder = existing("TokenizerCompression.tokenizers", cfg.tokenizers, TOKENIZERS)
     corpus, identity = make_corpus(corpora, cfg.max_bytes, directory, progress)

@@ -49,7 +49,7 @@ class TokenizerMixture:
 
 
 def run(cfg: TokenizerMixture, directory: Path, progress: Progress) -> Outcome:
-    """Train and measures every point."""
+    """Train and measure every point."""
     corpora = existing("TokenizerMixture.corpora", cfg.corpora, CORPORA)
     corpus, identity = make_corpus(corpora, cfg.max_bytes, directory, progress)
     documents, texts = train_documents(corpus), held_out(corpus)

@@ -1,4 +1,4 @@
-"""What long work has done so far, a line each, so that it can be taken up after a kill."""
+"""Journal of finished pieces, one per line, to continue after a kill."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Journal:
-    """The names of finished pieces. A context manager. A line that was cut short by a kill does not count."""
+    """The names of finished pieces. A context manager. A truncated line is ignored."""
 
     def __init__(self, path: Path):
         text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -25,7 +25,7 @@ class Journal:
         return name in self._done
 
     def add(self, name: str) -> None:
-        """Note a piece that is on disk."""
+        """Record a piece that is on disk."""
         self._done.add(name)
         self._file.write(f"{name}\n")
         self._file.flush()

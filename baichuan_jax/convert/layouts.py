@@ -1,7 +1,7 @@
-"""Where each of our parameters lies in a published checkpoint: one table for LLaMA's names, one for Baichuan's.
+"""Mapping of parameters to tensors of a published checkpoint: one table for LLaMA's names, one for Baichuan's.
 
-A published matrix is [output, input]; ours have the input axes first and keep heads apart. Rotary halves are those of
-`rotate_half` on both sides, so no row changes its place.
+A published matrix is [output, input]; ours have the input axes first and a separate axis for heads. Both sides use the
+rotary halves of `rotate_half`, so rows keep their order.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ BLOCK_BYTES = 2**25
 
 @dataclass(frozen=True)
 class Place:
-    """A parameter in a published checkpoint.
+    """The tensor of a parameter in a published checkpoint.
 
-    tensor: its name there, with {layer}. inputs: how many leading axes of ours the matrix is applied to; 0 means that
-    both are the same array. part, parts: it is this one of several of equal size, stacked by rows.
+    tensor: its name, with {layer}. inputs: number of leading input axes of ours; 0 if both arrays are the same. part,
+    parts: index and number of equal parts of the tensor, stacked by rows.
     """
 
     tensor: str
@@ -61,7 +61,7 @@ LAYOUTS: dict[LayoutName, dict[str, Place]] = {"llama": LLAMA, "baichuan": BAICH
 
 @dataclass(frozen=True)
 class Matrix:
-    """One of our parameters, in one layer if it has layers, as a published tensor or a part of one.
+    """One of our parameters, of one layer if it has layers, as a published tensor or a part of one.
 
     name: ours, "blocks.mlp.up". shape: ours, without layers. first: the row of the tensor it begins at.
     """
@@ -76,16 +76,16 @@ class Matrix:
 
     @property
     def elements(self) -> int:
-        """Numbers in it."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def step(self) -> int:
-        """Rows of the tensor for one index of axis `inputs` of ours, along which they run."""
+        """Rows of the tensor per index of axis `inputs` of ours."""
         return math.prod(self.shape[self.inputs + 1 :]) if self.inputs else 1
 
     def chunk(self, itemsize: int) -> tuple[int, ...]:
-        """Return the shape of a block of ours, BLOCK_BYTES at most: one layer, and a part of that axis."""
+        """Return the shape of a block of ours of at most BLOCK_BYTES: one layer, and a part of that axis."""
         size = self.shape[self.inputs]
         blocks = min(size, math.ceil(self.elements * itemsize / BLOCK_BYTES))
         layer = () if self.layer is None else (1,)
@@ -94,7 +94,7 @@ class Matrix:
 
 @dataclass(frozen=True)
 class Block:
-    """Indices start..end of a matrix along axis `inputs` of ours: what is read, turned and written at once."""
+    """Indices start..end of a matrix along axis `inputs` of ours: the unit of reading, transposing and writing."""
 
     matrix: Matrix
     start: int
@@ -102,18 +102,18 @@ class Block:
 
     @property
     def rows(self) -> tuple[int, int]:
-        """The first row of the tensor, and the one after the last."""
+        """First row of the tensor, and end."""
         return tuple(self.matrix.first + at * self.matrix.step for at in (self.start, self.end))
 
     @property
     def index(self) -> tuple[int | slice, ...]:
-        """Where it lies in our array."""
+        """Index in our array."""
         layer = () if self.matrix.layer is None else (self.matrix.layer,)
         return (*layer, *(slice(None),) * self.matrix.inputs, slice(self.start, self.end))
 
     @property
     def size(self) -> int:
-        """Elements."""
+        """Number of elements."""
         return self.matrix.elements // self.matrix.shape[self.matrix.inputs] * (self.end - self.start)
 
     def ours(self, rows: np.ndarray) -> np.ndarray:
@@ -134,7 +134,7 @@ class Block:
 
 
 def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
-    """Yield every parameter of a decoder, layer by layer, as its place in the layout."""
+    """Yield every parameter of a decoder in the layout, layer by layer."""
     for name, shape in parameter_shapes(cfg).items():
         place, layered = LAYOUTS[layout][name], name.startswith("blocks.")
         own = shape[1:] if layered else shape
@@ -146,7 +146,7 @@ def matrices(cfg: DecoderConfig, layout: LayoutName) -> Iterator[Matrix]:
 
 
 def tensor_shapes(cfg: DecoderConfig, layout: LayoutName) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the published tensors, from the token table over the layers to the head."""
+    """Return the shapes of the published tensors: token table, layers, head."""
     first, last = "embed.table", cfg.layers
     place = lambda matrix: -1 if matrix.name == first else last if matrix.layer is None else matrix.layer
     return {matrix.tensor: matrix.tensor_shape for matrix in sorted(matrices(cfg, layout), key=place)}

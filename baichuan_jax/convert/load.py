@@ -25,8 +25,8 @@ Progress = Callable[[int, int], None]
 def load(source: Source, cfg: DecoderConfig, layout: LayoutName, directory: Path, progress: Progress) -> dict[str, Any]:
     """Write the checkpoint `directory`/0 from a source that has passed `check`; return what is in it.
 
-    A call that was killed is taken up where it was. Every parameter keeps the dtype of its tensors. In memory are a
-    few blocks. progress: called with (bytes done, bytes in all).
+    A killed call is continued. Every parameter keeps the dtype of its tensors. Only a few blocks are in memory.
+    progress: called with (bytes done, bytes in all).
     """
     place = {name: number for number, name in enumerate(source.tensors)}
     todo = sorted(matrices(cfg, layout), key=lambda matrix: place[matrix.tensor])  # as they lie in the files
@@ -42,7 +42,7 @@ def load(source: Source, cfg: DecoderConfig, layout: LayoutName, directory: Path
 
 
 def _dtypes(source: Source, todo: list[Matrix]) -> dict[str, np.dtype]:
-    """Return the dtype of every parameter: that of its tensors, float32 where they differ from layer to layer."""
+    """Return the dtype of every parameter: that of its tensors, or float32 if layers differ."""
     found: dict[str, set[np.dtype]] = {}
     for matrix in todo:
         found.setdefault(matrix.name, set()).add(source.tensors[matrix.tensor].dtype)
@@ -65,7 +65,7 @@ def _write(
     done, pending = 0, deque()
 
     def settle(most: int) -> None:
-        """Wait until at most this many blocks are being written, and notes the others as done."""
+        """Wait until at most this many writes are pending, and record the finished ones."""
         nonlocal done
         while len(pending) > most:
             name, size, written = pending.popleft()

@@ -1,4 +1,4 @@
-"""The published forward pass in numpy, from the published tensors, to compare ours with: slow, plain, float32.
+"""Reference forward pass in numpy from the published tensors: slow, simple, float32.
 
 B batch, T query positions, S key positions, D hidden, N heads, K key/value heads, H head size, V vocabulary.
 """
@@ -17,7 +17,7 @@ ROWS = 8192  # of the head at once
 
 
 def reference_logits(source: Source, cfg: DecoderConfig, layout: LayoutName, tokens_BT: np.ndarray) -> np.ndarray:
-    """Return logits_BTV of a checkpoint of this config (`read_config`); holds one matrix of it at a time."""
+    """Return logits_BTV of a checkpoint of this config (`read_config`); one matrix is in memory at a time."""
 
     def tensor(name: str) -> np.ndarray:
         return source.rows(name, 0, source.tensors[name].shape[0]).astype(np.float32)

@@ -37,8 +37,8 @@ def save(
     """Write the parameters in the directory `params` as safetensors into `directory`; return what is in them.
 
     dtype: of the tensors; None keeps what is stored. file_bytes: of tensors in one file, unless one alone is larger.
-    A call that was killed is taken up where it was; files get their names when all of them are whole. In memory is one
-    chunk of the checkpoint. progress: called with (bytes done, bytes in all).
+    A killed call is continued; files get their names when all are complete. Only one chunk of the checkpoint is in
+    memory. progress: called with (bytes done, bytes in all).
     """
     todo = list(matrices(publish(cfg, layout), layout))
     stored = open_parameters(params, cfg, todo)
@@ -66,12 +66,12 @@ def save(
 
 
 def bakes(cfg: DecoderConfig, layout: LayoutName) -> bool:
-    """Whether the head must be stored as NormHead makes it, for a layout that does not know NormHead."""
+    """Whether the head is stored normalised, since the layout does not support NormHead."""
     return cfg.head.normalised and not publish(cfg, layout).head.normalised
 
 
 def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, Any]:
-    """Open every parameter. A head that the layout wants and the decoder ties is the token table, turned."""
+    """Open every parameter. If the layout has a head and the decoder ties it, it is the transposed token table."""
     shapes = parameter_shapes(cfg)
     found = {name: arrays.open_array(params, name, shape) for name, shape in shapes.items()}
     if any(matrix.name == "head.kernel" for matrix in todo) and cfg.head.tied:
@@ -80,7 +80,7 @@ def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dic
 
 
 def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) -> dict[str, np.dtype]:
-    """Return the dtype of every tensor: the one asked for, or that of its parameters, float32 where they differ."""
+    """Return the dtype of every tensor: the requested one, or that of its parameters, or float32 if they differ."""
     found: dict[str, np.dtype] = {}
     for matrix in todo:
         own = dtype or stored[matrix.name].dtype.numpy_dtype
@@ -89,7 +89,7 @@ def _dtypes(todo: list[Matrix], stored: dict[str, Any], dtype: np.dtype | None) 
 
 
 def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str, Spec]]:
-    """Distribute tensors (dtype, shape), in order, over files of so many bytes; return {file name: its tensors}."""
+    """Distribute tensors (dtype, shape), in order, over files of this many bytes; return {file name: its tensors}."""
     parts: list[dict[str, Spec]] = [{}]
     room = file_bytes
     for name, (dtype, shape) in tensors.items():
@@ -106,7 +106,7 @@ def distribute(tensors: dict[str, Spec], file_bytes: int) -> dict[str, dict[str,
 
 
 def _allocate(partial: Path, directory: Path, files: dict[str, dict[str, Spec]]) -> Placed:
-    """Make files of the final size, with their headers, unless they are there; return where each tensor goes."""
+    """Create missing files at full size with their headers; return the place of each tensor."""
     found: Placed = {}
     for name, tensors in files.items():
         head, placed = place(partial / name, tensors)
@@ -120,7 +120,7 @@ def _allocate(partial: Path, directory: Path, files: dict[str, dict[str, Spec]])
 
 
 def _pieces(name: str, array: Any, layers: list[Matrix]) -> Iterator[tuple[str, list[Block]]]:
-    """Yield (name, blocks) of the parts of a parameter that are read at once: whole chunks along the axes we cut."""
+    """Yield (name, blocks) of the parts of a parameter that are read at once: whole chunks along the split axes."""
     chunk, matrix = array.chunk_layout.read_chunk.shape, layers[0]
     layered = matrix.layer is not None
     deep, step, size = chunk[0] if layered else 1, chunk[matrix.inputs + layered], matrix.shape[matrix.inputs]
@@ -131,7 +131,7 @@ def _pieces(name: str, array: Any, layers: list[Matrix]) -> Iterator[tuple[str, 
 
 
 def _copy(array: Any, blocks: list[Block], placed: Placed, normalise: bool) -> None:
-    """Read the blocks, which differ in their layer alone, at once, and writes each to its rows."""
+    """Read blocks that differ only in their layer at once, and write each to its rows."""
     first, last = blocks[0], blocks[-1]
     index = first.index
     if first.matrix.layer is not None:
@@ -155,7 +155,7 @@ def normalised(kernel_DV: np.ndarray) -> np.ndarray:
 
 
 def _publish(partial: Path, directory: Path, placed: Placed, total: int) -> None:
-    """Give the files their names, once they are on disk, and writes the index if there are several."""
+    """Sync and rename the files, and write the index if there are several."""
     names = {tensor: where.file.name for tensor, where in placed.items()}
     for name in sorted(set(names.values())):
         if (partial / name).exists():

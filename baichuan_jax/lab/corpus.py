@@ -17,7 +17,7 @@ NOTHING = {"documents": 0, "bytes": 0}
 
 
 def data(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """Return what was read, what was kept, and what was removed for which reason."""
+    """Return the section on the funnel: read, kept, and removed by reason."""
     result = run.results["data"]
     domains, speed = result["funnel"], result["megabytes_per_second"]
     other = "Other: rarer reasons, and what normalisation and lost sentences took from documents that were kept."
@@ -65,7 +65,7 @@ def _shares(counts: dict, drawn: list[str]) -> dict[str, float]:
 
 
 def tokenizer(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """How far the tokenizer shortens held-out text of each domain."""
+    """Return the section on the compression of held-out text by domain."""
     result = run.results["tokenizer"]
     compression = result["compression"]
     rates = [rates["bytes_per_token"] for rates in compression.values()]

@@ -1,4 +1,4 @@
-"""Where two texts differ."""
+"""Differences between two texts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Pieces = list[tuple[str, bool]]
 
 
 def difference(first: str, second: str, around: int | None = None) -> tuple[Pieces, Pieces]:
-    """Return each text as pieces (text, whether the other one has it there too); the pieces joined are the text.
+    """Return each text as pieces (text, whether it is equal in both); the pieces concatenate to the text.
 
-    around: if it is a number, equal parts are cut to so many characters beside each difference. For texts of some
-    thousand characters: the time grows with the product of their lengths at worst.
+    around: if set, equal parts are shortened to this many characters beside each difference. For texts of a few
+    thousand characters: the worst-case time is the product of their lengths.
     """
     blocks = _blocks(TOKEN.findall(first), TOKEN.findall(second))
     sides: tuple[Pieces, Pieces] = ([], [])
@@ -31,7 +31,7 @@ def difference(first: str, second: str, around: int | None = None) -> tuple[Piec
 
 
 def _blocks(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the texts cut into blocks (of the first, of the second), in turn equal and different ones."""
+    """Return the texts as alternating equal and different blocks (of the first, of the second)."""
     start = _equal(a, b)
     end = _equal(a[start:][::-1], b[start:][::-1])
     # SequenceMatcher leaves frequent characters alone, so equal ends are found beforehand.
@@ -43,10 +43,10 @@ def _blocks(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _equal(a: Sequence[str], b: Sequence[str]) -> int:
-    """Return how many tokens at the start are equal."""
+    """Return the number of equal tokens at the start."""
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b)))
 
 
 def _cut(text: str, head: int, tail: int) -> str:
-    """Leave out the middle of a text, if that makes it shorter."""
+    """Replace the middle of a text by an ellipsis, if that makes it shorter."""
     return text if head + tail + 1 >= len(text) else f"{text[:head]}…{text[len(text) - tail :]}"

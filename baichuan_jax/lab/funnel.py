@@ -1,4 +1,4 @@
-"""The data funnel as tables and folded samples: what was read, kept, removed and taken out, and why."""
+"""The data funnel as tables and folded samples: read, kept and removed, with reasons."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BESIDE = "what went, beside what it went for"
 
 
 def kept(result: dict) -> Html:
-    """Return what of each domain was kept. result: of the stage data, here and below."""
+    """Return a table of the kept share of each domain. result: of the stage data, here and below."""
     rows = [[name, *_kept(counts), _languages(result["domains"][name])] for name, counts in result["funnel"].items()]
     return table("Kept, of what was read", ["domain", "share", "text", "documents", "invalid UTF-8", "language"], rows)
 
@@ -40,7 +40,7 @@ def _languages(domain: dict) -> str:
 
 
 def removed(domain: str, counts: dict) -> Html:
-    """Return the reasons why documents of a domain went, most frequent first, folded with beginnings of some."""
+    """Return the reasons for removal in a domain, most frequent first, with folded samples."""
     entries = ordered(counts["removed"])
     documents = sum(entry["documents"] for _, entry in entries)
     numbers = [[reason, f"{entry['documents']:,}", short(entry["bytes"], "B")] for reason, entry in entries]
@@ -52,12 +52,12 @@ def removed(domain: str, counts: dict) -> Html:
 
 
 def ordered(entries: dict[str, dict]) -> list[tuple[str, dict]]:
-    """Return reasons with what they removed, most frequent first."""
+    """Return reasons with their counts, most frequent first."""
     return sorted(entries.items(), key=lambda item: -item[1]["documents"])
 
 
 def samples(summary: str, entry: dict) -> Html:
-    """Return beginnings of what a reason removed, folded; each beside what it was removed for, if that is known."""
+    """Return folded samples of the texts removed for a reason, each beside its twin if known."""
     known = any("twin" in sample for sample in entry["samples"])
     return details(f"{summary}; {BESIDE}" if known else summary, *map(_sample, entry["samples"]))
 
@@ -67,7 +67,7 @@ def _sample(sample: dict) -> Html:
 
 
 def pair(gone: dict, stays: dict) -> Html:
-    """Return two texts side by side, {"source", "text"} each, with what differs marked."""
+    """Return two texts, {"source", "text"} each, side by side with their differences marked."""
     sides = (gone, stays)
     texts = difference(*(side["text"] for side in sides))
     marked = ([text if same else tag("mark", text) for text, same in pieces] for pieces in texts)
@@ -75,12 +75,12 @@ def pair(gone: dict, stays: dict) -> Html:
 
 
 def quote(source: object, *text: object) -> Html:
-    """Return a text below where it stands."""
+    """Return a text below its source."""
     return prose(tag("cite", source), *text)
 
 
 def sentences(funnel: dict[str, dict]) -> list[Html]:
-    """Return a table of the sentences that were taken out of each domain, if there are any."""
+    """Return a table of the sentences removed from each domain, if any."""
     total: Counter[str] = Counter()
     for counts in funnel.values():
         total.update({reason: entry["documents"] for reason, entry in counts["pruned"].items()})
@@ -95,7 +95,7 @@ def sentences(funnel: dict[str, dict]) -> list[Html]:
 
 
 def quality(report: dict[str, dict]) -> list[Html]:
-    """Return a table of what the quality model reaches on documents held out, if any language has one."""
+    """Return a table of the quality model's scores on held-out documents, if any language has a model."""
     trained = {language: entry for language, entry in report.items() if "auc" in entry}
     if not trained:
         return []

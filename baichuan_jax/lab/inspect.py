@@ -15,7 +15,7 @@ CHARACTERS = 2000  # shown of a document
 
 
 def write_page(name: str, result: dict, kept: dict[str, list[dict]], pairs: dict[str, list[dict]], path: Path) -> None:
-    """Write one HTML file that needs nothing else; browsers that search folded text find all of it.
+    """Write one self-contained HTML file. Browsers find folded text in it.
 
     name: of the run. result: of the stage data, its funnel with the domains and the samples to show. kept: documents of
     each domain. pairs: near-duplicates of each domain, {"gone": {"source", "text"}, "kept": {"source", "text"}}.
@@ -68,7 +68,7 @@ def _funnel(domain: str, counts: dict) -> Html:
 
 
 def _scores(histogram: Sequence[int]) -> list[Html]:
-    """Return a histogram as bars of a drawing, if any document has a score."""
+    """Return a histogram of scores as SVG bars, if any document has a score."""
     if not any(histogram):
         return []
     number, highest = len(histogram), max(histogram)

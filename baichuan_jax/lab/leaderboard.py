@@ -1,4 +1,4 @@
-"""Our models beside the recipe's published table: scores in percent, of the five-shot tests it was published with."""
+"""Our models in the recipe's published table of five-shot scores, in percent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOTS = 5
 
 
 class Column(NamedTuple):
-    """tasks: whose results count, the first that is there. name, kind: the row of the result; "" is the task's own."""
+    """tasks: the first one with results counts. name, kind: the row of the result; "" is the task itself."""
 
     tasks: tuple[str, ...]
     name: str
@@ -39,7 +39,7 @@ NOTE = "Five-shot, in percent. ~ marks figures of fewer questions than the set h
 
 
 def rows(directories: Mapping[str, Path]) -> list[tuple[str, ...]]:
-    """Return (model, scores) of every published model and of each of ours: {name: its directory of results}."""
+    """Return (model, scores) of every published model and of ours, {name: directory of results}."""
     found = [(name, *(f"{score:.1f}" for score in scores)) for name, scores in PUBLISHED.items()]
     for name, directory in directories.items():
         results = [read_json(path) for path in sorted(directory.glob(f"*-{SHOTS}shot*.json"))]
@@ -55,7 +55,7 @@ def section(directories: Mapping[str, Path]) -> Html:
 
 
 def _cell(results: list[dict[str, Any]], column: Column, field: str) -> str:
-    """Return a score of the best result that has it: all questions before some, the recipe's task before lm-eval's."""
+    """Return the score of the preferred result: all questions before some, the recipe's task before lm-eval's."""
     ours = [result for task in column.tasks for result in results if result["task"] == task]
     for result in sorted(ours, key=lambda result: result["limit"] is not None):
         names = (column.name, f"mmlu_{column.name.replace(' ', '_')}") if column.name else (result["task"],)

@@ -1,4 +1,4 @@
-"""HTML that is escaped unless it was made here."""
+"""HTML that is escaped unless it was built here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def escape(value: object) -> Html:
 
 
 def join(parts: Iterable[object], separator: str = "") -> Html:
-    """Return the parts one after the other, escaped."""
+    """Return the concatenated parts, escaped."""
     return Html(separator.join(map(escape, parts)))
 
 
@@ -40,7 +40,7 @@ def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]
 
 
 def details(summary: object, *children: object) -> Html:
-    """Return a part that is folded until asked for."""
+    """Return a folded part."""
     return tag("details", tag("summary", summary), *children)
 
 

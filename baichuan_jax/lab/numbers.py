@@ -1,4 +1,4 @@
-"""Numbers as people read them, never broken across lines."""
+"""Numbers formatted for reading, without line breaks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _three_digits(value: float) -> str:
 
 
 def percent(part: float, whole: float, digits: int = 2) -> str:
-    """Return a share: 12.34%; of nothing it is 0."""
+    """Return a share: 12.34%; 0 if the whole is 0."""
     return f"{part / whole if whole else 0:.{digits}%}"
 
 

@@ -1,4 +1,4 @@
-"""Sections on what the model has learned: bits per byte, and samples."""
+"""Sections on the trained model: bits per byte, and samples."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SERIES = {"model": "bits_per_byte", "unigram": "unigram", "zstd -19": "zstd"}
 
 
 def bits_per_byte(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """Return the model beside its baselines, by domain, at the end and on the way."""
+    """Return bits per byte by domain with the baselines, at the end and during training."""
     rows = run.results["evaluate"]["domains"]
     means = {label: mean(row[key] for row in rows.values()) for label, key in SERIES.items()}
     series = {label: [row[key] for row in rows.values()] for label, key in SERIES.items()}
@@ -79,7 +79,7 @@ def _against_position(rows: dict[str, dict]) -> list[Plot]:
 
 
 def samples(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """Prompts and what the model made of them."""
+    """Return the prompts and their continuations."""
     found = run.results["generate"]["samples"]
     if not found:
         return [tag("p", "The config has no prompts.", class_="note")]

@@ -1,4 +1,4 @@
-"""The page: one file that needs nothing else, one column on a phone, light or dark as the reader's system is."""
+"""The page: one self-contained file, one column on a phone, light or dark as the system."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Canvas:
         self.files: list[Path] = []
 
     def figures(self, *plots: Plot, notes: Mapping[str, str] | None = None) -> Html:
-        """Return the plots side by side where there is room. notes: {plot name: what to know when reading it}."""
+        """Return the plots, side by side if the page is wide enough. notes: {plot name: caption}."""
         return tag("div", *(self._figure(plot, (notes or {}).get(plot.name)) for plot in plots), class_="plots")
 
     def _figure(self, plot: Plot, note: str | None) -> Html:
@@ -70,7 +70,7 @@ class Canvas:
 
 
 def page(title: str, summary: Html, sections: Sequence[tuple[str, Html]]) -> str:
-    """Return a whole document. sections: (heading, content)."""
+    """Return the document. sections: (heading, content)."""
     links = tag("nav", *(tag("a", heading, href=f"#{anchor(heading)}") for heading, _ in sections))
     head = join(
         (

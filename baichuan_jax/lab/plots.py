@@ -1,6 +1,6 @@
-"""Drawing: one style, three kinds of plot, and their two forms, PNG files and SVG inside a page.
+"""Plots in one style, as PNG files and as SVG inside a page.
 
-Sized for a phone: at 360 pixels the text is as large as that of the page.
+Sized for a phone: at 360 pixels the text has the size of the page's text.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ Line = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot before it is drawn. name: of its file. alt: what it shows, in words.
+    """A plot before it is drawn. name: of its file. alt: description in words.
 
-    height: in inches, the legend not counted.
+    height: in inches, without the legend.
     """
 
     name: str
@@ -83,7 +83,7 @@ def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
-    """Name the series below the plot, if there is more than one, and make the figure higher by as much."""
+    """Add a legend below the plot if there are several series, and increase the height of the figure."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         labels = [_shortened(label) for label in labels]
@@ -97,7 +97,7 @@ def _shortened(name: str) -> str:
 
 
 def _inline(svg: str, alt: str) -> Html:
-    """Make an SVG document part of a page: no prologue, no fixed size, no ids but those it refers to."""
+    """Prepare an SVG document for a page: no prologue, no fixed size, no unused ids."""
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg[svg.index("<svg") :], count=2)
     svg = re.sub(r' id="[a-zA-Z][\w.]*_\d+"', "", svg).replace(INK, "currentColor")
     return Html(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
@@ -106,7 +106,7 @@ def _inline(svg: str, alt: str) -> Html:
 def bars(
     axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
 ) -> None:
-    """Draw horizontal bars, one group for each name and one bar in it for each series."""
+    """Draw horizontal bars, one group per name with one bar per series."""
     thickness = 0.8 / len(series)
     for number, (color, (label, values)) in enumerate(zip(colors, series.items())):
         place = np.arange(len(names)) + (number - (len(series) - 1) / 2) * thickness
@@ -119,7 +119,7 @@ def bars(
 def stack(
     axes: Axes, names: Sequence[str], series: Mapping[str, Sequence[float]], colors: Sequence[str], unit: str
 ) -> None:
-    """Draw one horizontal bar for each name, the series end to end."""
+    """Draw one stacked horizontal bar per name."""
     left = np.zeros(len(names))
     for color, (label, values) in zip(colors, series.items()):
         axes.barh(np.arange(len(names)), values, 0.7, left=left, color=color, label=label)
@@ -128,7 +128,7 @@ def stack(
 
 
 def bar_height(names: int, series: int = 1) -> float:
-    """Return the height in inches of a plot of bars, such that bars are equally thick in every plot."""
+    """Return the height in inches of a plot of bars; bars have equal thickness in all plots."""
     return 0.75 + names * max(0.24, 0.19 * series)
 
 
@@ -141,7 +141,7 @@ def _finish_bars(axes: Axes, names: Sequence[str], unit: str) -> None:
 
 
 def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: int, from_zero: bool = False) -> None:
-    """Draw lines against steps, and tokens along the top."""
+    """Draw lines against steps, with tokens on the top axis."""
     for number, (label, (steps, values)) in enumerate(lines.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         axes.plot(steps, values, dash, color=color, label=label, marker="." if len(steps) < 25 else None)
@@ -158,7 +158,7 @@ def curves(axes: Axes, lines: Mapping[str, Line], unit: str, tokens_per_step: in
 
 
 def by_position(axes: Axes, lines: Mapping[str, Line], unit: str) -> None:
-    """Draw lines against positions in a text, which double from one tick to the next."""
+    """Draw lines against positions in a text, on a log2 axis."""
     for number, (label, (positions, values)) in enumerate(lines.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         axes.plot(positions, values, dash, color=color, label=label, marker=".")

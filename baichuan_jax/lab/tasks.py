@@ -1,4 +1,4 @@
-"""Tables of evaluation tasks: CSV for programs, one page for people."""
+"""Tables of evaluation tasks, as CSV and as a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAD = (
 
 
 def title(result: dict[str, Any]) -> str:
-    """Return a line that says what was asked: "mmlu, 5-shot, at most 20 of a subject: acc"."""
+    """Return the title of a result: "mmlu, 5-shot, at most 20 of a subject: acc"."""
     limit = f", at most {result['limit']} of a subject" if result["limit"] else ""
     return f"{result['task']}, {result['fewshot']}-shot{limit}: {result['metric']}"
 

@@ -18,7 +18,7 @@ from baichuan_jax.lab.run_files import RunRecord
 
 
 def training(run: RunRecord, canvas: Canvas) -> list[Html]:
-    """Curves against steps, then the numbers at the end, or of the last step so far."""
+    """Return curves against steps, then the final numbers, or those of the last step so far."""
     result, window = run.results.get("train"), 3 + 2 * (len(run.steps) // 40)
     if result and result["steps"] == 0:
         return [tag("p", "No step was taken: the weights are those the run starts from.", class_="note")]
@@ -120,7 +120,7 @@ def _loss(axes: Axes, run: RunRecord, window: int) -> None:
 
 
 def _curve(run: RunRecord, series: dict[str, str], unit: str, ticks: EngFormatter | None = None):
-    """Return the painter of fields of the step records, from zero."""
+    """Return a function that draws fields of the step records on an axis from zero."""
     steps = [record["step"] for record in run.steps]
     lines = {label: (steps, [record[key] for record in run.steps]) for label, key in series.items()}
 
@@ -133,7 +133,7 @@ def _curve(run: RunRecord, series: dict[str, str], unit: str, ticks: EngFormatte
 
 
 def smooth(values: Sequence[float], window: int) -> np.ndarray:
-    """Return the mean of the `window` (odd) values around each; at the ends, of those that are there."""
+    """Return the moving average over `window` (odd) values, with shorter windows at the ends."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
     first, last = np.maximum(places - window // 2, 0), np.minimum(places + window // 2 + 1, len(values))

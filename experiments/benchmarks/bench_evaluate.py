@@ -121,7 +121,7 @@ def compare(runners: dict[str, Callable[[Pairs], Timed]], subjects: dict[str, Pa
 
 
 def with_tokenizer(checkpoint: Path, out: Path, context: int) -> Path:
-    """Copy a checkpoint of llama2.c's tiny models, and writes its vocabulary, tok512.bin, as tokenizer files.
+    """Copy a checkpoint of llama2.c's tiny models, and write its vocabulary, tok512.bin, as tokenizer files.
 
     Stock transformers loads what this makes. Return `out`.
     """

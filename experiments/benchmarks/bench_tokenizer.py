@@ -142,7 +142,7 @@ def bench_train(corpus: Path, sizes: list[int]) -> None:
 
 
 def child(name: str, text: Path) -> None:
-    """Train once and prints seconds and the peak of resident memory as JSON."""
+    """Train once and print the seconds and the peak of resident memory as JSON."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as directory:
         TRAINERS[name](read_lines(text), Path(directory) / "out")
