@@ -36,8 +36,11 @@ class Checkpointed:
     free: tuple[str, ...]
     advice: str = ""
 
-    def goes_on(self, directory: Path, changed: Changed, finished: bool) -> bool:
-        """Return whether a finished stage has more to do. Raise UserError if a change comes too late."""
+    def goes_on(self, directory: Path, changed: Changed, finished: bool, config: str) -> bool:
+        """Return whether a finished stage has more to do. Raise UserError if a change comes too late.
+
+        config: the file that has the settings of what is there.
+        """
         recorded = {name: change for name, change in changed.items() if name in self.recorded}
         if not recorded:
             return False
@@ -45,11 +48,13 @@ class Checkpointed:
         if int(now or 0) > int(before or 0) and done:
             return finished
         if finished and not done:
-            raise UserError(f"{'; '.join(words(recorded))}: no checkpoint is left in {directory} to go on from")
+            raise UserError(
+                f"{'; '.join(words(recorded))}: no checkpoint in {directory} to go on from; choose another directory"
+            )
         if finished or (self.steps in changed and int(now or 0) < done):
             raise UserError(
                 f"{'; '.join(words(recorded))}, and {directory} has reached step {done}: it goes on with more "
-                f"{self.steps}, or leave it as it is"
+                f"{self.steps}; the settings of what is there are in {config}"
             )
         return False
 

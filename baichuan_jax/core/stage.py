@@ -94,8 +94,8 @@ class Stage:
         follows = self.follows and bool(inputs) and not refused
         if not follows and (differences := [*refused, *inputs, *(self._other_files(started) if uses is None else ())]):
             raise UserError(self._of_another_config(differences))
-        if self.checkpointed and uses is None and self.checkpointed.goes_on(self.directory, changed, finished):
-            return False
+        if self.checkpointed and uses is None:
+            follows |= self.checkpointed.goes_on(self.directory, changed, finished, self.config)
         return finished and not follows
 
     def kept(self) -> bool:

@@ -336,7 +336,7 @@ def test_a_change_that_comes_too_late_is_refused(tmp_path, settings, message):
 def test_a_finished_stage_without_checkpoints_does_not_begin_anew(tmp_path):
     reach(tmp_path, 300)
     (tmp_path / "half").unlink()
-    with pytest.raises(UserError, match="no checkpoint is left"):
+    with pytest.raises(UserError, match="no checkpoint in"):
         going_on(tmp_path, steps=400).complete()
 
 
