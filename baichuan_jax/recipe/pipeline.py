@@ -174,8 +174,9 @@ class Pipeline:
             stage = self.stage(name) if name in of_this_version else self._whatever_the_sources(name)
             if not stage.complete(any_version=name not in of_this_version, uses=uses):
                 unfinished.append(name)
-        for need in [need for name in names for need in needs_of(name) if need not in names]:
-            self.stage(need).result()
+        for each, need in [(name, need) for name in names for need in needs_of(name) if need not in names]:
+            if each in unfinished or not self._lost(self.place(each), need):
+                self.alone(need).result()
         for name in names:
             if name in unfinished:
                 STAGES[name].check(self.config)

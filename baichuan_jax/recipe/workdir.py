@@ -29,8 +29,9 @@ def bases(workdir: Path, base: str) -> tuple[Path, ...]:
         base = _base_of(place)
     if len(found) == 1:
         raise UserError(
-            f"RunConfig.base = {base!r}: no run is there ({CONFIG} is missing), nor beside {workdir}; put it back, or "
-            "name where it is. With RunConfig.base='' its stages are made here"
+            f"RunConfig.base = {base!r}: no run is there ({CONFIG} is missing), nor beside {workdir}; put it back (for "
+            f"a trained model its {CONFIG} and tokenizer/ will do), or name where it is. With RunConfig.base='' its "
+            "stages are made here"
         )
     return tuple(found[1:])
 
