@@ -144,6 +144,13 @@ def test_a_base_that_is_gone_or_the_run_itself(made, new_run, tmp_path):
     new_run("base").build("tokens")
     run = new_run("other", base="base")
     run.build("train")
+    for name in ("data", "tokens"):
+        shutil.rmtree(tmp_path / "runs" / "base" / name)
+    slim = new_run("other", base="base").pipeline
+    slim.check_model()
+    slim.check(("train",))  # it is finished
+    assert slim.taken("tokenizer")
+    assert not slim.taken("tokens")
     shutil.rmtree(tmp_path / "runs" / "base")
     with pytest.raises(UserError, match=r"RunConfig.base = .*no run is there .*RunConfig.base='' its"):
         new_run("other", base="base").pipeline.check_model()
