@@ -2,8 +2,8 @@
 
 Command: baichuan-jax experiment attention_variants   Cost: 19 minutes, measured on two cores that others used.
 
-Small decoders that differ in attention alone are trained on real text, with several seeds. What grouped and
-multi-query attention save in keys and values, a wider feed-forward gets, to the nearest multiple of its width.
+Small decoders that differ only in attention are trained on real text with several seeds. The parameters saved by
+grouped and multi-query attention go to a wider feed-forward layer, rounded to a multiple of its width.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from experiments.variants import Trial, TrialConfig, compared
 
 @dataclass(frozen=True)
 class AttentionVariants:
-    """Which kinds of attention are compared."""
+    """The compared kinds of attention."""
 
     workdir: str = setting("runs/experiments/attention_variants", "directory of units, tables, plots and report")
     kinds: tuple[str, ...] = setting(
@@ -46,7 +46,7 @@ DEBUG = (*variants.DEBUG, "AttentionVariants.window=4", "AttentionVariants.kinds
 
 
 def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
-    """Return the attention of every kind."""
+    """Return the attention settings of every kind."""
     sparse = partial(AttentionConfig, window=cfg.window)
     return {
         "multi-head": AttentionConfig(),
@@ -60,7 +60,7 @@ def attentions(cfg: AttentionVariants) -> dict[str, AttentionConfig]:
 
 
 def with_attention(shape: DecoderConfig, attention: AttentionConfig) -> DecoderConfig:
-    """Return the decoder with this attention and, as nearly as its inner width can, as many parameters."""
+    """Return the decoder with this attention, and the inner width that gives about equal parameters."""
     model_cfg = replace(shape, attention=attention)
     saved = 2 * model_cfg.hidden * model_cfg.head_dim * (model_cfg.heads - model_cfg.kv_heads)
     return replace(model_cfg, inner=inner_size(model_cfg) + round(saved / (3 * model_cfg.hidden)))

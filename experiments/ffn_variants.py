@@ -3,8 +3,8 @@
 Command: baichuan-jax experiment ffn_variants   Cost: 23 minutes, measured on two cores that others used.
 
 The recipe's choice is SwiGLU, after "GLU Variants Improve Transformer" (Shazeer, arXiv 2002.05202). There, at equal
-parameters and operations, the gated kinds end below ReLU and GELU in perplexity. Here small decoders that differ in
-this alone are trained on real text, with several seeds.
+parameters and FLOPs, the gated kinds reach a lower perplexity than ReLU and GELU. Here small decoders that differ only
+in the feed-forward layer are trained on real text with several seeds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEBUG = (*variants.DEBUG, "FfnVariants.kinds=('relu', 'swiglu')")
 
 @dataclass(frozen=True)
 class FfnVariants:
-    """Which feed-forward layers are compared."""
+    """The compared feed-forward layers."""
 
     workdir: str = setting("runs/experiments/ffn_variants", "directory of units, tables, plots and report")
     kinds: tuple[str, ...] = setting(tuple(FEED_FORWARDS), "feed-forward layers; each is compared with the last")

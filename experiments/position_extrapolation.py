@@ -1,11 +1,11 @@
-"""Perplexity within and past the training window, for every way to tell positions.
+"""Perplexity within and beyond the training window, for every position scheme.
 
 Command: baichuan-jax experiment position_extrapolation   Cost: 17 minutes, measured on two cores that others used.
 
 The small counterpart of the recipe's figure, in which Baichuan-7B's perplexity falls from 13.8 at its window of 4,096
-tokens to 13.4 at 5,120 and rises to 15.05 at 5,376. Small decoders that differ in the position scheme alone are trained
-on real text, with several seeds, and read held-out text at contexts of a quarter to four times their window. The ones
-with RoPE are also read with it stretched fourfold, without further training. Learned vectors end with the window.
+tokens to 13.4 at 5,120 and rises to 15.05 at 5,376. Small decoders that differ only in the position scheme are
+trained on real text with several seeds, and evaluated on held-out text at contexts of a quarter to four times their
+window. RoPE is also evaluated with fourfold scaling, without further training. Learned positions end with the window.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ BASELINE = "rope"
 
 @dataclass(frozen=True)
 class PositionExtrapolation:
-    """Which position schemes are compared."""
+    """The compared position schemes."""
 
     workdir: str = setting("runs/experiments/position_extrapolation", "directory of units, tables, plots and report")
     schemes: tuple[str, ...] = setting(tuple(POSITIONS), "position schemes, RoPE among them")
@@ -65,7 +65,7 @@ def with_scheme(scheme: str, shape: DecoderConfig) -> DecoderConfig:
 
 
 def readings(model_cfg: DecoderConfig) -> dict[str, DecoderConfig]:
-    """Return how a trained decoder is read: as it was trained, and with RoPE stretched."""
+    """Return the evaluations of a trained decoder: as trained, and with RoPE scaled."""
     kind, window = model_cfg.positions.kind, model_cfg.context // REACH
     if kind != "rope":
         return {kind: model_cfg}
@@ -109,7 +109,7 @@ def run(cfg: PositionExtrapolation, directory: Path, progress: Progress) -> Outc
 def measure(trial: Trial, model_cfg: DecoderConfig, params: Params) -> dict:
     """Return the mean loss in nats, {reading: at each context length} and {reading: at each position}.
 
-    Every context length predicts the same tokens: long windows, cut into shorter ones.
+    Every context length predicts the same tokens: long windows are split into shorter ones.
     """
     length = trial.cfg.length
     texts = [held_out(trial.store, domain, REACH * length, LONG_WINDOWS) for domain in trial.store.domains]
@@ -124,7 +124,7 @@ def measure(trial: Trial, model_cfg: DecoderConfig, params: Params) -> dict:
 
 
 def losses_of(cfg: DecoderConfig, params: Params, rows: np.ndarray, context: int) -> np.ndarray:
-    """Return the loss of every token [windows, context] of rows cut into windows."""
+    """Return the loss of every token [windows, context] of rows split into windows."""
     pairs = rows[:, :-1].reshape(-1, context), rows[:, 1:].reshape(-1, context)
     at_once = max(1, TOKENS_AT_ONCE // context)
     score = jax.jit(lambda params, tokens, targets: token_nll(apply(cfg, params, Batch(tokens)), targets))
@@ -156,7 +156,7 @@ def context_table(contexts: Mapping[str, list[list[float]]]) -> Table:
 def paint(
     axes: Axes, lines: Mapping[str, list[list[float]]], x: Sequence[float], label: str, log: bool = False
 ) -> None:
-    """Draw {reading: perplexities of each seed} with bands; what no plot could show together is cut off."""
+    """Draw {reading: perplexities of each seed} with bands; extreme values are cut off."""
     paint_bands(axes, {name: (x[: len(seeds[0])], seeds) for name, seeds in lines.items()}, "perplexity")
     within = [value for seeds in lines.values() for seed in seeds for at, value in zip(x, seed) if at <= 1]
     highest = max(value for seeds in lines.values() for seed in seeds for value in seed)

@@ -1,10 +1,10 @@
-"""What bfloat16 costs: of computing, and of Adam's moments, rounded at random or to the nearest, beside float32.
+"""The cost in loss of bfloat16 compute, and of bfloat16 moments with stochastic or nearest rounding, against float32.
 
 Command: baichuan-jax experiment precision   Cost: 12 units of about 90 s on a busy machine, 35 s with hidden = 64.
 
 The recipe trains in mixed precision "without loss of accuracy": bfloat16 products, float32 parameters. Here a small
-decoder is trained to the end of its schedule and only the precision differs: for one seed every precision starts from
-the same parameters and sees the same text in the same order, and the loss is measured in float32.
+decoder is trained to the end of its schedule in each precision. For one seed, every precision starts from the same
+parameters and sees the same text in the same order. The loss is measured in float32.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ DEBUG = (*variants.DEBUG, "Precision.kinds=('float32', 'bfloat16, moments too')"
 
 @dataclass(frozen=True)
 class Precision:
-    """Which precisions are compared."""
+    """The compared precisions."""
 
     workdir: str = setting("runs/experiments/precision", "directory of units, tables, plots and report")
     kinds: tuple[str, ...] = setting(tuple(KINDS), "precisions; each is compared with the first")
@@ -71,7 +71,7 @@ def run(cfg: Precision, directory: Path, progress: Progress) -> Outcome:
 
 
 def gaps(results: Mapping[str, list[dict]], baseline: str) -> Table:
-    """Return final bits per byte by precision, and the gap to one of them, seed by seed."""
+    """Return final bits per byte by precision, and the paired gap to one of them."""
     final = {kind: np.array([result["bits"][-1] for result in seeds]) for kind, seeds in results.items()}
     rows = []
     for kind, bits in final.items():

@@ -3,8 +3,8 @@
 Command: baichuan-jax experiment tokenizer_compression
 Cost: three minutes on two cores, 3 GB of memory; with all text that `corpora` may name, 80 MB.
 
-Trains tokenizers of several sizes on the train split of every domain and of word lists, and measures them on documents
-held out, and on texts of sources that are no domain at all, beside every tokenizer found in a folder.
+Tokenizers of several sizes are trained on the train split of every domain and on word lists. They are measured on
+held-out documents and on texts of other sources, and compared with every tokenizer in a folder.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DEBUG = (
 
 @dataclass(frozen=True)
 class TokenizerCompression:
-    """What is trained, on what, and beside what it is measured. Of the defaults, what is absent is left out."""
+    """Sizes, training text and compared tokenizers. Defaults that are absent on this machine are skipped."""
 
     workdir: str = setting("runs/experiments/tokenizer_compression", "directory of units, tables, plots and report")
     corpora: str = setting(
@@ -78,7 +78,7 @@ class TokenizerCompression:
 
 
 def settings(cfg: TokenizerCompression, vocab: int) -> TokenizerConfig:
-    """Return how a tokenizer is trained. The rarest characters of a small vocabulary are spelled in bytes."""
+    """Return the training settings of a tokenizer. Small vocabularies encode the rarest characters as bytes."""
     coverage = 0.995 if vocab < 12_000 else 0.9999
     return replace(
         TokenizerConfig(vocab=vocab, character_coverage=coverage, words=cfg.words),
@@ -100,7 +100,7 @@ def run(cfg: TokenizerCompression, directory: Path, progress: Progress) -> Outco
 
 
 def name_of(vocab: int) -> str:
-    """Return what a tokenizer trained here is called: ours-64k."""
+    """Return the name of a tokenizer trained here: ours-64k."""
     return f"ours-{vocab / 1000:g}k"
 
 
@@ -151,7 +151,7 @@ def measure(files: dict[str, Path], texts: Texts, directory: Path, progress: Pro
 
 
 def tell(cfg: TokenizerCompression, results: Results, texts: Texts) -> Outcome:
-    """Return tables, plots and the sentence that sums them up."""
+    """Return tables, plots and a summary."""
     ours = name_of(max(cfg.vocabs))
     notes = [] if texts["unseen"] else ["No text of sources that are no domain was found: see `unseen`."]
     return Outcome(
@@ -178,7 +178,7 @@ def conclusion(results: Results, ours: str) -> str:
 
 
 def summary(results: Results) -> Table:
-    """Tokens per character by language, with what else tells tokenizers apart."""
+    """Tokens per character by language, and other properties of the tokenizers."""
     rows = []
     for name, result in results.items():
         means = [macro(rates(result, kind), lang) for kind in ("held out", "unseen") for lang in ("zh", "en")]
@@ -210,7 +210,7 @@ def summary(results: Results) -> Table:
 
 
 def cost(results: Results) -> Table:
-    """Return what a token costs, and so a character, in a 7B decoder."""
+    """Return the cost of a token, and of a character, in a 7B decoder."""
     rows = []
     for name, result in results.items():
         shape = DecoderConfig(vocab=result["vocab"])
@@ -259,7 +259,7 @@ def by_domain(results: Results) -> Table:
 
 
 def every_count(results: Results) -> Table:
-    """All counts, for whoever wants another rate."""
+    """All counts."""
     rows = [
         [name, kind, domain, *asdict(counts).values()]
         for name, result in results.items()

@@ -1,4 +1,4 @@
-"""What the tokenizer experiments share: the text, cleaned and split by the data step, and its domains by language."""
+"""Shared by the tokenizer experiments: text cleaned and split by the data step, and its domains by language."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def existing(name: str, value: str, default: str) -> Path | None:
 
 
 def sources(corpora: Path | None) -> dict[str, str]:
-    """Return the source of every domain: the text that pip brings, and NAME.LANGUAGE.jsonl.gz as NAME_LANGUAGE."""
+    """Return the source of every domain: the demo corpora, and NAME.LANGUAGE.jsonl.gz as NAME_LANGUAGE."""
     found = {name: f"demo:{name}" for name in DEMO}
     for path in sorted(corpora.glob("*.*.jsonl.gz")) if corpora else ():
         name = path.name.removesuffix(".jsonl.gz").replace("-", "_").replace(".", "_").lower()
@@ -51,7 +51,7 @@ def language(domain: str) -> str:
 
 
 def make_corpus(corpora: Path | None, max_bytes: int, directory: Path, progress: Progress) -> tuple[Path, str]:
-    """Run the data step over all domains, once; return where the corpus is, and what identifies it.
+    """Run the data step over all domains once; return the directory of the corpus, and its identity.
 
     A document is in one split, and nothing in the other is equal or nearly equal to it.
     """
@@ -85,15 +85,15 @@ def train_documents(corpus: Path, without: Sequence[str] = ()) -> Documents:
 
 
 def held_out(corpus: Path) -> dict[str, list[str]]:
-    """Return the texts held out of every domain that has some; those with one document have none."""
+    """Return the held-out texts of every domain that has some."""
     texts = {name: [d["text"] for d in read_documents(corpus, name, "validation")] for name in domains(corpus)}
     return {name: found for name, found in texts.items() if found}
 
 
 def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
-    """Return texts of files that are no domain, {NAME_LANGUAGE: path or glob}; a file that is absent is left out.
+    """Return texts of files that are no domain, {NAME_LANGUAGE: path or glob}; an absent file is skipped.
 
-    Of each, strings with a letter are taken at even steps up to `limit` characters.
+    Strings with a letter are sampled at even steps, up to `limit` characters per file.
     """
     found = {}
     for name, pattern in sets.items():
@@ -108,12 +108,12 @@ def unseen(sets: dict[str, str], limit: int = 400_000) -> dict[str, list[str]]:
 
 
 def _in_language(text: str, name: str) -> bool:
-    """Return whether a text is Chinese, if Chinese is meant, or is mostly ASCII, if English is."""
+    """Return whether a text is Chinese (for zh), or mostly ASCII (for en)."""
     chinese = sum("\u4e00" <= character <= "\u9fff" for character in text)
     return 3 * chinese >= len(text) if language(name) == "zh" else chinese == 0
 
 
 def macro(rates: dict[str, float], kind: str) -> float | None:
-    """Return the mean over the domains of a language, every domain with the same weight."""
+    """Return the unweighted mean over the domains of a language."""
     found = [rate for domain, rate in rates.items() if language(domain) == kind]
     return mean(found) if found else None

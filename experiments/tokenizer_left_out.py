@@ -1,10 +1,10 @@
-"""How does our tokenizer fare on a domain that it has not seen at all?
+"""How well does our tokenizer compress a domain that was left out of its training?
 
 Command: baichuan-jax experiment tokenizer_left_out
 Cost: five minutes on two cores, 2.1 GB of memory, with all text that `corpora` may name.
 
-For every group of domains that belong together (a manual and its translation) a tokenizer is trained without them, and
-measured on the documents that are held out of them, beside one that was trained with them and Baichuan-7B's.
+For every family of domains (a manual and its translation) a tokenizer is trained without them. It is measured on their
+held-out documents and compared with one trained with them, and with Baichuan-7B's.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class TokenizerLeftOut:
 
 
 def family(domain: str) -> str:
-    """Return what a domain and its translation have in common: debian_handbook of debian_handbook_en."""
+    """Return the common name of a domain and its translation: debian_handbook for debian_handbook_en."""
     return domain if domain in DEMO else re.sub(r"_(zh|en)(_.*)?$", "", domain)
 
 
@@ -105,7 +105,7 @@ def _measured(file: Path, texts: dict, identity: str, directory: Path, progress:
 
 
 def tell(rates: dict[str, dict[str, float]]) -> Outcome:
-    """Return the table, the bars and the sentence. rates: of "seen", "left out" and perhaps the reference."""
+    """Return table, bars and summary. rates: of "seen", "left out" and optionally the reference."""
     rows = []
     for domain in rates["left out"]:
         values = [rates[name][domain] for name in rates]

@@ -3,8 +3,8 @@
 Command: baichuan-jax experiment tokenizer_mixture
 Cost: three minutes on two cores, 1.5 GB of memory, with all text that `corpora` may name.
 
-Samples of one size that differ in their share of Chinese only, of documents and of word lists alike; measured on
-documents held out. The picture shows what a point more of Chinese costs in English.
+Samples of one size differ only in their share of Chinese, in documents and in word lists, and are measured on held-out
+documents. The plot shows the cost in English of more Chinese.
 """
 
 from __future__ import annotations

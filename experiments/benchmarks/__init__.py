@@ -1,1 +1,1 @@
-"""Benchmarks and scripts that measure: `python -m experiments.benchmarks.NAME --help`."""
+"""Benchmarks: `python -m experiments.benchmarks.NAME --help`."""

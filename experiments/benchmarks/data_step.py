@@ -1,7 +1,7 @@
-"""The data step once, in this process, with whatever revision of the package is found first: for `revisions.run_in`.
+"""Run the data step once with the first package on the path, for `revisions.run_in`.
 
-Reads JSON from standard input: {"sources", "evaluation_sets", "good", "bad"} and, to have the texts, "texts": a file.
-Prints {"package", "megabytes", "documents", "kept", "seconds": {phase: of processor time}, "whole"}; the file gets
+It reads JSON from standard input: {"sources", "evaluation_sets", "good", "bad"} and optionally "texts": an output file.
+It prints {"package", "megabytes", "documents", "kept", "seconds": {phase: of processor time}, "whole"}; the file gets
 {"kept": {domain: {source: text}}, "removed": {domain: {source: reason}}}.
 """
 
@@ -65,7 +65,7 @@ def run_data_step(what: dict) -> dict:
 
 
 def _runner() -> RunnerConfig:
-    """Return how the step is run: domains of a single document are left out, where a revision can do so."""
+    """Return the runner settings: skip domains of a single document, if the revision supports it."""
     can_skip = "vanished" in RunnerConfig.__dataclass_fields__
     return RunnerConfig(vanished="skip") if can_skip else RunnerConfig()
 

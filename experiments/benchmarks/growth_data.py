@@ -3,9 +3,9 @@
 Command: python -m experiments.benchmarks.growth_data [--corpora DIR ...] [--megabytes M]   Cost: M / 4 seconds in all,
 and as much again to write the texts.
 
-The texts are M megabytes of Chinese and English, half each, of news, speeches and whatever each DIR holds. Every
-further time of them is made from the same with every fifth word replaced, so that hardly any is a duplicate of another.
-One process does all the work; the memory is its largest resident set, as the operating system counts it.
+The texts are M megabytes of news, speeches and the texts of each DIR, half Chinese and half English. Further copies
+have every fifth word replaced, so that hardly any text is a duplicate of another. One process does all the work; its
+memory is the peak resident set of the operating system.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write(language: str, texts: Sequence[str], number: int, directory: Path) -> 
 
 
 def step(texts: Path, times: int, memory: int) -> None:
-    """Run the data step on so many times the texts, in this process, and prints what it did."""
+    """Run the data step on this many times the texts in this process; print the result."""
     parts = range(times)
     files = {language: ";".join(f"{texts}/{language}-{part}.jsonl.gz" for part in parts) for language in LANGUAGES}
     cfg = CorpusConfig(DataConfig(files, task_bytes=16_000_000), dedup=DedupConfig(memory=memory))
@@ -64,7 +64,7 @@ def step(texts: Path, times: int, memory: int) -> None:
 
 
 def main() -> None:
-    """Write the texts and measures each size in a process of its own."""
+    """Write the texts, and measure each size in a separate process."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--corpora", type=Path, action="append", default=[], help="a directory of more texts")
     arguments.add_argument("--megabytes", type=float, default=50.0, help="of text that is 1 x")

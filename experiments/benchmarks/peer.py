@@ -1,4 +1,4 @@
-"""The other side of a benchmark: a process of another interpreter, which waits until it is asked."""
+"""The peer of a benchmark: a process of another Python interpreter that waits for requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from baichuan_jax.train.config import OptimConfig
 
 
 def llama_config(cfg: DecoderConfig) -> dict:
-    """Return what makes a LlamaConfig of transformers the same decoder."""
+    """Return the arguments of transformers' LlamaConfig for the same decoder."""
     return {
         "vocab_size": cfg.vocab,
         "hidden_size": cfg.hidden,
@@ -31,10 +31,10 @@ def adamw(cfg: OptimConfig) -> list:
 
 
 class Peer:
-    """A running script. It answers every line that it is sent with a line; until then it leaves the machine to ours.
+    """A running script. It answers each line with a line, and uses no processor time in between.
 
-    python: an interpreter with what the script imports, which `needs` names. It runs as its makers ship it: the large
-    pages that ours asks for are not handed on.
+    python: an interpreter with the packages that the script imports, listed in `needs`. It runs with its own defaults:
+    the setting of large pages of our process is not passed on.
     """
 
     def __init__(self, python: str, script: str, *arguments: str, needs: str):
@@ -50,7 +50,7 @@ class Peer:
         )
 
     def answer(self) -> str:
-        """Wait for its next line. Raise SystemExit if it has ended."""
+        """Wait for the next line. Raise SystemExit if the process has exited."""
         if not (line := self._process.stdout.readline()):
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace").strip().splitlines()
@@ -58,7 +58,7 @@ class Peer:
         return line
 
     def ask(self, line: object) -> str:
-        """Send a line and returns the answer."""
+        """Send a line; return the answer."""
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
         return self.answer()
@@ -67,6 +67,6 @@ class Peer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process, and waits until it has let go of what it holds."""
+        """Terminate the process, and wait until its resources are released."""
         self._process.stdin.close()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""Other revisions of this project beside the one at hand: checked out for a while, run in processes of their own."""
+"""Comparison with other revisions of this project: temporary checkouts, run in separate processes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def checked_out(revision: str) -> Iterator[Path]:
-    """Yield a directory with the files of a revision of this repository, while the block runs.
+    """Yield a temporary directory with the files of a revision of this repository.
 
-    Raise UserError if there is no such revision, or this is no checkout.
+    Raise UserError if there is no such revision, or this is not a Git checkout.
     """
     packed = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=False)
     if packed.returncode:
@@ -34,9 +34,9 @@ def checked_out(revision: str) -> Iterator[Path]:
 
 
 def run_in(tree: Path, script: Path, what: dict) -> dict:
-    """Run a script of this directory with the package of another tree; return the JSON that it prints last.
+    """Run a script of this directory with the package of another tree; return the last JSON that it prints.
 
-    what: JSON that the script reads from standard input. Raise RuntimeError if it fails.
+    what: JSON for the standard input of the script. Raise RuntimeError if it fails.
     """
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     # -P: the script's own directory is not searched for modules.

@@ -1,8 +1,8 @@
-"""How large the code is, and what one forward pass goes through.
+"""Size of the code, and the code executed by a forward pass.
 
 Command: make stats   (or: python -m experiments.benchmarks.stats)   Cost: five seconds.
 
-Lines are those of code: blank lines, comments, docstrings and help texts of settings are not counted.
+Blank lines, comments, docstrings and help texts of settings are not counted.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST = 5
 
 
 def code_lines(source: str) -> set[int]:
-    """Return the numbers of the lines that hold code."""
+    """Return the line numbers of code."""
     tree = ast.parse(source)
     left_out: set[int] = set()
     for node in ast.walk(tree):
@@ -50,7 +50,7 @@ def functions(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def traced_apply() -> tuple[set[str], int]:
-    """Return (files, lines) of ours that a forward pass of the quickstart's model executes while it is traced."""
+    """Return (files, lines) of the package that tracing a forward pass of the quickstart's model executes."""
     import jax
 
     from baichuan_jax.config.load import load
@@ -88,7 +88,7 @@ def settings_count() -> int:
 
 
 def dependencies() -> list[str]:
-    """Return the packages that an installation without extras needs."""
+    """Return the dependencies of an installation without extras."""
     required = re.search(r"install_requires=\[(.*?)\]", (ROOT / "setup.py").read_text(encoding="utf-8"), re.DOTALL)[1]
     return [re.split(r"[<>=\[]", name)[0] for name in re.findall(r'"([^"]+)"', required)]
 
