@@ -137,14 +137,14 @@ def _find(name: str, bases: Sequence[Path], cited: str) -> Path:
     if guess:
         hint = f"; did you mean {_display(by_stem[guess])}?"
     elif beside:
-        hint = f"; beside it are {', '.join(dict.fromkeys(_display(path.resolve()) for path in beside))}"
-    raise UserError(f"{cited}there is no config file {name!r}{hint}")
+        hint = f"; found beside it: {', '.join(dict.fromkeys(_display(path.resolve()) for path in beside))}"
+    raise UserError(f"{cited}no such config file: {name!r}{hint}")
 
 
 def _text(path: Path, cited: str) -> str:
     if path.is_dir():
-        inside = ", ".join(sorted(file.name for file in path.glob("*.gin"))) or "there is none"
-        raise UserError(f"{cited}{_display(path)} is a directory; name a .gin file in it: {inside}")
+        inside = ", ".join(sorted(file.name for file in path.glob("*.gin"))) or "none"
+        raise UserError(f"{cited}{_display(path)} is a directory; choose a .gin file in it: {inside}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

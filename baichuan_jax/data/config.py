@@ -1,4 +1,4 @@
-"""Settings of reading: what is read, and what becomes of text that cannot be."""
+"""Settings of reading."""
 
 from __future__ import annotations
 
@@ -25,42 +25,41 @@ class Reading:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What the data step reads, and what becomes of input that cannot be read."""
+    """Sources of the data step, and handling of damaged input."""
 
     sources: dict[str, str] = setting(
         {},
-        "domain name -> where its text is: a path or glob ('texts/**/*.jsonl.gz'; several separated by ';', on any "
-        "storage that fsspec knows, as in 's3://bucket/*.parquet'), 'demo:NAME' (text that pip brings, the extra "
+        "domain name -> source of its text: a path or glob ('texts/**/*.jsonl.gz'; several separated by ';', on any "
+        "storage that fsspec knows, as in 's3://bucket/*.parquet'), 'demo:NAME' (text from pip packages, the extra "
         "[demo]), or 'tfds:NAME[/CONFIG][:VERSION][@SPLIT]' (a prepared tensorflow-datasets dataset; the split "
         "defaults to train)",
     )
     licences: dict[str, str] = setting(
-        {}, "domain name -> its licence, for the data card; those of domains that are not in `sources` are ignored"
+        {}, "domain name -> licence, for the data card; domains that are not in `sources` are ignored"
     )
     text_field: str = setting(
         "text",
-        "field of JSON, columns of CSV and Parquet and tensorflow-datasets examples that holds the text; 'meta.text' "
-        "is the field 'text' of the object in 'meta'",
+        "field of JSON and tensorflow-datasets examples, or column of CSV and Parquet, that holds the text; "
+        "'meta.text' is the field 'text' of the object in 'meta'",
     )
-    text_fields: dict[str, str] = setting({}, "domain name -> its own text field, where it differs from `text_field`")
+    text_fields: dict[str, str] = setting({}, "domain name -> text field, if not `text_field`")
     encodings: dict[str, str] = setting(
         {},
-        "domain name -> encoding of its files, by a name that browsers know ('gbk', 'big5', 'shift_jis'); in other "
-        "domains each file is read as UTF-8 if it is valid, as its byte order mark or web page says, or as what it "
-        "looks like",
+        "domain name -> encoding of its files, a WHATWG label ('gbk', 'big5', 'shift_jis'); by default the encoding of "
+        "each file is UTF-8 if valid, that of its byte order mark or web page, or else detected",
     )
     damaged: Literal["skip", "stop"] = setting(
         "skip",
-        "input that cannot be read (a file cut short, a line that is not JSON, bytes that are in no encoding): 'skip' "
-        "leaves it out, or puts U+FFFD for such bytes, and counts it; 'stop' makes it an error",
+        "damaged input (a truncated file, a line that is not JSON, undecodable bytes): 'skip' counts and skips it, and "
+        "replaces undecodable bytes by U+FFFD; 'stop' makes it an error",
     )
     max_bytes: int = setting(
-        0, "raw text read per domain, in UTF-8 bytes; reading stops with the document that reaches it; 0: no limit"
+        0, "raw text read per domain, in UTF-8 bytes; reading stops after the document that reaches it; 0: no limit"
     )
     task_bytes: int = setting(
         64_000_000,
-        "bytes of the files that one task reads, unless a single one is larger; it shapes the shards of the dataset, "
-        "so it does not depend on the number of workers",
+        "bytes of files per task, unless a single file is larger; it determines the shards of the dataset, so choose "
+        "it independently of the number of workers",
     )
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ class MixtureSampler:
     """An endless sequence of batches: `sampler[step]` is (domains, windows), int arrays [batch], for any step >= 0.
 
     weights: domain -> share of the draws, any scale. sizes: domain -> number of windows. changes: of the weights, in
-    the order of their steps. max_epochs: how often a domain may be read; its share then goes to the others, in
+    the order of their steps. max_epochs: limit of passes over a domain; its share then goes to the others, in
     proportion to theirs; 0: no limit. After n batches the draws of a domain differ from the sum of its shares by less
     than 1 + ln(domains) / 2, for any n. A domain visits each of its windows once per epoch, in an order that changes
     with the epoch.
@@ -103,7 +103,7 @@ class MixtureSampler:
     def counts(self, draw: int) -> list[int]:
         """Return the number of draws of each domain before `draw`."""
         if self.length is not None and draw > self.length:
-            raise IndexError(f"draw {draw}: every domain was read as often as it may be after {self.length}")
+            raise IndexError(f"draw {draw}: every domain has reached max_epochs after {self.length}")
         return self._sections[bisect_right(self._firsts, draw) - 1].counts(draw)
 
     def _add_sections(self, pieces: list[tuple[int, Weights]], max_epochs: float) -> None:

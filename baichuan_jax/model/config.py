@@ -20,10 +20,10 @@ class PositionConfig:
     kind: Literal["none", "sinusoidal", "learned", "rope", "alibi"] = setting("rope", "position scheme")
     rope_base: float = setting(10_000.0, "base of RoPE's wavelengths")
     scaling: Literal["none", "linear", "ntk", "yarn", "llama3"] = setting(
-        "none", "how RoPE reaches past the context it was trained on"
+        "none", "scaling of RoPE beyond the training context"
     )
-    factor: float = setting(1.0, "by how many times RoPE's context is stretched")
-    original_context: int = setting(0, "context before the stretch, for yarn and llama3")
+    factor: float = setting(1.0, "factor of the scaling of RoPE's context")
+    original_context: int = setting(0, "context before scaling, for yarn and llama3")
     fast: float = setting(
         32.0,
         "rotations over original_context above which yarn and llama3 keep a frequency; YaRN has 32, Llama 3.1 has 4",
@@ -61,22 +61,22 @@ class AttentionConfig:
 
     kv_heads: int = setting(
         0,
-        "heads of keys and values, each shared by an equal group of query heads (Ainslie et al., arXiv 2305.13245); 0 "
-        "is as many as query heads, 1 is multi-query",
+        "key/value heads, each shared by an equal group of query heads (Ainslie et al., arXiv 2305.13245); 0 means one "
+        "per query head, 1 is multi-query",
     )
     pattern: tuple[Pattern, ...] = setting(
         ("full",),
-        "of the layers, repeated in turn: all of the past ('full'), the last `window` positions ('local'), these and "
-        "every window-th one before ('strided'), or the query's own block of `window` and the last `summary` positions "
-        "of the blocks before ('fixed'); the last two are from Sparse Transformers (Child et al., arXiv 1904.10509)",
+        "patterns of the layers, in turn: all earlier positions ('full'), the last `window` positions ('local'), these "
+        "and every window-th one before ('strided'), or the query's own block of `window` and the last `summary` "
+        "positions of earlier blocks ('fixed'); the last two: Sparse Transformers (Child et al., arXiv 1904.10509)",
     )
     window: int = setting(0, "positions of a sparse pattern")
     summary: int = setting(0, "positions at the end of a block that later blocks attend to, in the pattern 'fixed'")
     soft_cap: float = setting(0.0, "bounds scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off")
     implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = setting(
         "auto",
-        "what computes layers of the pattern 'full' (attention/attention.py); 'auto' is by platform: flash "
-        "attention of cuDNN on a GPU, splash attention on a TPU",
+        "implementation of the pattern 'full' (attention/attention.py); 'auto' depends on the platform: cuDNN's flash "
+        "attention on a GPU, splash attention on a TPU",
     )
 
     def __post_init__(self) -> None:
@@ -123,8 +123,8 @@ class DecoderConfig:
     head_dim: int = setting(128, "width of a head")
     inner: int = setting(
         11_008,
-        "width inside the feed-forward; 0 gives every kind of it as many parameters as Baichuan-7B's ratio has: 43/16 "
-        "of hidden with a gate, 129/32 without",
+        "inner width of the feed-forward; 0 gives every kind the same number of parameters, at Baichuan-7B's ratio: "
+        "43/16 of hidden with a gate, 129/32 without",
     )
     feed_forward: Literal["relu", "gelu", "silu", "glu", "bilinear", "reglu", "geglu", "swiglu"] = setting(
         "swiglu", "activation of the feed-forward, with a gate or without (feedforward.py)"
@@ -132,11 +132,11 @@ class DecoderConfig:
     context: int = setting(4096, "longest sequence in tokens")
     norm: Literal["rms", "layer"] = setting("rms", "normalisation (layers.py)")
     norm_eps: float = setting(1e-6, "added to the variance in a norm")
-    init_std: float = setting(0.02, "standard deviation of every weight matrix at the start")
+    init_std: float = setting(0.02, "standard deviation of the initial weight matrices")
     remat: Literal["none", "products", "block"] = setting(
         "block",
-        "what the backward pass recomputes: nothing ('none'), all but products with weights ('products'; attention "
-        "too, where cuDNN does not compute it), or each block from its input ('block')",
+        "recomputation in the backward pass: nothing ('none'), everything except products with weights and cuDNN's "
+        "attention ('products'), or each block from its input ('block')",
     )
     positions: PositionConfig = field(default_factory=PositionConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)

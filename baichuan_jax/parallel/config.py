@@ -15,8 +15,8 @@ class MeshConfig:
     """Sizes of the mesh axes; at most one is -1, which takes the remaining devices."""
 
     data: int = setting(1, "replicas of the parameters")
-    fsdp: int = setting(-1, "number of shards that both the parameters and the batch are split into")
-    context: int = setting(1, "number of shards of the tokens of a sequence; the parameters are split by it once more")
+    fsdp: int = setting(-1, "number of shards of both the parameters and the batch")
+    context: int = setting(1, "number of shards of the tokens of a sequence, and additionally of the parameters")
     tensor: int = setting(1, "number of shards of heads, feed-forward and vocabulary")
 
     def __post_init__(self) -> None:
@@ -35,7 +35,9 @@ class CompilationCacheConfig:
     """Where compiled programs are kept for the next process. JAX_COMPILATION_CACHE_DIR goes before it."""
 
     directory: str = setting("", "directory of compiled programs; empty: baichuan_jax/programs in the user's cache")
-    max_bytes: int = setting(2 * 10**9, "most bytes in it: programs used longest ago go first; 0 keeps none")
+    max_bytes: int = setting(
+        2 * 10**9, "maximum bytes in it; the least recently used programs are deleted first; 0 keeps none"
+    )
 
     def __post_init__(self) -> None:
         require(self.max_bytes >= 0, "CompilationCacheConfig.max_bytes", self.max_bytes, "bytes, or 0 to keep none")
@@ -63,7 +65,7 @@ class AxisRules:
     positions: Axis = setting(None, "rows of the table of learned positions")
     embed: Axis = setting(("fsdp", "context"), "hidden size in weight matrices")
     heads: Axis = setting("tensor", "query heads, in weight matrices and activations")
-    kv_heads: Axis = setting("tensor", "heads of keys and values, likewise")
+    kv_heads: Axis = setting("tensor", "key/value heads, likewise")
     head_dim: Axis = setting(None, "width of a head")
     mlp: Axis = setting("tensor", "inner width of feed-forward layers")
     vocab: Axis = setting("tensor", "logits, and columns of the head")

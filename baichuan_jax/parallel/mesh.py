@@ -31,7 +31,7 @@ def make_mesh(cfg: MeshConfig, devices: Sequence[jax.Device] | None = None) -> M
         "MeshConfig",
         dict(zip(AXES, cfg.sizes())),
         f"axes whose product is the number of devices, {len(devices)}",
-        "set one axis to -1 to let it take what is left",
+        "set one axis to -1 to use the remaining devices",
     )
     across = across_islands(sizes, devices)
     try:

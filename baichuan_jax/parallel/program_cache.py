@@ -1,6 +1,6 @@
-"""Compiled programs on disk: JAX's persistent compilation cache, in files that are whole, checked and few enough.
+"""JAX's persistent compilation cache with atomic writes, checksums and a size limit.
 
-JAX's own files are believed: one cut short by a full disk stays for good, and of a flipped bit the machine code is run.
+JAX does not check its own cache files: a file truncated by a full disk stays forever, and corrupt machine code is run.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from baichuan_jax.parallel.config import CompilationCacheConfig
 
 DIGEST = hashlib.sha256
 DIGEST_BYTES = DIGEST().digest_size
-LEAST_SECONDS = 0.05  # of compiling, for a program to be kept: reading one takes some milliseconds
+LEAST_SECONDS = 0.05  # minimum compile time of a cached program: reading one takes a few milliseconds
 OF_X86 = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
 OF_ARM = ("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features")
 
 
 def keep_programs(cfg: CompilationCacheConfig) -> None:
-    """Have JAX keep the programs that this process compiles from here on, unless it has been told where, or not to."""
+    """Cache the programs that this process compiles from now on, unless JAX's cache is configured or disabled."""
     if cfg.max_bytes == 0 or jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache:
         return
     root = cache_root(cfg)
     compilation_cache.get_file_cache = lambda path: (ProgramCache(Path(path), root, cfg.max_bytes), path)
     jax.config.update("jax_compilation_cache_dir", str(root / machine()))
-    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # files of XLA's own, which nothing checks
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")  # XLA's own files, which are not checked
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
 
@@ -46,9 +46,9 @@ def cache_root(cfg: CompilationCacheConfig) -> Path:
 
 
 def machine() -> str:
-    """Return a name for the machines that can share programs: those with the same processor and jaxlib.
+    """Return a name shared by machines with the same processor and jaxlib, which can share programs.
 
-    What is compiled for a CPU uses the instructions of the one that compiled it, and JAX's key does not name them.
+    A program for a CPU uses the instruction set of the CPU that compiled it, which JAX's key does not contain.
     """
     return f"jaxlib-{jaxlib.__version__}-{platform.machine()}-{digest(_processor())}"
 
@@ -63,17 +63,17 @@ def _processor() -> str:
 
 
 class ProgramCache(CacheInterface):
-    """A file for each program, behind a digest of its content. With too many bytes, the least recently used go.
+    """One file per program: a digest, then the content. Beyond the limit the least recently used are deleted.
 
-    Several processes may use it at once. It never raises: a program that cannot be read or kept is compiled.
+    Several processes may use it at once. It never raises: a program that cannot be read or stored is compiled.
     """
 
     def __init__(self, directory: Path, root: Path, max_bytes: int):
-        """root: the directory that `max_bytes` limits; `directory` lies in it, beside those of other machines."""
+        """root: the directory that `max_bytes` limits. directory: of this machine, in `root`."""
         self._path, self._root, self._max_bytes = directory, root, max_bytes
 
     def get(self, key: str) -> bytes | None:
-        """Return what was kept under a key; None if that is nothing, or damaged."""
+        """Return the program of a key; None if it is missing or damaged."""
         file = self._path / key
         try:
             content = file.read_bytes()
@@ -86,7 +86,7 @@ class ProgramCache(CacheInterface):
         return None
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a program, if there is room for it."""
+        """Store a program, if the disk has room."""
         with suppress(OSError):
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)  # others could have this process run their code
             with atomic_path(self._path / key) as partial:

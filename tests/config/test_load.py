@@ -278,12 +278,12 @@ def test_a_field_without_value():
 
 
 def test_include_errors():
-    assert error("\ninclude 'zzz.gin'") == "x.gin:2: there is no config file 'zzz.gin'; beside it are x.gin"
+    assert error("\ninclude 'zzz.gin'") == "x.gin:2: no such config file: 'zzz.gin'; found beside it: x.gin"
     write("base.gin", "include 'x.gin'")
-    assert error("include 'bsae.gin'") == "x.gin:1: there is no config file 'bsae.gin'; did you mean base.gin?"
+    assert error("include 'bsae.gin'") == "x.gin:1: no such config file: 'bsae.gin'; did you mean base.gin?"
     assert error("include 'base.gin'") == "base.gin:1: include cycle: x.gin -> base.gin -> x.gin"
     Path("parts").mkdir()
-    assert error("include 'parts'") == "x.gin:1: parts is a directory; name a .gin file in it: there is none"
+    assert error("include 'parts'") == "x.gin:1: parts is a directory; choose a .gin file in it: none"
 
 
 def test_a_file_may_be_included_twice():
@@ -294,11 +294,11 @@ def test_a_file_may_be_included_twice():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("configs/runs/quikstart.gin", "there is no config file {!r}; did you mean configs/runs/quickstart.gin?"),
-        ("quickstart", "there is no config file {!r}; did you mean configs/runs/quickstart.gin?"),
-        ("configs/runs/zzz.gin", "there is no config file {!r}; beside it are configs/runs/quickstart.gin"),
-        ("nowhere/zzz.gin", "there is no config file {!r}"),
-        ("configs/runs", "configs/runs is a directory; name a .gin file in it: quickstart.gin"),
+        ("configs/runs/quikstart.gin", "no such config file: {!r}; did you mean configs/runs/quickstart.gin?"),
+        ("quickstart", "no such config file: {!r}; did you mean configs/runs/quickstart.gin?"),
+        ("configs/runs/zzz.gin", "no such config file: {!r}; found beside it: configs/runs/quickstart.gin"),
+        ("nowhere/zzz.gin", "no such config file: {!r}"),
+        ("configs/runs", "configs/runs is a directory; choose a .gin file in it: quickstart.gin"),
         ("latin.gin", "latin.gin:2: not UTF-8 (invalid continuation byte); save the file as UTF-8"),
     ],
 )

@@ -10,25 +10,24 @@ from baichuan_jax.core.settings import setting
 
 @dataclass(frozen=True)
 class DedupConfig:
-    """Which texts count as duplicates. Equal documents always do."""
+    """Thresholds of near-duplicates. Equal documents are always duplicates."""
 
     documents: float = setting(
         0.8,
-        "Jaccard similarity from which two documents are near-duplicates, of which only the better stays; 0 turns the "
+        "Jaccard similarity from which two documents are near-duplicates; only the better one stays; 0 turns the "
         "search off",
     )
     sentences: float = setting(
         0.8, "Jaccard similarity from which two sentences are near-duplicates; 0 turns the search off"
     )
     sentence_documents: int = setting(
-        2, "a sentence that occurs in at least this many documents stays in the best of them only"
+        2, "a sentence that occurs in at least this many documents stays only in the best of them"
     )
     contained: float = setting(
         0.8,
-        "share of a document's characters that may occur in better documents too; with more the whole document is "
-        "removed",
+        "share of a document's characters in better documents from which it is removed",
     )
-    memory: int = setting(2000, "megabytes that the search may hold in memory; beyond that it works from files")
+    memory: int = setting(2000, "memory of the search in megabytes; beyond that it uses files")
 
     def __post_init__(self) -> None:
         for name in ("documents", "sentences"):

@@ -16,24 +16,21 @@ REJECTED = "rejected"  # in `bad`: the texts that the rules removed
 class QualityConfig:
     """A linear model over hashed n-grams of tokens, one for each language that has good and bad examples."""
 
-    good: tuple[str, ...] = setting((), "domains whose text is an example of good text")
+    good: tuple[str, ...] = setting((), "domains of good example texts")
     bad: tuple[str, ...] = setting(
-        (REJECTED,), "domains whose text is an example of bad text; 'rejected' stands for what the rules removed"
+        (REJECTED,), "domains of bad example texts; 'rejected' means the texts removed by the rules"
     )
-    cut: float = setting(
-        0.0, "documents with a lower score are removed; the score is a probability of being good; 0 keeps all"
-    )
+    cut: float = setting(0.0, "documents with a lower score, the probability of a good text, are removed; 0 keeps all")
     sentence_cut: float = setting(0.0, "sentences with a lower score are removed; 0 keeps all")
     unscored: tuple[str, ...] = setting(
         (),
-        "languages ('zh', 'en', 'code', 'other') that a cut may let pass without a model; text in any other language "
-        "that no model can score makes a cut an error",
+        "languages ('zh', 'en', 'code', 'other') that pass a cut without a model; text in other languages without a "
+        "model makes a cut an error",
     )
-    features: int = setting(18, "size of the table of weights of a language: its base-2 logarithm, 10 to 24")
+    features: int = setting(18, "base-2 logarithm of the number of weights per language, 10 to 24")
     examples: int = setting(
         20_000,
-        "most documents of a language and class that are learnt from; where there are fewer, long documents give "
-        "several examples",
+        "maximum training documents per language and class; if there are fewer, long documents give several examples",
     )
 
     def __post_init__(self) -> None:

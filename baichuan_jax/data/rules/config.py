@@ -1,4 +1,4 @@
-"""Settings of the rules. Their thresholds are facts about languages and stand in `limits.py`."""
+"""Settings of the rules. Their thresholds depend only on the language: `limits.py`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baichuan_jax.core.settings import setting
 
 @dataclass(frozen=True)
 class FilterConfig:
-    """What the heuristic rules do beyond their thresholds."""
+    """Options of the heuristic rules."""
 
     chinese: Literal["keep", "simplified", "traditional"] = setting(
         "keep",
@@ -19,13 +19,11 @@ class FilterConfig:
         "Chinese texts to one of them (OpenCC, the extra [chinese])",
     )
     blocked_words: tuple[str, ...] = setting(
-        (), "words, or paths of files with one word per line, compared without case; see `max_blocked`"
+        (), "words, or paths of files with one word per line, matched case-insensitively; see `max_blocked`"
     )
-    max_blocked: int = setting(
-        0, "blocked words that a document may hold, each occurrence counted; a document with more is removed"
-    )
+    max_blocked: int = setting(0, "maximum occurrences of blocked words in a document; a document with more is removed")
     sentences: bool = setting(
-        True, "whether the rules for lines and sentences apply; the rules for documents always do"
+        True, "whether to apply the rules for lines and sentences; those for documents always apply"
     )
 
     def __post_init__(self) -> None:

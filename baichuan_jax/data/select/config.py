@@ -1,4 +1,4 @@
-"""Settings of the selection: what of the good text becomes the dataset."""
+"""Settings of the selection of documents."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from baichuan_jax.core.settings import setting
 
 @dataclass(frozen=True)
 class SelectConfig:
-    """Which documents go into the dataset, and into which split."""
+    """Splits, caps and decontamination."""
 
     validation_fraction: float = setting(
         0.02, "expected share of documents held out in every domain, chosen by the hash of their text"
     )
     max_bytes: dict[str, int] = setting(
-        {}, "domain name -> most bytes of text it may put into the dataset; the documents with the best scores stay"
+        {}, "domain name -> maximum bytes of text in the dataset; the documents with the best scores stay"
     )
     evaluation_sets: dict[str, str] = setting(
         {},
         "name -> path or glob of files that training must not see (.jsonl, .json, .csv, .tsv, .txt, these with .gz, "
-        "and .zip of them); their questions are cut out of the documents that hold them",
+        "and .zip of them); their questions are removed from documents",
     )
-    ngram: int = setting(
-        13, "tokens (ideographs, or words) that a question must have, choices included, to be looked for"
-    )
+    ngram: int = setting(13, "minimum tokens (ideographs or words) of a question, choices included, to be searched for")
 
     def __post_init__(self) -> None:
         fraction = self.validation_fraction

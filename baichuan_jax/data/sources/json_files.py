@@ -18,7 +18,7 @@ from baichuan_jax.data.sources.html import looks_like_html
 from baichuan_jax.data.sources.web_pages import page_document
 
 Found = Iterator[Document | Damaged]
-AS_LINES = "make it JSON lines, which may be of any size: jq -c '.[]' FILE > FILE.jsonl"
+AS_LINES = "convert it to JSON lines, which may have any size: jq -c '.[]' FILE > FILE.jsonl"
 
 
 def read_json_lines(file: File, reading: Reading) -> Found:
