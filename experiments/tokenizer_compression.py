@@ -63,12 +63,14 @@ class TokenizerCompression:
 
     workdir: str = setting("runs/experiments/tokenizer_compression", "directory of units, tables, plots and report")
     corpora: str = setting(
-        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on besides the demo corpora; '' for none"
     )
-    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' is none")
-    unseen: dict[str, str] = setting(UNSEEN, "NAME_LANGUAGE -> path or glob of files of texts that no domain holds")
+    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' for none")
+    unseen: dict[str, str] = setting(
+        UNSEEN, "NAME_LANGUAGE -> path or glob of texts from other sources, for measurement only"
+    )
     vocabs: tuple[int, ...] = setting((8_000, 16_000, 32_000, 64_000), "vocabulary sizes to train")
-    words: float = setting(0.45, "share of the sample that comes from word lists")
+    words: float = setting(0.45, "share of word lists in the sample")
     zh_share: float | None = setting(None, "share of the sample that is Chinese, as in TokenizerConfig")
     sample_bytes: int = setting(0, "UTF-8 bytes of the sample; 0 is all")
     max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")

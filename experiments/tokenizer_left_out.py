@@ -49,12 +49,12 @@ class TokenizerLeftOut:
 
     workdir: str = setting("runs/experiments/tokenizer_left_out", "directory of units, tables, plots and report")
     corpora: str = setting(
-        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on besides the demo corpora; '' for none"
     )
-    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' is none")
+    tokenizers: str = setting(TOKENIZERS, "folder of tokenizers to compare with; '' for none")
     max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")
     vocab: int = setting(64_000, "number of pieces")
-    words: float = setting(0.45, "share of the sample that comes from word lists")
+    words: float = setting(0.45, "share of word lists in the sample")
 
 
 def family(domain: str) -> str:

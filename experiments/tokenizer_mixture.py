@@ -39,12 +39,12 @@ class TokenizerMixture:
 
     workdir: str = setting("runs/experiments/tokenizer_mixture", "directory of units, tables, plots and report")
     corpora: str = setting(
-        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on beside the text that pip brings; '' is none"
+        CORPORA, "folder of NAME.LANGUAGE.jsonl.gz to train on besides the demo corpora; '' for none"
     )
     max_bytes: int = setting(0, "bytes of text read per domain; 0 is all")
     vocabs: tuple[int, ...] = setting((16_000, 64_000), "vocabulary sizes")
     shares: tuple[float, ...] = setting((0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0), "shares of Chinese in the sample")
-    words: float = setting(0.45, "share of the sample that comes from word lists")
+    words: float = setting(0.45, "share of word lists in the sample")
     sample_bytes: int = setting(40_000_000, "UTF-8 bytes of every sample; 0 is as large as its share allows")
 
 
