@@ -32,7 +32,7 @@ class Count:
 
 @dataclass
 class Removed(Count):
-    """What one reason removed, and the beginnings of the first few."""
+    """The count of one reason, and the beginnings of the first few removed texts."""
 
     samples: list[dict] = field(default_factory=list)
 
@@ -121,7 +121,7 @@ class Funnel:
         self.kept = Count(self.read.documents - sum(entry.documents for entry in self.removed.values()))
 
     def remove_kept(self) -> None:
-        """Count what was kept as removed: too few documents for a domain."""
+        """Count kept documents as removed: the domain has too few."""
         if self.kept.documents:
             self.remove_many("lone_document", self.kept.bytes, self.kept.documents)
             self.kept = Count()

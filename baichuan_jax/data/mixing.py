@@ -1,4 +1,4 @@
-"""Which window of which domain every sequence of every batch is: a pure function of (seed, step)."""
+"""The domain and window of every sequence of every batch: a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _integer_shares(weights: Sequence[float]) -> dict[int, int]:
 def _section(first: int, drawn: list[int], quotas: list[int], shares: dict[int, int]) -> Section:
     """Return the section in which domains with a share come nearest to the sums of their shares so far, `quotas`.
 
-    What the other domains were drawn too often or too seldom is spread evenly over these.
+    The excess or lack of draws of the other domains is spread evenly over these.
     """
     surplus = sum(drawn[domain] * ONE - quotas[domain] for domain in shares) // len(shares)
     wanted = {domain: quotas[domain] + surplus - drawn[domain] * ONE for domain in shares}

@@ -37,7 +37,7 @@ class DoReMi:
         self.trajectory: list[np.ndarray] = []
 
     def update(self, excess: np.ndarray) -> np.ndarray:
-        """Return the weights for the next gradient. excess: of each domain, as `excess_losses` has it."""
+        """Return the weights for the next gradient. excess: of each domain, as from `excess_losses`."""
         raised = self.weights * np.exp(self._step_size * (excess - excess.max()))  # the maximum cancels: no overflow
         self.weights = (1 - self._smoothing) * raised / raised.sum() + self._smoothing / len(raised)
         self.trajectory.append(self.weights)
@@ -67,7 +67,7 @@ class LogLinearLosses:
     def best_mix(self, caps: np.ndarray) -> np.ndarray:
         """Return the mix of the least mean loss. caps: largest share of each domain, [domains], 1 or more in all.
 
-        The mean of exponentials is convex, so what is found is the least of all.
+        The mean of exponentials is convex, so the local minimum is global.
         """
         start = caps / caps.sum()
         found = minimize(

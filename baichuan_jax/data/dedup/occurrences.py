@@ -35,7 +35,7 @@ WIDTH, BANDS, PERMUTATIONS = 2, 8, 32
 
 
 class Found(NamedTuple):
-    """What is compared of some texts; `document` is the index of a text.
+    """The compared parts of some texts; `document` is the index of a text.
 
     sentences: OCCURRENCE [sentences], those of MIN_TOKENS or more, in order. signatures: uint32 [sentences,
     PERMUTATIONS], with BANDS bands and shingles of WIDTH tokens. passages: PASSAGE [runs], of runs with shorter ones.

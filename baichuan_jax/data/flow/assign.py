@@ -1,4 +1,4 @@
-"""Phase `assign`: the verdict on every document, from what the phases before found."""
+"""Phase `assign`: the verdict on every document, from the results of earlier phases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from baichuan_jax.jobs.output import task_directory
 class Assign:
     """One task. Saves FINAL_VERDICTS.
 
-    It removes contained documents, fragments and what is over the cap of a domain, and splits what is left.
+    It removes contained documents, fragments and documents beyond the cap of a domain, and splits the rest.
     """
 
     cfg: CorpusConfig

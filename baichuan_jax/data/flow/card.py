@@ -1,4 +1,4 @@
-"""The data card: what is in the dataset, where it comes from, and what was done to it, for people to read.
+"""The data card: contents, sources and processing of the dataset.
 
 In the spirit of datasheets for datasets (Gebru et al. 2018, arXiv 1803.09010), from the numbers of the data step alone.
 """

@@ -10,7 +10,7 @@ import numpy as np
 
 
 class DiskArray:
-    """A .npy file of which only parts are read, as copies: array[rows].
+    """A .npy file that is read in parts, as copies: array[rows].
 
     The pages of a mapped file count as memory of the process once they were read or written. So the file is mapped
     anew for each reading.

@@ -1,4 +1,4 @@
-"""Phase `exact_dedup`: one of equal documents stays, and the quality model is fitted to what is left."""
+"""Phase `exact_dedup`: one of equal documents stays, and the quality model is fitted to the rest."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ExactDedup:
     def _examples(self, shards: Shards, unique: np.ndarray, names: tuple[str, ...]) -> dict[Language, list[str]]:
         """Return example texts of domains by language, those with the smallest keys.
 
-        names: of domains; "rejected" stands for what the rules removed.
+        names: of domains; "rejected": documents removed by the rules.
         """
         most, found = self.cfg.quality.examples, {}
         for code, language in enumerate(LANGUAGES):

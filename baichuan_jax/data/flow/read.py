@@ -72,7 +72,7 @@ class Smallest:
 
 
 def _read(documents: Iterable[Document | Damaged], funnel: Funnel) -> Iterator[Document]:
-    """Yield the documents; count what was damaged."""
+    """Yield the documents; count damaged input."""
     for document in documents:
         if isinstance(document, Damaged):
             funnel.add_damaged(document)

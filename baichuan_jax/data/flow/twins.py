@@ -1,4 +1,4 @@
-"""Twins: the documents and sentences in favour of which others were removed, for people who inspect the result."""
+"""Twins: the documents and sentences that removed ones duplicate, for inspection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Twins:
         self._shards: dict[int, Shard] = {}  # kept open: to open one costs more than to read from it
 
     def of_document(self, reason: str, number: int, text: str) -> dict[str, str] | None:
-        """Return the document in favour of which one was removed, or None if the reason is not another document.
+        """Return the document that a removed one duplicates, or None if it was removed for another reason.
 
         text: of the removed document. If it was contained in its twin, the text returned begins where they overlap.
         """

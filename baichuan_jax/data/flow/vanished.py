@@ -1,4 +1,4 @@
-"""Domains of which nothing is left: reported as soon as it is known, with the reasons and the option that helps."""
+"""Domains with too few documents left: reported as early as possible, with the reasons and the option that helps."""
 
 from __future__ import annotations
 

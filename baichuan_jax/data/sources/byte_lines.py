@@ -58,7 +58,7 @@ def decompressed(file: File) -> Iterator[IO[bytes]]:
 
 
 def read_bytes(file: File, advice: str) -> bytes | Damaged:
-    """Return the content of a file, or what is wrong with it. advice: what to do if it has more than MOST bytes."""
+    """Return the content of a file, or a Damaged. advice: what to do if it has more than MOST bytes."""
     try:
         with decompressed(file) as stream:
             raw = stream.read(MOST + 1)

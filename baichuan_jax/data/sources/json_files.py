@@ -48,7 +48,7 @@ def _quick(line: bytes, name: str) -> str | None:
 
 
 def _record(record: Document, reading: Reading) -> Found:
-    """Yield the document of a line of JSON, or what is wrong with it."""
+    """Yield the document of a line of JSON, or a Damaged."""
     value = _parsed(record.text, record.source)
     if isinstance(value, Damaged):
         yield value

@@ -19,7 +19,7 @@ Kind = Literal["path", "demo", "tfds"]
 
 @dataclass(frozen=True)
 class Unit:
-    """What one task reads. domain: of its documents. name: of the demo corpus or dataset, "" for files."""
+    """The input of one task. domain: of its documents. name: of the demo corpus or dataset, "" for files."""
 
     domain: str
     kind: Kind
