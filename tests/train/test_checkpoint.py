@@ -124,6 +124,7 @@ def test_a_damaged_file_is_harmless_or_the_checkpoint_is_moved_aside(two, damage
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_where_none_can_be_read_all_stay(two, tmp_path):
     folder, abstract, _ = two
     copytree(folder, tmp_path / "checkpoints")
@@ -137,6 +138,7 @@ def test_where_none_can_be_read_all_stay(two, tmp_path):
     assert sorted(path.name for path in tmp_path.glob("checkpoints/*")) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_a_state_that_is_not_finite_counts_as_unreadable(two, tmp_path):
     folder, abstract, states = two
     copytree(folder, tmp_path / "train/checkpoints")
