@@ -26,10 +26,10 @@ lint: .venv/installed-dev
 bench: bench-train
 	$(BIN)/python -m experiments.benchmarks.bench_input
 
-# PEER=PYTHON: one with torch and transformers, to compare with.
 bench-start: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_start $(CONFIG)
 
+# PEER=PYTHON: one with torch and transformers, to compare with.
 bench-train: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_train $(if $(PEER),--peer $(PEER))
 	$(BIN)/python -m experiments.benchmarks.bench_train_gpu $(if $(PEER),--peer $(PEER))

@@ -29,7 +29,8 @@ START = "from baichuan_jax.cli.start import start; start()"
 def begin(config: str, workdir: Path, *settings: str) -> subprocess.Popen:
     """Start to train, as the command does."""
     base = load_config(config).workdir
-    bound = [f"RunConfig.base={base}", f"RunConfig.workdir={workdir}", "TrainConfig.log_every=1", *settings]
+    bound = [f"RunConfig.base={base}", f"RunConfig.workdir={workdir}", "TrainConfig.log_every=1"]
+    bound += ["TrainConfig.steps=100000", *settings]  # it is killed before
     command = [sys.executable, "-c", START, "train", config, *(f"--set={each}" for each in bound)]
     return subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
 
