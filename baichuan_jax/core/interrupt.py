@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 
 STOPPED = 130  # the exit code: 128 + SIGINT, as shells have it
 GRACE = 1.5  # seconds after the first signal in which work may tidy up
@@ -36,15 +35,16 @@ class StopRequest:
 
 _taken = False
 _after = ""  # what is finished before a stop
+_tidies = False  # whether there is something to tidy up
 
 
 @contextmanager
 def taking_signals() -> Iterator[StopRequest]:
-    """Answer Ctrl-C and SIGTERM while the block runs, in the main thread of a program that is ours alone.
+    """Answer Ctrl-C while the block runs, in the main thread of a program that is ours alone.
 
-    The first Ctrl-C raises KeyboardInterrupt, and the process ends soon whatever becomes of that: an import or native
-    code may lose it, and a long call is not interrupted by it. Where `stop_on_signal` takes it, it says so instead. The
-    second signal ends the process at once. What is yielded tells whether there was a signal.
+    The process ends at once, with nothing raised: native code that calls back, as JAX's does, loses an exception, or
+    aborts. Where there is something to finish (`stop_on_signal`) or to tidy up (`unwinding`), it ends after that. A
+    second signal ends it whatever it is doing. What is yielded tells whether there was a signal.
     """
     global _taken
     before, _taken = _taken, True
@@ -54,14 +54,12 @@ def taking_signals() -> Iterator[StopRequest]:
     others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     handler = signal.getsignal(signal.SIGINT)
     if handler is not signal.SIG_IGN:  # a job in the background, which a Ctrl-C is not meant for
-        signal.signal(signal.SIGINT, _raise_once)
+        signal.signal(signal.SIGINT, lambda *_: None)  # `_answer` hears of it
     threading.Thread(target=_answer, args=(reading, stop), daemon=True).start()
-    hooks = sys.unraisablehook, sys.excepthook
-    sys.unraisablehook, sys.excepthook = _end_if_lost, _end_if_printed
     try:
         yield stop
     finally:
-        _taken, (sys.unraisablehook, sys.excepthook) = before, hooks
+        _taken = before
         signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(others)
         os.close(writing)  # which ends the thread
@@ -109,6 +107,22 @@ def finishing(after: str) -> Iterator[None]:
         _after = before
 
 
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let the first Ctrl-C raise KeyboardInterrupt in a block that has something to tidy up; it has GRACE for that."""
+    global _tidies
+    if not may_handle_signals():
+        yield
+        return
+    before, _tidies = _tidies, True
+    previous = signal.signal(signal.SIGINT, _raise_once)
+    try:
+        yield
+    finally:
+        _tidies = before
+        signal.signal(signal.SIGINT, previous)
+
+
 def goodbye(why: str = "stopped") -> str:
     """Return what a user is told when work has stopped on request."""
     return f"\nbaichuan-jax: {why}; run the same command to go on"
@@ -117,20 +131,6 @@ def goodbye(why: str = "stopped") -> str:
 def _raise_once(*_: object) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)  # `_answer` does the rest
     raise KeyboardInterrupt
-
-
-def _end_if_lost(unraisable: sys.UnraisableHookArgs) -> None:
-    """End the process if an interrupt came in a call that may not raise, such as JAX's at a garbage collection."""
-    if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        _end()
-    sys.__unraisablehook__(unraisable)
-
-
-def _end_if_printed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """End the process if an interrupt came in an import by native code, which prints it and goes on."""
-    if issubclass(kind, KeyboardInterrupt):
-        _end()
-    sys.__excepthook__(kind, error, trace)
 
 
 def _answer(reading: int, stop: StopRequest) -> None:
@@ -144,7 +144,7 @@ def _answer(reading: int, stop: StopRequest) -> None:
                 return
             if number[0] not in SIGNALS:
                 continue
-            if stop.requested:
+            if stop.requested or not (_after or _tidies):
                 _end()
             stop.requested, deadline = True, time.monotonic() + GRACE
         if stop.requested and _after and deadline < float("inf"):

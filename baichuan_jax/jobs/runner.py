@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal
+from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal, unwinding
 from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.jobs.local_workers import LocalWorkers
 from baichuan_jax.jobs.phase import Phase, Task
@@ -29,12 +29,15 @@ class Runner:
     def __enter__(self) -> Runner:
         self._previous = signal.getsignal(signal.SIGTERM)  # before Ray installs its own handler
         self._engine = ENGINES[self._cfg.kind](self._cfg, self._directory)
+        self._unwinding = unwinding()
+        self._unwinding.__enter__()
         self._handles = may_handle_signals()
         if self._handles:
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self._unwinding.__exit__(None, None, None)
         with stop_on_signal("its jobs are ended"):
             self._engine.close()
         if self._handles:

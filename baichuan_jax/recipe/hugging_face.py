@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from baichuan_jax.config.literal import literal, parts, settings
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json, write_text
+from baichuan_jax.core.interrupt import unwinding
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
@@ -123,7 +124,8 @@ def _version(file: Path) -> str:
 def _run(stage: Stage, build: Callable[[Path], dict[str, Any]]) -> tuple[dict[str, Any], bool]:
     try:
         stage.directory.mkdir(parents=True, exist_ok=True)
-        return stage.run(build)
+        with unwinding():  # a file of gigabytes that is not whole yet goes
+            return stage.run(build)
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
         raise UserError(f"cannot write in {stage.directory} ({error.strerror})") from error
 

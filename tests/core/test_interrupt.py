@@ -12,7 +12,7 @@ from baichuan_jax.core.interrupt import STOPPED, goodbye, stop_on_signal, taking
 
 PROGRAM = """
 import os, signal, sys, time
-from baichuan_jax.core.interrupt import Interrupted, stop_on_signal, taking_signals
+from baichuan_jax.core.interrupt import Interrupted, stop_on_signal, taking_signals, unwinding
 
 def finishes():
     with stop_on_signal("a nap") as stop:
@@ -28,33 +28,33 @@ def never_finishes():
     with stop_on_signal("a nap"):
         time.sleep(60)
 
-def loses_it():
+def is_busy():
     try:
         time.sleep(60)
-    except KeyboardInterrupt:
-        time.sleep(60)
+    finally:
+        print("unwound")
 
-def prints_it():  # as native code does
+def tidies():
     try:
-        time.sleep(60)
-    except KeyboardInterrupt:
-        sys.excepthook(*sys.exc_info())
-        time.sleep(60)
-
-def may_not_raise():
-    class Deleted:
-        def __del__(self):
+        with unwinding():
             time.sleep(60)
-    Deleted()
-    time.sleep(60)
+    finally:
+        print("tidied")
+
+def loses_it():
+    with unwinding():
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            time.sleep(60)
 
 signal.signal(signal.SIGINT, getattr(signal, sys.argv[2]))
-with taking_signals() as stop:
+with taking_signals():
     print("begun", flush=True)
     try:
         globals()[sys.argv[1]]()
     except BaseException as error:
-        print(type(error).__name__, stop.requested)
+        print(type(error).__name__)
 """
 
 
@@ -75,11 +75,11 @@ STOPPING = "\nbaichuan-jax: stopping after a nap; once more ends it at once\n"
 
 @pytest.mark.parametrize("before", ["default_int_handler", "SIG_IGN"])  # a terminal, a job in the background
 def test_the_first_signal_asks(before):
-    assert ended("finishes", 1, before)[1:] == (0, "Interrupted True\n", STOPPING)
+    assert ended("finishes", 1, before)[1:] == (0, "Interrupted\n", STOPPING)
 
 
 def test_a_request_that_nobody_has_answered_is_not_lost():
-    assert ended("goes_on", 1)[1:] == (0, "KeyboardInterrupt True\n", STOPPING)
+    assert ended("goes_on", 1)[1:] == (0, "KeyboardInterrupt\n", STOPPING)
 
 
 @pytest.mark.parametrize(("work", "said"), [("never_finishes", STOPPING), ("loses_it", "")])
@@ -89,9 +89,19 @@ def test_the_second_signal_ends_the_process(work, said):
     assert seconds < 1
 
 
-@pytest.mark.parametrize("work", ["loses_it", "prints_it", "may_not_raise"])
-def test_an_interrupt_that_is_lost_ends_the_process_all_the_same(work):
-    seconds, *found = ended(work, 1)
+def test_what_has_nothing_to_tidy_up_ends_at_once():
+    """Nothing is raised: native code that calls back would lose it, or abort."""
+    seconds, *found = ended("is_busy", 1)
+    assert found == [STOPPED, "", goodbye() + "\n"]
+    assert seconds < 1
+
+
+def test_what_tidies_up_is_unwound():
+    assert ended("tidies", 1)[1:] == (0, "tidied\nKeyboardInterrupt\n", "")
+
+
+def test_an_interrupt_that_is_lost_ends_the_process_all_the_same():
+    seconds, *found = ended("loses_it", 1)
     assert found == [STOPPED, "", goodbye() + "\n"]
     assert seconds < 2.5  # 1.5 and what a loaded machine adds
 

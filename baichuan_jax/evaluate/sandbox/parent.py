@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.interrupt import unwinding
 
 ROOT = Path(__file__).parents[3]
 START = (
@@ -90,9 +91,10 @@ def run_program(program: str, limits: Limits, tests: str = "") -> Verdict:
     )
     os.close(said)
     try:
-        with suppress(BrokenPipeError), process.stdin:  # it says why
-            process.stdin.write(b"".join(struct.pack("=Q", len(part)) + part for part in parts))
-        return _listen(report, process.stdout.fileno(), limits)
+        with unwinding():
+            with suppress(BrokenPipeError), process.stdin:  # it says why
+                process.stdin.write(b"".join(struct.pack("=Q", len(part)) + part for part in parts))
+            return _listen(report, process.stdout.fileno(), limits)
     finally:
         _kill(process)
         process.stdout.close()
