@@ -118,6 +118,9 @@ def unwinding() -> Iterator[None]:
     previous = signal.signal(signal.SIGINT, _raise_once)
     try:
         yield
+    except KeyboardInterrupt:
+        before = True  # what is around the block has the time too
+        raise
     finally:
         _tidies = before
         signal.signal(signal.SIGINT, previous)
