@@ -80,7 +80,7 @@ def test_an_import_without_a_tokenizer_says_so_at_once(tmp_path, capsys):
     arguments = ["generate", str(tmp_path / "ours" / "config.gin"), "--prompt", "中国"]
     assert main(arguments) == 2
     missing = tmp_path / "ours" / "tokenizer.model"
-    assert f"no tokenizer at {missing}: set TokenizerConfig.file" in capsys.readouterr().err
+    assert f"no tokenizer at {missing}; set TokenizerConfig.file" in capsys.readouterr().err
 
 
 def test_a_text_ends_at_any_id_that_the_checkpoint_names(folder, capsys):
