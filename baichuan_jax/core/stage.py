@@ -91,12 +91,13 @@ class Stage:
         changed = self._changed(started)
         used = {name: change for name, change in changed.items() if uses is None or name in uses}
         refused, inputs = self._refused(used), _other_inputs(started["inputs"], self.inputs)
-        follows = self.follows and bool(inputs) and not refused
-        if not follows and (differences := [*refused, *inputs, *(self._other_files(started) if uses is None else ())]):
+        if inputs and not refused and self.follows:
+            return False
+        if differences := [*refused, *inputs, *(self._other_files(started) if uses is None else ())]:
             raise UserError(self._of_another_config(differences))
         if self.checkpointed and uses is None:
-            follows |= self.checkpointed.goes_on(self.directory, changed, finished, self.config)
-        return finished and not follows
+            finished &= not self.checkpointed.goes_on(self.directory, changed, finished, self.config)
+        return finished
 
     def kept(self) -> bool:
         """Return whether what is there stays: it is finished, or has a checkpoint to go on from."""
