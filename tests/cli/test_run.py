@@ -119,6 +119,14 @@ def test_benchmarks_run_and_print_a_rate(finished, benchmark):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_the_benchmark_of_restarts_finds_the_same_bits(finished):
+    module = [sys.executable, "-m", "experiments.benchmarks.bench_start", str(finished[0]), "--repeats", "1"]
+    done = subprocess.run(module, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
+    assert re.search(r"^kept .* all [\d.]+, imports [\d.]+, .*first step [\d.]+$", done.stdout, re.MULTILINE)
+    assert "two steps after a restart: the same bits" in done.stdout
+
+
 def test_the_benchmark_for_a_gpu_says_that_there_is_none():
     command = [sys.executable, "-m", "experiments.benchmarks.bench_train_gpu"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)

@@ -18,6 +18,7 @@ def finishes():
     with stop_on_signal("a nap") as stop:
         while not stop.requested:
             time.sleep(0.01)
+        time.sleep(0.3)  # or it may end before it is said that it will
         raise Interrupted("napped")
 
 def goes_on():
