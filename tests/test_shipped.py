@@ -62,10 +62,9 @@ def commands() -> list[list[str]]:
 # What a command of the README runs is not run again.
 NAMED = {tuple(arguments[:2]) for arguments in commands()}
 OTHER_RUNS = [path for path in RUNS if ("run", name(path)) not in NAMED]
-# They train: make test-all.
-SLOW = {"attention_variants", "data_mix", "ffn_variants", "position_extrapolation", "precision", "zh_en_ratio"}
+# `make test` runs those that the README names, `make test-all` all.
 EXPERIMENTS = [
-    pytest.param(experiment, marks=[pytest.mark.slow] if experiment in SLOW else [])
+    pytest.param(experiment, marks=pytest.mark.slow)
     for experiment in find_experiments(ROOT / "experiments")
     if ("experiment", experiment) not in NAMED
 ]

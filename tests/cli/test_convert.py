@@ -101,6 +101,7 @@ def test_importing_again_does_nothing(folder, capsys):
     assert (folder / "ours" / "manifest.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_an_import_is_measured_as_it_is_and_trained_on(folder, capsys):
     """Zero steps leave the weights alone; some do not, and start from them; both can be exported."""
     as_it_is = ["run", folder / "run.gin"]

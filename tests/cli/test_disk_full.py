@@ -62,6 +62,7 @@ def test_the_data_step_goes_on_once_there_is_room(tmp_path, small_disk):
     assert corpus(place / "run") == corpus(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_no_reader_accepts_the_token_shards_of_a_full_disk(tmp_path, small_disk):
     place, resize = small_disk
     config = write_config(tmp_path)

@@ -46,6 +46,7 @@ def evaluate(run, data_dir, *options: str) -> int:
     return main(["evaluate", str(run / "config.gin"), "--data-dir", str(data_dir), *options])
 
 
+@pytest.mark.slow
 def test_results_and_going_on_after_a_kill(run, data_dir, monkeypatch):
     from baichuan_jax.evaluate.score.scorer import Scorer
 

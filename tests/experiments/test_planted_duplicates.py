@@ -4,8 +4,10 @@ import pytest
 
 from experiments.benchmarks.planted_duplicates import score_documents, score_sentences
 
+LANGUAGES = [pytest.param("zh", marks=pytest.mark.slow), "en"]
 
-@pytest.mark.parametrize("language", ["zh", "en"])
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_documents(language, tmp_path):
     score, table, same = score_documents(language, (), 900, tmp_path)
     assert score.pairs > 60
@@ -17,7 +19,7 @@ def test_documents(language, tmp_path):
 
 
 @pytest.mark.parametrize("wrap", [False, True])
-@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_sentences(language, wrap, tmp_path):
     score, notices = score_sentences(language, (), 600, tmp_path, wrap)
     assert score.pairs > 200
