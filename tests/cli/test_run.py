@@ -92,6 +92,7 @@ def test_a_copy_without_its_corpus_generates(finished, tmp_path):
     assert "done before" not in done.stdout
 
 
+@pytest.mark.slow
 def test_generate_continues_every_line_of_a_file_in_order(finished, tmp_path):
     lines = ["中国", "We report", "The people of"]
     (tmp_path / "prompts.txt").write_text("\n\n".join(lines), encoding="utf-8")

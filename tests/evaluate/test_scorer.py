@@ -43,7 +43,7 @@ def ask(scorer: Scorer, asked: list) -> list:
     return [found[number] for number in range(len(asked))]
 
 
-@pytest.mark.parametrize("devices", [1, 8])
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_the_plain_forward_pass(devices):
     layout = Layout(make_mesh(MeshConfig(data=devices), jax.devices()[:devices]), AxisRules())
     asked = requests(1)

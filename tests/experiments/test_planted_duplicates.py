@@ -18,7 +18,7 @@ def test_documents(language, tmp_path):
     assert same
 
 
-@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("wrap", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_sentences(language, wrap, tmp_path):
     score, notices = score_sentences(language, (), 600, tmp_path, wrap)

@@ -82,7 +82,10 @@ def random_jobs(seed: int, count: int) -> list:
     ]
 
 
-@pytest.mark.parametrize("mesh", [MeshConfig(fsdp=8), MeshConfig(data=2, fsdp=2, tensor=2)], ids=str)
+MESHES = [pytest.param(MeshConfig(fsdp=8), marks=pytest.mark.slow), MeshConfig(data=2, fsdp=2, tensor=2)]
+
+
+@pytest.mark.parametrize("mesh", MESHES, ids=str)
 def test_sharded_over_a_mesh(params, mesh):
     layout = Layout(make_mesh(mesh), AxisRules())
     engine = Engine(EngineConfig(slots=6, burst=4), MODEL, params, (END,), Execution(layout=layout))
