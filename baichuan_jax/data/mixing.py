@@ -154,7 +154,8 @@ def _pieces(weights: Weights, changes: Sequence[Change]) -> list[tuple[int, Weig
     """
     pieces: list[tuple[int, Weights]] = [(0, weights)]
     for step, target, ramp in changes:
-        start, target = _shares(pieces[-1][1]), _shares(target)
+        start, target = _shares([each for first, each in pieces if first <= step][-1]), _shares(target)
+        pieces = [piece for piece in pieces if piece[0] < step]  # a change ends a ramp that is under way
         stairs = min(ramp, RAMP_SECTIONS)
         edges = [step + ramp * stair // max(1, stairs) for stair in range(stairs + 1)]
         for left, right in pairwise(edges):
@@ -164,8 +165,7 @@ def _pieces(weights: Weights, changes: Sequence[Change]) -> list[tuple[int, Weig
             }
             pieces.append((left, between))
         pieces.append((edges[-1], target))
-    kept = dict(pieces)  # of two at one step, the later
-    return sorted(kept.items())
+    return pieces
 
 
 def _shares(weights: Weights) -> dict[str, float]:

@@ -101,10 +101,8 @@ class Run:
             raise UserError(f"{train / CHECKPOINTS} has no checkpoint of step {step}; it has: {kept}")
         if new.exists() and any(new.iterdir()):
             raise UserError(f"{new} is not empty; choose another directory for the branch")
-        run, partial = (
-            Run(replace(self.config, workdir=str(new), base=str(self.workdir)), self.progress),
-            new / "partial",
-        )
+        run = Run(replace(self.config, workdir=str(new), base=str(self.workdir)), self.progress)
+        partial = new / "partial"
         try:
             with run.pipeline.open(()):
                 copytree(train / CHECKPOINTS / str(step), partial / CHECKPOINTS / str(step))

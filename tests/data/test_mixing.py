@@ -72,6 +72,12 @@ def test_a_long_ramp_is_a_staircase():
         assert draws.counts(int(8 * done * steps))[1] == pytest.approx(8 * steps * done**2 / 2, abs=1.5)
 
 
+def test_a_change_ends_a_ramp_that_is_under_way():
+    draws = sampler([1.0, 0.0], changes=[(0, [0.0, 1.0], 100), (50, [1.0, 0.0], 0)])
+    assert draws.counts(16 * 50)[1] == pytest.approx(16 * 50 * 0.25, abs=1.5)
+    assert draws.counts(16 * 200)[1] - draws.counts(16 * 50)[1] <= 1
+
+
 def test_a_change_touches_the_batches_after_it_alone():
     plain = sampler([1.0, 2.0, 1.0], size=1000)
     changed = sampler([1.0, 2.0, 1.0], size=1000, changes=[(7, [5.0, 1.0, 0.0], 4)])
