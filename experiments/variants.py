@@ -144,13 +144,9 @@ class Trial:
         return found
 
     def bytes_per_token(self) -> dict[str, float]:
-        """Return the UTF-8 bytes that a token of each domain's held-out text stands for, in the mean."""
-        lengths = self._run.tokenizer.byte_lengths()
-        found = {}
-        for domain in self.store.domains:
-            ids = np.concatenate(list(self.store.documents(domain, "validation")))
-            found[domain] = float(lengths[ids].mean())
-        return found
+        """Return the UTF-8 bytes of a token of each domain's held-out text, in the mean."""
+        compression = self._run.result("tokenizer").compression
+        return {domain: rates["bytes_per_token"] for domain, rates in compression.items()}
 
     def common(self, seed: int) -> Training:
         """Return the settings of training that all variants start from."""

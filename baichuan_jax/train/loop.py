@@ -52,9 +52,10 @@ def train(
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
-    first batch is read, with the step that training goes on from and what its user should know of that. took:
-    called after the first step with the seconds of each part of the way to it. Raise
-    Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
+    first batch is read, with the step that training goes on from and what its user should know of that. took: called
+    after the first step with the seconds of each part of the way to it.
+
+    Raise Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
     own rows; the first writes the metrics and returns the summary.
     """
@@ -63,26 +64,14 @@ def train(
     sharded = ShardedState(model_cfg, optimizer, layout)
     seconds: dict[str, float] = {}
 
-    def begin() -> tuple[TrainState, grain.DatasetIterator]:
-        """Return the state to go on from, and the input, which reads ahead."""
-        with _timed(seconds, "restore" if checkpoints.latest() else "initial state"):
-            told, loader_state = [], None
-            if checkpoints.latest():
-                state, loader_state, told = checkpoints.restore(sharded.abstract)
-            elif cfg.start:
-                with Checkpoints(Path(cfg.start)) as others:
-                    state = sharded.start(others.restore_params(sharded.abstract.params))
-            else:
-                state = sharded.init(cfg.seed)
-            begun(int(state.step), told)
-            loader = iterate(cfg, batches)
-            if loader_state:
-                loader.set_state(loader_state)
-            loader.start_prefetch()
-            return state, loader
-
     profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
     with _explained(folder, optim_cfg), Checkpoints(folder, cfg.keep) as checkpoints:
+        part = "restore" if checkpoints.latest() else "initial state"
+
+        def begin() -> tuple[TrainState, grain.DatasetIterator]:
+            with _timed(seconds, part):
+                return _begin(cfg, batches, sharded, checkpoints, begun)
+
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(begin)
             with _timed(seconds, "compile"):
@@ -126,6 +115,30 @@ def train(
         return {}
     memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
     return {**_summary(cfg, model_cfg, layout, meter, read_metrics(directory)), **memory}
+
+
+def _begin(
+    cfg: TrainConfig,
+    batches: Batches,
+    sharded: ShardedState,
+    checkpoints: Checkpoints,
+    begun: Callable[[int, list[str]], None],
+) -> tuple[TrainState, grain.DatasetIterator]:
+    """Return the state to go on from, and the input, which reads ahead. begun: as `train` has it."""
+    told, loader_state = [], None
+    if checkpoints.latest():
+        state, loader_state, told = checkpoints.restore(sharded.abstract)
+    elif cfg.start:
+        with Checkpoints(Path(cfg.start)) as others:
+            state = sharded.start(others.restore_params(sharded.abstract.params))
+    else:
+        state = sharded.init(cfg.seed)
+    begun(int(state.step), told)
+    loader = iterate(cfg, batches)
+    if loader_state:
+        loader.set_state(loader_state)
+    loader.start_prefetch()
+    return state, loader
 
 
 @contextmanager

@@ -85,7 +85,8 @@ def build(run: Run, directory: Path) -> TrainResult | None:
 
     def begun(step: int, told: list[str]) -> None:
         changes = run.pipeline.stage("train").goes_on_from(step, write=first)
-        batches.follow(_mixtures(changes))
+        if earlier := _mixtures(changes):
+            batches.follow(earlier)
         for line in (*told, *_told(changes, config, step), *batches.notes()):
             progress.note(line)
 
