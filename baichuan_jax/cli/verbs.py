@@ -84,6 +84,12 @@ def branch(loaded: Loaded, args: argparse.Namespace) -> None:
     console.print(f"[green]✓[/] {escape(goes_on)}", soft_wrap=True)
 
 
+def add_branch_arguments(verb: argparse.ArgumentParser) -> None:
+    """Add what `branch` takes."""
+    verb.add_argument("--step", type=int, required=True, help="step of the checkpoint")
+    verb.add_argument("--to", required=True, metavar="WORKDIR", help="workdir of the new run")
+
+
 def explain(loaded: Loaded, args: argparse.Namespace) -> None:
     """Print every setting and where it came from."""
     print_explain(loaded, Console(highlight=False))
@@ -98,12 +104,6 @@ OTHERS: dict[str, tuple[Verb, str]] = {
     "branch": (branch, "begin a new run from a checkpoint of this one, to go on with other settings"),
     "explain": (explain, "print every setting and where it came from"),
 }
-
-
-def add_branch_arguments(verb: argparse.ArgumentParser) -> None:
-    """Add what `branch` takes."""
-    verb.add_argument("--step", type=int, required=True, help="step of the checkpoint")
-    verb.add_argument("--to", required=True, metavar="WORKDIR", help="workdir of the new run")
 
 
 OF_STAGES: dict[str, Verb] = {"evaluate": evaluate, "generate": generate, "report": report}

@@ -123,9 +123,8 @@ def _initialize(start: Start) -> bool:
             return False
         raise UserError(f"cannot initialize the process group: {error}") from error
     except RuntimeError as error:
-        if not start.coordinator and "before any JAX" in str(
-            error
-        ):  # e.g. a notebook that has already computed something
+        # In a notebook, for instance, that has already computed something.
+        if not start.coordinator and "before any JAX" in str(error):
             return False
         raise UserError(f"cannot initialize the process group: {str(error).splitlines()[0]}") from error
     return True
