@@ -7,10 +7,12 @@ The recipe learned the weights of its categories automatically, and its ratio of
 Here every method gives weights for the domains of one corpus; then decoders are trained on equal tokens of each mix,
 and their held-out bits per byte are compared seed by seed with those of the uniform and of the natural mix. Learned
 mixtures often do not beat the uniform one (Aioli, arXiv 2411.05735): "worse" and "cannot tell" are results.
+`--set DataMix.corpora=DIR` adds the domains of a folder of NAME.LANGUAGE.jsonl.gz files.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,19 +32,19 @@ from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.paired import compare_pairs
 from baichuan_jax.lab.plots import Plot
 from baichuan_jax.lab.sweep import Point, Progress, run_units
-from baichuan_jax.model.decoder import apply, param_axes
+from baichuan_jax.model.decoder import Params, apply
 from baichuan_jax.model.execution import Batch
 from baichuan_jax.model.loss import token_nll
 from baichuan_jax.train.config import MixConfig
-from baichuan_jax.train.input import Batches, place
-from baichuan_jax.train.optim import make_optimizer
-from baichuan_jax.train.state import ShardedState
-from baichuan_jax.train.step import make_execution, make_step
+from baichuan_jax.train.input import place
+from baichuan_jax.train.step import make_execution
 from experiments import variants
+from experiments.tokenizer_corpus import existing, sources
 from experiments.variants import Trial, TrialConfig
 
 BASELINES = ("uniform", "natural")
 METHODS = (*BASELINES, "temperature", "doremi", "log-linear")
+WANTED = 0.9  # Spearman of predicted and measured losses
 DEBUG = (*variants.DEBUG, "DataMix.swarm=2", "TrialConfig.seeds=(0, 1)")
 
 
@@ -51,6 +53,9 @@ class DataMix:
     """Which mixes are compared."""
 
     workdir: str = setting("runs/experiments/data_mix", "directory of units, tables, plots and report")
+    corpora: str = setting(
+        "", "folder of NAME.LANGUAGE.jsonl.gz whose domains are mixed beside the demo's; '' for none"
+    )
     methods: tuple[str, ...] = setting(METHODS, "methods; each is compared with 'uniform' and 'natural'")
     exponent: float = setting(0.5, "of 'temperature': weights are tokens ** exponent")
     step_size: float = setting(1.0, "of 'doremi': eta, how fast weights follow the excess losses")
@@ -68,7 +73,7 @@ class DataMix:
 
 def run(cfg: DataMix, directory: Path, progress: Progress) -> Outcome:
     """Learn the weights of every method, then train on each mix with every seed."""
-    trial = Trial(cfg.trial, directory, progress)
+    trial = Trial(_with_corpora(cfg, directory), directory, progress)
     mixes, tables, plots = _mixes(cfg, trial, directory, progress)
     results = trial.run(list(mixes), lambda method, shape: shape, mixes=mixes)
     final = {method: np.array([list(seed["domains"].values()) for seed in seeds]) for method, seeds in results.items()}
@@ -102,6 +107,17 @@ def run(cfg: DataMix, directory: Path, progress: Progress) -> Outcome:
     return Outcome(summary, [verdicts, shares, *tables], plots)
 
 
+def _with_corpora(cfg: DataMix, directory: Path) -> TrialConfig:
+    """Return the settings of the runs, with the domains of `corpora` in their text."""
+    folder = existing("DataMix.corpora", cfg.corpora, "")
+    if folder is None:
+        return cfg.trial
+    found = sources(folder)
+    settings = (f"DataConfig.sources={found!r}", f"MixConfig.weights={dict.fromkeys(found, 1.0)!r}")
+    corpus_settings = (*cfg.trial.corpus_settings, *settings)
+    return replace(cfg.trial, corpus_workdir=str(directory / "corpus"), corpus_settings=corpus_settings)
+
+
 def _cells(differences: np.ndarray) -> list[str | float]:
     mean, t, bootstrap, verdict = compare_pairs(differences)
     return [mean, *(f"{low:+.4f} to {high:+.4f}" for low, high in (t, bootstrap)), verdict]
@@ -122,9 +138,8 @@ def _mixes(
         paint = partial(_paint_trajectory, trajectory=found["trajectory"], names=list(tokens))
         plots.append(Plot("doremi", "Weights of DoReMi", "Weights of the domains at each step of the proxy.", paint))
     if "log-linear" in cfg.methods:
-        weights, table = _log_linear(cfg, trial, tokens)
-        mixes["log-linear"] = weights
-        tables.append(table)
+        mixes["log-linear"], found = _log_linear(cfg, trial, tokens)
+        tables += found
     return mixes, tables, plots
 
 
@@ -134,27 +149,29 @@ def _doremi(cfg: DataMix, trial: Trial, point: Point, folder: Path) -> dict:
     uniform = MixConfig(weights_by_size(dict.fromkeys(names, 1), 0.0))
     train_cfg, optim_cfg = trial.common(cfg.trial.seeds[0])
     model_cfg, kept = trial.shape(), {}
-    trial.train(model_cfg, (train_cfg, optim_cfg), folder, lambda _, params: kept.update(params) or {}, uniform)
+    trial.train(
+        model_cfg, (train_cfg, optim_cfg), folder / "reference", lambda _, params: kept.update(params) or {}, uniform
+    )
     exe = make_execution(train_cfg, model_cfg, trial.layout)
-    optimizer = make_optimizer(optim_cfg, train_cfg.steps, param_axes(model_cfg), train_cfg.seed)
-    sharded = ShardedState(model_cfg, optimizer, trial.layout)
-    step = make_step(train_cfg, model_cfg, optimizer, sharded, exe)
     losses = jax.jit(lambda params, batch: token_nll(apply(model_cfg, params, Batch(batch.tokens), exe), batch.targets))
-    batches = Batches(replace(train_cfg, seed=train_cfg.seed + 1), uniform, trial.store)
-    state, doremi = sharded.init(train_cfg.seed), DoReMi(len(names), cfg.step_size, cfg.smoothing)
-    for number in range(train_cfg.steps):
-        rows = batches[number]
+    doremi = DoReMi(len(names), cfg.step_size, cfg.smoothing)
+
+    def weigh(params: Params, rows: Batch) -> Batch:
         batch = place(trial.layout, rows)
-        nll, reference = (np.asarray(losses(params, batch)) for params in (state.params, kept))
+        nll, reference = (np.asarray(losses(each, batch)) for each in (params, kept))
         excess = excess_losses(nll, reference, rows.domains, len(names))
         held = np.bincount(rows.domains, minlength=len(names))
         per_token = doremi.update(excess)[rows.domains] / (held[rows.domains] * train_cfg.length)
-        weights = np.broadcast_to(per_token[:, None], rows.tokens.shape).astype(np.float32)
-        state, _ = step(state, place(trial.layout, rows._replace(weights=weights)))
+        return rows._replace(weights=np.broadcast_to(per_token[:, None], rows.tokens.shape).astype(np.float32))
+
+    # An interrupted proxy is trained anew: its checkpoint has no weights of domains.
+    shutil.rmtree(folder / "proxy", ignore_errors=True)
+    training = replace(train_cfg, seed=train_cfg.seed + 1), optim_cfg
+    trial.train(model_cfg, training, folder / "proxy", None, uniform, weigh)
     return {"weights": doremi.average.tolist(), "trajectory": np.array(doremi.trajectory).tolist()}
 
 
-def _log_linear(cfg: DataMix, trial: Trial, tokens: Mapping[str, int]) -> tuple[dict[str, float], Table]:
+def _log_linear(cfg: DataMix, trial: Trial, tokens: Mapping[str, int]) -> tuple[dict[str, float], list[Table]]:
     """Fit losses to small runs on random mixes; return the best mix, and how mixes left out were predicted."""
     count = cfg.swarm * len(tokens)
     drawn = np.random.default_rng(0).dirichlet(np.ones(len(tokens)), count)
@@ -171,11 +188,19 @@ def _log_linear(cfg: DataMix, trial: Trial, tokens: Mapping[str, int]) -> tuple[
     trained = cfg.trial.steps * cfg.trial.batch * cfg.trial.length
     caps = largest_shares(np.array(list(tokens.values())), trained, cfg.max_epochs)
     best = LogLinearLosses(drawn, losses).best_mix(caps)
-    verdict = "reached" if rank >= 0.9 else "missed"
-    note = f"Predicted without the run and {count // cfg.swarm - 1} others. Spearman {rank:.2f}; 0.9 is {verdict}."
+    verdict = "reached" if rank >= WANTED else "missed"
+    left_out = count // cfg.swarm
+    note = f"Each mix is predicted by a fit to the runs without it and {left_out - 1} others."
+    fit = Table(
+        "fit",
+        "How the log-linear model predicts mixes that it was not fitted to",
+        ["runs", "Spearman", "wanted", "verdict"],
+        [[count, rank, WANTED, verdict]],
+        note,
+    )
     rows = [[*row.tolist(), float(a), float(b)] for row, a, b in zip(drawn, measured, predicted)]
-    columns = [*tokens, "bits/byte", "predicted"]
-    return dict(zip(tokens, best.tolist())), Table("swarm", "Runs on random mixes", columns, rows, note, "page")
+    swarm = Table("swarm", "Runs on random mixes", [*tokens, "bits/byte", "predicted"], rows, note, "page")
+    return dict(zip(tokens, best.tolist())), [fit, swarm]
 
 
 def _paint_trajectory(axes: Axes, trajectory: Sequence[Sequence[float]], names: Sequence[str]) -> None:

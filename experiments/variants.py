@@ -36,7 +36,7 @@ from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import CHECKPOINTS, MixConfig, OptimConfig, TrainConfig
 from baichuan_jax.train.input import Batches
-from baichuan_jax.train.loop import train
+from baichuan_jax.train.loop import Weigh, train
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
 
@@ -165,16 +165,23 @@ class Trial:
         return train_cfg, OptimConfig(peak_lr=cfg.peak_lr, warmup_steps=steps // 10)
 
     def train(
-        self, model_cfg: DecoderConfig, training: Training, folder: Path, measure: Measure | None, mix: MixConfig
+        self,
+        model_cfg: DecoderConfig,
+        training: Training,
+        folder: Path,
+        measure: Measure | None,
+        mix: MixConfig,
+        weigh: Weigh | None = None,
     ) -> dict:
-        """Train a decoder in a folder; return its result."""
+        """Train a decoder in a folder; return its result. weigh: as `train` has it."""
         cfg, (train_cfg, optim_cfg) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
         lengths = self._run.tokenizer.byte_lengths()
         exe = make_execution(train_cfg, model_cfg, self.layout)
         validate = BitsPerByte(model_cfg, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
         batches = Batches(train_cfg, mix, self.store)
-        summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, lambda record: None)
+        told = lambda record: None
+        summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, told, weigh=weigh)
         curve = [record for record in read_metrics(folder) if "validation_mean" in record]
         found = {
             "parameters": summary["parameters"],

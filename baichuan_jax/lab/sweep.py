@@ -61,6 +61,7 @@ def unit(directory: Path, kind: str, point: Point) -> Stage:
 
 
 def describe(point: Point, sweep: Sweep) -> str:
-    """Return the settings in which a point differs from others of its sweep: "vocab 8000, seed 1"."""
-    apart = [name for name in point if any(other.get(name) != point[name] for other in sweep)]
+    """Return the settings in which a point differs from others of its sweep: "vocab 8000, seed 1"; no dicts."""
+    brief = [name for name, value in point.items() if not isinstance(value, dict)]
+    apart = [name for name in brief if any(other.get(name) != point[name] for other in sweep)]
     return ", ".join(f"{name} {point[name]}" for name in apart)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -13,10 +14,12 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.lab.experiment import RECORD, Outcome, check_name, class_name, find_experiments, write_record
+from baichuan_jax.lab.predictions import judge_predictions, read_predictions
 from baichuan_jax.recipe.load import Overrides, as_lines
 from baichuan_jax.recipe.progress import Progress
 
 FOLDER = REPOSITORY / "experiments"
+PREDICTIONS = "predictions"
 
 
 class Finished(NamedTuple):
@@ -36,10 +39,13 @@ def run_experiment(
 ) -> Finished:
     """Run an experiment. Units of work that are on file are not done again.
 
-    config: a gin file that binds its settings. overrides: as `load_config` has them. Raise UserError if there is no
-    such experiment, or on a bad setting.
+    config: a gin file that binds its settings. overrides: as `load_config` has them. What predictions/NAME.toml beside
+    the experiment predicts is compared with the outcome. Raise UserError if there is no such experiment, or on a bad
+    setting or prediction.
     """
     check_name(name, FOLDER)
+    predicted_in = FOLDER / PREDICTIONS / f"{name}.toml"
+    predictions = read_predictions(predicted_in)
     if str(REPOSITORY) not in sys.path:
         sys.path.insert(0, str(REPOSITORY))
     module = import_module(f"experiments.{name}")
@@ -56,5 +62,8 @@ def run_experiment(
         start = time.monotonic()
         with (progress or Progress()).units(name) as tell:
             outcome = module.run(loaded.config, directory, tell)
+        if predictions:
+            judged = judge_predictions(predictions, outcome.tables, predicted_in, directory / "units")
+            outcome = replace(outcome, tables=[*outcome.tables, judged])
         page = write_record(name, loaded.text, outcome, time.monotonic() - start, directory)
     return Finished(outcome, page)

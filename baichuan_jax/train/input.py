@@ -115,9 +115,9 @@ def place(layout: Layout, rows: Batch) -> Batch:
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), rows)
 
 
-def abstract_batch(batch: int, length: int, packing: bool = False) -> Batch:
-    """Return the batch that `Batches` gives the train step, as `jax.ShapeDtypeStruct`."""
+def abstract_batch(batch: int, length: int, packing: bool = False, weighed: bool = False) -> Batch:
+    """Return the batch that the train step takes, as `jax.ShapeDtypeStruct`. weighed: with weights of the targets."""
     tokens, domains = jax.ShapeDtypeStruct((batch, length), jnp.int32), jax.ShapeDtypeStruct((batch,), jnp.int32)
-    if not packing:
-        return Batch(tokens, tokens, domains=domains)
-    return Batch(tokens, tokens, jax.ShapeDtypeStruct((batch, length), jnp.float32), tokens, tokens, domains)
+    weights = jax.ShapeDtypeStruct((batch, length), jnp.float32) if packing or weighed else None
+    places = tokens if packing else None
+    return Batch(tokens, tokens, weights, places, places, domains)

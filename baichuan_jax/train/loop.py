@@ -18,7 +18,7 @@ from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
-from baichuan_jax.model.execution import Execution
+from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.checkpoint import Checkpoints, set_aside
 from baichuan_jax.train.config import CHECKPOINTS, OptimConfig, ProfileConfig, TrainConfig, checkpoint_steps
@@ -34,6 +34,7 @@ from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
 PROFILE = "profile"
 NO_PROFILE = ProfileConfig()
+Weigh = Callable[[Params, Batch], Batch]  # (parameters before a step, its rows) -> the rows with weights of targets
 
 
 def train(
@@ -48,12 +49,14 @@ def train(
     profile: ProfileConfig = NO_PROFILE,
     begun: Callable[[int, list[str]], None] = lambda step, told: None,
     took: Callable[[dict[str, float]], None] = lambda seconds: None,
+    weigh: Weigh | None = None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
     first batch is read, with the step that training goes on from and what its user should know of that. took: called
-    after the first step with the seconds of each part of the way to it.
+    after the first step with the seconds of each part of the way to it. weigh: sets the weights of the targets of each
+    batch, [B, T]; what it remembers is not in checkpoints.
 
     Raise Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
@@ -75,7 +78,7 @@ def train(
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(begin)
             with _timed(seconds, "compile"):
-                taken = abstract_batch(cfg.batch, cfg.length, batches.packing)
+                taken = abstract_batch(cfg.batch, cfg.length, batches.packing, weighed=weigh is not None)
                 train_step = make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken).compile()
             state, loader = beside.result()
         start = int(state.step)
@@ -93,8 +96,10 @@ def train(
                     log.validation(start, validate(state.params))
             begun_at = time.perf_counter()
             for step in range(start + 1, cfg.steps + 1):
+                rows = next(loader)
                 with profiler.step(step):
-                    state, values = train_step(state, place(layout, next(loader)))
+                    weighed = weigh(state.params, rows) if weigh else rows
+                    state, values = train_step(state, place(layout, weighed))
                 profiler.after(step, values)
                 if step == start + 1:
                     jax.block_until_ready(values)
