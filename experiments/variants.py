@@ -32,6 +32,7 @@ from baichuan_jax.model.flops import flops_per_token
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.trained import make_layout
+from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import CHECKPOINTS, MixConfig, OptimConfig, TrainConfig
@@ -143,6 +144,11 @@ class Trial:
             found[point["variant"]].append(result)
         return found
 
+    @property
+    def tokenizer(self) -> AnyTokenizer:
+        """The tokenizer of the text."""
+        return self._run.tokenizer
+
     def bytes_per_token(self) -> dict[str, float]:
         """Return the UTF-8 bytes of a token of each domain's held-out text, in the mean."""
         compression = self._run.result("tokenizer").compression
@@ -176,7 +182,7 @@ class Trial:
         """Train a decoder in a folder; return its result. weigh: as `train` has it."""
         cfg, (train_cfg, optim_cfg) = self.cfg, training
         texts = {domain: held_out(self.store, domain, cfg.length, cfg.windows) for domain in self.store.domains}
-        lengths = self._run.tokenizer.byte_lengths()
+        lengths = self.tokenizer.byte_lengths()
         exe = make_execution(train_cfg, model_cfg, self.layout)
         validate = BitsPerByte(model_cfg, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
         batches = Batches(train_cfg, mix, self.store)
