@@ -1,9 +1,13 @@
 """Packaging. Version ranges resolve on a clean machine with Python >= 3.11; tool settings live in pyproject.toml."""
 
+import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
+ADDRESS = "https://github.com/OWNER/baichuan_jax"  # the notebooks have it too; a test compares
 CHINESE = ["opencc>=1.1.9"]
 EVAL = ["lm-eval[math]>=0.4.13,<0.5"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
@@ -27,14 +31,52 @@ DEV = [
     "tensorboard>=2.18",
 ]
 
+
+class BuildWithConfigs(build_py):
+    """Puts configs/ and experiments/ into the package, as baichuan_jax/shipped/, where `core/shipped.py` finds them.
+
+    They are no packages at the top level of site-packages, whose names would be anybody's.
+    """
+
+    def shipped(self) -> list[Path]:
+        """Return the files of both folders, without caches."""
+        files = [path for folder in ("configs", "experiments") for path in sorted(Path(folder).rglob("*"))]
+        hidden = lambda path: any(part.startswith((".", "__pycache__")) for part in path.parts)
+        return [path for path in files if path.is_file() and not hidden(path)]
+
+    def run(self) -> None:
+        """Build the package, then copy; an editable install finds the folders in the checkout."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, "baichuan_jax", "shipped")
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
+        for path in self.shipped():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / path)
+
+    def get_source_files(self) -> list[str]:
+        """Return what a source distribution holds, from which the same wheel can be built."""
+        return [*super().get_source_files(), *map(str, self.shipped())]
+
+
+def description() -> str:
+    """Return the README with links that also work outside the repository."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\((?!http)(docs/[^)]+\.png)\)", rf"]({ADDRESS}/raw/main/\1)", text)
+    return re.sub(r"\]\((?!http|#)([^)]+)\)", rf"]({ADDRESS}/blob/main/\1)", text)
+
+
 setup(
     name="baichuan-jax",
     version="0.1.0",
     description="The whole Baichuan-7B recipe in JAX: data, tokenizer, decoder, training, evaluation, generation.",
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description=description(),
     long_description_content_type="text/markdown",
+    url=ADDRESS,
     license="Apache-2.0",
     python_requires=">=3.11",
+    cmdclass={"build_py": BuildWithConfigs},
     packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
     package_data={"baichuan_jax": ["py.typed"]},
     # What each earns. ml_dtypes and loguru are not named: jax and datatrove bring them, and nothing imports them here.

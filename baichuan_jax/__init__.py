@@ -4,7 +4,7 @@ From Python:
 
     import baichuan_jax as bj
 
-    run = bj.Run(bj.load_config("configs/runs/quickstart.gin"))
+    run = bj.Run(bj.load_config("quickstart"))
     run.build("train")
 
 `help(baichuan_jax.Run)` has more. Importing this package loads no jax.

@@ -61,7 +61,7 @@ def commands() -> list[list[str]]:
 
 # What a command of the README runs is not run again.
 NAMED = {tuple(arguments[:2]) for arguments in commands()}
-OTHER_RUNS = [path for path in RUNS if ("run", name(path)) not in NAMED]
+OTHER_RUNS = [path for path in RUNS if ("run", path.stem) not in NAMED]
 # `make test` runs those that the README names, `make test-all` all.
 EXPERIMENTS = [
     pytest.param(experiment, marks=pytest.mark.slow)
@@ -82,7 +82,7 @@ def test_a_run_file_states_its_command_cost_and_result(path):
     head = path.read_text(encoding="utf-8").split("\ninclude", 1)[0]
     for word in ("Command: ", "Cost: ", "Result: "):
         assert f"# {word}" in head
-    assert f"baichuan-jax run {name(path)}" in head
+    assert f"baichuan-jax run {path.stem}\n" in head
 
 
 @pytest.mark.parametrize("path", OTHER_RUNS, ids=name)
@@ -107,7 +107,7 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch):
             run(*arguments, *settings_for(arguments))
     for verb, named in NAMED:
         if verb == "run":
-            assert_finished(tmp_path / load(ROOT / named, (), RunConfig).config.workdir)
+            assert_finished(tmp_path / load(named, (), RunConfig).config.workdir)
         if verb == "experiment":
             assert (tmp_path / "runs/experiments" / named / "record.json").exists()
 

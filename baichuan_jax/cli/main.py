@@ -11,7 +11,7 @@ from contextlib import suppress
 from textwrap import fill
 from typing import NoReturn
 
-from baichuan_jax.cli import convert, evaluate, experiment, generate, inspect, plan, processes
+from baichuan_jax.cli import configs, convert, evaluate, experiment, generate, inspect, plan, processes
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
@@ -33,6 +33,22 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "generate": generate.add_arguments,
     "plan": plan.add_arguments,
 }
+# Verbs that take no config of a run: {verb: (what it does, its help, what adds its arguments)}.
+WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable[[argparse.ArgumentParser], None]]] = {
+    "convert import": (
+        convert.import_weights,
+        "turn a Hugging Face checkpoint into a run of ours to start from",
+        convert.add_import_arguments,
+    ),
+    "experiment": (
+        experiment.experiment,
+        "run a file of experiments/ by its name: tables, plots and one page",
+        experiment.add_arguments,
+    ),
+    "config list": (configs.list_configs, "list the configs that are shipped", configs.add_list_arguments),
+    "config show": (configs.show_config, "print a shipped config", configs.add_show_arguments),
+    "config copy": (configs.copy_config, "copy a shipped config here, to change it", configs.add_copy_arguments),
+}
 
 
 LOST = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
@@ -50,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
             epilog=_settings(name),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        verb.add_argument("config", metavar="CONFIG", help="a gin file, such as configs/runs/quickstart.gin")
+        verb.add_argument("config", metavar="CONFIG", help="a gin file, or the name of a shipped one: quickstart")
         _add_overrides(verb)
         if name == "run" or name in stages_by_verb():
             redo = "make again what was made from other settings or sources; what is there of it is thrown away"
@@ -59,12 +75,11 @@ def parser() -> argparse.ArgumentParser:
             OPTIONS[name](verb)
         if name in STAGES and STAGES[name].multi_process:
             processes.add_arguments(verb)
-    help = "turn a Hugging Face checkpoint into a run of ours to start from"
-    convert.add_import_arguments(parsers.add_parser("convert import", help=help, description=help))
-    help = "run a file of experiments/ by its name: tables, plots and one page"
-    verb = parsers.add_parser("experiment", help=help, description=help)
-    experiment.add_arguments(verb)
-    _add_overrides(verb)
+    for name, (_, help, add_arguments) in WITHOUT_RUN.items():
+        verb = parsers.add_parser(name, help=help, description=help)
+        add_arguments(verb)
+        if name == "experiment":
+            _add_overrides(verb)
     return root
 
 
@@ -107,10 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb = f"`{args.verb}`"
         memory, disk = within_memory(verb, "let it do less at once"), mendable_writes(verb, "its output")
         with taking_signals() as stop, memory, disk:
-            if args.verb == "experiment":
-                experiment.experiment(args)
-            elif args.verb == "convert import":
-                convert.import_weights(args)
+            if args.verb in WITHOUT_RUN:
+                WITHOUT_RUN[args.verb][0](args)
             else:
                 verbs()[args.verb][0](load_with_origins(args.config, args.overrides), args)
     except Interrupted as interrupted:
@@ -153,7 +166,7 @@ def _is_verb(arguments: Sequence[str]) -> bool:
 
 
 def _names() -> tuple[str, ...]:
-    return (*verbs(), "convert import", "experiment")
+    return (*verbs(), *WITHOUT_RUN)
 
 
 def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> int:

@@ -16,11 +16,9 @@ from typing import Any
 from gin import config_parser
 
 from baichuan_jax.config.bind import Macro, Statement, bind
+from baichuan_jax.config.files import display, find_config, find_file
 from baichuan_jax.config.literal import gin_text
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.suggest import nearest
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -42,27 +40,28 @@ class Loaded:
 def load(path: Path | str | None, overrides: Sequence[str], root: type) -> Loaded:
     """Read a config file, if there is one, then overrides ("TrainConfig.steps=300"), into the dataclass `root`.
 
+    path: or the name of a shipped config: "quickstart".
+
     Fields of `root` are scalars, or sections: dataclasses with themselves as default_factory.
     """
-    statements = _read(str(path), (Path.cwd(), REPOSITORY)) if path else []
+    statements = _read(find_config(str(path))) if path else []
     return Loaded(*bind(root, [*statements, *map(_override, overrides)]))
 
 
-def _read(name: str, bases: Sequence[Path], cited: str = "", including: tuple[Path, ...] = ()) -> list[Statement]:
+def _read(path: Path, cited: str = "", including: tuple[Path, ...] = ()) -> list[Statement]:
     """Return the statements of a file and of those it includes, in order.
 
     cited: "file:line: " of the include. including: the files that lead here.
     """
-    path = _find(name, bases, cited)
     chain = (*including, path)
     if path in including:
-        raise UserError(f"{cited}include cycle: {' -> '.join(map(_display, chain))}")
+        raise UserError(f"{cited}include cycle: {' -> '.join(map(display, chain))}")
     found = []
-    for statement in _parse(_text(path, cited), _display(path)):
-        where = f"{_display(path)}:{statement.location.line_num}"
+    for statement in _parse(_text(path, cited), display(path)):
+        where = f"{display(path)}:{statement.location.line_num}"
         match statement:
             case config_parser.IncludeStatement(filename):
-                found += _read(filename, (path.parent, Path.cwd(), REPOSITORY), f"{where}: ", chain)
+                found += _read(find_file(filename, path, f"{where}: "), f"{where}: ", chain)
             case config_parser.ImportStatement():
                 raise UserError(f"{where}: a config file may not import ({statement.format()!r}); remove the line")
             case config_parser.BindingStatement(scope, section, field, value):
@@ -124,34 +123,12 @@ def _parse(text: str, name: str) -> list[Any]:
         ) from None
 
 
-def _find(name: str, bases: Sequence[Path], cited: str) -> Path:
-    """Return the first file of that name under `bases`; if there is none, the error names the nearest."""
-    for base in bases:
-        if (base / name).exists():
-            return (base / name).resolve()
-    beside = [path for base in bases for path in sorted((base / name).parent.glob("*.gin"))]
-    shipped = sorted((REPOSITORY / "configs").rglob("*.gin"))
-    by_stem = {path.stem: path.resolve() for path in reversed([*beside, *shipped])}
-    guess = nearest(Path(name).stem, by_stem)
-    hint = ""
-    if guess:
-        hint = f"; did you mean {_display(by_stem[guess])}?"
-    elif beside:
-        hint = f"; found beside it: {', '.join(dict.fromkeys(_display(path.resolve()) for path in beside))}"
-    raise UserError(f"{cited}no such config file: {name!r}{hint}")
-
-
 def _text(path: Path, cited: str) -> str:
     if path.is_dir():
         inside = ", ".join(sorted(file.name for file in path.glob("*.gin"))) or "none"
-        raise UserError(f"{cited}{_display(path)} is a directory; choose a .gin file in it: {inside}")
+        raise UserError(f"{cited}{display(path)} is a directory; choose a .gin file in it: {inside}")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise UserError(f"{cited}{_display(path)}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None
-
-
-def _display(path: Path) -> str:
-    """Return the path relative to the current directory if it lies under it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+        raise UserError(f"{cited}{display(path)}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from None

@@ -9,16 +9,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from baichuan_jax.config.load import REPOSITORY, load
+from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import write_text
 from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.shipped import SHIPPED
 from baichuan_jax.lab.experiment import RECORD, Outcome, check_name, class_name, find_experiments, write_record
 from baichuan_jax.lab.predictions import judge_predictions, read_predictions
 from baichuan_jax.recipe.load import Overrides, as_lines
 from baichuan_jax.recipe.progress import Progress
 
-FOLDER = REPOSITORY / "experiments"
+FOLDER = SHIPPED / "experiments"
 PREDICTIONS = "predictions"
 
 
@@ -46,8 +47,8 @@ def run_experiment(
     check_name(name, FOLDER)
     predicted_in = FOLDER / PREDICTIONS / f"{name}.toml"
     predictions = read_predictions(predicted_in)
-    if str(REPOSITORY) not in sys.path:
-        sys.path.insert(0, str(REPOSITORY))
+    if str(SHIPPED) not in sys.path:
+        sys.path.insert(0, str(SHIPPED))
     module = import_module(f"experiments.{name}")
     settings = class_name(name)
     loaded = load(config, as_lines(overrides), getattr(module, settings))

@@ -22,7 +22,7 @@ def load_config(path: Path | str | None = None, overrides: Overrides = ()) -> Ru
     overrides: {"TrainConfig.steps": 100}, or ["TrainConfig.steps=100"] as the command line has them. Raise UserError on
     a file, a name or a value that cannot be.
 
-        cfg = load_config("configs/runs/quickstart.gin", {"TrainConfig.steps": 100})
+        cfg = load_config("quickstart", {"TrainConfig.steps": 100})
         cfg.train.steps
     """
     return load_with_origins(path, overrides).config

@@ -48,7 +48,7 @@ class Run:
     Example:
         import baichuan_jax as bj
 
-        cfg = bj.load_config("configs/runs/quickstart.gin", {"TrainConfig.steps": 100})
+        cfg = bj.load_config("quickstart", {"TrainConfig.steps": 100})
         run = bj.Run(cfg, progress=bj.PrintProgress())
         trained = run.build("train")                # and first what it needs: data, tokenizer, tokens
         print(trained.loss, trained.parameters)

@@ -58,7 +58,7 @@ def folder(tmp_path, monkeypatch):
     (folder / "__init__.py").touch()
     (folder / "twice_as_large.py").write_text(SOURCE)
     (folder / "bench_it.py").write_text("def run(): pass\n")
-    monkeypatch.setattr(experiments, "REPOSITORY", folder.parent)
+    monkeypatch.setattr(experiments, "SHIPPED", folder.parent)
     monkeypatch.setattr(experiments, "FOLDER", folder)
     for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
         monkeypatch.delitem(sys.modules, name)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baichuan_jax.config import files
 from baichuan_jax.config import load as config
 from baichuan_jax.config.literal import literal, settings
 from baichuan_jax.config.load import load
@@ -116,22 +117,12 @@ def test_macros_of_macros():
     assert result.origins["TrainConfig.steps"] == "x.gin:3 via %A at x.gin:1 via %B at x.gin:2"
 
 
-def test_includes_are_found_beside_the_file_then_here_then_in_the_repository(here, monkeypatch):
-    monkeypatch.setattr(config, "REPOSITORY", here / "repository")
-    write("configs/runs/x.gin", "include 'part.gin'\nRun.workdir = 'w'\n")
-    for name, seed in (("repository/part.gin", 3), ("part.gin", 2), ("configs/runs/part.gin", 1)):
-        write(name, f"Run.seed = {seed}\n")
-        result = load("configs/runs/x.gin", (), Run)
-        assert result.config.seed == seed
-        assert result.origins["Run.seed"] == f"{name}:1"
-
-
 def test_configs_load_from_anywhere(here, monkeypatch):
     path = write("configs/x.gin", "Run.workdir = 'w'\n").resolve()
     (here / "elsewhere").mkdir()
     monkeypatch.chdir(here / "elsewhere")
     assert load(path, (), Run).origins["Run.workdir"] == f"{path}:1"
-    monkeypatch.setattr(config, "REPOSITORY", here)
+    monkeypatch.setattr(files, "SHIPPED", here)
     assert load("configs/x.gin", (), Run).config.workdir == "w"
 
 
@@ -295,7 +286,7 @@ def test_a_file_may_be_included_twice():
     ("path", "message"),
     [
         ("configs/runs/quikstart.gin", "no such config file: {!r}; did you mean configs/runs/quickstart.gin?"),
-        ("quickstart", "no such config file: {!r}; did you mean configs/runs/quickstart.gin?"),
+        ("quikstart", "no such config: {!r}; did you mean quickstart?"),
         ("configs/runs/zzz.gin", "no such config file: {!r}; found beside it: configs/runs/quickstart.gin"),
         ("nowhere/zzz.gin", "no such config file: {!r}"),
         ("configs/runs", "configs/runs is a directory; choose a .gin file in it: quickstart.gin"),
@@ -303,7 +294,7 @@ def test_a_file_may_be_included_twice():
     ],
 )
 def test_unreadable_files(path, message, here, monkeypatch):
-    monkeypatch.setattr(config, "REPOSITORY", here)
+    monkeypatch.setattr(files, "SHIPPED", here)
     write("configs/runs/quickstart.gin", "")
     Path("latin.gin").write_bytes(b"\nRun.workdir = 'caf\xe9'\n")
     with pytest.raises(UserError) as caught:
