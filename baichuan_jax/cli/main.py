@@ -11,7 +11,7 @@ from contextlib import suppress
 from textwrap import fill
 from typing import NoReturn
 
-from baichuan_jax.cli import configs, convert, evaluate, experiment, generate, inspect, plan, processes
+from baichuan_jax.cli import configs, convert, evaluate, experiment, generate, inspect, plan, processes, sweep
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
@@ -45,6 +45,7 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
         "run a file of experiments/ by its name: tables, plots and one page",
         experiment.add_arguments,
     ),
+    "sweep": (sweep.sweep, sweep.HELP, sweep.add_arguments),
     "config list": (configs.list_configs, "list the configs that are shipped", configs.add_list_arguments),
     "config show": (configs.show_config, "print a shipped config", configs.add_show_arguments),
     "config copy": (configs.copy_config, "copy a shipped config here, to change it", configs.add_copy_arguments),
@@ -78,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, help, add_arguments) in WITHOUT_RUN.items():
         verb = parsers.add_parser(name, help=help, description=help)
         add_arguments(verb)
-        if name == "experiment":
+        if name in ("experiment", "sweep"):
             _add_overrides(verb)
     return root
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from baichuan_jax.config.typecheck import Mismatch, convert
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.renamed import RENAMED
 from baichuan_jax.core.suggest import did_you_mean, nearest
+
+type_hints = cache(get_type_hints)  # evaluating annotations takes most of the time to bind a config
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _classes(root: type) -> dict[str, type]:
 
 def _sections(root: type) -> dict[str, type]:
     """Return {attribute of root: dataclass of its section}."""
-    found = {name: cls for name, cls in get_type_hints(root).items() if is_dataclass(cls)}
+    found = {name: cls for name, cls in type_hints(root).items() if is_dataclass(cls)}
     for field in fields(root):
         cls = found.get(field.name)
         if cls and field.default_factory is not cls:
@@ -100,7 +103,7 @@ def _sections(root: type) -> dict[str, type]:
 def _schema(classes: dict[str, type]) -> Iterable[tuple[str, Any, Any]]:
     """Yield ("Section.field", annotation, default or MISSING) of every field that may be bound."""
     for name, cls in classes.items():
-        hints = get_type_hints(cls)
+        hints = type_hints(cls)
         for field in fields(cls):
             if field.init and not is_dataclass(hints[field.name]):
                 default = field.default if field.default_factory is MISSING else field.default_factory()
@@ -123,7 +126,7 @@ def _check_name(statement: Statement, classes: dict[str, type]) -> None:
         others = [f"{name}.{field}" for name, cls in classes.items() if field in _field_names(cls)]
         guess = f"; did you mean {' or '.join(others)}?" if others else did_you_mean(field, names) or "."
         raise UserError(f"{where}: {section} has no field {field!r}{guess} Its fields: {', '.join(names)}")
-    annotation = get_type_hints(classes[section])[field]
+    annotation = type_hints(classes[section])[field]
     if is_dataclass(annotation):
         example = _field_names(annotation)[0]
         raise UserError(

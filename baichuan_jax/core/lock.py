@@ -11,10 +11,11 @@ from baichuan_jax.core.errors import UserError
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path` while the block runs. Raise UserError if another process does, or it cannot.
 
-    The system lets go of the lock when the process ends, however it ends; the empty file stays.
+    The system lets go of the lock when the process ends, however it ends; the empty file stays. wait: until the other
+    process lets go of it.
     """
     try:
         file = path.open("a")
@@ -22,7 +23,7 @@ def exclusive(path: Path) -> Iterator[None]:
         raise UserError(f"cannot write in {path.parent} ({error.strerror})") from error
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise UserError(f"another process is at work in {path.parent}; wait for it to end, or stop it") from None
         yield

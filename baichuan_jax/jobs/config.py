@@ -1,4 +1,4 @@
-"""Settings of the engine that runs the data step. They do not affect its results."""
+"""Settings of the engine that runs the data step and the points of a sweep. They do not affect results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from baichuan_jax.core.settings import setting
 
 @dataclass(frozen=True)
 class RunnerConfig:
-    """Where the tasks of the data step run, and when it stops."""
+    """Where the tasks of the data step and the points of a sweep run, and when the data step stops."""
 
     kind: Literal["local", "slurm", "ray"] = setting(
         "local",
@@ -26,7 +26,7 @@ class RunnerConfig:
         "shell commands of a Slurm job that make this package importable; by default the directory of the Python in "
         "use comes first on PATH",
     )
-    memory: int = setting(4, "gigabytes that a Slurm or Ray task may use")
+    memory: int = setting(4, "gigabytes that a Slurm or Ray task, or a point of a sweep, may use")
     address: str = setting("", "address of the Ray cluster; '' starts one on this machine")
     vanished: Literal["stop", "skip"] = setting(
         "stop",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,14 @@ class Phase:
     def incomplete(self) -> list[int]:
         """Return the tasks that have not completed, in order."""
         return self._executor.get_incomplete_ranks()
+
+    def ask_for(self, numbers: Collection[int]) -> None:
+        """Count these tasks as incomplete, whether they completed or not, and all others as completed."""
+        for number in range(self.count):
+            if number in numbers:
+                (self.directory / "completions" / f"{number:05}").unlink(missing_ok=True)
+            else:
+                self._executor.mark_rank_as_completed(number)
 
     def run(self, number: int) -> None:
         """Run a task in this process, unless it has completed. Raise what the task raises."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from baichuan_jax.core.interrupt import may_handle_signals, stop_on_signal, unwinding
@@ -43,15 +43,25 @@ class Runner:
         if self._handles:
             signal.signal(signal.SIGTERM, self._previous)
 
-    def run(self, name: str, task: Task, count: int, progress: Callable[[int, int], None] | None = None) -> None:
+    def run(
+        self,
+        name: str,
+        task: Task,
+        count: int,
+        progress: Callable[[int, int], None] | None = None,
+        only: Collection[int] | None = None,
+    ) -> None:
         """Run task(0) to task(count - 1), except those that completed in an earlier run.
 
-        name: of the phase and of the directory of its logs. progress: called as progress(tasks done, count).
+        name: of the phase and of the directory of its logs. progress: called as progress(tasks done, count). only: the
+        tasks to run, whether they completed earlier or not.
 
         Raise the exception of the first failed task, with the traceback of its process as the cause, or UserError if a
         task has lost its process ATTEMPTS times. After an error other tasks may still run: leave the context.
         """
         phase = Phase(name, task, count, self._directory / name)
+        if only is not None:
+            phase.ask_for(only)
         waiting = phase.incomplete()
         done = count - len(waiting)
 

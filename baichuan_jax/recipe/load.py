@@ -34,13 +34,20 @@ def load_with_origins(path: Path | str | None, overrides: Overrides = ()) -> Loa
     A config that a run has saved in its workdir is of that folder, wherever it has been moved to.
     """
     loaded = load(path, as_lines(overrides), config_class())
-    folder, name = Path(path or "").parent, "RunConfig.workdir"
-    if loaded.origins[name] == "--set" or Path(path or "").name != CONFIG or not is_workdir(folder):
+    config = at_home(path, loaded.config, loaded.origins)
+    if config is loaded.config:
         return loaded
-    if folder.resolve() == Path(loaded.config.workdir).resolve():
-        return loaded
-    config = replace(loaded.config, workdir=str(folder))
-    return Loaded(config, loaded.origins | {name: f"where {CONFIG} is"})
+    return Loaded(config, loaded.origins | {"RunConfig.workdir": f"where {CONFIG} is"})
+
+
+def at_home(path: Path | str | None, config: RunConfig, origins: Mapping[str, str]) -> RunConfig:
+    """Return a config with the workdir that it was saved in, wherever that has been moved to."""
+    folder = Path(path or "").parent
+    if origins["RunConfig.workdir"] == "--set" or Path(path or "").name != CONFIG or not is_workdir(folder):
+        return config
+    if folder.resolve() == Path(config.workdir).resolve():
+        return config
+    return replace(config, workdir=str(folder))
 
 
 def as_lines(overrides: Overrides) -> Sequence[str]:

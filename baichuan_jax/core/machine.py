@@ -1,0 +1,39 @@
+"""What this machine has: cores, free memory, accelerators."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+MEMINFO, LIMIT, USED = "/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Return the bytes of memory that are free for this process; of all where the system does not tell."""
+    try:
+        found = re.search(r"MemAvailable: +(\d+) kB", Path(MEMINFO).read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    if found is None:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    free = 1024 * int(found[1])
+    try:
+        limit, used = (Path(path).read_text(encoding="utf-8").strip() for path in (LIMIT, USED))
+    except OSError:
+        return free
+    return min(free, int(limit) - int(used)) if limit.isdigit() else free
+
+
+def has_accelerator() -> bool:
+    """Return whether there is a GPU or TPU that JAX would take, as far as that can be told without JAX."""
+    if os.environ.get("JAX_PLATFORMS", "") == "cpu":
+        return False
+    return any(
+        found for pattern in ("nvidia[0-9]*", "accel[0-9]*", "vfio/[0-9]*") for found in Path("/dev").glob(pattern)
+    )
