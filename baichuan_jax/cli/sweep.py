@@ -24,7 +24,7 @@ SHOWN = 30  # points in the live table: those at work come first
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb takes beside --set."""
-    verb.add_argument("config", metavar="CONFIG", help="a gin file, or the name of a shipped one; it may set SweepConfig")
+    verb.add_argument("config", metavar="CONFIG", help="a gin file, or the name of a shipped one: quickstart")
     over = "values of one setting, as in --over 'TrainConfig.seed=range(3)'; may be repeated"
     verb.add_argument("--over", action="append", default=[], metavar="NAME.FIELD=VALUES", help=over)
     verb.add_argument("--zip", action="store_true", help="pair the values at equal places, in place of combinations")

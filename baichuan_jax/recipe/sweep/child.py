@@ -63,9 +63,9 @@ def run_point(plan: Plan, point: PlannedPoint) -> bool:
             traceback.print_exc()
             told = f"{type(error).__name__}: {error}".replace(str(plan.runs / point.name), "POINT")
             state = replace(state, state="failed", error=told, trace=traceback.format_exc())
-        print(f"point {point.number} {state.state}", flush=True)
         seconds = round(before.seconds + time.monotonic() - start, 2)
         states.write(point.name, replace(state, seconds=seconds, peak_memory_bytes=_peak_memory()))
+        print(f"point {point.number} {state.state}", flush=True)
         return state.state == "done"
 
 
