@@ -117,7 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     if not _is_verb(given):
         return _explain_verbs(root, given)
-    args = root.parse_args(given)
+    args, unknown = root.parse_known_args(given)
+    if unknown:
+        return _explain_options(root, args.verb, unknown[0])
     stop = StopRequest()
     try:
         verb = f"`{args.verb}`"
@@ -176,9 +178,8 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
     names = _names()
     longer = [name for name in names if name.split()[0] == word]
     if longer and not set(arguments[1:]).isdisjoint(("-h", "--help")):
-        [parsers] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
         for name in longer:
-            print(parsers.choices[name].format_help())
+            print(_parsers(root)[name].format_help())
         return 0
     hint = f"; there are {', '.join(map(repr, longer))}" if longer else did_you_mean(" ".join(arguments[:2]), names)
     if not longer and not hint:
@@ -186,6 +187,23 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
     known = "" if hint else f"; the verbs are {', '.join(names)}"
     print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
     return 2
+
+
+def _explain_options(root: argparse.ArgumentParser, verb: str, word: str) -> int:
+    """Say what a verb does not take. Return the exit code."""
+    if word.startswith("-"):
+        options = [option for action in _parsers(root)[verb]._actions for option in action.option_strings]
+        what = f"has no option {word.partition('=')[0]}{did_you_mean(word.partition('=')[0], options)}"
+    else:
+        what = f"takes no further argument: {word!r}"
+    print(f"baichuan-jax: `{verb}` {what} (baichuan-jax {verb} --help)", file=sys.stderr)
+    return 2
+
+
+def _parsers(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return {verb: its parser}."""
+    [parsers] = [action for action in root._actions if isinstance(action, argparse._SubParsersAction)]
+    return parsers.choices
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
+from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.data.config import DataConfig
 from baichuan_jax.data.dedup.config import DedupConfig
 from baichuan_jax.data.quality.config import REJECTED, QualityConfig
@@ -72,4 +73,6 @@ class RunConfig:
             "QualityConfig.bad": [domain for domain in self.quality.bad if domain != REJECTED],
         }
         for name, value in named.items():
-            require(set(value) <= set(self.data.sources), name, value, f"domains of DataConfig.sources ({known})")
+            unknown = [domain for domain in value if domain not in self.data.sources]
+            hint = did_you_mean(unknown[0], self.data.sources) if unknown else ""
+            require(not unknown, name, value, f"domains of DataConfig.sources ({known}){hint}")

@@ -28,14 +28,14 @@ TYPOS = [
     setting("OptimConfig.lr=1e-3", "'lr'", "peak_lr"),
     setting("DecoderConfig.n_layers=2", "'n_layers'", "'layers'"),
     setting("OptimConfig.schedule=cosin", "OptimConfig.schedule", "did you mean 'cosine'"),
-    setting("DecoderConfig.remat=ful", "DecoderConfig.remat", "'none', 'products', 'block'"),
+    setting("DecoderConfig.remat=ful", "DecoderConfig.remat", "'none', 'products' or 'block'"),
     setting("PositionConfig.kind=ropee", "PositionConfig.kind", "did you mean 'rope'"),
     setting("VOCABULARY=400", "VOCABULARY", "VOCAB"),
     setting("MixConfig.weights={'zhh': 1.0}", "MixConfig.weights", "did you mean 'zh'"),
     setting("AxisRules.embed='fsdpp'", "AxisRules.embed", "data, fsdp, context, tensor"),
     Mistake("trian|{config}", "trian", "did you mean 'train'"),
     Mistake("run|configs/runs/quikstart.gin", "quikstart.gin", "quickstart.gin"),
-    Mistake("run|quikstart", "quikstart", "did you mean 'quickstart'"),
+    Mistake("run|quikstart", "quikstart", "did you mean quickstart"),
     Mistake("experiment|zh_en_ration", "zh_en_ration", "did you mean 'zh_en_ratio'"),
     Mistake("plan|{config}|--target|v5:4x4", "v5", "v5e"),
     Mistake("convert import|{tmp}|{tmp}/out|--verfy", "--verfy", "--verify"),
@@ -50,8 +50,8 @@ TYPES = [
     setting("DataConfig.sources=['a', 'b']", "DataConfig.sources", "expected dict"),
     setting("MixConfig.weights={'zh': 'much'}", "MixConfig.weights", "expected float"),
     setting("MixConfig.packing=yes", "MixConfig.packing", "True or False"),
-    setting("TrainConfig.steps", "TrainConfig.steps", "NAME.FIELD=VALUE"),
-    setting("TrainConfig.steps=", "TrainConfig.steps", "value"),
+    setting("TrainConfig.steps", "TrainConfig.steps", "as in --set TrainConfig.steps=300"),
+    setting("TrainConfig.steps=", "TrainConfig.steps", "expected int"),
     setting("MixConfig.weights={'zh': 1.0", "MixConfig.weights", "{'zh': 1.0"),
 ]
 MESHES = [
@@ -63,12 +63,12 @@ MESHES = [
     Mistake(
         "run|{config}|--set|MeshConfig.context=8|--set|TrainConfig.length=30", "TrainConfig.length", "multiple of the 8"
     ),
-    Mistake("run|{config}|--set|MeshConfig.tensor=8|--set|MeshConfig.fsdp=1", "heads", "divi"),
+    Mistake("run|{config}|--set|MeshConfig.tensor=4|--set|DecoderConfig.heads=6", "heads", "divi"),
 ]
 PATHS = [
-    Mistake("run|{tmp}", "{tmp}", "a gin file"),
+    Mistake("run|{tmp}", "{tmp}", ".gin file"),
     Mistake("run|{tmp}/empty.gin", "sources", "DataConfig.sources"),
-    Mistake("run|{tmp}/binary.gin", "binary.gin", "text"),
+    Mistake("run|{tmp}/binary.gin", "binary.gin", "save the file as UTF-8"),
     Mistake("run|{tmp}/includes.gin", "quikstart.gin", "quickstart.gin"),
     setting("RunConfig.workdir={tmp}/file", "{tmp}/file", "directory"),
     setting("RunConfig.base={tmp}/nowhere", "RunConfig.base", "{tmp}/nowhere"),

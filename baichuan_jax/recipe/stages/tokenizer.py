@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.recipe.spec import ReportSection, StageResult, StageSpec
 from baichuan_jax.tokenizer.config import TokenizerConfig
 
@@ -73,6 +73,14 @@ def _files(config: RunConfig) -> tuple[Path, ...]:
     return (Path(config.tokenizer.file),) if config.tokenizer.file else ()
 
 
+def _check(config: RunConfig) -> None:
+    """Raise UserError if the tokenizer that the config names is not there."""
+    file = config.tokenizer.file
+    require(
+        not file or Path(file).exists(), "TokenizerConfig.file", file, "a tokenizer's file that exists, or '' to train"
+    )
+
+
 def _summary(result: TokenizerResult) -> str:
     rates = ", ".join(f"{name} {rate['bytes_per_token']:.2f}" for name, rate in result.compression.items())
     return f"{result.vocab:,} ids; bytes per token held out: {rates}"
@@ -94,5 +102,6 @@ TOKENIZER = StageSpec(
     needs=("data",),
     report=ReportSection("Tokenizer", _section, 41),
     files=_files,
+    check=_check,
     changes=("tokenizer.json gives SentencePiece's ids for any text",),
 )

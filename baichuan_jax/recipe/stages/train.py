@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from baichuan_jax.config.literal import parts, settings
 from baichuan_jax.core.checkpointed import Change, Checkpointed
+from baichuan_jax.core.errors import require
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_age import process_age
@@ -134,11 +135,18 @@ def _told(changes: list[Change], config: RunConfig, step: int) -> list[str]:
 
 
 def _check(config: RunConfig) -> None:
-    """Raise UserError if the devices at hand cannot hold the mesh, the parameters or the batch as configured."""
+    """Raise UserError if there is nothing to start from, or the devices at hand cannot hold what is configured."""
     from baichuan_jax.recipe.trained import make_layout
     from baichuan_jax.train.state import abstract_params
     from baichuan_jax.train.step import check_split
 
+    start = config.train.start
+    require(
+        not start or bool(checkpoint_steps(Path(start))),
+        "TrainConfig.start",
+        start,
+        "a directory with a finished checkpoint",
+    )
     layout = make_layout(config)
     abstract_params(config.model, layout)
     check_split(config.train, config.model, layout)
