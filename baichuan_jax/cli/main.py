@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _explain_verbs(root, given)
     args, unknown = root.parse_known_args(given)
     if unknown:
-        return _explain_options(root, args.verb, unknown[0])
+        return _explain_options(root, given, unknown[0])
     stop = StopRequest()
     try:
         verb = f"`{args.verb}`"
@@ -189,13 +189,16 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
     return 2
 
 
-def _explain_options(root: argparse.ArgumentParser, verb: str, word: str) -> int:
-    """Say what a verb does not take. Return the exit code."""
+def _explain_options(root: argparse.ArgumentParser, arguments: Sequence[str], word: str) -> int:
+    """Say that the verb does not take `word`. Return the exit code."""
+    verb = arguments[0]
     if word.startswith("-"):
+        name = word.partition("=")[0]
         options = [option for action in _parsers(root)[verb]._actions for option in action.option_strings]
-        what = f"has no option {word.partition('=')[0]}{did_you_mean(word.partition('=')[0], options)}"
+        what = f"has no option {name}{did_you_mean(name, options)}"
     else:
-        what = f"takes no further argument: {word!r}"
+        of_two_words = [name for name in _names() if " " in name]
+        what = f"takes no further argument: {word!r}{did_you_mean(' '.join(arguments[:2]), of_two_words)}"
     print(f"baichuan-jax: `{verb}` {what} (baichuan-jax {verb} --help)", file=sys.stderr)
     return 2
 

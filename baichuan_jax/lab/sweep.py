@@ -6,14 +6,17 @@ product(values("vocab", (8_000, 64_000)), values("seed", range(3))) is a sweep o
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
 from functools import reduce
 from itertools import product as cartesian
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from baichuan_jax.core.files import digest
 from baichuan_jax.core.stage import Stage
+from baichuan_jax.lab.numbers import duration
 
 Point = dict[str, Any]  # setting -> a value that repr() writes in full
 Sweep = list[Point]  # two sweeps, one after the other: a + b
@@ -40,10 +43,15 @@ def run_units(
     An interrupted unit gets the same folder again and may continue from its content. A point must contain everything
     that affects the result, with digests in place of file contents. build: returns JSON values.
     """
-    results = []
+    results, built, left = [], [], ""
     for number, point in enumerate(sweep):
-        progress(f"done; {kind} {describe(point, sweep)}".rstrip(), number, len(sweep))
-        results.append(unit(directory, kind, point).run(lambda folder, point=point: build(point, folder))[0])
+        progress(f"done{left}; {kind} {describe(point, sweep)}".rstrip(), number, len(sweep))
+        start = time.monotonic()
+        result, was_there = unit(directory, kind, point).run(lambda folder, point=point: build(point, folder))
+        results.append(result)
+        if not was_there:
+            built.append(time.monotonic() - start)
+            left = f", about {duration(mean(built) * (len(sweep) - number - 1))} left"
     progress("done", len(sweep), len(sweep))
     return results
 
