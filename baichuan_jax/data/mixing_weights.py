@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.optimize import minimize
 
+FLOORS = np.linspace(0.0, 0.995, 200)  # of the log-linear model, as shares of the least loss
+
 
 def weights_by_size(tokens: Mapping[str, float], exponent: float) -> dict[str, float]:
     """Return weights that add up to 1 in proportion to tokens ** exponent: 1 is natural, 0 uniform."""
@@ -50,19 +52,31 @@ class DoReMi:
 
 
 class LogLinearLosses:
-    """Losses of domains as functions of the mix: log loss = sum of coefficient * share, by least squares.
+    """Losses of domains as functions of the mix: loss = floor + exp(sum of coefficient * share).
 
-    It has the form of RegMix's linear model (Liu et al., arXiv 2407.01492) on the logarithm: shares add up to 1, so
-    there is no intercept.
+    The data mixing law of Ye et al. (arXiv 2403.16952); its factor is in the coefficients, since shares add up to 1.
+    Without a floor a loss that is steep near a share of 0 and flat elsewhere is not fitted.
     """
 
     def __init__(self, mixes: np.ndarray, losses: np.ndarray):
-        """Fit to runs. mixes: shares, [runs, domains]. losses: of held-out text, positive, [runs, measured]."""
-        self._coefficients = np.linalg.lstsq(mixes, np.log(losses), rcond=None)[0]
+        """Fit to runs. mixes: shares, [runs, domains]. losses: of held-out text, positive, [runs, measured].
+
+        The logarithm of what is above the floor is fitted by least squares, for each of FLOORS; the floor of the least
+        squared error of the losses is taken, for each measured text by itself.
+        """
+        least = losses.min(axis=0)
+        candidates = []
+        for floor in (share * least for share in FLOORS):
+            coefficients = np.linalg.lstsq(mixes, np.log(losses - floor), rcond=None)[0]
+            errors = ((floor + np.exp(mixes @ coefficients) - losses) ** 2).sum(axis=0)
+            candidates.append((errors, floor, coefficients))
+        errors, floors, coefficients = map(np.array, zip(*candidates))
+        best, each = errors.argmin(axis=0), np.arange(losses.shape[1])
+        self._floors, self._coefficients = floors[best, each], coefficients[best, :, each].T
 
     def predict(self, mixes: np.ndarray) -> np.ndarray:
         """Return the losses [runs, measured] of mixes [runs, domains]."""
-        return np.exp(mixes @ self._coefficients)
+        return self._floors + np.exp(mixes @ self._coefficients)
 
     def best_mix(self, caps: np.ndarray) -> np.ndarray:
         """Return the mix of the least mean loss. caps: largest share of each domain, [domains], 1 or more in all.
@@ -73,7 +87,7 @@ class LogLinearLosses:
         found = minimize(
             lambda mix: self.predict(mix).mean(),
             start,
-            jac=lambda mix: self._coefficients @ self.predict(mix) / self._coefficients.shape[1],
+            jac=lambda mix: self._coefficients @ (self.predict(mix) - self._floors) / len(self._floors),
             method="SLSQP",
             bounds=[(0.0, min(1.0, cap)) for cap in caps],
             constraints={"type": "eq", "fun": lambda mix: mix.sum() - 1.0, "jac": np.ones_like},
