@@ -75,6 +75,11 @@ class TrainConfig:
 class OptimConfig:
     """AdamW with the recipe's settings (train.py and config/deepspeed.json of baichuan-inc/Baichuan-7B)."""
 
+    optimizer: Literal["adamw", "muon"] = setting(
+        "adamw",
+        "'muon' orthogonalises the momentum of the matrices in the blocks (arXiv 2502.16982) with the same rate and "
+        "decay; token table, head and norms keep AdamW",
+    )
     peak_lr: float = setting(3e-4, "highest learning rate, after the warm-up")
     warmup_steps: int = setting(100, "steps of a linear warm-up from 0; with 0 and 1 the first step has the peak")
     schedule: Literal["cosine", "linear", "constant", "wsd"] = setting(
@@ -102,6 +107,12 @@ class OptimConfig:
         for name in ("b1", "b2"):
             require(0 <= getattr(self, name) < 1, f"OptimConfig.{name}", getattr(self, name), "a number in [0, 1)")
         require(0 <= self.final_lr_ratio <= 1, "OptimConfig.final_lr_ratio", self.final_lr_ratio, "a ratio in [0, 1]")
+        require(
+            self.optimizer == "adamw" or self.moments == "float32",
+            "OptimConfig.moments",
+            self.moments,
+            f"'float32' with OptimConfig.optimizer = {self.optimizer!r}",
+        )
         require(0 < self.decay_share <= 1, "OptimConfig.decay_share", self.decay_share, "a share in (0, 1]")
         require(self.weight_decay >= 0, "OptimConfig.weight_decay", self.weight_decay, "0 or more")
         require(self.warmup_steps >= 0, "OptimConfig.warmup_steps", self.warmup_steps, "0 or more")

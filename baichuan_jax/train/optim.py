@@ -1,4 +1,4 @@
-"""AdamW as in the recipe: warm-up and a schedule of the rate, decay on matrices only, clipping by global norm."""
+"""AdamW as in the recipe, or Muon: a schedule of the rate, decay on matrices only, clipping by global norm."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import optax
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.moments import in_bfloat16
+from baichuan_jax.train.muon import muon_for_matrices
 
 
 def schedule(cfg: OptimConfig, steps: int) -> optax.Schedule:
@@ -48,12 +49,14 @@ def decayed(axes: Params) -> Params:
 
 def make_optimizer(cfg: OptimConfig, steps: int, axes: Params, seed: int = 0) -> optax.GradientTransformation:
     """Return the whole update rule; `axes` are the parameters' logical axes. seed: of what is rounded at random."""
-    adam = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
+    direction = optax.scale_by_adam(cfg.b1, cfg.b2, cfg.eps)
     if cfg.moments != "float32":
-        adam = in_bfloat16(adam, None if cfg.moments == "bfloat16_nearest" else seed)
-    adamw = optax.chain(
-        adam,
+        direction = in_bfloat16(direction, None if cfg.moments == "bfloat16_nearest" else seed)
+    if cfg.optimizer == "muon":
+        direction = muon_for_matrices(axes, direction)
+    update = optax.chain(
+        direction,
         optax.add_decayed_weights(cfg.weight_decay, decayed(axes)),
         optax.scale_by_learning_rate(schedule(cfg, steps)),
     )
-    return optax.chain(optax.clip_by_global_norm(cfg.clip), adamw)
+    return optax.chain(optax.clip_by_global_norm(cfg.clip), update)

@@ -33,12 +33,14 @@ class ShardedState:
         self._model_cfg, self._optimizer = model_cfg, optimizer
         shapes = jax.eval_shape(lambda: self._fresh(0))
         params = layout.shardings(param_axes(model_cfg), shapes.params)
+        masked = lambda node: isinstance(node, optax.MaskedNode)  # of a parameter that another update rule has
         moments = optax.tree_utils.tree_map_params(
             optimizer,
-            lambda _, sharding: sharding,
+            lambda moment, sharding: moment if masked(moment) else sharding,
             shapes.optimizer,
             params,
             transform_non_params=lambda _: layout.replicated,
+            is_leaf=masked,
         )
         self.shardings = TrainState(layout.replicated, params, moments)
         self.abstract = _placed(shapes, self.shardings)

@@ -161,6 +161,7 @@ TABLE: dict[str, Row] = {
     **rows(
         "OptimConfig",
         update,
+        optimizer="muon",
         peak_lr=1e-3,
         warmup_steps=2,
         final_lr_ratio=0.5,

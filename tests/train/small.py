@@ -25,9 +25,9 @@ def layout(devices: int = 8, rules: AxisRules | None = None, **axes: int) -> Lay
     return Layout(make_mesh(MeshConfig(**axes), jax.devices()[:devices]), rules or AxisRules())
 
 
-def setup(cfg: TrainConfig, layout: Layout, model_cfg: DecoderConfig = MODEL):
+def setup(cfg: TrainConfig, layout: Layout, model_cfg: DecoderConfig = MODEL, optim_cfg: OptimConfig = OPTIM):
     """Return (optimizer, fresh state, step)."""
-    optimizer = make_optimizer(OPTIM, cfg.steps, param_axes(model_cfg))
+    optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg))
     sharded, exe = ShardedState(model_cfg, optimizer, layout), make_execution(cfg, model_cfg, layout)
     return optimizer, sharded.init(cfg.seed), make_step(cfg, model_cfg, optimizer, sharded, exe)
 
