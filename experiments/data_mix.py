@@ -30,7 +30,7 @@ from baichuan_jax.core.settings import setting
 from baichuan_jax.data.mixing_weights import DoReMi, LogLinearLosses, excess_losses, largest_shares, weights_by_size
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.paired import compare_pairs
-from baichuan_jax.lab.plots import Plot
+from baichuan_jax.lab.plots import COLORS, GREY, Plot
 from baichuan_jax.lab.sweep import Point, Progress, run_units
 from baichuan_jax.model.decoder import Params, apply
 from baichuan_jax.model.execution import Batch
@@ -90,6 +90,7 @@ def run(cfg: DataMix, directory: Path, progress: Progress) -> Outcome:
         ],
         f"{len(cfg.trial.seeds)} seeds in pairs: the same initial parameters. 95 % intervals of the mean difference.",
     )
+    plots.insert(0, _verdict_plot(verdicts))
     names = list(trial.store.domains)
     shares = Table(
         "weights",
@@ -201,6 +202,30 @@ def _log_linear(cfg: DataMix, trial: Trial, tokens: Mapping[str, int]) -> tuple[
     rows = [[*row.tolist(), float(a), float(b)] for row, a, b in zip(drawn, measured, predicted)]
     swarm = Table("swarm", "Runs on random mixes", [*tokens, "bits/byte", "predicted"], rows, note, "page")
     return dict(zip(tokens, best.tolist())), [fit, swarm]
+
+
+def _verdict_plot(verdicts: Table) -> Plot:
+    """Return the differences from both baselines, with their t intervals."""
+    rows = [dict(zip(verdicts.columns, row)) for row in verdicts.rows]
+    said = "; ".join(
+        f"{row['method']} against {row['against']} {row['difference']:+.3f}: {row['verdict']}" for row in rows
+    )
+    return Plot(
+        "verdicts", "Differences in bits per byte", f"Below 0 is better. {said}.", partial(_paint_verdicts, rows=rows)
+    )
+
+
+def _paint_verdicts(axes: Axes, rows: Sequence[Mapping[str, str]]) -> None:
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    for number, baseline in enumerate(BASELINES):
+        of = [row for row in rows if row["against"] == baseline]
+        means = [row["difference"] for row in of]
+        reach = [float(row["t interval"].partition(" to ")[2]) - mean for row, mean in zip(of, means)]
+        places = [methods.index(row["method"]) + 0.2 * (number - 0.5) for row in of]
+        axes.errorbar(places, means, reach, fmt="o", capsize=3, color=COLORS[number], label=f"against {baseline}")
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    axes.set_xticks(range(len(methods)), methods)
+    axes.set_ylabel("bits per byte")
 
 
 def _paint_trajectory(axes: Axes, trajectory: Sequence[Sequence[float]], names: Sequence[str]) -> None:

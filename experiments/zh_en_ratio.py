@@ -302,10 +302,16 @@ def _bits_plot(size: Size, number: int, languages: Sequence[str]) -> Plot:
     lines = {name: (size.shares, bits.T) for name, bits in zip(languages, size.bits)}
     return Plot(
         f"shares{number or ''}",
-        f"Held-out bits per byte against the share of Chinese, {size.label}",
-        "Held-out bits per byte of either language against the share of Chinese; bands are a standard deviation.",
-        partial(_paint_bits, lines=lines),
+        f"What each share leads to, {size.label}",
+        "Held-out bits per byte of either language against the share of Chinese; bands are a standard deviation. A "
+        "language without text is off the scale; the table has its figure.",
+        partial(_paint_bits, lines=lines, top=float(size.bits.mean(axis=2)[_trained(size.shares)].max())),
     )
+
+
+def _trained(shares: np.ndarray) -> np.ndarray:
+    """Return which languages have any text at which shares, [languages, shares]."""
+    return np.array([shares, 1 - shares]) > 0
 
 
 def _residual_plot(law: Table) -> Plot:
@@ -317,8 +323,9 @@ def _residual_plot(law: Table) -> Plot:
     )
 
 
-def _paint_bits(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]) -> None:
+def _paint_bits(axes: Axes, lines: Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]], top: float) -> None:
     paint_bands(axes, lines, "held-out bits per byte")
+    axes.set_ylim(top=1.05 * top)
     axes.set_xlabel("share of Chinese in training")
 
 
