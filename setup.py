@@ -12,12 +12,14 @@ CHINESE = ["opencc>=1.1.9"]
 EVAL = ["lm-eval[math]>=0.4.13,<0.5"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
+NOTEBOOKS = ["ipykernel>=6.29", "nbclient>=0.10"]
 SERVE = ["starlette>=0.46", "uvicorn>=0.34"]
 DEV = [
     *CHINESE,
     *EVAL,
     *HF,
     *HTML,
+    *NOTEBOOKS,
     *SERVE,
     "hypothesis>=6.100",
     "mypy>=1.15",
@@ -113,6 +115,7 @@ setup(
         "cuda13": ["jax[cuda13]"],
         "hf": HF,
         "html": HTML,
+        "notebooks": NOTEBOOKS,
         "peers": [
             "accelerate>=1",
             "lm-eval[api]>=0.4.13,<0.5",

@@ -17,13 +17,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from baichuan_jax.core.errors import UserError
+    from baichuan_jax.recipe.hugging_face import import_checkpoint
     from baichuan_jax.recipe.load import load_config
+    from baichuan_jax.recipe.planning import plan_training
     from baichuan_jax.recipe.progress import PrintProgress, Progress
     from baichuan_jax.recipe.run import Run
     from baichuan_jax.recipe.run_config import RunConfig
 
 __version__ = "0.1.0"
-__all__ = ["PrintProgress", "Progress", "Run", "RunConfig", "UserError", "load_config"]
+__all__ = [
+    "PrintProgress",
+    "Progress",
+    "Run",
+    "RunConfig",
+    "UserError",
+    "import_checkpoint",
+    "load_config",
+    "plan_training",
+]
 
 _PLACES = {
     "PrintProgress": "recipe.progress",
@@ -31,7 +42,9 @@ _PLACES = {
     "Run": "recipe.run",
     "RunConfig": "recipe.run_config",
     "UserError": "core.errors",
+    "import_checkpoint": "recipe.hugging_face",
     "load_config": "recipe.load",
+    "plan_training": "recipe.planning",
 }
 
 

@@ -1,6 +1,5 @@
 """The wheel, installed: it carries configs and experiments, and works in any folder."""
 
-import os
 import re
 import runpy
 import subprocess
@@ -8,11 +7,14 @@ import venv
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from baichuan_jax.config.files import shipped_configs
 from baichuan_jax.core.shipped import SHIPPED
 from baichuan_jax.lab.experiment import find_experiments
+from tests.cli.small import environment
+from tests.test_notebooks import ADDRESS, FOLDER, SMALL, assert_clean, cell, read
 from tests.test_shipped import DEBUG, ROOT, assert_finished, debug_settings
 
 SHIPPED_FOLDERS = ("configs", "experiments")
@@ -20,8 +22,8 @@ SHIPPED_FOLDERS = ("configs", "experiments")
 
 def run(*command: object, cwd: Path) -> str:
     """Run a command that may not see this checkout; return its standard output."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    variables = {key: value for key, value in environment().items() if key != "PYTHONPATH"}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -88,6 +90,26 @@ def test_shipped_runs_and_experiments_work_in_an_empty_folder(installed, tmp_pat
     for name in ("tokenizer_compression", "ffn_variants"):
         run(command, "experiment", name, *debug_settings(name), cwd=tmp_path)
         assert (tmp_path / "runs/experiments" / name / "record.json").exists()
+
+
+@pytest.mark.slow
+def test_a_notebook_needs_no_restart_of_a_kernel_that_has_loaded_numpy_and_jax(built, tmp_path):
+    """Its install cell leaves what is loaded as it is: an older numpy than the newest."""
+    [wheel] = (built / "dist").glob("*.whl")
+    make_venv(tmp_path / "venv", "ipykernel", "nbclient", "jax", "numpy<2.3")
+    notebook = read(next(FOLDER.glob("1_*.ipynb")))
+    install = cell(notebook, "install")
+    assert f"git+{ADDRESS}" in install.source
+    install.source = install.source.replace(f"git+{ADDRESS}", wheel.as_uri())
+    cell(notebook, "settings").source = f"SETTINGS = {SMALL}"
+    before = "import importlib.metadata, jax, numpy; jax.numpy.ones(3) + 1; loaded_before = (jax, numpy)"
+    after = "for each in loaded_before: assert each.__version__ == importlib.metadata.version(each.__name__)"
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(before, id="before"))
+    notebook.cells.append(nbformat.v4.new_code_cell(after, id="after"))
+    nbformat.write(notebook, tmp_path / "notebook.ipynb")
+    run(tmp_path / "venv/bin/jupyter-execute", "--inplace", "notebook.ipynb", cwd=tmp_path)
+    assert_clean(read(tmp_path / "notebook.ipynb"))
+    assert_finished(tmp_path / "runs/quickstart")
 
 
 @pytest.mark.slow

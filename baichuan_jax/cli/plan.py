@@ -11,6 +11,7 @@ from rich.console import Console
 
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
+from baichuan_jax.recipe.planning import plan_settings
 
 if TYPE_CHECKING:
     from baichuan_jax.parallel.targets import Target
@@ -41,14 +42,14 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
     """Compiles the train step for the target and prints what it will take."""
     os.environ["JAX_PLATFORMS"] = "cpu"  # nothing is run
     from baichuan_jax.parallel import targets
-    from baichuan_jax.plan.train_plan import Settings, search
     from baichuan_jax.plan.train_plan import plan as make_plan
+    from baichuan_jax.plan.train_plan import search
 
     for name in ("rows", "tokens"):
         require(getattr(args, name) > 0, f"--{name}", getattr(args, name), "a positive number")
     config = loaded.config
     length = args.length or config.model.context
-    settings = Settings(config.model, config.train, config.optim, config.mesh, config.rules)
+    settings = plan_settings(config)
     console = Console(highlight=False, soft_wrap=True)
     target = targets.find(args.target)
     found = make_plan(settings, target, args.rows, length)
