@@ -85,6 +85,7 @@ def test_a_run_file_states_its_command_cost_and_result(path):
     assert f"baichuan-jax run {path.stem}\n" in head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", OTHER_RUNS, ids=name)
 def test_every_other_run_runs(path, tmp_path):
     run("run", path, f"--set=RunConfig.workdir={tmp_path / 'run'}", *DEBUG)
