@@ -108,8 +108,10 @@ def _dates(path: Path, units: Path) -> str:
         committed = ""
     if not committed:
         return f"{path.name} is not under version control here.{run}"
-    late = " That is later than the first run: these are no predictions." if ended and float(committed) > ended else ""
-    return f"{path.name} was committed {_written(float(committed))}.{run}{late}"
+    too_late = (
+        " That is later than the first run: these are no predictions." if ended and float(committed) > ended else ""
+    )
+    return f"{path.name} was committed {_written(float(committed))}.{run}{too_late}"
 
 
 def _written(seconds: float) -> str:

@@ -66,8 +66,8 @@ def test_no_file_predicts_nothing(tmp_path):
     assert read_predictions(tmp_path / "none.toml") == []
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_what_is_committed_after_the_first_run_is_said(tmp_path, late):
+@pytest.mark.parametrize("too_late", [False, True])
+def test_what_is_committed_after_the_first_run_is_said(tmp_path, too_late):
     path = write(tmp_path, HEAD + 'row = {method = "a"}\ncolumn = "verdict"\nexpect = ["worse"]')
     date = {"GIT_COMMITTER_DATE": "1000000000 +0000", "GIT_AUTHOR_DATE": "1000000000 +0000"}
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -76,7 +76,7 @@ def test_what_is_committed_after_the_first_run_is_said(tmp_path, late):
     unit = tmp_path / "units/one/manifest.json"
     unit.parent.mkdir(parents=True)
     unit.touch()
-    os.utime(unit, (999_999_999, 999_999_999) if late else (1_000_000_001, 1_000_000_001))
+    os.utime(unit, (999_999_999, 999_999_999) if too_late else (1_000_000_001, 1_000_000_001))
     note = judge_predictions(read_predictions(path), [TABLE], path, tmp_path / "units").note
     assert "committed 2001-09-09 01:46 UTC" in note
-    assert ("no predictions" in note) == late
+    assert ("no predictions" in note) == too_late

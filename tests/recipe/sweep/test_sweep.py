@@ -189,5 +189,5 @@ def test_the_luckiest_seed_does_not_win():
     rows = [row(0, 1, 0, 1.0), row(1, 1, 1, 5.0), row(2, 2, 0, 2.0), row(3, 2, 1, 2.5)]
     assert [group.settings for group in groups_of(rows, "m", "minimize")] == [{"lr": 2}, {"lr": 1}]
     assert [group.settings for group in groups_of(rows, "m", "maximize")] == [{"lr": 1}, {"lr": 2}]
-    late = [*rows, row(4, 3, 0, 0.1), row(5, 3, 1, 0.0, "waiting")]
-    assert [group.settings["lr"] for group in groups_of(late, "m", "minimize")] == [2, 1, 3]
+    unfinished = [*rows, row(4, 3, 0, 0.1), row(5, 3, 1, 0.0, "waiting")]
+    assert [group.settings["lr"] for group in groups_of(unfinished, "m", "minimize")] == [2, 1, 3]
