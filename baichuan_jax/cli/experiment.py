@@ -32,11 +32,12 @@ def experiment(args: argparse.Namespace) -> None:
             console.print(f"{name:28}{purpose}", soft_wrap=True)
         return
     outcome, page = run_experiment(args.name, args.config, args.overrides, terminal_progress())
-    _print(console, outcome)
+    print_outcome(console, outcome)
     console.print(str(page), soft_wrap=True)
 
 
-def _print(console: Console, outcome: Outcome) -> None:
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Print the tables that are for the terminal, and the summary."""
     from baichuan_jax.lab.experiment import cell
 
     for each in [each for each in outcome.tables if each.shown == "terminal"]:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from textwrap import fill
 from typing import NoReturn
 
-from baichuan_jax.cli import configs, convert, evaluate, experiment, generate, inspect, plan, processes, sweep
+from baichuan_jax.cli import compare, configs, convert, evaluate, experiment, generate, inspect, plan, processes, sweep
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
@@ -45,6 +45,7 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
         "run a file of experiments/ by its name: tables, plots and one page",
         experiment.add_arguments,
     ),
+    "compare": (compare.compare, compare.HELP, compare.add_arguments),
     "sweep": (sweep.sweep, sweep.HELP, sweep.add_arguments),
     "config list": (configs.list_configs, "list the configs that are shipped", configs.add_list_arguments),
     "config show": (configs.show_config, "print a shipped config", configs.add_show_arguments),

@@ -1,9 +1,11 @@
-"""What this machine has: cores, free memory, accelerators."""
+"""What this machine has, and what this process has used of it."""
 
 from __future__ import annotations
 
 import os
 import re
+import resource
+import sys
 from pathlib import Path
 
 MEMINFO, LIMIT, USED = "/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"
@@ -28,6 +30,12 @@ def free_memory() -> int:
     except OSError:
         return free
     return min(free, int(limit) - int(used)) if limit.isdigit() else free
+
+
+def peak_process_memory() -> int:
+    """Return the most memory that this process has had at once, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def has_accelerator() -> bool:

@@ -1,7 +1,8 @@
 """Stages: pure functions of a config and inputs whose outputs outlive the process.
 
 A stage directory holds `started.json` (what the stage is made from, written first), its outputs, `result.json`,
-and `manifest.json` (written last). Only a directory with a manifest is trusted; one without is continued or redone.
+and `manifest.json` (written last, with the versions, the revision of the code and the memory of the process). Only a
+directory with a manifest is trusted; one without is continued or redone.
 
 Both files also hold the version of the stage's code. It is raised when the output changes for the same config, so what
 older code made is not taken for what this code makes. A directory that names no version is of the first one.
@@ -23,10 +24,13 @@ from typing import Any, Literal
 from baichuan_jax.core.checkpointed import Change, Changed, Checkpointed, merged, words
 from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import digest, fingerprint, read_json, write_json
+from baichuan_jax.core.files import digest, fingerprint, read_json, write_json, write_text
+from baichuan_jax.core.machine import peak_process_memory
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.renamed import RENAMED
+from baichuan_jax.core.revision import code_revision
 
+DIFF = "code.diff"  # what was changed in the code since its commit
 PACKAGES = ("baichuan-jax", "jax", "flax", "optax", "orbax-checkpoint", "grain", "sentencepiece", "numpy")
 
 
@@ -245,8 +249,11 @@ class Stage:
 
     def _finish(self, result: dict) -> None:
         write_json(self.directory / "result.json", result)
-        made_from = read_json(self.directory / "started.json")
-        write_json(self.directory / "manifest.json", {**made_from, "versions": versions(), "result": result})
+        made_from, code = read_json(self.directory / "started.json"), code_revision()
+        if code.changes:
+            write_text(self.directory / DIFF, code.changes)
+        made_by = {"versions": versions(), "code": code.record(), "peak_host_memory_bytes": peak_process_memory()}
+        write_json(self.directory / "manifest.json", {**made_from, **made_by, "result": result})
 
     def result(self) -> dict:
         """Return the result of a finished stage."""

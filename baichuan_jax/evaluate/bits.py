@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +36,13 @@ def by_position(bits_T: np.ndarray, bytes_T: np.ndarray) -> list[dict[str, float
     return found
 
 
+class Bits(NamedTuple):
+    """Sums of -log2 p over targets, float64: of all windows at each position, [T], and of each window, [B]."""
+
+    by_position: np.ndarray
+    by_window: np.ndarray
+
+
 class BitsPerByte:
     """Score held-out windows of several domains: (sum of -log2 p over all targets) / (their UTF-8 bytes).
 
@@ -53,15 +61,17 @@ class BitsPerByte:
         self._domains, self._byte_lengths, self._layout = domains, byte_lengths, exe.layout
         self._batch = math.ceil(batch / exe.layout.batch_shards) * exe.layout.batch_shards
 
-        def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> jax.Array:
+        def score(params: Params, tokens: jax.Array, counted_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
             nll_BT = token_nll(apply(model_cfg, params, Batch(tokens[:, :-1]), exe), tokens[:, 1:])
-            return jnp.sum(jnp.where(counted_BT, nll_BT, 0), axis=0)
+            nll_BT = jnp.where(counted_BT, nll_BT, 0)
+            return jnp.sum(nll_BT, axis=0), jnp.sum(nll_BT, axis=1)
 
         self._score = jax.jit(score, out_shardings=exe.layout.replicated)
 
     def __call__(self, params: Params) -> dict[str, float]:
         """Return bits per byte of every domain."""
-        return {domain: float(bits_T.sum()) / self.bytes(domain) for domain, bits_T in self.bits(params).items()}
+        found = self.bits(params)
+        return {domain: float(bits.by_position.sum()) / self.bytes(domain) for domain, bits in found.items()}
 
     def bytes(self, domain: str) -> int:
         """UTF-8 bytes of the scored text of a domain."""
@@ -69,19 +79,28 @@ class BitsPerByte:
 
     def bytes_at(self, domain: str) -> np.ndarray:
         """UTF-8 bytes of the targets at each position of the windows of a domain, [T]."""
-        text = self._domains[domain]
-        return np.where(text.counted, self._byte_lengths[text.tokens[:, 1:]], 0).sum(axis=0)
+        return self._bytes(domain).sum(axis=0)
 
-    def bits(self, params: Params) -> dict[str, np.ndarray]:
-        """Return the bits of the targets at each position of the windows of every domain, float64 [T]."""
+    def bytes_of_windows(self, domain: str) -> np.ndarray:
+        """UTF-8 bytes of the targets of each window of a domain, [B]."""
+        return self._bytes(domain).sum(axis=1)
+
+    def _bytes(self, domain: str) -> np.ndarray:
+        text = self._domains[domain]
+        return np.where(text.counted, self._byte_lengths[text.tokens[:, 1:]], 0)
+
+    def bits(self, params: Params) -> dict[str, Bits]:
+        """Return the bits of the targets of every domain."""
         return {domain: self._bits(params, text) for domain, text in self._domains.items()}
 
-    def _bits(self, params: Params, text: HeldOut) -> np.ndarray:
+    def _bits(self, params: Params, text: HeldOut) -> Bits:
         sums = []
         for start in range(0, len(text.tokens), self._batch):
             rows = slice(start, start + self._batch)
             sums.append(self._score(params, self._place(text.tokens[rows]), self._place(text.counted[rows])))
-        return np.sum([np.asarray(nats_T, np.float64) for nats_T in sums], axis=0) / math.log(2)
+        nats_T, nats_B = zip(*jax.device_get(sums))
+        by_window = np.concatenate(nats_B).astype(np.float64)[: len(text.tokens)]
+        return Bits(np.sum(nats_T, axis=0, dtype=np.float64) / math.log(2), by_window / math.log(2))
 
     def _place(self, rows: np.ndarray) -> jax.Array:
         """Pad to a full batch with uncounted zeros, and shard it over the devices."""

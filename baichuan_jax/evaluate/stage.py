@@ -20,24 +20,29 @@ def evaluate(
     store: TokenStore,
     tokenizer: AnyTokenizer,
     exe: Execution,
-) -> dict:
-    """Return {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}.
+) -> tuple[dict, dict]:
+    """Return {"domains": {domain: {bits_per_byte, unigram, zstd, by_position, bytes, tokens}}}, and those of windows.
 
-    The first three are in bits/byte. by_position: of `bits.by_position`.
+    The first three are in bits/byte. by_position: of `bits.by_position`. Of windows: {domain: {bits, bytes}}, lists.
     """
     texts = {domain: held_out(store, domain, cfg.length, cfg.windows) for domain in store.domains}
     score = BitsPerByte(model_cfg, texts, tokenizer.byte_lengths(), exe, cfg.batch)
     bits = score.bits(params)
-    return {
+    windows = {
+        domain: {"bits": bits[domain].by_window.tolist(), "bytes": score.bytes_of_windows(domain).tolist()}
+        for domain in texts
+    }
+    found = {
         "domains": {
             domain: {
-                "bits_per_byte": float(bits[domain].sum()) / score.bytes(domain),
+                "bits_per_byte": float(bits[domain].by_position.sum()) / score.bytes(domain),
                 "unigram": unigram_bits(store, domain, text) / score.bytes(domain),
                 "zstd": zstd_bits(tokenizer, text) / score.bytes(domain),
-                "by_position": by_position(bits[domain], score.bytes_at(domain)),
+                "by_position": by_position(bits[domain].by_position, score.bytes_at(domain)),
                 "bytes": score.bytes(domain),
                 "tokens": int(text.counted.sum()),
             }
             for domain, text in texts.items()
         }
     }
+    return found, windows

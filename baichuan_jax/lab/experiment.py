@@ -82,15 +82,7 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
 
     config: the settings as text. seconds: of this call; units that existed already took none.
     """
-    from baichuan_jax.lab.page import Canvas, page  # brings matplotlib in
-
-    for each in outcome.tables:
-        write_csv(directory / "tables" / f"{each.name}.csv", [each.columns, *each.rows])
-        rows = [dict(zip(each.columns, row)) for row in each.rows]
-        write_json(directory / "tables" / f"{each.name}.json", rows)
-    canvas = Canvas(directory / "plots")
-    sections = [("Results", join(_results(outcome, canvas), "\n")), ("Record", _record(config, seconds))]
-    write_text(directory / PAGE, page(name, escape(outcome.summary), sections))
+    page = write_outcome(name, outcome, directory, [("Record", _record(config, seconds))])
     record = {
         "experiment": name,
         "settings": config.splitlines(),
@@ -98,9 +90,25 @@ def write_record(name: str, config: str, outcome: Outcome, seconds: float, direc
         "seconds": round(seconds, 2),
         "summary": outcome.summary,
         "tables": [each.name for each in outcome.tables],
-        "plots": [path.name for path in canvas.files],
+        "plots": [f"{plot.name}.png" for plot in outcome.plots],
     }
     write_json(directory / RECORD, record)
+    return page
+
+
+def write_outcome(title: str, outcome: Outcome, directory: Path, more: Sequence[tuple[str, Html]] = ()) -> Path:
+    """Write tables/*.csv and *.json, plots/*.png and the page; return the page's path.
+
+    more: sections of the page after the results, (heading, content).
+    """
+    from baichuan_jax.lab.page import Canvas, page  # brings matplotlib in
+
+    for each in outcome.tables:
+        write_csv(directory / "tables" / f"{each.name}.csv", [each.columns, *each.rows])
+        rows = [dict(zip(each.columns, row)) for row in each.rows]
+        write_json(directory / "tables" / f"{each.name}.json", rows)
+    sections = [("Results", join(_results(outcome, Canvas(directory / "plots")), "\n")), *more]
+    write_text(directory / PAGE, page(title, escape(outcome.summary), sections))
     return directory / PAGE
 
 

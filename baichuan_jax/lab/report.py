@@ -51,14 +51,25 @@ def summary(run: RunRecord) -> Html:
 def record(run: RunRecord) -> list[Html]:
     """Return stage times, package versions and the config."""
     times = [
-        [stage, duration(result["seconds"]), run.taken.get(stage, "this run")] for stage, result in run.results.items()
+        [stage, duration(result["seconds"]), _memory(run, stage), run.taken.get(stage, "this run"), _code(run, stage)]
+        for stage, result in run.results.items()
     ]
     return [
-        table("Stage times", ["stage", "time", "made by"], times),
+        table("Stages", ["stage", "time", "most memory of its process", "made by", "code"], times),
         tag("p", "A stage that was interrupted counts from its last start.", class_="note"),
         details("Config", tag("pre", run.config)),
         details("Versions", table("Of the stages", ["package", "version"], _versions(run))),
     ]
+
+
+def _memory(run: RunRecord, stage: str) -> str:
+    size = run.peak_host_memory[stage]
+    return f"{size / 2**30:.2f} GiB" if size else ""
+
+
+def _code(run: RunRecord, stage: str) -> str:
+    code = run.code[stage]
+    return f"{code['commit'][:10]}{' with changes' if code['changes'] else ''}" if code.get("commit") else ""
 
 
 def _versions(run: RunRecord) -> list[list[str]]:

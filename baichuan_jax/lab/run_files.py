@@ -16,7 +16,9 @@ class RunRecord:
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
     taken: {stage: workdir of the run that it is taken from}.
-    changes: settings that training has gone on with, each with the step it changed after.
+    changes: settings that training has gone on with, each with the step it changed after. code, peak_host_memory: by
+    finished stage, the revision of the code ({commit, changes}) and the most bytes that its process had; {} and 0 of
+    runs made before these were recorded.
     """
 
     name: str
@@ -26,6 +28,8 @@ class RunRecord:
     metrics: list[dict]
     taken: dict[str, str]
     changes: list[dict]
+    code: dict[str, dict[str, str]]
+    peak_host_memory: dict[str, int]
 
     @property
     def steps(self) -> list[dict]:
@@ -62,4 +66,6 @@ def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
         metrics=read_metrics(places["train"]),
         taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
         changes=manifests.get("train", {}).get("changes", []),
+        code={stage: manifest.get("code", {}) for stage, manifest in manifests.items()},
+        peak_host_memory={stage: manifest.get("peak_host_memory_bytes", 0) for stage, manifest in manifests.items()},
     )

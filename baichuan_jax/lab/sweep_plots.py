@@ -71,14 +71,16 @@ def _paint(axes: Axes, groups: Sequence[Group], name: str, metric: str) -> None:
     axes.set_ylabel(metric)
 
 
-def plot_of_curves(curves: Mapping[str, Curve], title: str, unit: str, name: str = "curves") -> Plot:
+def plot_of_curves(
+    curves: Mapping[str, Curve], title: str, unit: str, name: str = "curves", against: str = "tokens of training"
+) -> Plot:
     """Return curves against tokens, with bands from the lowest to the highest seed."""
     said = ", ".join(f"{label} {curve.values[-1]:.4f}" for label, curve in curves.items())
-    alt = f"{title} against tokens of training; at the end {said}."
-    return Plot(name, title, alt, partial(_paint_curves, curves=curves, unit=unit))
+    alt = f"{title} against {against}; at the end {said}."
+    return Plot(name, title, alt, partial(_paint_curves, curves=curves, unit=unit, against=against))
 
 
-def _paint_curves(axes: Axes, curves: Mapping[str, Curve], unit: str) -> None:
+def _paint_curves(axes: Axes, curves: Mapping[str, Curve], unit: str, against: str) -> None:
     for number, (label, curve) in enumerate(curves.items()):
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         marker: Any = "." if len(curve.tokens) < 25 else None
@@ -86,5 +88,5 @@ def _paint_curves(axes: Axes, curves: Mapping[str, Curve], unit: str) -> None:
         if list(curve.low) != list(curve.high):
             axes.fill_between(curve.tokens, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel("tokens of training")
+    axes.set_xlabel(against)
     axes.set_ylabel(unit)

@@ -68,8 +68,12 @@ def test_bits_per_byte_against_the_definition(run, axes):
     assert score.bytes("mixed") == size
     assert score(params)["mixed"] == pytest.approx(-picked[text.counted].sum() / math.log(2) / size, rel=1e-5)
     bits_T = np.where(text.counted, -picked, 0).sum(0) / math.log(2)
-    np.testing.assert_allclose(score.bits(params)["mixed"], bits_T, rtol=1e-4)
-    parts = by_position(score.bits(params)["mixed"], score.bytes_at("mixed"))
+    np.testing.assert_allclose(score.bits(params)["mixed"].by_position, bits_T, rtol=1e-4)
+    bits_B = np.where(text.counted, -picked, 0).sum(1) / math.log(2)
+    np.testing.assert_allclose(score.bits(params)["mixed"].by_window, bits_B, rtol=1e-4)
+    assert score.bytes_of_windows("mixed").shape == bits_B.shape
+    assert score.bytes_of_windows("mixed").sum() == size
+    parts = by_position(score.bits(params)["mixed"].by_position, score.bytes_at("mixed"))
     assert [(part["first"], part["last"]) for part in parts] == [(1, 1), (2, 3), (4, 7), (8, 16)]
     inside = text.counted[:, 3:7]
     size = tokenizer.byte_lengths()[text.tokens[:, 4:8][inside]].sum()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from baichuan_jax.core.files import write_json
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.recipe.spec import Grid, ReportSection, StageResult, StageSpec
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from baichuan_jax.lab.page import Canvas
     from baichuan_jax.lab.run_files import RunRecord
     from baichuan_jax.recipe.run import Run
+
+
+WINDOWS = "windows.json"  # bits and bytes of each held-out window, by which runs are compared
 
 
 class DomainBits(TypedDict):
@@ -36,6 +40,8 @@ class EvaluateResult(StageResult):
 
 def build(run: Run, directory: Path) -> EvaluateResult:
     """Measure bits per byte of every domain, beside the baselines."""
+    import jax
+
     from baichuan_jax.evaluate.stage import evaluate
     from baichuan_jax.recipe.trained import load_params, make_layout
     from baichuan_jax.tokenizer.shards import TokenStore
@@ -45,7 +51,10 @@ def build(run: Run, directory: Path) -> EvaluateResult:
     exe, store = make_execution(config.train, config.model, layout).by_rows, TokenStore(run.place("tokens"))
     params = load_params(config, layout.by_rows)
     with run.progress.status("scoring held-out text"):
-        return EvaluateResult(**evaluate(config.evaluate, config.model, params, store, run.tokenizer, exe))
+        found, windows = evaluate(config.evaluate, config.model, params, store, run.tokenizer, exe)
+    if jax.process_index() == 0:
+        write_json(directory / WINDOWS, windows)
+    return EvaluateResult(**found)
 
 
 def _summary(result: EvaluateResult) -> str:

@@ -6,7 +6,6 @@ A process of its own keeps the memory of one point from the next, and lets a poi
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from baichuan_jax.core.lock import exclusive
+from baichuan_jax.core.machine import peak_process_memory
 from baichuan_jax.core.stage import finished_in
 from baichuan_jax.recipe.progress import PrintProgress
 from baichuan_jax.recipe.run import Run
@@ -64,7 +64,7 @@ def run_point(plan: Plan, point: PlannedPoint) -> bool:
             told = f"{type(error).__name__}: {error}".replace(str(plan.runs / point.name), "POINT")
             state = replace(state, state="failed", error=told, trace=traceback.format_exc())
         seconds = round(before.seconds + time.monotonic() - start, 2)
-        states.write(point.name, replace(state, seconds=seconds, peak_memory_bytes=_peak_memory()))
+        states.write(point.name, replace(state, seconds=seconds, peak_memory_bytes=peak_process_memory()))
         print(f"point {point.number} {state.state}", flush=True)
         return state.state == "done"
 
@@ -103,12 +103,6 @@ def _build_stages(run: Run, last: str) -> None:
 
 def _progress() -> PrintProgress:
     return PrintProgress(write=lambda text: print(text, flush=True))
-
-
-def _peak_memory() -> int:
-    """Return the most memory that this process had at once, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def _end_with_parent() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_jax.core.files import write_json
 from baichuan_jax.recipe.load import as_lines
 from baichuan_jax.recipe.progress import PrintProgress
 from baichuan_jax.recipe.spec import StageResult
@@ -39,8 +40,14 @@ class World:
             if failure := self.fails.get(number):
                 failure()
         self.made.append((run.workdir.name, name))
+        if name == "tokenizer":
+            (directory / "tokenizer.model").write_text(f"{run.config.tokenizer}")
         if name == "evaluate":
-            return EvaluateResult(domains={"zh": {**ROW, "bits_per_byte": self.bits(run.config)}})
+            bits, sizes = self.bits(run.config), [10, 20, 30]
+            wave = [0.3, -0.2, 0.1]
+            windows = {"bits": [size * (bits + part) for size, part in zip(sizes, wave)], "bytes": sizes}
+            write_json(directory / "windows.json", {"zh": windows})
+            return EvaluateResult(domains={"zh": {**ROW, "bits_per_byte": bits}})
         if name == "train":
             return TrainResult(parameters=1, tokens=2, steps=1, validation={"zh": 4.0}, mesh={}, device="cpu", loss=1.0)
         return StageResult()

@@ -1,13 +1,17 @@
-"""A sweep over a run of real text, small enough to test with, by the command line."""
+"""Sweeps by the command line, in processes of their own: of real trainings on real text, or with cheap stages."""
 
 import csv
 import os
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from baichuan_jax.lab.points import OF_MACHINE
 from tests.cli.small import command, environment
+from tests.recipe.sweep.cheap import SITE
 
+ROOT = Path(__file__).parents[3]
 SETTINGS = {
     "VOCAB": 3000,
     "DecoderConfig.layers": 1,
@@ -28,36 +32,47 @@ SETTINGS = {
     "MeshConfig.fsdp": 1,
     "RunnerConfig.memory": 1,
 }
-TWELVE = ("OptimConfig.peak_lr=[1e-3, 2e-3, 4e-3, 8e-3]", "TrainConfig.seed=range(3)")
 
 
-def sweep_command(directory: Path, over: tuple[str, ...] = TWELVE, **settings: object) -> list[str]:
-    """Return the command of a sweep in a directory. settings: fields of sections, with __ for the dot."""
-    given = SETTINGS | {name.replace("__", "."): value for name, value in settings.items()}
-    given |= {"SweepConfig.directory": directory, "RunConfig.workdir": directory / "no-run"}
-    options = [f"--set={name}={value}" for name, value in given.items()]
-    return command("sweep", "configs/runs/quickstart.gin", *(f"--over={text}" for text in over), *options)
+@dataclass(frozen=True)
+class Swept:
+    """A sweep in a directory. over: its settings. settings: of sections, beside those above. variables: environment."""
+
+    directory: Path
+    over: tuple[str, ...]
+    settings: Mapping[str, object] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def start(self) -> subprocess.Popen:
+        """Start the sweep in a session of its own; what it says is added to DIRECTORY.log."""
+        places = {"SweepConfig.directory": self.directory, "RunConfig.workdir": self.directory / "no-run"}
+        given = (f"--set={name}={value}" for name, value in {**SETTINGS, **self.settings, **places}.items())
+        line = command("sweep", "configs/runs/quickstart.gin", *(f"--over={text}" for text in self.over), *given)
+        with self.directory.with_suffix(".log").open("ab") as log:
+            known = {**environment(), **self.variables}
+            return subprocess.Popen(line, stdout=log, stderr=log, env=known, start_new_session=True, cwd=ROOT)
+
+    def run(self) -> list[dict[str, str]]:
+        """Run the sweep to its end; return its table without what only the machine has measured."""
+        code = self.start().wait()
+        assert code == 0, self.directory.with_suffix(".log").read_text()
+        with (self.directory / "results.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        return [{name: value for name, value in row.items() if name not in OF_MACHINE} for row in rows]
+
+    def log(self, number: int) -> str:
+        """Return what the processes of a point have printed."""
+        return (self.directory / "states" / f"{number:04}.log").read_text()
 
 
-def start(directory: Path, **settings: object) -> subprocess.Popen:
-    """Start a sweep in a session of its own; what it says is added to DIRECTORY.log."""
-    with directory.with_suffix(".log").open("ab") as log:
-        return subprocess.Popen(
-            sweep_command(directory, **settings), stdout=log, stderr=log, env=environment(), start_new_session=True
-        )
-
-
-def run_whole(directory: Path, **settings: object) -> list[dict[str, str]]:
-    """Run a sweep to its end; return its table."""
-    code = start(directory, **settings).wait()
-    assert code == 0, directory.with_suffix(".log").read_text()
-    return table(directory)
-
-
-def table(directory: Path) -> list[dict[str, str]]:
-    """Return the table of a sweep without what only the machine has measured."""
-    with (directory / "results.csv").open() as file:
-        return [{name: value for name, value in row.items() if name not in OF_MACHINE} for row in csv.DictReader(file)]
+def cheap(directory: Path, over: tuple[str, ...], settings: Mapping[str, object], step: float = 0.05) -> Swept:
+    """Return a sweep with cheap stages; what has come to its end is noted in DIRECTORY.ends."""
+    site = directory.with_suffix(".site")
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(SITE)
+    path = os.pathsep.join((str(site), str(ROOT), os.environ.get("PYTHONPATH", "")))
+    variables = {"PYTHONPATH": path, "CHEAP_ENDS": str(directory.with_suffix(".ends")), "CHEAP_STEP": str(step)}
+    return Swept(directory, over, settings, variables)
 
 
 def descendants(pid: int) -> list[int]:
@@ -74,4 +89,4 @@ def descendants(pid: int) -> list[int]:
         new = [each for each, its in parents.items() if its == parent]
         found += new
         waiting += new
-    return [each for each in found if os.path.exists(f"/proc/{each}")]
+    return found

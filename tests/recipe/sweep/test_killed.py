@@ -1,58 +1,78 @@
-"""Sweeps of real trainings: killed at random, two points at once, and on Ray. The table is that of a quiet run."""
+"""Sweeps in real processes: killed at random, two points at once, and on Ray. The table is that of a quiet run."""
 
 import os
 import random
 import re
 import signal
 import time
+from collections import Counter
 from contextlib import suppress
 
 import pytest
 
-from tests.recipe.sweep.demo import descendants, run_whole, start
+from tests.recipe.sweep.demo import Swept, cheap, descendants
 
-KILLS, POINTS = 20, 12
+SERIAL, PARALLEL = {"SweepConfig.cores": 1}, {"SweepConfig.cores": 2, "SweepConfig.memory": 2}
+ON_RAY = {"RunnerConfig.kind": "'ray'", "RunnerConfig.workers": 2}
+TWELVE = ("OptimConfig.peak_lr=[1e-3, 2e-3, 4e-3, 8e-3]", "TrainConfig.seed=range(3)")
+FOUR = ("OptimConfig.peak_lr=[1e-3, 4e-3]", "TrainConfig.seed=range(2)")
+
+
+def kill_at_random(sweep: Swept, kills: int, seconds: float) -> list[str]:
+    """Run a sweep, kill one of its processes now and then, and start it again where none is left; return the killed.
+
+    seconds: that a point takes when nothing is killed.
+    """
+    rng, killed, runner = random.Random(21), [], sweep.start()
+    while len(killed) < kills:
+        time.sleep(rng.uniform(0.05, 0.9) * seconds)
+        if runner.poll() is not None:
+            assert runner.returncode != 0, f"over after {len(killed)} kills"
+            runner = sweep.start()
+            continue
+        victim = rng.choice([runner.pid, *descendants(runner.pid)])
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+            killed.append("runner" if victim == runner.pid else "worker")
+    runner.wait()
+    return killed
 
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory):
-    """Return the table of a sweep that ran one point after the other, and the seconds that a point took."""
+    """Return the table of four trainings, one after the other, and the seconds that each took."""
     begun = time.monotonic()
-    found = run_whole(tmp_path_factory.mktemp("quiet") / "sweep", SweepConfig__cores=1)
-    return found, (time.monotonic() - begun) / POINTS
+    found = Swept(tmp_path_factory.mktemp("quiet") / "sweep", FOUR, SERIAL).run()
+    return found, (time.monotonic() - begun) / 4
 
 
 @pytest.mark.slow
-def test_a_sweep_whose_processes_are_killed_ends_as_a_quiet_one(quiet, tmp_path):
-    directory, rng, killed = tmp_path / "sweep", random.Random(21), []
-    expected, seconds = quiet
-    runner = start(directory)
-    while len(killed) < KILLS:
-        time.sleep(rng.uniform(0.1, 1.5) * seconds)
-        if runner.poll() is not None:
-            runner = start(directory)
-            continue
-        victims = [runner.pid, *descendants(runner.pid)]
-        victim = rng.choice(victims)
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-            killed.append("runner" if victim == runner.pid else "worker")
+def test_twelve_points_killed_twenty_times_end_as_if_nothing_had_been(tmp_path):
+    begun = time.monotonic()
+    expected = cheap(tmp_path / "quiet", TWELVE, SERIAL).run()
+    seconds = (time.monotonic() - begun) / 12
+    sweep = cheap(tmp_path / "sweep", TWELVE, PARALLEL)
+    killed = kill_at_random(sweep, 20, seconds)
     print(killed, f"{seconds:.1f} s a point")
-    runner.wait()
-    assert run_whole(directory) == expected
-    assert 0 < killed.count("runner") < KILLS
-    for number in range(POINTS):
-        log = (directory / "states" / f"{number:04}.log").read_text()
-        assert len(re.findall(rf"point {number} begins", log)) >= 1
-        assert len(re.findall(rf"point {number} done", log)) <= 1, "run twice to its end"
-        assert len(re.findall(r"^train: [\d,]+ parameters", log, re.MULTILINE)) <= 1, "trained twice to its end"
+    assert 0 < killed.count("runner") < 20
+    assert sweep.run() == expected
+    assert len({row["loss"] for row in expected}) == 12
+    ends = Counter((tmp_path / "sweep.ends").read_text().splitlines())
+    assert sum(name.endswith(" train") for name in ends) == 12, "none is lost"
+    twice = [name for name, count in ends.items() if count > 1]
+    assert twice == [], "run twice to its end"
 
 
 @pytest.mark.slow
-def test_two_at_once_end_as_one_after_the_other(quiet, tmp_path):
-    assert run_whole(tmp_path / "sweep", SweepConfig__cores=2, SweepConfig__memory=2) == quiet[0]
+def test_real_trainings_that_are_killed_end_with_the_same_figures(quiet, tmp_path):
+    expected, seconds = quiet
+    sweep = Swept(tmp_path / "sweep", FOUR, PARALLEL)
+    print(kill_at_random(sweep, 6, seconds), f"{seconds:.1f} s a point")
+    assert sweep.run() == expected
+    for number in range(4):
+        assert len(re.findall(rf"point {number} done", sweep.log(number))) <= 1, "run twice to its end"
 
 
 @pytest.mark.ray
-def test_ray_gives_the_same_table(quiet, tmp_path):
-    assert run_whole(tmp_path / "sweep", RunnerConfig__kind="'ray'", RunnerConfig__workers=2) == quiet[0]
+def test_ray_gives_the_same_table(tmp_path):
+    assert cheap(tmp_path / "ray", TWELVE, ON_RAY).run() == cheap(tmp_path / "quiet", TWELVE, SERIAL).run()
