@@ -30,10 +30,12 @@ def kill_at_random(sweep: Swept, kills: int, seconds: float) -> list[str]:
             assert runner.returncode != 0, f"over after {len(killed)} kills"
             runner = sweep.start()
             continue
-        victim = rng.choice([runner.pid, *descendants(runner.pid)])
-        with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-            killed.append("runner" if victim == runner.pid else "worker")
+        workers = descendants(runner.pid)
+        if workers:  # before there are any, a kill would only cost time
+            victim = rng.choice([runner.pid, *workers])
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+                killed.append("runner" if victim == runner.pid else "worker")
     runner.wait()
     return killed
 
