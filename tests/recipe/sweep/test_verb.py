@@ -1,9 +1,15 @@
 """The verbs `sweep` and `compare`, by options and by a file."""
 
+import re
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from baichuan_jax.cli.main import main
+from baichuan_jax.cli.sweep import LiveTable
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.recipe.sweep.plan import read_plan
 from tests.cli.small import write_config
 
 
@@ -41,6 +47,10 @@ def test_by_a_file(config, world, tmp_path, capsys):
     said = capsys.readouterr().err
     assert "1 of 2 points failed (1)" in said
     assert "the same command tries them again" in said
+    console = Console(file=StringIO(), width=100)
+    console.print(LiveTable(read_plan(tmp_path / "run-sweep"))._render())
+    assert re.search(r"point 1 \(TrainConfig.seed 1\) +failed", console.file.getvalue())
+    assert "0 running, 1 failed, 0 waiting, 1 done" in console.file.getvalue()
     world.fails.clear()
     assert main(["sweep", str(file)]) == 0
 
