@@ -11,7 +11,20 @@ from contextlib import suppress
 from textwrap import fill
 from typing import NoReturn
 
-from baichuan_jax.cli import compare, configs, convert, evaluate, experiment, generate, inspect, plan, processes, sweep
+from baichuan_jax.cli import (
+    checkpoint,
+    compare,
+    configs,
+    convert,
+    evaluate,
+    experiment,
+    generate,
+    inspect,
+    plan,
+    processes,
+    replay,
+    sweep,
+)
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
@@ -27,7 +40,10 @@ from baichuan_jax.recipe.table import STAGES, stages_by_verb
 # What verbs take beside a config and --set.
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "data inspect": inspect.add_arguments,
+    "data replay": replay.add_arguments,
     "branch": add_branch_arguments,
+    "checkpoint verify": checkpoint.add_step,
+    "checkpoint show": checkpoint.add_step,
     "convert export": convert.add_export_arguments,
     "evaluate": evaluate.add_arguments,
     "generate": generate.add_arguments,

@@ -25,7 +25,7 @@ def show(name: str, result: StageResult, skipped: bool, taken: Path | None = Non
     spec = STAGES[name]
     console.print(f"[green]✓[/] {name}: {spec.summary(result)} ({result.seconds:.1f} s)", soft_wrap=True)
     if spec.table:
-        console.print(_table(spec.table(result)))
+        print_grid(spec.table(result))
 
 
 def show_tasks(result: dict) -> None:
@@ -33,11 +33,12 @@ def show_tasks(result: dict) -> None:
     from baichuan_jax.lab.tasks import HEAD, cells, title  # brings matplotlib in
 
     rows = [row for row in result["rows"] if row["kind"] != "subject"] if len(result["rows"]) > 9 else result["rows"]
-    console.print(_table(Grid(HEAD, [cells(row) for row in rows], title(result))))
+    print_grid(Grid(HEAD, [cells(row) for row in rows], title(result)))
 
 
-def _table(grid: Grid) -> Table:
+def print_grid(grid: Grid) -> None:
+    """Print a table."""
     table = Table(*grid.columns, title=grid.title or None, title_justify="left")
     for row in grid.rows:
         table.add_row(*row)
-    return table
+    console.print(table)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 
+from baichuan_jax.cli.checkpoint import list_checkpoints, show_checkpoint, verify_checkpoints
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
 from baichuan_jax.cli.generate import check as check_prompts
@@ -16,6 +17,7 @@ from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.processes import process_group
 from baichuan_jax.cli.progress import terminal_progress
+from baichuan_jax.cli.replay import replay_step
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import console, show, show_tasks
 from baichuan_jax.config.explain import print_explain
@@ -98,8 +100,15 @@ def explain(loaded: Loaded, args: argparse.Namespace) -> None:
 # Verbs that build no stage, and verbs that can do more than to build theirs.
 OTHERS: dict[str, tuple[Verb, str]] = {
     "data inspect": (inspect, "look at what the data step kept and removed"),
+    "data replay": (replay_step, "print the documents of a step of the training, and whether they are those it had"),
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
+    "checkpoint list": (list_checkpoints, "the checkpoints of a run, and those that were moved aside"),
+    "checkpoint verify": (
+        verify_checkpoints,
+        "compare the files of checkpoints with the checksums in their manifests",
+    ),
+    "checkpoint show": (show_checkpoint, "what a checkpoint holds: place in the data, rate, versions, config, ..."),
     "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
     "branch": (branch, "begin a new run from a checkpoint of this one, to go on with other settings"),
     "explain": (explain, "print every setting and where it came from"),

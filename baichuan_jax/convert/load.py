@@ -14,6 +14,7 @@ from baichuan_jax.convert import arrays
 from baichuan_jax.convert.journal import Journal
 from baichuan_jax.convert.layouts import Block, LayoutName, Matrix, matrices, parameter_shapes
 from baichuan_jax.convert.source import Source
+from baichuan_jax.core.checksums import write_manifest
 from baichuan_jax.core.files import write_json
 from baichuan_jax.model.config import DecoderConfig
 
@@ -87,6 +88,7 @@ def _write(
         settle(0)
     arrays.finish(params, chunks)
     write_json(directory / PARTIAL / "_CHECKPOINT_METADATA", {})
+    write_manifest(directory / PARTIAL, "imported weights")
     (directory / PARTIAL).rename(directory / FINAL)
     (directory / JOURNAL).unlink()
 

@@ -37,6 +37,13 @@ def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
         raise UserError(f"{trouble}: {what} cannot write {file}; {remedy} and run the same command to go on") from error
 
 
+def trouble_in_words(error: Exception) -> str:
+    """Return why a write has failed, in a line."""
+    if found := _trouble_of(error):
+        return found[0]
+    return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+
+
 def _trouble_of(error: BaseException | None) -> tuple[str, str] | None:
     """Return what is wrong with the disk, and what mends it; None if an error comes from something else.
 

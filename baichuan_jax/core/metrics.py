@@ -12,10 +12,13 @@ from typing import Any
 from baichuan_jax.core.files import write_text
 
 FILE = "metrics.jsonl"
+BUFFER = 2**22  # bytes of records that wait for room on a full disk
 
 
 class Metrics:
     """Appends records to `metrics.jsonl` and to TensorBoard event files in the same directory.
+
+    While the disk takes none, records wait in memory for the next write; TensorBoard goes without them.
 
     from_step: records after this step, left by a run that died, are dropped: they will be made again.
     """
@@ -27,7 +30,7 @@ class Metrics:
 
         kept = [record for record in read_metrics(directory) if record["step"] <= from_step]
         write_text(directory / FILE, "".join(map(_line, kept)) if from_step else "")
-        self._file = (directory / FILE).open("a", encoding="utf-8")
+        self._file = (directory / FILE).open("ab", BUFFER)
         (directory / "tensorboard").mkdir(exist_ok=True)
         self._board = EventsWriter(str(directory / "tensorboard" / "events"))
         self._board.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -35,22 +38,32 @@ class Metrics:
     def __enter__(self) -> Metrics:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # what was written has been flushed
-            self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError):
             self._board.close()
+        try:
+            self._file.close()
+        except OSError:
+            if kind is None:
+                raise
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write one record; it must have an integer "step". Nested dicts become slash-separated tags."""
-        self._file.write(_line(record))
-        self._file.flush()
+        self._file.write(_line(record).encode())
+        with suppress(OSError):
+            self._file.flush()
+        with suppress(OSError):
+            self._board.flush()  # first of what found no room before, so that no event is written in part
+            self._write_events(record)
+            self._board.flush()
+
+    def _write_events(self, record: Mapping[str, Any]) -> None:
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         for tag, value in _flatten(record).items():
             if tag != "step":
                 self._board.write_event(Event(wall_time=time.time(), step=record["step"], summary=scalar(tag, value)))
-        self._board.flush()
 
 
 def read_metrics(directory: Path) -> list[dict]:

@@ -14,6 +14,7 @@ from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.recipe.checkpoints import checkpoints_of
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress, Tell
 from baichuan_jax.recipe.run_config import RunConfig
@@ -86,7 +87,6 @@ def export_checkpoint(
     from baichuan_jax.convert.publish import publish, write_config
     from baichuan_jax.convert.safetensors import BFLOAT16
     from baichuan_jax.convert.save import save
-    from baichuan_jax.recipe.trained import checkpoints_of
     from baichuan_jax.train.checkpoint import newest_params
 
     model, params = publish(config.model, layout), newest_params(checkpoints_of(config))

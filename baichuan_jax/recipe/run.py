@@ -25,7 +25,7 @@ from baichuan_jax.recipe.stages.report import build as build_report
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.table import STAGES, made_from
 from baichuan_jax.recipe.workdir import CONFIG
-from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
+from baichuan_jax.train.config import BATCH_HASHES, CHECKPOINTS, checkpoint_steps
 
 if TYPE_CHECKING:
     from baichuan_jax.generate.engine import Engine
@@ -106,8 +106,9 @@ class Run:
         try:
             with run.pipeline.open(()):
                 copytree(train / CHECKPOINTS / str(step), partial / CHECKPOINTS / str(step))
-                for name in ("started.json", METRICS):
-                    copy(train / name, partial)
+                for name in ("started.json", METRICS, BATCH_HASHES):
+                    if (train / name).exists():  # older code kept no hashes of batches
+                        copy(train / name, partial)
                 partial.rename(new / "train")
         except BaseException:
             rmtree(new, ignore_errors=True)

@@ -20,7 +20,7 @@ from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, CompilationCacheConfig, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.train.config import MixConfig, OptimConfig, ProfileConfig, TrainConfig
+from baichuan_jax.train.config import LOCAL, MixConfig, OptimConfig, ProfileConfig, RetentionConfig, TrainConfig
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class RunConfig:
     mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     rules: AxisRules = field(default_factory=AxisRules)
@@ -55,6 +56,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")
+        for name in ("workdir", "base"):
+            require("://" not in getattr(self, name), f"RunConfig.{name}", getattr(self, name), LOCAL)
         vocab, context = self.model.vocab, self.model.context
         require(
             self.tokenizer.vocab <= vocab,

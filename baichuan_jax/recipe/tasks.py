@@ -17,9 +17,10 @@ from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.lab.tasks import write_tables
+from baichuan_jax.recipe.checkpoints import checkpoints_of
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
-from baichuan_jax.recipe.trained import checkpoints_of, load_trained, make_engine
+from baichuan_jax.recipe.trained import load_trained, make_engine
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.checkpoint import newest_params
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from baichuan_jax.model.decoder import Params
@@ -10,7 +9,7 @@ from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.program_cache import keep_programs
-from baichuan_jax.recipe.pipeline import Pipeline
+from baichuan_jax.recipe.checkpoints import checkpoints_of
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
@@ -18,7 +17,6 @@ from baichuan_jax.tokenizer.checkpoint_files import end_ids
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.checkpoint import Checkpoints
-from baichuan_jax.train.config import CHECKPOINTS
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
 
@@ -39,11 +37,6 @@ def make_layout(config: RunConfig) -> Layout:
     """Return the config's rules over the devices at hand, for which compiled programs are kept from here on."""
     keep_programs(config.compilation_cache)
     return Layout(make_mesh(config.mesh), config.rules)
-
-
-def checkpoints_of(config: RunConfig) -> Path:
-    """Return the directory of the run's checkpoints: those it starts from, if it takes no step."""
-    return Pipeline(config).place("train") / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 
 def load_params(config: RunConfig, layout: Layout) -> Params:

@@ -66,7 +66,7 @@ def encode_texts(tokenizer: AnyTokenizer, texts: Iterable[str], path: Path, thre
     encoded = (ids for batch in _ahead(_batches(texts)) for ids in tokenizer.encode_batch(batch, threads))
     around = lambda ids: np.concatenate([tokenizer.begin, ids, tokenizer.end], dtype=dtype, casting="unsafe")
     write_shard(path, list(map(around, encoded)), dtype)
-    return describe_shard(path)
+    return describe_shard(path, dtype)
 
 
 def _ahead(batches: Iterator[list[str]]) -> Iterator[list[str]]:
@@ -120,10 +120,12 @@ def encode_corpus(
     task = Encode(corpus, model, bos, directory, pieces, threads if runner.workers == 1 else 1)
     with Runner(runner, directory / WORK) as tasks:
         tasks.run("encode", task, len(pieces), progress)
-    for piece in pieces:
-        entry = describe_shard(shard_path(directory, piece.domain, piece.split, piece.number))
-        shards.setdefault(piece.domain, {}).setdefault(piece.split, []).append(entry)
     tokenizer = task._tokenizer
+    paths = [shard_path(directory, piece.domain, piece.split, piece.number) for piece in pieces]
+    with ThreadPoolExecutor() as readers:
+        described = readers.map(lambda path: describe_shard(path, token_dtype(tokenizer.vocab)), paths)
+        for piece, entry in zip(pieces, described):
+            shards.setdefault(piece.domain, {}).setdefault(piece.split, []).append(entry)
     write_index(directory, tokenizer.vocab, shards, len(tokenizer.begin), len(tokenizer.end))
     shutil.rmtree(directory / WORK)
     return shards

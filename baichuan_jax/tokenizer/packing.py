@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baichuan_jax.tokenizer.shards import TokenStore
+from baichuan_jax.tokenizer.shards import Piece, TokenStore
 
 
 class PackedRow(NamedTuple):
@@ -48,6 +48,12 @@ class PackedDocuments:
 
     def __len__(self) -> int:
         return len(self._first) - 1
+
+    def pieces(self, row: int) -> list[Piece]:
+        """Return the ids that a row is made of; the last of each is only a target."""
+        places = slice(self._first[row], self._first[row + 1])
+        stops = self._starts[places] + self._sizes[places] + 1
+        return [Piece(*map(int, place)) for place in zip(self._shards[places], self._starts[places], stops)]
 
     def __getitem__(self, row: int) -> PackedRow:
         pieces = slice(self._first[row], self._first[row + 1])

@@ -9,12 +9,20 @@ from typing import Literal
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
 
+LOCAL = "a directory on a local or shared file system: object storage has no rename that is whole or absent"
 CHECKPOINTS = "checkpoints"  # the folder of a training that has them, each in one named by its step
+
+BATCH_HASHES = "batches.txt"  # a line for each step of a training: its number, and the hash of its batch in hexadecimal
 
 
 def checkpoint_steps(folder: Path) -> list[int]:
     """Return the steps of the finished checkpoints in a folder of them, in order, readable or not."""
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
+
+
+def aside_of(folder: Path) -> Path:
+    """Return where checkpoints go that cannot be used: beside the training."""
+    return folder.parent.with_name(f"{folder.parent.name}-aside")
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class TrainConfig:
     eval_every: int = setting(100, "steps between two evaluations on held-out text")
     eval_windows: int = setting(32, "held-out sequences per domain in each evaluation")
     checkpoint_every: int = setting(100, "steps between two checkpoints")
-    keep: int = setting(2, "number of checkpoints kept")
+    keep: int = setting(2, "how many of the newest checkpoints are kept")
     max_z: float = setting(
         0.0,
         "weight of the squared largest logit in the minimised loss, which keeps logits small; Baichuan 2 has 2e-4 "
@@ -63,6 +71,7 @@ class TrainConfig:
         require(self.checkpoint_every > 0, "TrainConfig.checkpoint_every", self.checkpoint_every, "a positive integer")
         for name in ("max_z", "inner_mb"):
             require(getattr(self, name) >= 0, f"TrainConfig.{name}", getattr(self, name), "0 (off) or more")
+        require("://" not in self.start, "TrainConfig.start", self.start, LOCAL)
         require(
             self.batch % self.accumulate == 0,
             "TrainConfig.accumulate",
@@ -129,6 +138,18 @@ class OptimConfig:
     def decay_steps(self, steps: int) -> int:
         """Return in how many of the last steps the rate of 'wsd' falls."""
         return max(1, round(self.decay_share * steps))
+
+
+@dataclass(frozen=True)
+class RetentionConfig:
+    """Checkpoints that are kept for good, beside the newest TrainConfig.keep; a run may go on with others."""
+
+    every: int = setting(0, "those of steps that it divides; 0: none for that")
+    minutes: float = setting(0.0, "the first, and then one in so many minutes; 0: none for that")
+
+    def __post_init__(self) -> None:
+        for name in ("every", "minutes"):
+            require(getattr(self, name) >= 0, f"RetentionConfig.{name}", getattr(self, name), "0 (off) or more")
 
 
 @dataclass(frozen=True)

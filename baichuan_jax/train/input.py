@@ -14,7 +14,7 @@ from baichuan_jax.data.mixing import Change, MixtureSampler
 from baichuan_jax.model.execution import Batch
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.tokenizer.packing import PackedDocuments, PackedRow
-from baichuan_jax.tokenizer.shards import TokenStore, Windows
+from baichuan_jax.tokenizer.shards import Piece, TokenStore, Windows
 from baichuan_jax.train.config import MixConfig, TrainConfig
 
 
@@ -35,7 +35,7 @@ class Batches:
                 f"no domain has a training sequence of TrainConfig.length = {cfg.length} tokens; lower it or add text"
             )
         self._cfg, self._mix, self._sizes = cfg, mix, sizes
-        self._rows = np.arange(cfg.batch) if rows is None else np.asarray(rows)
+        self.rows = list(range(cfg.batch) if rows is None else rows)
         self.follow([])
 
     def follow(self, mixtures: Sequence[tuple[int, dict[str, float]]]) -> None:
@@ -87,8 +87,13 @@ class Batches:
             if step < self._cfg.steps:
                 yield f"mixture: {name} has been read {times} times after step {step}; its share goes to the others"
 
+    def origins(self, step: int) -> list[tuple[str, list[Piece]]]:
+        """Return the domain of each sequence of a step, and the ids of its shards that it is made of."""
+        drawn = zip(*(each[self.rows].tolist() for each in self._sampler[step]))
+        return [(self.domains[domain], self._sources[domain].pieces(number)) for domain, number in drawn]
+
     def __getitem__(self, step: int) -> Batch:
-        domains, numbers = (drawn[self._rows] for drawn in self._sampler[step])
+        domains, numbers = (drawn[self.rows] for drawn in self._sampler[step])
         rows = [self._sources[domain][number] for domain, number in zip(domains.tolist(), numbers.tolist())]
         named = {"domains": domains.astype(np.int32)}
         if self._mix.packing:

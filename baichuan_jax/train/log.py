@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from baichuan_jax.core.metrics import Metrics
+from baichuan_jax.train.batch_hashes import BatchHashes
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.finite import Watch
 from baichuan_jax.train.throughput import Meter
@@ -23,8 +24,8 @@ class StepLog:
 
     Whatever it does may raise Diverged.
 
-    metrics: of the run; None in a process that does not write them. domains: names of the domains that the step sums
-    the loss for.
+    metrics: of the run; None in a process that does not write them. hashes: are written as often as anything is read.
+    domains: names of the domains that the step sums the loss for.
     """
 
     def __init__(
@@ -33,12 +34,12 @@ class StepLog:
         rate: optax.Schedule,
         meter: Meter,
         metrics: Metrics | None,
+        hashes: BatchHashes,
         report: Callable[[Record], None],
         domains: Sequence[str],
     ):
-        self._cfg, self._meter, self._metrics, self._report = cfg, meter, metrics, report
-        self._rate = jax.jit(rate)  # operation by operation it takes as long as two steps of a small model
-        self._domains = domains
+        self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
+        self._domains, self._hashes = domains, hashes
         self._pending: Record | None = None
         self._watch = Watch()
 
@@ -55,6 +56,7 @@ class StepLog:
         """Finishes what is pending; the time inside the block does not count as training."""
         self._flush()
         self._watch.look()
+        self._hashes.write()
         with self._meter.pause():
             yield
 
@@ -68,6 +70,7 @@ class StepLog:
             return
         pending, self._pending = self._pending, None
         self._watch.look()
+        self._hashes.write()
         scalars = {key: float(pending[key]) for key in ("loss", "grad_norm", "learning_rate")}
         record = {"step": pending["step"], **scalars, **self._meter.read()}
         if self._domains:

@@ -12,6 +12,7 @@ from typing import Any
 import grain
 import jax
 import numpy as np
+import optax
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.interrupt import Interrupted
@@ -20,20 +21,30 @@ from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, param_axes, parameter_count
 from baichuan_jax.model.execution import Batch, Execution
 from baichuan_jax.parallel.layout import Layout
+from baichuan_jax.train.batch_hashes import BatchHashes
 from baichuan_jax.train.checkpoint import Checkpoints, set_aside
-from baichuan_jax.train.config import CHECKPOINTS, OptimConfig, ProfileConfig, TrainConfig, checkpoint_steps
+from baichuan_jax.train.config import (
+    CHECKPOINTS,
+    OptimConfig,
+    ProfileConfig,
+    RetentionConfig,
+    TrainConfig,
+    checkpoint_steps,
+)
 from baichuan_jax.train.finite import Diverged, check_finite
 from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
 from baichuan_jax.train.log import Record, StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
+from baichuan_jax.train.saves import Saves
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import ShardedState, TrainState
 from baichuan_jax.train.step import make_step
-from baichuan_jax.train.stop import stop_between_steps
+from baichuan_jax.train.stop import checkpoint_on_signal, stop_between_steps
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
 PROFILE = "profile"
-NO_PROFILE = ProfileConfig()
+NO_PROFILE, NOTHING_FOR_GOOD = ProfileConfig(), RetentionConfig()
 Weigh = Callable[[Params, Batch], Batch]  # (parameters before a step, its rows) -> the rows with weights of targets
 
 
@@ -50,13 +61,17 @@ def train(
     begun: Callable[[int, list[str]], None] = lambda step, told: None,
     took: Callable[[dict[str, float]], None] = lambda seconds: None,
     weigh: Weigh | None = None,
+    retention: RetentionConfig = NOTHING_FOR_GOOD,
+    about: Callable[[], dict[str, Any]] = dict,
+    note: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
     first batch is read, with the step that training goes on from and what its user should know of that. took: called
     after the first step with the seconds of each part of the way to it. weigh: sets the weights of the targets of each
-    batch, [B, T]; what it remembers is not in checkpoints.
+    batch, [B, T]; what it remembers is not in checkpoints. about: returns what every checkpoint says of the run. note:
+    called with a line about a checkpoint that could not be written, or that was asked for.
 
     Raise Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
@@ -68,12 +83,17 @@ def train(
     seconds: dict[str, float] = {}
 
     profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
-    with _explained(folder, optim_cfg), Checkpoints(folder, cfg.keep) as checkpoints:
-        part = "restore" if checkpoints.latest() else "initial state"
+    rate = jax.jit(schedule(optim_cfg, cfg.steps))  # operation by operation it takes as long as two small steps
+    with (
+        _explained(folder, optim_cfg),
+        checkpoint_on_signal() as request,
+        CheckpointWriter(folder, cfg.keep, retention) as writer,
+    ):
+        part = "restore" if checkpoint_steps(folder) else "initial state"
 
         def begin() -> tuple[TrainState, grain.DatasetIterator]:
             with _timed(seconds, part):
-                return _begin(cfg, batches, sharded, checkpoints, begun)
+                return _begin(cfg, batches, sharded, folder, begun)
 
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(begin)
@@ -86,17 +106,18 @@ def train(
             stop_between_steps() as asked,
             profiler,
             Metrics(directory, from_step=start) if first else nullcontext() as metrics,
+            BatchHashes(directory if first else None, start, batches.rows, layout) as hashes,
         ):
             meter = Meter(model_cfg, cfg.length, exe)
-            log = StepLog(
-                cfg, schedule(optim_cfg, cfg.steps), meter, metrics, report, batches.domains if exe.domains else ()
-            )
+            log = StepLog(cfg, rate, meter, metrics, hashes, report, batches.domains if exe.domains else ())
+            saves = Saves(cfg, writer, request, note, lambda step: {**about(), **_position(cfg, rate, step)})
             if _evaluates(cfg, start) and not _evaluated(directory, start):
                 with log.pause(), _timed(seconds, "validation"):
                     log.validation(start, validate(state.params))
             begun_at = time.perf_counter()
             for step in range(start + 1, cfg.steps + 1):
                 rows = next(loader)
+                hashes.add(step, rows)
                 with profiler.step(step):
                     weighed = weigh(state.params, rows) if weigh else rows
                     state, values = train_step(state, place(layout, weighed))
@@ -107,15 +128,18 @@ def train(
                     meter.find_peak()
                 log.step(step, values)
                 done, stop = step == cfg.steps, asked(step)
-                if step % cfg.checkpoint_every == 0 or done or stop:
+                if saves.due(step) or done or stop:
                     with log.pause():
                         check_finite(state)
-                        checkpoints.save(state, loader.get_state())
+                        saves.save(state, loader.get_state())
                 if stop and not done:
+                    saves.secure(state, loader.get_state())
                     raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
                 if _evaluates(cfg, step):
                     with log.pause():
                         log.validation(step, validate(state.params))
+            if start < cfg.steps:
+                saves.secure(state, loader.get_state())
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
@@ -126,13 +150,14 @@ def _begin(
     cfg: TrainConfig,
     batches: Batches,
     sharded: ShardedState,
-    checkpoints: Checkpoints,
+    folder: Path,
     begun: Callable[[int, list[str]], None],
 ) -> tuple[TrainState, grain.DatasetIterator]:
     """Return the state to go on from, and the input, which reads ahead. begun: as `train` has it."""
     told, loader_state = [], None
-    if checkpoints.latest():
-        state, loader_state, told = checkpoints.restore(sharded.abstract)
+    if checkpoint_steps(folder):
+        with Checkpoints(folder) as checkpoints:
+            state, loader_state, told = checkpoints.restore(sharded.abstract)
     elif cfg.start:
         with Checkpoints(Path(cfg.start)) as others:
             state = sharded.start(others.restore_params(sharded.abstract.params))
@@ -144,6 +169,11 @@ def _begin(
         loader.set_state(loader_state)
     loader.start_prefetch()
     return state, loader
+
+
+def _position(cfg: TrainConfig, rate: optax.Schedule, step: int) -> dict[str, Any]:
+    """Return where training stands after a step, beside its state: the rate of the next step, and the seed."""
+    return {"step": step, "next_learning_rate": float(rate(step)), "seed": cfg.seed}
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Stopping between two steps, and several processes between the same two."""
+"""Stopping, and checkpoints on request, between two steps; of several processes between the same two."""
 
 from __future__ import annotations
 
@@ -40,3 +40,33 @@ def stop_between_steps() -> Iterator[Callable[[int], bool]]:
             yield multihost_utils.reached_preemption_sync_point
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+class Request:
+    """Whether a checkpoint has been asked for."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def ask(self, *_: object) -> None:
+        """Ask for a checkpoint after the running step."""
+        self._asked = True
+
+    def take(self) -> bool:
+        """Return whether one was asked for since the last call."""
+        asked, self._asked = self._asked, False
+        return asked
+
+
+@contextmanager
+def checkpoint_on_signal() -> Iterator[Request]:
+    """Take SIGUSR1 for a request of a checkpoint, where signals are ours."""
+    request = Request()
+    if not may_handle_signals():
+        yield request
+        return
+    previous = signal.signal(signal.SIGUSR1, request.ask)
+    try:
+        yield request
+    finally:
+        signal.signal(signal.SIGUSR1, previous)

@@ -40,6 +40,7 @@ from baichuan_jax.recipe.load import load_config
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import ShardedState, abstract_params
 from experiments.benchmarks.peer import Peer
 
@@ -67,7 +68,7 @@ Timed = tuple[float, list[list[int]]]
 def export_random(model_cfg: DecoderConfig, directory: Path) -> Path:
     """Write random weights as a checkpoint that transformers loads; return its directory."""
     optimizer = make_optimizer(OptimConfig(), 1000, param_axes(model_cfg))
-    with Checkpoints(directory / "ours", keep=1) as checkpoints:
+    with CheckpointWriter(directory / "ours", 1) as checkpoints:
         checkpoints.save(ShardedState(model_cfg, optimizer, one_device()).init(0), {})
     out = directory / "llama"
     out.mkdir()

@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_moved_aside_and_the_one_before_is_used(copied, 
     assert "checkpoints/5 cannot be read" in capfd.readouterr().err
     call("train", copied, "TrainConfig.steps=6")
     said = capfd.readouterr().err
-    assert "checkpoints/5 cannot be read (Unterminated" in said
+    assert "checkpoints/5 cannot be read (its file params/_METADATA does not match manifest.xxh128)" in said
     assert f"it is kept as {copied[1]}/train-aside/5" in said
     assert "from step 4 on: TrainConfig.steps 5 -> 6" in said
     assert "Traceback" not in said

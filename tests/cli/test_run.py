@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from baichuan_jax.cli.main import main
 from baichuan_jax.config.load import load
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.recipe.run_config import RunConfig
@@ -151,6 +152,31 @@ def test_the_benchmark_of_generation_runs():
     ]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), check=True, cwd=ROOT)
     assert len(re.findall(r"debug .*prompts: [\d,]+ tokens/s", done.stdout)) == 2
+
+
+def test_the_documents_of_a_step_are_those_it_was_trained_on(finished, capsys, tmp_path):
+    config, workdir = finished
+    assert main(["checkpoint", "verify", str(config)]) == 0
+    assert len(re.findall(r"^step \d+: as written", capsys.readouterr().out, re.MULTILINE)) == 2
+    logged = dict(line.split() for line in (workdir / "train/batches.txt").read_text().splitlines())
+    assert [int(step) for step in logged] == list(range(1, 13))
+    assert main(["data", "replay", str(config), "--step", "5", "--characters", "20"]) == 0
+    out = capsys.readouterr().out
+    assert f"step 5: batch hash {logged['5']}, as it was trained on" in out
+    assert len(re.findall(r"^row \d: (zh|en)$", out, re.MULTILINE)) == 8
+    texts = "".join(" ".join(json.loads(line)["text"].split()) for line in _lines(config.parent))
+    shown = re.findall(r"document \d+ \w+\.jsonl:\d+ \(id \w+\), ids 0-\d+ of \d+: (.{15})", out)
+    assert shown
+    assert all(text in texts for text in shown)
+    copy = tmp_path / "run"
+    shutil.copytree(workdir, copy)
+    (copy / "train/batches.txt").write_text(f"5 {logged['6']}\n")
+    assert main(["data", "replay", str(config), "--step", "5", f"--set=RunConfig.workdir={copy}"]) == 2
+    assert f"step 5 was trained on another batch, of hash {logged['6']}" in capsys.readouterr().err
+
+
+def _lines(directory: Path) -> list[str]:
+    return [line for name in ("zh", "en") for line in (directory / f"{name}.jsonl").read_text().splitlines()]
 
 
 def test_kill_9_then_the_same_command_ends_with_the_same_bits(finished, tmp_path):

@@ -21,6 +21,7 @@ from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import TrainState, abstract_params
 
 SMALL = DecoderConfig(vocab=96, layers=2, hidden=32, heads=4, head_dim=8, inner=48, context=64, init_std=0.1)
@@ -76,7 +77,7 @@ def trained(cfg: DecoderConfig, directory: Path) -> Path:
     layout = Layout(make_mesh(MeshConfig(fsdp=4, tensor=2)), AxisRules(vocab=None, heads=None, kv_heads=None))
     params = init_params(cfg, jax.random.key(0))
     placed = jax.device_put(params, layout.shardings(param_axes(cfg), params))
-    with Checkpoints(directory, keep=1) as checkpoints:
+    with CheckpointWriter(directory, 1) as checkpoints:
         checkpoints.save(TrainState(jnp.zeros((), jnp.int32), placed, {}), {})
     return newest_params(directory)
 

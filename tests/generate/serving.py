@@ -11,9 +11,9 @@ from pathlib import Path
 
 from baichuan_jax.model.decoder import param_axes
 from baichuan_jax.parallel.layout import Layout
-from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.config import OptimConfig
 from baichuan_jax.train.optim import make_optimizer
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import ShardedState
 from tests.cli.small import command, environment
 from tests.generate.naive import MODEL as SMALL
@@ -44,7 +44,7 @@ ServeConfig.grace = 0.5
 def write_config(directory: Path, tokenizer: Path, params, layout: Layout) -> Path:
     """Write a config and what it names: a model that was never trained."""
     state = ShardedState(MODEL, make_optimizer(OptimConfig(), 1000, param_axes(MODEL)), layout).init(0)
-    with Checkpoints(directory / "weights", keep=1) as checkpoints:
+    with CheckpointWriter(directory / "weights", 1) as checkpoints:
         checkpoints.save(state._replace(params=params), {})
     sizes = ("vocab", "layers", "hidden", "heads", "head_dim", "inner", "context")
     model = "\n".join(f"DecoderConfig.{name} = {getattr(MODEL, name)}" for name in sizes)

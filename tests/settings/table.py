@@ -158,6 +158,7 @@ TABLE: dict[str, Row] = {
     **rows("TrainConfig", training, start="weights/checkpoints"),
     **rows("TrainConfig", initial, seed=1),
     **rows("TrainConfig", training, STARTED | {"TrainConfig.checkpoint_every": 1}, keep=1),
+    **rows("RetentionConfig", training, STARTED | {"TrainConfig.checkpoint_every": 1}, every=1, minutes=1e-9),
     **rows(
         "OptimConfig",
         update,

@@ -32,7 +32,7 @@ def packed(directory, shards, length):
         path = shard_path(directory, "a", "train", number)
         path.parent.mkdir(exist_ok=True)
         write_shard(path, documents, np.dtype("<u2"))
-        entries.append(describe_shard(path))
+        entries.append(describe_shard(path, np.dtype("<u2")))
     write_index(directory, 1000, {"a": {"train": entries}})
     return PackedDocuments(TokenStore(directory), "a", "train", length)
 

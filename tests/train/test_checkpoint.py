@@ -1,13 +1,17 @@
-from shutil import copytree
+import re
+from pathlib import Path
+from shutil import copytree, rmtree
 
 import jax
 import numpy as np
 import pytest
 
+from baichuan_jax.core.checksums import MANIFEST
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.train.checkpoint import Checkpoints
+from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.input import place
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import ShardedState, abstract_params
 from tests.train.small import MODEL, layout, learnable, setup
 
@@ -27,11 +31,11 @@ def equal(a, b) -> None:
 
 def test_restores_onto_another_mesh(tmp_path):
     optimizer, state = trained(layout(8, fsdp=8))
-    with Checkpoints(tmp_path, keep=1) as checkpoints:
+    with CheckpointWriter(tmp_path, 1) as checkpoints:
         checkpoints.save(state, {"next_index": 2})
     other = layout(4, data=1, fsdp=2, tensor=2)
     with Checkpoints(tmp_path) as checkpoints:
-        assert checkpoints.latest() == 2
+        assert checkpoints.newest() == 2
         found, loader, _ = checkpoints.restore(ShardedState(MODEL, optimizer, other).abstract)
         params = checkpoints.restore_params(abstract_params(MODEL, other))
     assert loader == {"next_index": 2}
@@ -44,7 +48,7 @@ def test_restores_onto_another_mesh(tmp_path):
 
 def test_a_run_may_start_from_the_weights_of_another(tmp_path):
     optimizer, state = trained(layout(8, fsdp=8))
-    with Checkpoints(tmp_path, keep=1) as checkpoints:
+    with CheckpointWriter(tmp_path, 1) as checkpoints:
         checkpoints.save(state, {})
     other = layout(2, fsdp=2)
     with Checkpoints(tmp_path) as checkpoints:
@@ -60,7 +64,7 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path):
 def test_keeps_the_newest(tmp_path):
     lay = layout(1)
     _, state, step = setup(CFG, lay)
-    with Checkpoints(tmp_path, keep=2) as checkpoints:
+    with CheckpointWriter(tmp_path, 2) as checkpoints:
         for number in range(4):
             state, _ = step(state, place(lay, learnable(8, 16, number)))
             checkpoints.save(state, {})
@@ -82,7 +86,7 @@ def two(tmp_path_factory):
     lay = layout(1)
     optimizer, state, step = setup(CFG, lay)
     states = {}
-    with Checkpoints(folder, keep=2) as checkpoints:
+    with CheckpointWriter(folder, 2) as checkpoints:
         for number in (1, 2):
             state, _ = step(state, place(lay, learnable(8, 16, number)))
             states[number] = jax.tree.map(np.asarray, state)
@@ -98,22 +102,68 @@ DAMAGE = {
 }
 
 
+def flip(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("flips", [10, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_checkpoint_with_a_flipped_bit_is_named_and_the_one_before_is_used(two, flips, tmp_path):
+    """Every file is hit, in proportion to its size once each has been."""
+    folder, abstract, states = two
+    rng = np.random.default_rng(flips)
+    files = sorted(path.relative_to(folder) for path in folder.glob("2/**/*") if path.is_file())
+    sizes = np.array([(folder / path).stat().st_size for path in files])
+    hit = [*rng.permutation(len(files)), *rng.choice(len(files), flips, p=sizes / sizes.sum())][:flips]
+    checkpoints = tmp_path / "train/checkpoints"
+    copytree(folder, checkpoints)
+    for number in hit:
+        path = files[number]
+        flip(checkpoints / path, int(rng.integers(8 * sizes[number])))
+        with Checkpoints(checkpoints) as there:
+            state, loader, [told] = there.restore(abstract)
+        aside = tmp_path / "train-aside"
+        why = f"its file {path.relative_to('2')} (does not match|is not whole|:)"
+        assert re.search(rf"checkpoint {checkpoints}/2 cannot be read \({why}.*kept as {aside}/2$", told)
+        assert (int(state.step), loader) == (1, {"next_index": 1})
+        equal(state, states[1])
+        rmtree(aside)
+        copytree(folder / "2", checkpoints / "2")
+
+
+def test_damaged_parameters_are_refused_and_stay_where_they_are(two, tmp_path):
+    """As generate, evaluate, export and TrainConfig.start read them; only training moves anything."""
+    folder, abstract, _ = two
+    copytree(folder, tmp_path / "checkpoints")
+    [path, *_] = sorted(tmp_path.glob("checkpoints/2/params/ocdbt.process_0/d/*"))
+    flip(path, 99)
+    refused = rf"checkpoint .*/2 cannot be read \(its file params/.*{path.name} does not match"
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints, pytest.raises(UserError, match=refused):
+        checkpoints.restore_params(abstract.params)
+    with pytest.raises(UserError, match=refused):
+        newest_params(tmp_path / "checkpoints")
+    assert sorted(path.name for path in tmp_path.glob("checkpoints/*")) == ["1", "2"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_harmless_or_the_checkpoint_is_moved_aside(two, damage, tmp_path, capfd):
-    """One of each kind; those of arrays have random names."""
+def test_without_a_manifest_a_damaged_file_is_harmless_or_the_checkpoint_is_moved_aside(two, damage, tmp_path, capfd):
+    """One of each kind; those of arrays have random names. Older code wrote no manifest."""
     folder, abstract, states = two
-    files = {path.relative_to(folder / "2") for path in folder.glob("2/**/*") if path.is_file()}
+    names = (path for path in folder.glob("2/**/*") if path.is_file() and path.name != MANIFEST)
+    files = {path.relative_to(folder / "2") for path in names}
     kinds = {(path.parent, path.name if len(path.name) < 32 else ""): path for path in files}
     assert len(kinds) > 12
     found = []
     for number, path in enumerate(kinds.values()):
         copy = tmp_path / f"{number}/train/checkpoints"
         copytree(folder, copy)
+        (copy / "2" / MANIFEST).unlink()
         DAMAGE[damage](copy / "2" / path)
-        with Checkpoints(copy, keep=2) as checkpoints:
+        with Checkpoints(copy) as checkpoints:
             state, loader, told = checkpoints.restore(abstract)
-            assert checkpoints.latest() == state.step
+            assert checkpoints.newest() == state.step
         found.append(int(state.step))
         equal(state, states[found[-1]])
         assert loader == {"next_index": found[-1]}
@@ -128,9 +178,10 @@ def test_a_damaged_file_is_harmless_or_the_checkpoint_is_moved_aside(two, damage
 def test_where_none_can_be_read_all_stay(two, tmp_path):
     folder, abstract, _ = two
     copytree(folder, tmp_path / "checkpoints")
-    for path in tmp_path.glob("checkpoints/*/params/manifest.ocdbt"):
-        path.unlink()
-    with Checkpoints(tmp_path / "checkpoints", keep=2) as checkpoints:
+    for step in ("1", "2"):
+        for name in ("params/manifest.ocdbt", MANIFEST) if step == "1" else ("params/manifest.ocdbt",):
+            (tmp_path / "checkpoints" / step / name).unlink()
+    with Checkpoints(tmp_path / "checkpoints") as checkpoints:
         with pytest.raises(UserError, match=r"no checkpoint .* can be read: 2 \(.*; 1 \("):
             checkpoints.restore(abstract)
         with pytest.raises(UserError, match=r"checkpoint .*2 cannot be read"):
@@ -143,9 +194,19 @@ def test_a_state_that_is_not_finite_counts_as_unreadable(two, tmp_path):
     folder, abstract, states = two
     copytree(folder, tmp_path / "train/checkpoints")
     lost = jax.tree.map(lambda leaf: leaf * np.nan if leaf.ndim else leaf, states[2])._replace(step=np.int32(3))
-    with Checkpoints(tmp_path / "train/checkpoints", keep=3) as checkpoints:
+    with CheckpointWriter(tmp_path / "train/checkpoints", 3) as checkpoints:
         checkpoints.save(jax.device_put(lost), {})
-    with Checkpoints(tmp_path / "train/checkpoints", keep=3) as checkpoints:
+    with Checkpoints(tmp_path / "train/checkpoints") as checkpoints:
         state, _, [told] = checkpoints.restore(abstract)
     assert int(state.step) == 2
     assert "3 cannot be read (it holds numbers that are not finite)" in told
+
+
+def test_an_unverified_checkpoint_is_used(two, tmp_path):
+    folder, abstract, states = two
+    copytree(folder, tmp_path / "train/checkpoints")
+    (tmp_path / "train/checkpoints/2" / MANIFEST).unlink()
+    with Checkpoints(tmp_path / "train/checkpoints") as checkpoints:
+        state, _, told = checkpoints.restore(abstract)
+    assert (int(state.step), told) == (2, [])
+    equal(state, states[2])

@@ -10,6 +10,7 @@ from baichuan_jax.model.decoder import param_shapes
 from baichuan_jax.model.old_params import from_old, old_name, to_old
 from baichuan_jax.train.checkpoint import Checkpoints, newest_params
 from baichuan_jax.train.config import TrainConfig
+from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.state import ShardedState, abstract_params
 from tests.model.variants import VARIANTS
 from tests.train.small import MODEL, layout, setup
@@ -29,7 +30,7 @@ def old_and_new(tmp_path_factory):
     directories = [tmp_path_factory.mktemp(name) for name in ("old", "new")]
     renamed = state._replace(params=to_old(state.params), optimizer=to_old(state.optimizer))
     for directory, saved in zip(directories, (renamed, state)):
-        with Checkpoints(directory, keep=1) as checkpoints:
+        with CheckpointWriter(directory, 1) as checkpoints:
             checkpoints.save(saved, {"next_index": 3})
     return optimizer, state, *directories
 

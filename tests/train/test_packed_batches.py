@@ -31,7 +31,7 @@ def tokens(tmp_path_factory):
         path.parent.mkdir()
         sizes = rng.integers(1, 60, 400)
         write_shard(path, [(2 * rng.integers(0, 32, size) + parity).astype("<u2") for size in sizes], np.dtype("<u2"))
-        shards[domain] = {"train": [describe_shard(path)]}
+        shards[domain] = {"train": [describe_shard(path, np.dtype("<u2"))]}
     write_index(directory, 64, shards)
     return TokenStore(directory)
 

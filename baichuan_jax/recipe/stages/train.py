@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_jax.config.literal import parts, settings
+from baichuan_jax.config.literal import gin_text, parts, settings
 from baichuan_jax.core.checkpointed import Change, Checkpointed
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_age import process_age
+from baichuan_jax.core.stage import versions
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.spec import ReportSection, StageResult, StageSpec
@@ -66,6 +67,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     from baichuan_jax.tokenizer.shards import TokenStore
     from baichuan_jax.train.input import Batches, local_rows
     from baichuan_jax.train.loop import train, untrained
+    from baichuan_jax.train.shard_check import verify_shards
     from baichuan_jax.train.step import make_execution
 
     config, cfg, layout = run.config, run.config.train, make_layout(run.config)
@@ -85,11 +87,20 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     progress = run.progress if first else Progress()
 
     def begun(step: int, told: list[str]) -> None:
+        verify_shards(store, config.model.vocab, directory / "shards.json")
         changes = run.pipeline.stage("train").goes_on_from(step, write=first)
-        if earlier := _mixtures(changes):
+        if earlier := earlier_mixtures(changes):
             batches.follow(earlier)
         for line in (*told, *_told(changes, config, step), *batches.notes()):
             progress.note(line)
+
+    @cache
+    def about() -> dict[str, Any]:
+        return {
+            "config": gin_text(config),
+            "versions": versions(),
+            "stage_version": run.pipeline.stage("train").version,
+        }
 
     imports = process_age() - spent
 
@@ -101,7 +112,20 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
     with progress.training(cfg.steps) as report, within_memory(what, remedy):
         found = train(
-            cfg, config.optim, config.model, exe, batches, directory, validate, report, config.profile, begun, took
+            cfg,
+            config.optim,
+            config.model,
+            exe,
+            batches,
+            directory,
+            validate,
+            report,
+            config.profile,
+            begun,
+            took,
+            retention=config.retention,
+            about=about,
+            note=progress.note,
         )
     return TrainResult(**found) if found else None
 
@@ -112,7 +136,7 @@ def first_step_line(total: float, seconds: dict[str, float]) -> str:
     return f"first step after {total:.2f} s: {parts}"
 
 
-def _mixtures(changes: list[Change]) -> list[tuple[int, dict[str, float]]]:
+def earlier_mixtures(changes: list[Change]) -> list[tuple[int, dict[str, float]]]:
     """Return the weights of the mixture that others have replaced: (step at which they ended, weights)."""
     return [(change["step"], literal_eval(change["before"])) for change in changes if change["setting"] == WEIGHTS]
 
