@@ -9,6 +9,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from baichuan_jax.lab.experiment import Outcome, Table
 from baichuan_jax.lab.plots import Plot
@@ -16,7 +17,7 @@ from baichuan_jax.lab.run_files import RunRecord
 from baichuan_jax.lab.sweep_plots import Curve, plot_of_curves
 
 PLACES = ("RunConfig.workdir", "RunConfig.base")  # where a run is says nothing of it
-Z = 1.96  # of a normal distribution, the bounds of 95 %
+LEVEL = 0.95
 Windows = Mapping[str, Mapping[str, Sequence[float]]]  # {domain: {"bits", "bytes"} of each held-out window}
 
 
@@ -60,10 +61,10 @@ def different_settings(settings: Sequence[Mapping[str, str]]) -> dict[str, list[
 
 
 def ratio_error(bits: np.ndarray, sizes: np.ndarray) -> float:
-    """Return the standard error of sum(bits) / sum(sizes), by how much it varies over windows."""
+    """Return the standard error of sum(bits) / sum(sizes), by how much it varies over two windows or more."""
     rest = bits - bits.sum() / sizes.sum() * sizes
     count = len(bits)
-    return sqrt(count / (count - 1) * float((rest**2).sum())) / float(sizes.sum()) if count > 1 else float("nan")
+    return sqrt(count / (count - 1) * float((rest**2).sum())) / float(sizes.sum())
 
 
 def _bits(sides: Sequence[Side]) -> list[list[Any]]:
@@ -75,14 +76,15 @@ def _bits(sides: Sequence[Side]) -> list[list[Any]]:
         first = finals[0][domain]["bits_per_byte"]
         for side, final in zip(sides, finals):
             value, error = final[domain]["bits_per_byte"], _error(side, domain)
-            of_difference = _error_of_difference(side, sides[0], domain) if side is not sides[0] else None
-            rows.append([domain, side.name, value, error, *_difference(value - first, of_difference, side is sides[0])])
+            apart = _difference(value - first, _error_of_difference(side, sides[0], domain), side, sides[0], [domain])
+            rows.append([domain, side.name, value, error, *apart])
     if len(domains) > 1:
         means = [fmean(final[domain]["bits_per_byte"] for domain in domains) for final in finals]
         for side, value in zip(sides, means):
             own = _of_mean([_error(side, domain) for domain in domains])
-            apart = _of_mean([_error_of_difference(side, sides[0], domain) for domain in domains])
-            rows.append(["mean", side.name, value, own, *_difference(value - means[0], apart, side is sides[0])])
+            of_means = _of_mean([_error_of_difference(side, sides[0], domain) for domain in domains])
+            apart = _difference(value - means[0], of_means, side, sides[0], domains)
+            rows.append(["mean", side.name, value, own, *apart])
     for side in sides:
         if validations := side.record.validations:
             value = fmean(validations[-1]["validation"].values())
@@ -92,13 +94,15 @@ def _bits(sides: Sequence[Side]) -> list[list[Any]]:
 
 def _error(side: Side, domain: str) -> float | None:
     windows = side.windows.get(domain)
-    return ratio_error(*(np.array(windows[key], float) for key in ("bits", "bytes"))) if windows else None
+    if not windows or len(windows["bits"]) < 2:
+        return None
+    return ratio_error(np.array(windows["bits"]), np.array(windows["bytes"], float))
 
 
 def _error_of_difference(side: Side, first: Side, domain: str) -> float | None:
     """Return the standard error of a difference: window by window where both have the same ones."""
     own, other = side.windows.get(domain), first.windows.get(domain)
-    if not own or not other:
+    if not own or not other or min(len(own["bits"]), len(other["bits"])) < 2:
         return None
     if list(own["bytes"]) == list(other["bytes"]):
         return ratio_error(np.array(own["bits"]) - np.array(other["bits"]), np.array(own["bytes"], float))
@@ -110,13 +114,15 @@ def _of_mean(errors: Sequence[float | None]) -> float | None:
     return sqrt(sum(error**2 for error in known)) / len(known) if len(known) == len(errors) else None
 
 
-def _difference(value: float, error: float | None, is_first: bool) -> list[Any]:
-    """Return a difference, the bounds of its interval, and what it shows."""
-    if is_first:
+def _difference(value: float, error: float | None, side: Side, first: Side, domains: Sequence[str]) -> list[Any]:
+    """Return a difference from the first run, the bounds of its interval, and what it shows."""
+    if side is first:
         return [None, None, None, ""]
-    if error is None or not np.isfinite(error):
+    if error is None:
         return [value, None, None, "no error is known"]
-    low, high = value - Z * error, value + Z * error
+    fewest = min(len(each.windows[domain]["bits"]) for each in (side, first) for domain in domains)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, fewest - 1)) * error
+    low, high = value - half, value + half
     return [value, low, high, "lower" if high < 0 else "higher" if low > 0 else "cannot tell"]
 
 

@@ -40,6 +40,15 @@ def test_figures_have_errors_and_the_differences_are_window_by_window(sweep, tmp
     assert "OptimConfig.peak_lr" in page.text
 
 
+def test_one_window_has_no_known_error(sweep):
+    plan, _ = sweep(["OptimConfig.peak_lr=[1e-3, 2e-3]"])
+    for name in ("0000", "0001"):
+        write_json(plan.runs / name / "evaluate" / "windows.json", {"zh": {"bits": [5.0], "bytes": [2]}})
+    first, second = tables(compare([plan.runs / "0000", plan.runs / "0001"]))["bits_per_byte"][:2]
+    assert first[3:] == [None, None, None, None, ""]
+    assert second[3:] == [None, pytest.approx(-0.1), None, None, "no error is known"]
+
+
 def test_other_tokenizers_are_compared_by_bits_per_byte_alone(sweep):
     plan, _ = sweep(["VOCAB=[512, 400]"])
     outcome = compare([plan.runs / "0000", plan.runs / "0001"])
