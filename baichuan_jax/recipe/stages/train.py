@@ -14,6 +14,7 @@ from baichuan_jax.core.errors import require
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_age import process_age
+from baichuan_jax.core.revision import code_revision
 from baichuan_jax.core.stage import versions
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.recipe.progress import Progress
@@ -99,6 +100,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
         return {
             "config": gin_text(config),
             "versions": versions(),
+            "code": code_revision().record(),
             "stage_version": run.pipeline.stage("train").version,
         }
 
