@@ -165,7 +165,7 @@ def test_the_documents_of_a_step_are_those_it_was_trained_on(finished, capsys, t
     assert f"step 5: batch hash {logged['5']}, as it was trained on" in out
     assert len(re.findall(r"^row \d: (zh|en)$", out, re.MULTILINE)) == 8
     texts = "".join(" ".join(json.loads(line)["text"].split()) for line in _lines(config.parent))
-    shown = re.findall(r"document \d+ \w+\.jsonl:\d+ \(id \w+\), ids 0-\d+ of \d+: (.{15})", out)
+    shown = re.findall(r"document \d+ \S+\.jsonl:\d+ \(id \w+\), ids 0-\d+ of \d+: (.{15})", out)
     assert shown
     assert all(text in texts for text in shown)
     copy = tmp_path / "run"
