@@ -59,7 +59,7 @@ class CheckpointWriter:
         self._pending: Future[None] | None = None
         self._news: SimpleQueue[str] = SimpleQueue()
         self._failures, self._try_again = 0, 0.0  # in a row; when to try again
-        self._step = self._written = 0  # of the last checkpoint that was begun, and of the last that is whole
+        self._step, self._written = 0, -1  # of the last checkpoint that was begun, and of the last that is whole
         self._announced = False  # whether to say that it is written
         self._error: Exception  # why the last save failed
 
