@@ -23,9 +23,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import spearmanr
 
-from baichuan_jax.config.literal import literal
 from baichuan_jax.core.errors import require
-from baichuan_jax.core.files import write_text
 from baichuan_jax.core.settings import setting
 from baichuan_jax.data.mixing_weights import DoReMi, LogLinearLosses, excess_losses, largest_shares, weights_by_size
 from baichuan_jax.lab.experiment import Outcome, Table
@@ -40,7 +38,7 @@ from baichuan_jax.train.input import place
 from baichuan_jax.train.step import make_execution
 from experiments import variants
 from experiments.tokenizer_corpus import existing, sources
-from experiments.variants import Trial, TrialConfig
+from experiments.variants import Trial, TrialConfig, write_mix
 
 BASELINES = ("uniform", "natural")
 METHODS = (*BASELINES, "temperature", "doremi", "log-linear")
@@ -99,10 +97,7 @@ def run(cfg: DataMix, directory: Path, progress: Progress) -> Outcome:
         [[method, *mixes[method].values(), *final[method].mean(axis=0).tolist()] for method in mixes],
     )
     best = min(means, key=lambda method: means[method].mean())
-    fragment, weights = directory / "mix.gin", literal(mixes[best])
-    write_text(
-        fragment, f"# Of the mixes of data_mix, that of the lowest loss: {best}.\nMixConfig.weights = {weights}\n"
-    )
+    fragment = write_mix(directory, f"Of the mixes of data_mix, that of the lowest loss: {best}.", mixes[best])
     said = "; ".join(f"against {row[2]}: {row[-1]}" for row in verdicts.rows if row[0] == best)
     summary = f"Lowest: {best}, {means[best].mean():.3f} bits per byte ({said}). Its weights are in {fragment}."
     return Outcome(summary, [verdicts, shares, *tables], plots)

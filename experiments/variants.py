@@ -17,7 +17,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
+from baichuan_jax.config.literal import literal
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.files import write_text
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.settings import setting
 from baichuan_jax.evaluate.bits import BitsPerByte
@@ -201,6 +203,13 @@ class Trial:
                 found |= measure(model_cfg, checkpoints.restore_params(abstract_params(model_cfg, self.layout)))
         shutil.rmtree(folder / CHECKPOINTS)  # all that is asked of it is in the result
         return found
+
+
+def write_mix(directory: Path, found: str, weights: Mapping[str, float]) -> Path:
+    """Write the weights of a mix as a gin fragment that a run can include; return its path. found: of its comment."""
+    path = directory / "mix.gin"
+    write_text(path, f"# {found}\nMixConfig.weights = {literal(dict(weights))}\n")
+    return path
 
 
 def spread(numbers: Sequence[float]) -> float | None:

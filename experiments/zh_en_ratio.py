@@ -26,9 +26,8 @@ from matplotlib.axes import Axes
 from scipy.interpolate import PchipInterpolator
 from scipy.stats import spearmanr
 
-from baichuan_jax.config.literal import literal
 from baichuan_jax.core.errors import require
-from baichuan_jax.core.files import digest, write_text
+from baichuan_jax.core.files import digest
 from baichuan_jax.core.settings import setting
 from baichuan_jax.data.mixing_weights import weights_by_size
 from baichuan_jax.lab.experiment import Outcome, Table
@@ -39,7 +38,7 @@ from baichuan_jax.train.step import make_execution
 from experiments import variants
 from experiments.answer_bits import Pairs, answer_bits, read_questions
 from experiments.tokenizer_corpus import existing
-from experiments.variants import Training, Trial, TrialConfig, paint_bands
+from experiments.variants import Training, Trial, TrialConfig, paint_bands, write_mix
 
 QUESTIONS = "../shared/data/eval"  # where they often are; never needed
 LEFT_OUT = (0.25, 0.75)  # shares that the law has to predict
@@ -131,11 +130,7 @@ def run(cfg: ZhEnRatio, directory: Path, progress: Progress) -> Outcome:
     best = {row[0]: f"{row[1]:.2f} ({row[2]:.2f} to {row[3]:.2f})" for row in recommended.rows}
     said = "; ".join(f"{share} for {name}" for name, share in best.items())
     alike = _mix(float(recommended.rows[0][1]), languages, tokens)
-    fragment = directory / "mix.gin"
-    write_text(
-        fragment,
-        f"# The share of Chinese that zh_en_ratio found: {best[ALIKE]}.\nMixConfig.weights = {literal(alike)}\n",
-    )
+    fragment = write_mix(directory, f"The share of Chinese that zh_en_ratio found: {best[ALIKE]}.", alike)
     tokenizer = f"Tokenizer: {trial.corpus.tokenizer.vocab:,} ids, trained on the mix {trial.corpus.mix.weights}."
     summary = f"Share of Chinese to choose: {said}. That of the first is in {fragment}."
     return Outcome(summary, tables, plots, [tokenizer])

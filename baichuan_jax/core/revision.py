@@ -27,15 +27,15 @@ class Revision(NamedTuple):
 def code_revision(folder: Path = PACKAGE) -> Revision:
     """Return the revision of the code in a folder, as it was when this process first asked."""
     # A package that is installed into an environment inside some other repository is none of its files.
-    if not _git(folder, "ls-files", "."):
+    if not git(folder, "ls-files", "."):
         return Revision("", "")
-    new = _git(folder, "ls-files", "--others", "--exclude-standard", ".").splitlines()
-    changes = _git(folder, "diff", "HEAD", "--", ".") + "".join(f"new file: {name}\n" for name in new)
-    return Revision(_git(folder, "rev-parse", "HEAD").strip(), changes)
+    new = git(folder, "ls-files", "--others", "--exclude-standard", ".").splitlines()
+    changes = git(folder, "diff", "HEAD", "--", ".") + "".join(f"new file: {name}\n" for name in new)
+    return Revision(git(folder, "rev-parse", "HEAD").strip(), changes)
 
 
-def _git(folder: Path, *arguments: str) -> str:
-    """Return what git answers; "" where there is no git, or no repository."""
+def git(folder: Path, *arguments: str) -> str:
+    """Return what git answers in a folder; "" where there is no git, or no repository."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):

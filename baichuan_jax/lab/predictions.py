@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.revision import git
 from baichuan_jax.lab.experiment import Table, cell
 
 Verdict = Literal["right", "wrong", "no outcome"]
@@ -101,11 +101,7 @@ def _dates(path: Path, units: Path) -> str:
     """Return when the predictions were committed and when the first unit of work ended."""
     ended = min((manifest.stat().st_mtime for manifest in units.glob("*/manifest.json")), default=None)
     run = f" The first run ended {_written(ended)}." if ended else ""
-    command = ["git", "-C", str(path.parent), "log", "-1", "--format=%ct", "--", path.name]
-    try:
-        committed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        committed = ""
+    committed = git(path.parent, "log", "-1", "--format=%ct", "--", path.name).strip()
     if not committed:
         return f"{path.name} is not under version control here.{run}"
     too_late = (
