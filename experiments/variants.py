@@ -188,8 +188,7 @@ class Trial:
         exe = make_execution(train_cfg, model_cfg, self.layout)
         validate = BitsPerByte(model_cfg, texts, lengths, replace(exe, dtype=FLOAT32), cfg.windows)
         batches = Batches(train_cfg, mix, self.store)
-        told = lambda record: None
-        summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, told, weigh=weigh)
+        summary = train(train_cfg, optim_cfg, model_cfg, exe, batches, folder, validate, weigh=weigh)
         curve = [record for record in read_metrics(folder) if "validation_mean" in record]
         found = {
             "parameters": summary["parameters"],

@@ -19,6 +19,7 @@ from baichuan_jax.cli import (
     evaluate,
     experiment,
     generate,
+    goodput,
     inspect,
     plan,
     processes,
@@ -47,6 +48,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "convert export": convert.add_export_arguments,
     "evaluate": evaluate.add_arguments,
     "generate": generate.add_arguments,
+    "goodput": goodput.add_arguments,
     "plan": plan.add_arguments,
 }
 # Verbs that take no config of a run: {verb: (what it does, its help, what adds its arguments)}.

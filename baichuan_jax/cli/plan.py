@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.goodput import read_goodput
 from baichuan_jax.recipe.planning import plan_settings
 
 if TYPE_CHECKING:
     from baichuan_jax.parallel.targets import Target
     from baichuan_jax.plan.train_plan import Plan
+    from baichuan_jax.recipe.run_config import RunConfig
 
 
 def add_arguments(verb: argparse.ArgumentParser) -> None:
@@ -35,6 +38,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default: DecoderConfig.context)")
     verb.add_argument("--tokens", type=float, default=1.2e12, metavar="N", help="to train on (default 1.2e12)")
     verb.add_argument("--search", action="store_true", help="find the fastest rows and remat that fit: more compiles")
+    faults = verb.add_argument_group("faults", "the best interval of checkpoints, and what it leaves for training")
+    faults.add_argument("--mttf", type=float, metavar="HOURS", help="mean time to a fault of all machines together")
+    measured = "(default: as this run's training has measured it)"
+    faults.add_argument("--save", type=float, metavar="SECONDS", help=f"training stands for a checkpoint {measured}")
+    faults.add_argument("--restart", type=float, metavar="SECONDS", help=f"from a fault to the next step {measured}")
     verb.add_argument("--json", action="store_true", help="print one JSON value instead of a page")
 
 
@@ -48,6 +56,7 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
     for name in ("rows", "tokens"):
         require(getattr(args, name) > 0, f"--{name}", getattr(args, name), "a positive number")
     config = loaded.config
+    times = _times(config, args)
     length = args.length or config.model.context
     settings = plan_settings(config)
     console = Console(highlight=False, soft_wrap=True)
@@ -59,13 +68,52 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
         best = search(settings, target, found, tell)
     if args.json:
         recommended = best.record() if best else None
-        print(json.dumps({**found.record(), **_bill(found, target, args.tokens), "recommended": recommended}, indent=1))
+        faults = _faults(found, *times) if times and found.fits else None
+        bill = _bill(found, target, args.tokens)
+        print(json.dumps({**found.record(), **bill, "recommended": recommended, "faults": faults}, indent=1))
     else:
         _print(console, found, target, args.tokens)
+        if times and found.fits:
+            _print_faults(console, _faults(found, *times))
         if args.search:
             console.print(
                 f"recommended   {_short(best) if best else 'nothing fits: take more devices, or a finer mesh'}"
             )
+
+
+def _times(config: RunConfig, args: argparse.Namespace) -> tuple[float, float, float] | None:
+    """Return the seconds to a fault, of a save and of a restart; None without --mttf."""
+    if args.mttf is None:
+        return None
+    save, restart = args.save, args.restart
+    if save is None or restart is None:
+        measured = read_goodput(Path(config.workdir))
+        save, restart = (
+            given if given is not None else found
+            for given, found in ((save, measured.save), (restart, measured.restart))
+        )
+    for name, value in (("mttf", args.mttf), ("save", save), ("restart", restart)):
+        require(value > 0, f"--{name}", value, "a positive number")
+    return 3600 * args.mttf, save, restart
+
+
+def _faults(plan: Plan, mttf: float, save: float, restart: float) -> dict[str, float]:
+    from baichuan_jax.plan.faults import best_interval, expected_goodput
+
+    steps = max(1, round(best_interval(save, mttf) / plan.step))
+    interval = steps * plan.step
+    goodput = expected_goodput(interval, save, restart, mttf)
+    times = {"mttf_seconds": mttf, "save_seconds": save, "restart_seconds": restart, "interval_seconds": interval}
+    return {**times, "checkpoint_every": steps, "goodput": goodput}
+
+
+def _print_faults(console: Console, found: dict[str, float]) -> None:
+    given = f"a fault in {found['mttf_seconds'] / 3600:g} h, {found['save_seconds']:.3g} s for a checkpoint, "
+    console.print(f"faults        {given}{found['restart_seconds']:.3g} s for a restart:")
+    console.print(
+        f"              best is TrainConfig.checkpoint_every = {found['checkpoint_every']:,} "
+        f"({found['interval_seconds'] / 60:,.1f} minutes), goodput {found['goodput']:.2%}"
+    )
 
 
 def _short(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
 from baichuan_jax.cli.generate import check as check_prompts
 from baichuan_jax.cli.generate import prompts_of, show_continuations
+from baichuan_jax.cli.goodput import goodput
 from baichuan_jax.cli.inspect import inspect
 from baichuan_jax.cli.plan import plan
 from baichuan_jax.cli.processes import process_group
@@ -109,6 +110,7 @@ OTHERS: dict[str, tuple[Verb, str]] = {
         "compare the files of checkpoints with the checksums in their manifests",
     ),
     "checkpoint show": (show_checkpoint, "what a checkpoint holds: place in the data, rate, versions, config, ..."),
+    "goodput": (goodput, "where the wall time of training went, across restarts"),
     "plan": (plan, "memory, speed, time and cost of training on machines that are not here"),
     "branch": (branch, "begin a new run from a checkpoint of this one, to go on with other settings"),
     "explain": (explain, "print every setting and where it came from"),

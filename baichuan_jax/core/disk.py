@@ -10,6 +10,7 @@ from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
 
+DISK = "full disk"  # or one that may not be written
 TROUBLES = {
     errno.ENOSPC: ("the disk is full", "make room"),
     errno.EDQUOT: ("the disk quota is used up", "make room"),
@@ -34,7 +35,8 @@ def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
             raise
         trouble, remedy = found
         file = getattr(error, "filename", None) or place
-        raise UserError(f"{trouble}: {what} cannot write {file}; {remedy} and run the same command to go on") from error
+        told = f"{trouble}: {what} cannot write {file}; {remedy} and run the same command to go on"
+        raise UserError(told, DISK) from error
 
 
 def trouble_in_words(error: Exception) -> str:
@@ -42,6 +44,13 @@ def trouble_in_words(error: Exception) -> str:
     if found := _trouble_of(error):
         return found[0]
     return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
+
+
+def fault_of(error: BaseException | None) -> str:
+    """Return what kind of fault of a run an error is, "" if that is not known."""
+    if isinstance(error, UserError):
+        return error.fault
+    return DISK if _trouble_of(error) else ""
 
 
 def _trouble_of(error: BaseException | None) -> tuple[str, str] | None:

@@ -6,7 +6,14 @@ from typing import Any
 
 
 class UserError(Exception):
-    """Bad input: the message says what was wrong, where, and what to do."""
+    """Bad input: the message says what was wrong, where, and what to do.
+
+    fault: what kind of fault of a run it is, in a word or two; "" for a mistake in a config, a command or a file.
+    """
+
+    def __init__(self, message: str, fault: str = ""):
+        super().__init__(message)
+        self.fault = fault
 
 
 def require(ok: bool, field: str, value: Any, expected: str, hint: str = "") -> None:

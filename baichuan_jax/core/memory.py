@@ -22,4 +22,4 @@ def within_memory(what: str, remedy: str) -> Iterator[None]:
         if not isinstance(error, MemoryError) and not lines[0].startswith("RESOURCE_EXHAUSTED: "):  # by XLA
             raise
         asked = lines[0].removeprefix("RESOURCE_EXHAUSTED: ").rstrip(".")
-        raise OutOfMemory(f"out of memory: {what}: {asked}; {remedy}") from error
+        raise OutOfMemory(f"out of memory: {what}: {asked}; {remedy}", "no memory") from error

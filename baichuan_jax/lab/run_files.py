@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baichuan_jax.core.files import read_json
+from baichuan_jax.core.goodput import Goodput, read_ledger, sum_up
 from baichuan_jax.core.metrics import read_metrics
 
 
@@ -16,6 +17,7 @@ class RunRecord:
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
     taken: {stage: workdir of the run that it is taken from}.
+    goodput: where the wall time of training went; None if that is not on record.
     changes: settings that training has gone on with, each with the step it changed after. code, peak_host_memory: by
     finished stage, the revision of the code ({commit, changes}) and the most bytes that its process had; {} and 0 of
     runs made before these were recorded.
@@ -27,6 +29,7 @@ class RunRecord:
     versions: dict[str, dict[str, str]]
     metrics: list[dict]
     taken: dict[str, str]
+    goodput: Goodput | None
     changes: list[dict]
     code: dict[str, dict[str, str]]
     peak_host_memory: dict[str, int]
@@ -65,6 +68,7 @@ def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
         versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
         metrics=read_metrics(places["train"]),
         taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
+        goodput=sum_up(ledger) if (ledger := read_ledger(places["train"].parent)) else None,
         changes=manifests.get("train", {}).get("changes", []),
         code={stage: manifest.get("code", {}) for stage, manifest in manifests.items()},
         peak_host_memory={stage: manifest.get("peak_host_memory_bytes", 0) for stage, manifest in manifests.items()},

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from baichuan_jax.lab.markup import Html, table, tag
-from baichuan_jax.lab.numbers import short
+from baichuan_jax.lab.numbers import duration, short
 from baichuan_jax.lab.outcome import on_the_way
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, Plot, curves
@@ -35,8 +35,18 @@ def training(run: RunRecord, canvas: Canvas) -> list[Html]:
     return [
         canvas.figures(*plots, notes=notes),
         table(caption, ["quantity", "value"], facts),
+        *_wall_time(run),
         *([table("Changed on the way", ["after step", "setting", "before", "then"], changes)] if changes else []),
     ]
+
+
+def _wall_time(run: RunRecord) -> list[Html]:
+    """Return where the wall time went, across restarts."""
+    if run.goodput is None:
+        return []
+    found = run.goodput.record()
+    rows = [[part, duration(seconds), f"{found['shares'][part]:.1%}"] for part, seconds in found["seconds"].items()]
+    return [table(f"Wall time of training, in {found['starts']} starts", ["part", "time", "share"], rows)]
 
 
 def _facts_so_far(run: RunRecord) -> list[list[str]]:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import jax
 import numpy as np
 import optax
 
+from baichuan_jax.core.goodput import STEP
 from baichuan_jax.core.metrics import Metrics
 from baichuan_jax.train.batch_hashes import BatchHashes
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.finite import Watch
+from baichuan_jax.train.hooks import Hooks, Record
 from baichuan_jax.train.throughput import Meter
-
-Record = dict[str, Any]
 
 
 class StepLog:
-    """Writes a record every `log_every` steps and for every evaluation; hands each to `report` as well.
+    """Writes a record every `log_every` steps and for every evaluation; hands each to the hooks as well.
 
     Whatever it does may raise Diverged.
 
@@ -35,10 +34,10 @@ class StepLog:
         meter: Meter,
         metrics: Metrics | None,
         hashes: BatchHashes,
-        report: Callable[[Record], None],
+        hooks: Hooks,
         domains: Sequence[str],
     ):
-        self._cfg, self._rate, self._meter, self._metrics, self._report = cfg, rate, meter, metrics, report
+        self._cfg, self._rate, self._meter, self._metrics, self._hooks = cfg, rate, meter, metrics, hooks
         self._domains, self._hashes = domains, hashes
         self._pending: Record | None = None
         self._watch = Watch()
@@ -52,13 +51,15 @@ class StepLog:
             self._pending = {"step": step, **values, "learning_rate": self._rate(step - 1)}
 
     @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Finishes what is pending; the time inside the block does not count as training."""
-        self._flush()
-        self._watch.look()
-        self._hashes.write()
-        with self._meter.pause():
+    def pause(self, phase: str) -> Iterator[None]:
+        """Finishes what is pending; the time inside the block is that of a phase, and does not count as training."""
+        with self._hooks.phases.of(STEP):
+            self._flush()
+            self._watch.look()
+            self._hashes.write()
+        with self._meter.pause(), self._hooks.phases.of(phase):
             yield
+        self._hooks.phases.write()
 
     def validation(self, step: int, bits_per_byte: dict[str, float]) -> None:
         """Write an evaluation and its mean over the domains."""
@@ -81,4 +82,4 @@ class StepLog:
     def _write(self, record: Record) -> None:
         if self._metrics is not None:
             self._metrics.write(record)
-        self._report(record)
+        self._hooks.report(record)

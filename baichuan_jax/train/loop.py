@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import optax
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.goodput import COMPILE, INPUT, RESTORE, SAVE, STEP, VALIDATION
 from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
@@ -32,8 +34,9 @@ from baichuan_jax.train.config import (
     checkpoint_steps,
 )
 from baichuan_jax.train.finite import Diverged, check_finite
+from baichuan_jax.train.hooks import Hooks, Record
 from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
-from baichuan_jax.train.log import Record, StepLog
+from baichuan_jax.train.log import StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
 from baichuan_jax.train.saves import Saves
@@ -44,8 +47,9 @@ from baichuan_jax.train.stop import checkpoint_on_signal, stop_between_steps
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
 PROFILE = "profile"
-NO_PROFILE, NOTHING_FOR_GOOD = ProfileConfig(), RetentionConfig()
+NO_PROFILE, NOTHING_FOR_GOOD, NO_HOOKS = ProfileConfig(), RetentionConfig(), Hooks()
 Weigh = Callable[[Params, Batch], Batch]  # (parameters before a step, its rows) -> the rows with weights of targets
+Position = tuple[TrainState, grain.DatasetIterator]
 
 
 def train(
@@ -56,94 +60,125 @@ def train(
     batches: Batches,
     directory: Path,
     validate: Callable[[Params], dict[str, float]],
-    report: Callable[[Record], None],
+    hooks: Hooks = NO_HOOKS,
     profile: ProfileConfig = NO_PROFILE,
-    begun: Callable[[int, list[str]], None] = lambda step, told: None,
-    took: Callable[[dict[str, float]], None] = lambda seconds: None,
-    weigh: Weigh | None = None,
     retention: RetentionConfig = NOTHING_FOR_GOOD,
-    about: Callable[[], dict[str, Any]] = dict,
-    note: Callable[[str], None] = lambda line: None,
+    weigh: Weigh | None = None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
-    validate: bits per byte of every domain. report: called with each metrics record. begun: called once, before the
-    first batch is read, with the step that training goes on from and what its user should know of that. took: called
-    after the first step with the seconds of each part of the way to it. weigh: sets the weights of the targets of each
-    batch, [B, T]; what it remembers is not in checkpoints. about: returns what every checkpoint says of the run. note:
-    called with a line about a checkpoint that could not be written, or that was asked for.
+    validate: bits per byte of every domain. weigh: sets the weights of the targets of each batch, [B, T]; what it
+    remembers is not in checkpoints.
 
     Raise Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
     own rows; the first writes the metrics and returns the summary.
     """
-    first, layout = jax.process_index() == 0, exe.layout
+    first, folder = jax.process_index() == 0, directory / CHECKPOINTS
     optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
-    sharded = ShardedState(model_cfg, optimizer, layout)
+    sharded = ShardedState(model_cfg, optimizer, exe.layout)
     seconds: dict[str, float] = {}
-
-    profiler, folder = Profiler(profile, directory / PROFILE, start=first), directory / CHECKPOINTS
     rate = jax.jit(schedule(optim_cfg, cfg.steps))  # operation by operation it takes as long as two small steps
     with (
         _explained(folder, optim_cfg),
         checkpoint_on_signal() as request,
         CheckpointWriter(folder, cfg.keep, retention) as writer,
     ):
-        part = "restore" if checkpoint_steps(folder) else "initial state"
+        part = RESTORE if checkpoint_steps(folder) else "initial state"
 
-        def begin() -> tuple[TrainState, grain.DatasetIterator]:
+        def begin() -> Position:
             with _timed(seconds, part):
-                return _begin(cfg, batches, sharded, folder, begun)
+                return _begin(cfg, batches, sharded, folder, hooks.begun)
 
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(begin)
-            with _timed(seconds, "compile"):
+            with hooks.phases.of(COMPILE), _timed(seconds, COMPILE):
                 taken = abstract_batch(cfg.batch, cfg.length, batches.packing, weighed=weigh is not None)
-                train_step = make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken).compile()
-            state, loader = beside.result()
-        start = int(state.step)
-        with (
-            stop_between_steps() as asked,
-            profiler,
-            Metrics(directory, from_step=start) if first else nullcontext() as metrics,
-            BatchHashes(directory if first else None, start, batches.rows, layout) as hashes,
-        ):
-            meter = Meter(model_cfg, cfg.length, exe)
-            log = StepLog(cfg, rate, meter, metrics, hashes, report, batches.domains if exe.domains else ())
-            saves = Saves(cfg, writer, request, note, lambda step: {**about(), **_position(cfg, rate, step)})
-            if _evaluates(cfg, start) and not _evaluated(directory, start):
-                with log.pause(), _timed(seconds, "validation"):
-                    log.validation(start, validate(state.params))
-            begun_at = time.perf_counter()
-            for step in range(start + 1, cfg.steps + 1):
-                rows = next(loader)
-                hashes.add(step, rows)
-                with profiler.step(step):
-                    weighed = weigh(state.params, rows) if weigh else rows
-                    state, values = train_step(state, place(layout, weighed))
-                profiler.after(step, values)
-                if step == start + 1:
-                    jax.block_until_ready(values)
-                    took({**seconds, "first step": time.perf_counter() - begun_at})
-                    meter.find_peak()
-                log.step(step, values)
-                done, stop = step == cfg.steps, asked(step)
-                if saves.due(step) or done or stop:
-                    with log.pause():
-                        check_finite(state)
-                        saves.save(state, loader.get_state())
-                if stop and not done:
-                    saves.secure(state, loader.get_state())
-                    raise Interrupted(f"training stopped at step {step} of {cfg.steps}, checkpoint written")
-                if _evaluates(cfg, step):
-                    with log.pause():
-                        log.validation(step, validate(state.params))
-            if start < cfg.steps:
-                saves.secure(state, loader.get_state())
+                step = make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken).compile()
+            with hooks.phases.of(RESTORE):
+                position = beside.result()
+        meter = Meter(model_cfg, cfg.length, exe)
+        saves = Saves(cfg, writer, request, hooks.note, lambda step: {**hooks.about(), **_position(cfg, rate, step)})
+        with stop_between_steps() as asked, Profiler(profile, directory / PROFILE, start=first) as profiler:
+            loop = _Loop(
+                cfg, exe, batches, directory, validate, hooks, weigh, rate, step, saves, asked, profiler, meter
+            )
+            loop.run(*position, seconds)
     if not first:
         return {}
-    memory = {"step_memory_bytes": step_memory(train_step), **peak_memory(layout.mesh.local_devices)}
-    return {**_summary(cfg, model_cfg, layout, meter, read_metrics(directory)), **memory}
+    memory = {"step_memory_bytes": step_memory(step), **peak_memory(exe.layout.mesh.local_devices)}
+    return {**_summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), **memory}
+
+
+@dataclass
+class _Loop:
+    """The steps of a training, from a state on."""
+
+    cfg: TrainConfig
+    exe: Execution
+    batches: Batches
+    directory: Path
+    validate: Callable[[Params], dict[str, float]]
+    hooks: Hooks
+    weigh: Weigh | None
+    rate: optax.Schedule
+    train_step: jax.stages.Compiled
+    saves: Saves
+    asked: Callable[[int], bool]
+    profiler: Profiler
+    meter: Meter
+
+    def run(self, state: TrainState, loader: grain.DatasetIterator, seconds: dict[str, float]) -> None:
+        """Train to the last step. seconds: of each part of the way to here."""
+        first, start, phases = jax.process_index() == 0, int(state.step), self.hooks.phases
+        phases.begin(start)
+        with (
+            Metrics(self.directory, from_step=start) if first else nullcontext() as metrics,
+            BatchHashes(self.directory if first else None, start, self.batches.rows, self.exe.layout) as hashes,
+        ):
+            domains = self.batches.domains if self.exe.domains else ()
+            log = StepLog(self.cfg, self.rate, self.meter, metrics, hashes, self.hooks, domains)
+            if _evaluates(self.cfg, start) and not _evaluated(self.directory, start):
+                with _timed(seconds, VALIDATION):
+                    self._validate(start, state, log)
+            begun_at = time.perf_counter()
+            for step in range(start + 1, self.cfg.steps + 1):
+                with phases.of(INPUT):
+                    rows = next(loader)
+                    hashes.add(step, rows)
+                with phases.of(STEP):
+                    state, values = self._step(step, state, rows)
+                    if step == start + 1:
+                        jax.block_until_ready(values)
+                        self.hooks.took({**seconds, "first step": time.perf_counter() - begun_at})
+                        self.meter.find_peak()
+                    log.step(step, values)
+                    done, stop, due = step == self.cfg.steps, self.asked(step), self.saves.due(step)
+                    phases.finished(step)
+                if due or done or stop:
+                    with log.pause(SAVE):
+                        check_finite(state)
+                        self.saves.save(state, loader.get_state())
+                        if stop and not done:
+                            self.saves.secure(state, loader.get_state())
+                if stop and not done:
+                    raise Interrupted(f"training stopped at step {step} of {self.cfg.steps}, checkpoint written")
+                if _evaluates(self.cfg, step):
+                    self._validate(step, state, log)
+            if start < self.cfg.steps:
+                with phases.of(SAVE):
+                    self.saves.secure(state, loader.get_state())
+
+    def _step(self, step: int, state: TrainState, rows: Batch) -> tuple[TrainState, dict[str, jax.Array]]:
+        with self.profiler.step(step):
+            weighed = self.weigh(state.params, rows) if self.weigh else rows
+            state, values = self.train_step(state, place(self.exe.layout, weighed))
+        self.profiler.after(step, values)
+        return state, values
+
+    def _validate(self, step: int, state: TrainState, log: StepLog) -> None:
+        with log.pause(VALIDATION):
+            log.validation(step, self.validate(state.params))
 
 
 def _begin(
@@ -152,8 +187,8 @@ def _begin(
     sharded: ShardedState,
     folder: Path,
     begun: Callable[[int, list[str]], None],
-) -> tuple[TrainState, grain.DatasetIterator]:
-    """Return the state to go on from, and the input, which reads ahead. begun: as `train` has it."""
+) -> Position:
+    """Return the state to go on from, and the input, which reads ahead. begun: as `Hooks` has it."""
     told, loader_state = [], None
     if checkpoint_steps(folder):
         with Checkpoints(folder) as checkpoints:
@@ -201,7 +236,8 @@ def _explained(folder: Path, optim_cfg: OptimConfig) -> Iterator[None]:
         way_on = f"goes on from step {left[-1]}" if left else "begins anew, as there is no checkpoint before that,"
         raise UserError(
             f"training has diverged: {diverged}. Nothing of that is kept.{of_bad} The same command {way_on} with "
-            f"--set OptimConfig.peak_lr=... below {optim_cfg.peak_lr:g}, or a longer OptimConfig.warmup_steps"
+            f"--set OptimConfig.peak_lr=... below {optim_cfg.peak_lr:g}, or a longer OptimConfig.warmup_steps",
+            "not finite",
         ) from None
 
 

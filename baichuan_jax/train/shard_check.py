@@ -30,7 +30,7 @@ def verify_shards(store: TokenStore, vocab: int, record: Path) -> None:
     except UserError as error:
         why = str(error)
     if reasons := [reason for reason in texts_of_all(why) if reason]:
-        raise UserError(reasons[0])
+        raise UserError(reasons[0], "damaged data")
     if due and jax.process_index() == 0:
         write_json(record, found)
 

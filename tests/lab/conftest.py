@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.files import write_json, write_text
+from baichuan_jax.core.goodput import INIT, STEP, append, measured
 from baichuan_jax.core.metrics import Metrics
 from baichuan_jax.core.stage import versions
 from baichuan_jax.data.funnel import Count, Funnel, Removed
@@ -53,6 +54,7 @@ def make_run(tmp_path_factory):
                 manifest["changes"] = [{"step": 100, "setting": "OptimConfig.peak_lr", "before": "2.0", "after": "1.0"}]
             write_json(workdir / stage / "manifest.json", manifest)
         write_metrics(workdir / "train", domains, steps)
+        append(workdir, measured(1000, 1100, steps, {STEP: 90, INIT: 8}))
         return workdir
 
     return make

@@ -56,6 +56,8 @@ def test_numbers_of_the_run(make_run, tmp_path):
     page, checked = read(write_report(make_run(name="my run"), tmp_path))
     assert '<th scope="row">100</th><td>OptimConfig.peak_lr</td><td>2.0</td><td>1.0</td></tr>' in page
     text = "".join(checked.text).replace("\u00a0", " ")
+    assert "Wall time of training, in 1 starts" in text
+    assert re.search(r"step</th><td[^>]*>1\s*min\s*30\s*s</td><td[^>]*>90.0%", page)
     assert checked.text.count("my run") == 2  # the title and the heading
     assert "12.3 M parameters, 819 k tokens, 8 × cpu, 4 min 41 s for all stages" in text
     assert re.search(r"2\.\d{3} bits per byte on held-out text \(unigram: 2\.\d{3}\)", text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from baichuan_jax.config.literal import gin_text, parts, settings
 from baichuan_jax.core.checkpointed import Change, Checkpointed
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.goodput import FILE as LEDGER
 from baichuan_jax.core.interrupt import may_handle_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_age import process_age
@@ -66,14 +67,20 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     from baichuan_jax.evaluate.heldout import held_out
     from baichuan_jax.recipe.trained import make_layout
     from baichuan_jax.tokenizer.shards import TokenStore
+    from baichuan_jax.train.hooks import Hooks
     from baichuan_jax.train.input import Batches, local_rows
     from baichuan_jax.train.loop import train, untrained
+    from baichuan_jax.train.phases import Phases
     from baichuan_jax.train.shard_check import verify_shards
     from baichuan_jax.train.step import make_execution
 
     config, cfg, layout = run.config, run.config.train, make_layout(run.config)
     if cfg.steps == 0:
         return TrainResult(**untrained(config.model, layout))
+    first = jax.process_index() == 0
+    if first and run.pipeline.stage("train").anew:
+        (run.workdir / LEDGER).unlink(missing_ok=True)
+    phases = Phases(run.workdir, jax.process_index(), process_age() - spent)
     store = TokenStore(run.place("tokens"))
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
@@ -84,7 +91,6 @@ def build(run: Run, directory: Path) -> TrainResult | None:
         return BitsPerByte(config.model, texts, run.tokenizer.byte_lengths(), exe.by_rows, cfg.batch)
 
     validate = lambda params: held_out_bits()(params)  # made when it is needed: not before the first step of a restart
-    first = jax.process_index() == 0
     progress = run.progress if first else Progress()
 
     def begun(step: int, told: list[str]) -> None:
@@ -112,7 +118,8 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     sizes = ", ".join(f"TrainConfig.{name} = {getattr(cfg, name)}" for name in ("batch", "length", "accumulate"))
     what = f"{sizes}, DecoderConfig.remat = {config.model.remat!r}"
     remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
-    with progress.training(cfg.steps) as report, within_memory(what, remedy):
+    with phases, progress.training(cfg.steps) as report, within_memory(what, remedy):
+        hooks = Hooks(report, begun, took, progress.note, about, phases)
         found = train(
             cfg,
             config.optim,
@@ -121,13 +128,9 @@ def build(run: Run, directory: Path) -> TrainResult | None:
             batches,
             directory,
             validate,
-            report,
+            hooks,
             config.profile,
-            begun,
-            took,
-            retention=config.retention,
-            about=about,
-            note=progress.note,
+            config.retention,
         )
     return TrainResult(**found) if found else None
 
