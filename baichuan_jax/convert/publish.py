@@ -34,6 +34,7 @@ def _check(cfg: DecoderConfig, layout: LayoutName) -> None:
     _only(layout, "DecoderConfig.norm", cfg.norm, "rms")
     _only(layout, "AttentionConfig.pattern", tuple(dict.fromkeys(attention.pattern)), ("full",))
     _only(layout, "AttentionConfig.soft_cap", attention.soft_cap, 0.0)
+    _only(layout, "AttentionConfig.qk_norm", attention.qk_norm, False)
     _only(layout, "HeadConfig.soft_cap", head.soft_cap, 0.0)
     if layout == "llama":
         _only(layout, "PositionConfig.kind", positions.kind, "rope")

@@ -73,6 +73,11 @@ class AttentionConfig:
     window: int = setting(0, "positions of a sparse pattern")
     summary: int = setting(0, "positions at the end of a block that later blocks attend to, in the pattern 'fixed'")
     soft_cap: float = setting(0.0, "bounds scores to +-soft_cap by tanh (Gemma 2, arXiv 2408.00118); 0 is off")
+    qk_norm: bool = setting(
+        False,
+        "whether each head's query and key is normalised as DecoderConfig.norm says, before RoPE (Henry et al., arXiv "
+        "2010.04245; with a gain shared by the heads as in Qwen 3, arXiv 2505.09388)",
+    )
     implementation: Literal["auto", "xla", "chunked", "cudnn", "splash"] = setting(
         "auto",
         "implementation of the pattern 'full' (attention/attention.py); 'auto' depends on the platform: cuDNN's flash "
@@ -126,7 +131,7 @@ class DecoderConfig:
         "inner width of the feed-forward; 0 gives every kind the same number of parameters, at Baichuan-7B's ratio: "
         "43/16 of hidden with a gate, 129/32 without",
     )
-    feed_forward: Literal["relu", "gelu", "silu", "glu", "bilinear", "reglu", "geglu", "swiglu"] = setting(
+    feed_forward: Literal["relu", "gelu", "silu", "relu2", "glu", "bilinear", "reglu", "geglu", "swiglu"] = setting(
         "swiglu", "activation of the feed-forward, with a gate or without (feedforward.py)"
     )
     context: int = setting(4096, "longest sequence in tokens")

@@ -48,9 +48,9 @@ class Block(nnx.Module):
     """Pre-norm: x + attention(norm(x)), then x + feed_forward(norm(x))."""
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
-        self.attention_norm = NORMS[cfg.norm](cfg)
+        self.attention_norm = NORMS[cfg.norm](cfg.hidden, cfg.norm_eps)
         self.attention = Attention(cfg, rngs)
-        self.mlp_norm = NORMS[cfg.norm](cfg)
+        self.mlp_norm = NORMS[cfg.norm](cfg.hidden, cfg.norm_eps)
         self.mlp = FeedForward(cfg, rngs)
 
     def __call__(

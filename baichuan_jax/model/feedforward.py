@@ -28,11 +28,13 @@ class Kind(NamedTuple):
 
 _gelu = partial(jax.nn.gelu, approximate=False)
 
-# The gated ones are those of "GLU Variants Improve Transformer" (Shazeer, arXiv 2002.05202).
+# "relu2" is the squared ReLU of Primer (So et al., arXiv 2109.08668); the gated ones are those of "GLU Variants Improve
+# Transformer" (Shazeer, arXiv 2002.05202).
 FEED_FORWARDS = {
     "relu": Kind(jax.nn.relu, gated=False),
     "gelu": Kind(_gelu, gated=False),
     "silu": Kind(jax.nn.silu, gated=False),
+    "relu2": Kind(lambda x: jnp.square(jax.nn.relu(x)), gated=False),
     "glu": Kind(jax.nn.sigmoid, gated=True),
     "bilinear": Kind(lambda x: x, gated=True),
     "reglu": Kind(jax.nn.relu, gated=True),

@@ -17,7 +17,7 @@ class Head(nnx.Module):
 
     def __init__(self, cfg: DecoderConfig, rngs: nnx.Rngs):
         self.cfg = cfg.head
-        self.norm = NORMS[cfg.norm](cfg)
+        self.norm = NORMS[cfg.norm](cfg.hidden, cfg.norm_eps)
         if not cfg.head.tied:
             self.kernel = weight(rngs, cfg.init_std, embed=cfg.hidden, vocab=cfg.vocab)
 

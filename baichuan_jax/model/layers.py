@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.positions import Positions
 
@@ -40,31 +39,31 @@ def capped(x: jax.Array, soft_cap: float) -> jax.Array:
 
 
 class RMSNorm(nnx.Module):
-    """Root mean square layer normalisation (Zhang and Sennrich, arXiv 1910.07467)."""
+    """Root mean square layer normalisation over the last axis (Zhang and Sennrich, arXiv 1910.07467)."""
 
-    def __init__(self, cfg: DecoderConfig):
-        self.scale = nnx.Param(jnp.ones(cfg.hidden), axes=("norm",))
-        self.eps = cfg.norm_eps
+    def __init__(self, size: int, eps: float):
+        self.scale = nnx.Param(jnp.ones(size), axes=("norm",))
+        self.eps = eps
 
-    def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        x = x_BTD.astype(jnp.float32)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        dtype, x = x.dtype, x.astype(jnp.float32)
         x *= jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps)
-        return (x * self.scale[...]).astype(x_BTD.dtype)
+        return (x * self.scale[...]).astype(dtype)
 
 
 class LayerNorm(nnx.Module):
-    """Layer normalisation with gain and bias (Ba et al., arXiv 1607.06450)."""
+    """Layer normalisation over the last axis, with gain and bias (Ba et al., arXiv 1607.06450)."""
 
-    def __init__(self, cfg: DecoderConfig):
-        self.scale = nnx.Param(jnp.ones(cfg.hidden), axes=("norm",))
-        self.bias = nnx.Param(jnp.zeros(cfg.hidden), axes=("norm",))
-        self.eps = cfg.norm_eps
+    def __init__(self, size: int, eps: float):
+        self.scale = nnx.Param(jnp.ones(size), axes=("norm",))
+        self.bias = nnx.Param(jnp.zeros(size), axes=("norm",))
+        self.eps = eps
 
-    def __call__(self, x_BTD: jax.Array) -> jax.Array:
-        x = x_BTD.astype(jnp.float32)
+    def __call__(self, x: jax.Array) -> jax.Array:
+        dtype, x = x.dtype, x.astype(jnp.float32)
         x -= jnp.mean(x, axis=-1, keepdims=True)
         x *= jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + self.eps)
-        return (x * self.scale[...] + self.bias[...]).astype(x_BTD.dtype)
+        return (x * self.scale[...] + self.bias[...]).astype(dtype)
 
 
 NORMS = {"rms": RMSNorm, "layer": LayerNorm}

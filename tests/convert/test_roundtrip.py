@@ -227,6 +227,7 @@ def test_what_training_wrote_over_several_devices_comes_back(tmp_path):
         ),
         ({"attention": AttentionConfig(pattern=("full", "local"), window=4)}, "llama", r"AttentionConfig.pattern = "),
         ({"attention": AttentionConfig(soft_cap=5.0)}, "llama", r"AttentionConfig.soft_cap = 5.0"),
+        ({"attention": AttentionConfig(qk_norm=True)}, "llama", r"AttentionConfig.qk_norm = True"),
         ({"head": HeadConfig(soft_cap=5.0)}, "llama", r"HeadConfig.soft_cap = 5.0"),
         ({"attention": AttentionConfig(kv_heads=2)}, "baichuan", r"AttentionConfig.kv_heads = 2"),
         ({"head_dim": 16}, "baichuan", r"DecoderConfig.head_dim = 16"),

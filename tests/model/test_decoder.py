@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import AttentionConfig, DecoderConfig
 from baichuan_jax.model.decoder import (
     apply,
     apply_cached,
@@ -92,3 +94,19 @@ def test_token_nll_is_the_log_softmax():
 def test_too_long_a_sequence_is_refused(params):
     with pytest.raises(UserError, match="sequence length = 65: expected at most 64"):
         apply(CFG, params, Batch(jnp.zeros((1, 65), jnp.int32)))
+
+
+def test_normalised_queries_and_keys_do_not_depend_on_the_scale_of_their_weights(tokens):
+    """The gain of each starts at 1; a gain of another value does change the logits."""
+    cfg = replace(CFG, attention=AttentionConfig(kv_heads=2, qk_norm=True), norm_eps=1e-12)
+    params = init_params(cfg, jax.random.key(0))
+    attention = params["blocks"]["attention"]
+    assert attention["query_norm"]["scale"].shape == attention["key_norm"]["scale"].shape == (cfg.layers, cfg.head_dim)
+
+    def logits(**changes):
+        blocks = params["blocks"] | {"attention": attention | changes}
+        return apply(cfg, params | {"blocks": blocks}, Batch(tokens))
+
+    scaled = logits(query=5 * attention["query"], key=0.2 * attention["key"])
+    np.testing.assert_allclose(scaled, logits(), atol=1e-5)
+    assert np.abs(logits(query_norm={"scale": 2 * attention["query_norm"]["scale"]}) - logits()).max() > 1e-3

@@ -18,7 +18,11 @@ def stretched(scaling: str, **settings) -> PositionConfig:
 VARIANTS = {
     "baichuan": decoder(),
     "no positions, relu, layer norm": decoder(
-        positions=PositionConfig("none"), feed_forward="relu", norm="layer", layers=1
+        positions=PositionConfig("none"),
+        feed_forward="relu",
+        norm="layer",
+        layers=1,
+        attention=AttentionConfig(qk_norm=True),
     ),
     "sinusoidal, gelu, tied": decoder(
         positions=PositionConfig("sinusoidal"), feed_forward="gelu", head=HeadConfig(tied=True)
@@ -39,6 +43,9 @@ VARIANTS = {
         feed_forward="reglu",
         attention=AttentionConfig(pattern=("strided",), window=4, soft_cap=2.0),
         head=HeadConfig(normalised=True, soft_cap=3.0),
+    ),
+    "relu2, grouped, queries and keys normalised": decoder(
+        feed_forward="relu2", attention=AttentionConfig(kv_heads=2, qk_norm=True)
     ),
     "llama3, geglu, grouped, fixed": decoder(
         positions=stretched("llama3", original_context=16, fast=4.0),

@@ -24,7 +24,7 @@ from baichuan_jax.model.attention.splash import attend_splash, refused_by_splash
 from baichuan_jax.model.attention.xla import Scores, attend, attend_xla
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.execution import Execution
-from baichuan_jax.model.layers import Context, weight
+from baichuan_jax.model.layers import NORMS, Context, weight
 from baichuan_jax.model.positions import rotate
 from baichuan_jax.model.storage import restored, stored
 
@@ -81,6 +81,9 @@ class Attention(nnx.Module):
         self.key = weight(rngs, cfg.init_std, **shared)
         self.value = weight(rngs, cfg.init_std, **shared)
         self.output = weight(rngs, cfg.init_std, heads=cfg.heads, head_dim=cfg.head_dim, embed=cfg.hidden)
+        if cfg.attention.qk_norm:
+            self.query_norm = NORMS[cfg.norm](cfg.head_dim, cfg.norm_eps)
+            self.key_norm = NORMS[cfg.norm](cfg.head_dim, cfg.norm_eps)
 
     def __call__(
         self, x_BTD: jax.Array, context: Context, cache: dict | None, pattern: str
@@ -93,6 +96,8 @@ class Attention(nnx.Module):
 
         q_BTNH = project(self.query, "heads")
         k_BSKH, v_BSKH = project(self.key, "kv_heads"), project(self.value, "kv_heads")
+        if self.cfg.attention.qk_norm:
+            q_BTNH, k_BSKH = self.query_norm(q_BTNH), self.key_norm(k_BSKH)
         if context.rotations is not None:
             q_BTNH, k_BSKH = rotate(q_BTNH, context.rotations), rotate(k_BSKH, context.rotations)
         grouped = (*q_BTNH.shape[:2], k_BSKH.shape[2], -1, q_BTNH.shape[3])  # query head n has key head n // G
