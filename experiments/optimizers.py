@@ -1,6 +1,6 @@
 """AdamW beside Muon, QK-norm, squared ReLU and WSD, each alone and the better ones together: tokens and seconds.
 
-Command: baichuan-jax experiment optimizers --set "TrialConfig.seeds=(0, 1, 2, 3, 4)"
+Command: baichuan-jax experiment optimizers --set "TrialConfig.seeds=(0, 1, 2, 3, 4)" --set TrialConfig.steps=150
 Cost: 15 runs that tune and up to 60 that are compared, of half a minute to a minute and a half: an hour and a half on
 two idle cores.
 
