@@ -215,8 +215,8 @@ def _all_of(changes: Sequence[Change]) -> Change:
     return Change(**{k: v for each in changes for k, v in each._asdict().items() if v != Change._field_defaults[k]})
 
 
-def _has(together: Change, change: Change) -> bool:
-    return change != Change() and _all_of([together, change]) == together
+def _has(combined: Change, change: Change) -> bool:
+    return change != Change() and _all_of([combined, change]) == combined
 
 
 def _final(seeds: Sequence[dict]) -> np.ndarray:
