@@ -48,7 +48,7 @@ def compare_runs(sides: Sequence[Side]) -> Outcome:
     tables.append(Table("training", "Training", ["quantity", *names], _training(sides, one_tokenizer)))
     marks = dict.fromkeys(name for side in sides for name in side.fingerprints)
     rows = [[name, *(side.fingerprints.get(name, "") for side in sides)] for name in marks]
-    tables.append(Table("fingerprints", "Fingerprints", ["of", *names], rows))
+    tables.append(Table("fingerprints", "Fingerprints", ["of", *names], [row for row in rows if any(row[1:])]))
     told = f"{len(settings)} settings differ" if len(settings) != 1 else "one setting differs"
     return Outcome(f"{', '.join(names)}: {told}.", tables, _plots(sides, one_tokenizer), _notes(sides, one_tokenizer))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from baichuan_jax.lab.difference import difference
-from baichuan_jax.lab.markup import Html, details, prose, table, tag
+from baichuan_jax.lab.markup import Html, details, join, prose, table, tag
 from baichuan_jax.lab.numbers import percent, short
 
 BESIDE = "what went, beside what it went for"
@@ -47,7 +47,7 @@ def removed(domain: str, counts: dict) -> Html:
     return details(
         f"{domain}: {documents:,} documents removed",
         table(f"Removed from {domain}", ["reason", "documents", "text"], numbers),
-        *(samples(f"{reason}, for example", entry) for reason, entry in entries),
+        *(samples(f"{reason}, for example", entry) for reason, entry in entries if entry["samples"]),
     )
 
 
@@ -76,7 +76,8 @@ def pair(gone: dict, stays: dict) -> Html:
 
 def quote(source: object, *text: object) -> Html:
     """Return a text below its source."""
-    return prose(tag("cite", source), *text)
+    shown = text if join(text).strip() else (tag("cite", "Nothing but white space."),)
+    return prose(tag("cite", source), *shown)
 
 
 def sentences(funnel: dict[str, dict]) -> list[Html]:

@@ -9,6 +9,15 @@ from collections.abc import Iterable, Sequence
 # Text may hold control characters (a sampled byte token can be one); HTML may not, so they become their pictures.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
 _HAN = re.compile(r"[\u3400-\u9fff]")
+# What code has and prose does not: calls, comparisons, names with underscores, statements, lines that end in a bracket.
+_CODE = re.compile(
+    r"[a-z_]\w*\([^)\s]|[a-z]\w*\.[a-z_]\w*\(|[!=<>]=|->|[a-z]_[a-z]|__|[{};]$|^\s*(?:def|class|import|return|elif|#include)\b",
+    re.ASCII | re.MULTILINE,
+)
+_PER_SIGN = 60  # characters of code, at most, to every sign that it is
+
+
+_TAG = re.compile(r"<cite>.*?</cite>|<[^>]*>", re.DOTALL)  # and the source of a quotation
 
 
 class Html(str):
@@ -45,6 +54,16 @@ def details(summary: object, *children: object) -> Html:
 
 
 def prose(*children: object) -> Html:
-    """Return quoted text, whitespace kept; Chinese is marked as such so that browsers choose Chinese glyphs."""
+    """Return quoted text, whitespace kept, code in a monospaced font.
+
+    Chinese is marked as such so that browsers choose Chinese glyphs.
+    """
     content = join(children)
-    return tag("p", content, class_="text", **({"lang": "zh-Hans"} if _HAN.search(content) else {}))
+    kind = "text code" if is_code(html.unescape(_TAG.sub("", content))) else "text"
+    return tag("p", content, class_=kind, **({"lang": "zh-Hans"} if _HAN.search(content) else {}))
+
+
+def is_code(text: str) -> bool:
+    """Return whether a text looks like a program: it has two signs or more, and they are dense."""
+    signs = len(_CODE.findall(text))
+    return signs >= 2 and signs * _PER_SIGN >= len(text)

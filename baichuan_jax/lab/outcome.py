@@ -6,7 +6,7 @@ from functools import partial
 from math import sqrt
 from statistics import mean
 
-from baichuan_jax.lab.markup import Html, prose, table, tag
+from baichuan_jax.lab.markup import Html, join, prose, table, tag
 from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.plots import BLUE, GREY, ORANGE, Plot, bar_height, bars, by_position, curves
 from baichuan_jax.lab.run_files import RunRecord
@@ -37,6 +37,7 @@ def bits_per_byte(run: RunRecord, canvas: Canvas) -> list[Html]:
                 ["mean", *(f"{value:.3f}" for value in means.values()), "", ""],
             ],
         ),
+        _beside_unigram(rows),
         tag(
             "p",
             "Unigram is a model that knows only how frequent each token is in the training text; zstd -19 compresses "
@@ -45,6 +46,17 @@ def bits_per_byte(run: RunRecord, canvas: Canvas) -> list[Html]:
             class_="note",
         ),
     ]
+
+
+def _beside_unigram(rows: dict[str, dict]) -> Html:
+    worse = [
+        f"{name} ({row['bits_per_byte']:.3f}, unigram {row['unigram']:.3f})"
+        for name, row in rows.items()
+        if row["bits_per_byte"] >= row["unigram"]
+    ]
+    if worse:
+        return tag("p", tag("strong", "No better than the unigram baseline"), f": {', '.join(worse)}.")
+    return tag("p", "The model is better than the unigram baseline in every domain.")
 
 
 def _bits(row: dict) -> list[str]:
@@ -85,5 +97,11 @@ def samples(run: RunRecord, canvas: Canvas) -> list[Html]:
         return [tag("p", "The config has no prompts.", class_="note")]
     return [
         tag("p", "Prompts are ", tag("mark", "marked"), "; the model wrote the rest.", class_="note"),
-        *(prose(tag("mark", sample["prompt"]), sample["text"]) for sample in found),
+        *(prose(tag("mark", sample["prompt"]), _continuation(sample["text"])) for sample in found),
     ]
+
+
+def _continuation(text: str) -> object:
+    if not text:
+        return tag("cite", "No text: the first token was the end of the text, a stop string, or a part of a character.")
+    return text if text.strip() else join((text, tag("cite", "White space only.")))

@@ -9,35 +9,41 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from baichuan_jax.lab.markup import Html, escape
+from baichuan_jax.lab.markup import Html, escape, join
 
-# Okabe and Ito's palette, safe for the colour-blind, without black and its yellow, which white swallows.
-BLUE, ORANGE, GREEN, RED, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+# Okabe and Ito's palette, safe for the colour-blind, without black and yellow, and with orange and sky darker: every
+# colour has a contrast of 3 with the page, light or dark.
+BLUE, ORANGE, GREEN, RED, SKY, PURPLE = "#0072B2", "#BF8300", "#009E73", "#D55E00", "#3C96D2", "#CC79A7"
 COLORS, DASHES = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE), ("-", "--", ":")
 GREY = "#8c939b"
 INK = "#24292f"  # text and axes; in a page it becomes the colour of the text around the plot
-WIDTH, DPI = 4.2, 150
+WIDTH, WIDE, DPI = 4.2, 8.7, 150  # WIDE: two plots and the gap between them
+# Families that have Chinese glyphs, for names of domains; in a page the browser chooses.
+CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei")
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.grid": True,
     "axes.labelcolor": INK,
+    "axes.prop_cycle": cycler(color=COLORS),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
-    "font.family": "sans-serif",
     "font.size": 9,
     "grid.alpha": 0.25,
     "grid.color": GREY,
@@ -66,20 +72,42 @@ class Plot:
     height: float = 2.6
 
 
-def render(plot: Plot, directory: Path) -> tuple[Html, Path]:
-    """Draw a plot; return it as SVG for a page and the path of the PNG file written."""
+def render(plot: Plot, directory: Path, wide: bool = False) -> tuple[Html, Path]:
+    """Draw a plot; return it as SVG for a page and the path of the PNG file written.
+
+    wide: the markup holds a second drawing, of class "wide", for pages that have room for it.
+    """
     path = directory / f"{plot.name}.png"
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": plot.name}):
-        figure = Figure(figsize=(WIDTH, plot.height), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.subplots()
-        plot.paint(axes)
-        axes.set_title(plot.title)
-        _add_legend(figure, axes)
+    with matplotlib.rc_context(STYLE | {"font.family": _families()}):
+        figure = _draw(plot, WIDTH)
         figure.savefig(path, dpi=DPI, facecolor="white")
-        file = io.StringIO()
+        drawings = [_svg(figure, plot)]
+        if wide:
+            drawings.append(_svg(_draw(plot, WIDE), plot, "wide"))
+    return join(drawings), path
+
+
+@cache
+def _families() -> list[str]:
+    known = set(fontManager.get_font_names())
+    return ["sans-serif", *(family for family in CHINESE if family in known)]
+
+
+def _draw(plot: Plot, width: float) -> Figure:
+    figure = Figure(figsize=(width, plot.height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    plot.paint(axes)
+    axes.set_title(plot.title)
+    _add_legend(figure, axes)
+    return figure
+
+
+def _svg(figure: Figure, plot: Plot, kind: str = "") -> Html:
+    file = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": plot.name + kind}):  # of ids, which differ within a page
         figure.savefig(file, format="svg", transparent=True, metadata=NO_METADATA)
-    return _inline(file.getvalue(), plot.alt), path
+    return _inline(file.getvalue(), plot.alt, kind)
 
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
@@ -87,8 +115,9 @@ def _add_legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         labels = [_shortened(label) for label in labels]
-        columns = 3 if max(map(len, labels)) < 15 else 2
-        figure.set_figheight(figure.get_figheight() + 0.19 * -(-len(labels) // columns))
+        rows = -(-len(labels) // int(figure.get_figwidth() / (1.4 if max(map(len, labels)) < 15 else 2.1)))
+        columns = -(-len(labels) // rows)
+        figure.set_figheight(figure.get_figheight() + 0.19 * rows)
         figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=8, columnspacing=1.2)
 
 
@@ -96,11 +125,12 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 22 else name[:21] + "…"
 
 
-def _inline(svg: str, alt: str) -> Html:
+def _inline(svg: str, alt: str, kind: str) -> Html:
     """Prepare an SVG document for a page: no prologue, no fixed size, no unused ids."""
     svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg[svg.index("<svg") :], count=2)
     svg = re.sub(r' id="[a-zA-Z][\w.]*_\d+"', "", svg).replace(INK, "currentColor")
-    return Html(svg.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1))
+    attributes = f' class="{kind}"' if kind else ""
+    return Html(svg.replace("<svg", f'<svg{attributes} role="img" aria-label="{escape(alt)}"', 1))
 
 
 def bars(

@@ -90,7 +90,7 @@ def _fingerprints(run: Run, code: dict[str, str]) -> dict[str, str]:
         "held-out text": f"{sum(sizes.values()):,} bytes in {len(sizes)} domains" if sizes else "",
         "tokenizer": ", ".join(entry["sha256"][:16] for entry in model),
         "tokens": made["tokens"],
-        "code": code.get("commit", ""),
+        "code": code.get("commit", "")[:16],
         "changes of the code since": code.get("changes", ""),
     }
 

@@ -1,7 +1,11 @@
+import re
+
 import pytest
 
-from baichuan_jax.lab.markup import Html, escape, prose, table, tag
+from baichuan_jax.lab.markup import Html, escape, is_code, prose, table, tag
 from baichuan_jax.lab.numbers import duration, short
+from baichuan_jax.lab.page import CSS
+from baichuan_jax.lab.plots import COLORS, GREY
 from baichuan_jax.lab.training import smooth
 
 
@@ -19,6 +23,45 @@ def test_control_characters_become_visible():
 def test_only_chinese_is_marked_as_chinese():
     assert 'lang="zh-Hans"' in prose("an 不错 one")
     assert "lang=" not in prose("a language")
+
+
+CODE = """    if size is None: size = -1
+    if not size: return b""
+    readline = self._fp.readline(size)
+    for index in range(len(lines)):
+        out_list.append(lines[index])
+"""
+PROSE = """We report (as asked) on the state(s) of the union; it is better than before: U.S. trade grew by 3.5 %
+in 1998. See http://example.com/a_page for the tables."""
+
+
+def test_code_is_told_from_prose():
+    assert is_code(CODE)
+    assert is_code("int main() {\n  printf(hello);\n}\n")
+    assert not is_code(PROSE)
+    assert not is_code("北京大学(简称北大)成立于1898年,函数f(x)的导数是f'(x)。")
+    assert not is_code("")
+    assert 'class="text code"' in prose(tag("cite", "a very_long_path/of_a/file.py"), CODE)
+    assert 'class="text"' in prose(tag("cite", "a very_long_path/of_a/file.py:7, __init__ and_more"), "Some prose.")
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours as WCAG defines it."""
+
+    def light(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05
+
+    low, high = sorted((light(one), light(other)))
+    return high / low
+
+
+def test_plots_are_seen_on_light_and_dark_pages():
+    papers = re.findall(r"--paper: (#\w+)", CSS)
+    papers = [f"#{paper[1:] * 2}" if len(paper) == 4 else paper for paper in papers]
+    assert len(papers) == 2
+    assert min(contrast(color, paper) for color in (*COLORS, GREY) for paper in papers) >= 3
 
 
 def test_table_names_its_rows_and_columns():

@@ -5,6 +5,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.report import build
@@ -49,7 +50,8 @@ def test_every_domain_is_told_of(make_run, tmp_path, number):
     _, checked = read(result)
     for name in names:
         assert checked.text.count(name) >= 3  # bits per byte, funnel, tokenizer
-    assert len(result["plots"]) == checked.tags.count("svg") == len(checked.labels)
+    assert len(result["plots"]) == checked.tags.count("figure") == len(set(checked.labels))
+    assert checked.tags.count("svg") == len(checked.labels) == 10 + 4  # the last of an odd number is drawn twice
 
 
 def test_numbers_of_the_run(make_run, tmp_path):
@@ -64,6 +66,7 @@ def test_numbers_of_the_run(make_run, tmp_path):
     for expected in ("3.9876", "9,876", "41.2%", "39.8%", "1.10 TFLOP/s", "measured: the best", "8,000 pieces"):
         assert expected in text
     assert "TrainConfig.steps = 400" in text
+    assert "better than the unigram baseline in every domain" in text
 
 
 def test_the_sentences_that_went_and_the_quality_model(make_run, tmp_path):
@@ -74,10 +77,13 @@ def test_the_sentences_that_went_and_the_quality_model(make_run, tmp_path):
     assert f'<th scope="row">zh</th>{row}</tr></tbody>' in page  # code has no model
 
 
-def test_hostile_text_stays_text(make_run, tmp_path):
+def test_hostile_text_stays_text_and_empty_text_has_a_reason(make_run, tmp_path):
     attack = '<script>alert(1)</script></p></details>&amp;\x00\x1b[0m" onload="x'
-    workdir = make_run(samples=[{"prompt": attack, "text": attack}], name="<b>")
+    empty = [{"prompt": "a", "text": ""}, {"prompt": "b", "text": "\n "}]
+    workdir = make_run(samples=[{"prompt": attack, "text": attack}, *empty], name="<b>")
     _, checked = read(write_report(workdir, tmp_path))
+    assert any(text.startswith("No text: the first token") for text in checked.text)
+    assert "White space only." in checked.text
     assert not {"script", "b"} & set(checked.tags)
     assert checked.text.count(attack.replace("\x00", "␀").replace("\x1b", "␛")) == 2
 
@@ -86,6 +92,8 @@ def test_samples_keep_their_whitespace(report):
     page, checked = read(report)
     assert ", name):\n    self.name = name\n    self.items = []\n" in checked.text
     assert '<p class="text" lang="zh-Hans"><mark>中国政府</mark>表示' in page
+    assert '<p class="text code"><mark>def __init__(self</mark>, name)' in page
+    assert '<p class="text"><mark>The people of the United States</mark>' in page
 
 
 def test_plots_are_real_pictures(report):
@@ -111,9 +119,15 @@ def test_one_logged_step(make_run, tmp_path):
     assert any("step 3" in label for label in checked.labels)
 
 
-def test_no_samples(make_run, tmp_path):
-    _, checked = read(write_report(make_run(samples=()), tmp_path))
+def test_no_samples_and_worse_than_unigram(make_run, tmp_path):
+    workdir = make_run(samples=())
+    manifest = read_json(workdir / "evaluate" / "manifest.json")
+    manifest["result"]["domains"]["code"] |= {"bits_per_byte": 3.25, "unigram": 3.125}
+    write_json(workdir / "evaluate" / "manifest.json", manifest)
+    _, checked = read(write_report(workdir, tmp_path))
     assert "The config has no prompts." in checked.text
+    place = checked.text.index("No better than the unigram baseline")
+    assert checked.text[place + 1] == ": code (3.250, unigram 3.125)."
 
 
 def test_stages_that_have_not_finished_are_left_out(make_run, tmp_path):
