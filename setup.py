@@ -130,6 +130,7 @@ setup(
         "scale": ["ray>=2.40"],
         "serve": SERVE,
         "tpu": ["jax[tpu]"],
+        "wandb": ["wandb>=0.19"],
     },
     entry_points={"console_scripts": ["baichuan-jax = baichuan_jax.cli.start:start"]},
 )

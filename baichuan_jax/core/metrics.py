@@ -1,14 +1,14 @@
-"""Metrics of a run: JSON lines, which are the record, and the same numbers for TensorBoard."""
+"""Metrics of a run: JSON lines, which are the record, and the same numbers for boards."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from baichuan_jax.core.boards import Board, TensorBoard, flatten
 from baichuan_jax.core.files import write_text
 
 FILE = "metrics.jsonl"
@@ -16,31 +16,25 @@ BUFFER = 2**22  # bytes of records that wait for room on a full disk
 
 
 class Metrics:
-    """Appends records to `metrics.jsonl` and to TensorBoard event files in the same directory.
+    """Appends records to `metrics.jsonl`, and hands them to TensorBoard and another board.
 
-    While the disk takes none, records wait in memory for the next write; TensorBoard goes without them.
+    While the disk takes none, records wait in memory for the next write.
 
     from_step: records after this step, left by a run that died, are dropped: they will be made again.
     """
 
-    def __init__(self, directory: Path, from_step: int = 0):
-        # Not its SummaryWriter: a thread writes for that, and when it finds the disk full, the program waits for ever.
-        from tensorboardX.event_file_writer import EventsWriter  # brings numpy in, and most commands write no metrics
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
+    def __init__(self, directory: Path, from_step: int = 0, board: Board | None = None):
         kept = [record for record in read_metrics(directory) if record["step"] <= from_step]
         write_text(directory / FILE, "".join(map(_line, kept)) if from_step else "")
         self._file = (directory / FILE).open("ab", BUFFER)
-        (directory / "tensorboard").mkdir(exist_ok=True)
-        self._board = EventsWriter(str(directory / "tensorboard" / "events"))
-        self._board.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
+        self._tensorboard = TensorBoard(directory, from_step)
+        self._boards = [self._tensorboard, *([board] if board else [])]
 
     def __enter__(self) -> Metrics:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        with suppress(OSError):
-            self._board.close()
+        self._tensorboard.close()
         try:
             self._file.close()
         except OSError:
@@ -48,22 +42,13 @@ class Metrics:
                 raise
 
     def write(self, record: Mapping[str, Any]) -> None:
-        """Write one record; it must have an integer "step". Nested dicts become slash-separated tags."""
+        """Write one record; it must have an integer "step". Nested dicts become slash-separated tags of boards."""
         self._file.write(_line(record).encode())
         with suppress(OSError):
             self._file.flush()
-        with suppress(OSError):
-            self._board.flush()  # first of what found no room before, so that no event is written in part
-            self._write_events(record)
-            self._board.flush()
-
-    def _write_events(self, record: Mapping[str, Any]) -> None:
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.summary import scalar
-
-        for tag, value in _flatten(record).items():
-            if tag != "step":
-                self._board.write_event(Event(wall_time=time.time(), step=record["step"], summary=scalar(tag, value)))
+        values = {tag: value for tag, value in flatten(record).items() if tag != "step"}
+        for board in self._boards:
+            board.write(record["step"], values)
 
 
 def read_metrics(directory: Path) -> list[dict]:
@@ -75,10 +60,3 @@ def read_metrics(directory: Path) -> list[dict]:
 
 def _line(record: Mapping[str, Any]) -> str:
     return json.dumps(record) + "\n"
-
-
-def _flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    flat = {}
-    for key, value in record.items():
-        flat.update(_flatten(value, f"{prefix}{key}/") if isinstance(value, Mapping) else {prefix + key: value})
-    return flat

@@ -20,7 +20,15 @@ from baichuan_jax.jobs.config import RunnerConfig
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.parallel.config import AxisRules, CompilationCacheConfig, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
-from baichuan_jax.train.config import LOCAL, MixConfig, OptimConfig, ProfileConfig, RetentionConfig, TrainConfig
+from baichuan_jax.train.config import (
+    LOCAL,
+    MixConfig,
+    OptimConfig,
+    ProfileConfig,
+    RetentionConfig,
+    TrainConfig,
+    WandbConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class RunConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
+    wandb: WandbConfig = field(default_factory=WandbConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     rules: AxisRules = field(default_factory=AxisRules)
     compilation_cache: CompilationCacheConfig = field(default_factory=CompilationCacheConfig)

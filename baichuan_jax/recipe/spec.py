@@ -76,7 +76,8 @@ class StageSpec(Generic[R]):
     result: type of what `build(run, directory)` returns; None in a process that is not the first of several.
     summary: the result in a line. help: of the verb that builds the stage.
     sections: config sections that shape the result, by their class. One that `RunConfig` lacks becomes a section of
-    it. Mesh, axis rules, compilation cache, retention, profile, runner and engine shape no result, and are not named.
+    it. Mesh, axis rules, compilation cache, retention, profile, Weights & Biases, runner and engine shape no result,
+    and are not named.
     needs: the stages it reads; None: all before it that no other one reads.
     table: the result as a table for the terminal. report: its section of the report page.
     files: the files outside the workdir that it reads. check: raises UserError if this machine cannot build it.

@@ -165,6 +165,16 @@ class ProfileConfig:
 
 
 @dataclass(frozen=True)
+class WandbConfig:
+    """Weights & Biases, which metrics of training, the config and the results may go to as well; needs `[wandb]`."""
+
+    project: str = setting("", "project that training is shown in; '' for none")
+    mode: Literal["online", "offline"] = setting(
+        "online", "'offline' sends nothing and writes to train/wandb, for `wandb sync`"
+    )
+
+
+@dataclass(frozen=True)
 class MixConfig:
     """Share of each domain in the training sequences, and how documents fill them."""
 

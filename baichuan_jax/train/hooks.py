@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from baichuan_jax.core.boards import Board
 from baichuan_jax.train.phases import Phases
 
 Record = dict[str, Any]
@@ -18,7 +19,7 @@ class Hooks:
     report: with each metrics record. begun: before the first batch is read, with the step that training goes on from
     and what its user should know of that. took: after the first step with the seconds of each part of the way to it.
     note: with a line about a checkpoint that could not be written, or that was asked for. about: returns what every
-    checkpoint says of the run. phases: measures what is being done.
+    checkpoint says of the run. phases: measures what is being done. board: gets the metrics as well.
     """
 
     report: Callable[[Record], None] = lambda record: None
@@ -27,3 +28,4 @@ class Hooks:
     note: Callable[[str], None] = lambda line: None
     about: Callable[[], dict[str, Any]] = dict
     phases: Phases = field(default_factory=Phases)
+    board: Board | None = None

@@ -133,7 +133,7 @@ class _Loop:
         first, start, phases = jax.process_index() == 0, int(state.step), self.hooks.phases
         phases.begin(start)
         with (
-            Metrics(self.directory, from_step=start) if first else nullcontext() as metrics,
+            Metrics(self.directory, start, self.hooks.board) if first else nullcontext() as metrics,
             BatchHashes(self.directory if first else None, start, self.batches.rows, self.exe.layout) as hashes,
         ):
             domains = self.batches.domains if self.exe.domains else ()

@@ -11,6 +11,7 @@ from tests.settings.base import TRAINED
 from tests.settings.corpus import corpus, engine, kept_programs, places, tokenizer
 from tests.settings.serving import continuations, decoding, evaluation, served
 from tests.settings.training import (
+    boards,
     initial,
     partitioned,
     partitioned_scoring,
@@ -177,6 +178,8 @@ TABLE: dict[str, Row] = {
     **rows("OptimConfig", update, {"OptimConfig.schedule": "wsd"}, decay_share=0.5),
     **rows("ProfileConfig", training, STARTED, first=2),
     **rows("ProfileConfig", training, STARTED | {"ProfileConfig.first": 1}, steps=1),
+    **rows("WandbConfig", boards, project="mine"),
+    **rows("WandbConfig", boards, {"WandbConfig.project": "mine"}, mode="offline"),
     **rows("MeshConfig", partitioned_scoring, MESH | {"MeshConfig.fsdp": -1}, data=1, context=2, tensor=1),
     **rows("MeshConfig", partitioned_scoring, MESH | {"MeshConfig.data": -1}, fsdp=4),
     **rows(

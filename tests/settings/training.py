@@ -1,5 +1,6 @@
 """Observers of training: its programs, and what a run of it leaves."""
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
@@ -13,7 +14,9 @@ from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Batch
+from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.stages.train import wandb_board
 from baichuan_jax.train import loop, throughput
 from baichuan_jax.train.state import TrainState, abstract_params
 from tests.settings.base import config_of, on_one_device, stage, timeless
@@ -26,6 +29,17 @@ def prepare() -> None:
     for name in ("data", "tokenizer", "tokens"):
         stage(name, config_of({}), Path("run", name))
     training(config_of({"TrainConfig.seed": 7}), Path("weights"))
+
+
+def boards(config: RunConfig, scratch: Path) -> list:
+    """Return what Weights & Biases is told when training begins."""
+    path = [str(Path(__file__).parents[1] / "core/fake_wandb"), *sys.path]
+    with patch.object(sys, "path", path), patch.dict(sys.modules):
+        sys.modules.pop("wandb", None)
+        with wandb_board(Run(config), scratch, first=True):
+            import wandb
+        told = [given for kind, given, *_ in wandb.CALLS if kind == "init"]
+    return [(given["project"], given["mode"]) for given in told]
 
 
 class Lowered(Exception):

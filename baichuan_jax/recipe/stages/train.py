@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ast import literal_eval
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_jax.config.literal import gin_text, parts, settings
+from baichuan_jax.config.literal import gin_text, parts, settings, values
+from baichuan_jax.core.boards import WeightsAndBiases, check_wandb, flatten
 from baichuan_jax.core.checkpointed import Change, Checkpointed
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.goodput import FILE as LEDGER
@@ -118,8 +121,13 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     sizes = ", ".join(f"TrainConfig.{name} = {getattr(cfg, name)}" for name in ("batch", "length", "accumulate"))
     what = f"{sizes}, DecoderConfig.remat = {config.model.remat!r}"
     remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
-    with phases, progress.training(cfg.steps) as report, within_memory(what, remedy):
-        hooks = Hooks(report, begun, took, progress.note, about, phases)
+    with (
+        phases,
+        progress.training(cfg.steps) as report,
+        within_memory(what, remedy),
+        wandb_board(run, directory, first) as board,
+    ):
+        hooks = Hooks(report, begun, took, progress.note, about, phases, board)
         found = train(
             cfg,
             config.optim,
@@ -132,7 +140,24 @@ def build(run: Run, directory: Path) -> TrainResult | None:
             config.profile,
             config.retention,
         )
+        if board:
+            board.results(flatten(found))
     return TrainResult(**found) if found else None
+
+
+@contextmanager
+def wandb_board(run: Run, directory: Path, first: bool) -> Iterator[WeightsAndBiases | None]:
+    """Open the board that is asked for, in the first process."""
+    cfg = run.config.wandb
+    if not cfg.project or not first:
+        yield None
+        return
+    config = {type(part).__name__: values(part) for part in parts(run.config)}
+    board = WeightsAndBiases(cfg.project, cfg.mode, directory, run.workdir.resolve().name, config)
+    try:
+        yield board
+    finally:
+        board.close()
 
 
 def first_step_line(total: float, seconds: dict[str, float]) -> str:
@@ -169,6 +194,8 @@ def _check(config: RunConfig) -> None:
     from baichuan_jax.train.state import abstract_params
     from baichuan_jax.train.step import check_split
 
+    if config.wandb.project:
+        check_wandb(config.wandb.project)
     start = config.train.start
     require(
         not start or bool(checkpoint_steps(Path(start))),

@@ -26,7 +26,7 @@ from baichuan_jax.recipe.workdir import CONFIG
 RECORD, SWEEP = "sweep.json", "sweep.gin"
 # Settings that may change from call to call: they say where and how points are made, not what they are.
 FREE = ("SweepConfig.directory", "SweepConfig.keep", "SweepConfig.cores", "SweepConfig.memory")
-FREE_SECTIONS = ("RunConfig", "RunnerConfig", "CompilationCacheConfig", "ProfileConfig")
+FREE_SECTIONS = ("RunConfig", "RunnerConfig", "CompilationCacheConfig", "ProfileConfig", "WandbConfig")
 EXTENDED = ("SweepConfig.over", "SweepConfig.zip", "SweepConfig.random")
 
 
