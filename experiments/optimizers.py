@@ -115,7 +115,7 @@ def run(cfg: Optimizers, directory: Path, progress: Progress) -> Outcome:
         tables.append(_table(f"final_{number}", label, results, seconds))
         curves = Plot(
             f"tokens_{number}",
-            f"Held-out loss against tokens, {label} parameters",
+            f"Held-out loss, {label} parameters",
             f"Held-out bits per byte of every method against tokens, {label} parameters.",
             partial(paint_curves, results=results, against="tokens"),
         )
