@@ -50,6 +50,7 @@ def show_checkpoint(loaded: Loaded, args: argparse.Namespace) -> None:
     step, checkpoint = list(find_checkpoints(loaded.config, args.step).items())[-1]
     about = checkpoint.read("about")
     config = about.pop("config", "")
+    about.pop("spikes", None)  # hundreds of numbers
     sizes: dict[str, int] = {}
     for name, size in checkpoint.files.items():
         folder = name.partition("/")[0] if "/" in name else "beside them"

@@ -33,7 +33,9 @@ class TensorBoard:
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         (directory / "tensorboard").mkdir(exist_ok=True)
-        self._events = EventsWriter(str(directory / "tensorboard" / "events"))
+        self._events = EventsWriter(
+            str(directory / "tensorboard" / "events"), f".{from_step}"
+        )  # apart from one a second ago
         self._events.write_event(Event(step=from_step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.boards import Board, TensorBoard, flatten
-from baichuan_jax.core.files import write_text
+from baichuan_jax.core.files import read_json, write_text
 
 FILE = "metrics.jsonl"
+REJECTED = "rejected.json"  # of each time that training went back: the batches that it goes on without, and why
 BUFFER = 2**22  # bytes of records that wait for room on a full disk
 
 
@@ -56,6 +57,12 @@ def read_metrics(directory: Path) -> list[dict]:
     path = directory / FILE
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def read_rejected(directory: Path) -> list[dict[str, Any]]:
+    """Return what is on record of each time that training went back: {steps, draws, why, back_to}, in order."""
+    path = directory / REJECTED
+    return read_json(path) if path.exists() else []
 
 
 def _line(record: Mapping[str, Any]) -> str:

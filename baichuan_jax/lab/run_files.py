@@ -8,7 +8,7 @@ from pathlib import Path
 
 from baichuan_jax.core.files import read_json
 from baichuan_jax.core.goodput import Goodput, read_ledger, sum_up
-from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.metrics import read_metrics, read_rejected
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class RunRecord:
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
     taken: {stage: workdir of the run that it is taken from}.
+    rejected: of each time that training went back, which batches it went on without, and why.
     goodput: where the wall time of training went; None if that is not on record.
     changes: settings that training has gone on with, each with the step it changed after. code, peak_host_memory: by
     finished stage, the revision of the code ({commit, changes}) and the most bytes that its process had; {} and 0 of
@@ -29,6 +30,7 @@ class RunRecord:
     versions: dict[str, dict[str, str]]
     metrics: list[dict]
     taken: dict[str, str]
+    rejected: list[dict]
     goodput: Goodput | None
     changes: list[dict]
     code: dict[str, dict[str, str]]
@@ -68,6 +70,7 @@ def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
         versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
         metrics=read_metrics(places["train"]),
         taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
+        rejected=read_rejected(places["train"]),
         goodput=sum_up(ledger) if (ledger := read_ledger(places["train"].parent)) else None,
         changes=manifests.get("train", {}).get("changes", []),
         code={stage: manifest.get("code", {}) for stage, manifest in manifests.items()},

@@ -35,9 +35,16 @@ def training(run: RunRecord, canvas: Canvas) -> list[Html]:
     return [
         canvas.figures(*plots, notes=notes),
         table(caption, ["quantity", "value"], facts),
+        *_rejected(run),
         *_wall_time(run),
         *([table("Changed on the way", ["after step", "setting", "before", "then"], changes)] if changes else []),
     ]
+
+
+def _rejected(run: RunRecord) -> list[Html]:
+    """Return the batches that training went back for, and goes on without."""
+    rows = [[", ".join(map(str, each["steps"])), each["why"], str(each["back_to"])] for each in run.rejected]
+    return [table("Rejected batches", ["steps", "why", "went back to step"], rows)] if rows else []
 
 
 def _wall_time(run: RunRecord) -> list[Html]:

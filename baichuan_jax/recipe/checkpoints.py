@@ -12,10 +12,9 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.run_config import RunConfig
-from baichuan_jax.train.config import CHECKPOINTS, aside_of, checkpoint_steps
+from baichuan_jax.train.config import CHECKPOINTS, ITEM, aside_of, checkpoint_steps
 
 UNVERIFIED = "unverified: no manifest"
-ITEM = "metadata"  # the file that a JSON item of a checkpoint is in
 
 
 @dataclass(frozen=True)

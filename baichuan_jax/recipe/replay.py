@@ -41,6 +41,7 @@ def replay(run: Run, step: int) -> Replay:
     """Return the batch that training reads at a step, from 1, after whatever mixtures it has had until then."""
     from baichuan_jax.train.batch_hashes import batch_hash, read_hashes
     from baichuan_jax.train.input import Batches
+    from baichuan_jax.train.rollback import rejected_draws
 
     cfg = run.config.train
     require(1 <= step <= cfg.steps, "--step", step, f"a step of the training, 1 to {cfg.steps}")
@@ -48,6 +49,7 @@ def replay(run: Run, step: int) -> Replay:
     batches = Batches(cfg, run.config.mix, store)
     started = run.pipeline.alone("train").started() or {}
     batches.follow(earlier_mixtures(started.get("changes", [])))
+    batches.reject(rejected_draws(run.place("train")))
     rows = [
         (domain, [excerpt for piece in pieces for excerpt in _excerpts(run, store, domain, piece)])
         for domain, pieces in batches.origins(step - 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from baichuan_jax.config.literal import parts
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import FILE as METRICS
-from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.metrics import REJECTED, read_metrics
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import finished_in
 from baichuan_jax.recipe.load import Overrides, load_config
@@ -106,8 +106,8 @@ class Run:
         try:
             with run.pipeline.open(()):
                 copytree(train / CHECKPOINTS / str(step), partial / CHECKPOINTS / str(step))
-                for name in ("started.json", METRICS, BATCH_HASHES):
-                    if (train / name).exists():  # older code kept no hashes of batches
+                for name in ("started.json", METRICS, BATCH_HASHES, REJECTED):
+                    if (train / name).exists():
                         copy(train / name, partial)
                 partial.rename(new / "train")
         except BaseException:

@@ -26,6 +26,7 @@ from baichuan_jax.train.config import (
     OptimConfig,
     ProfileConfig,
     RetentionConfig,
+    SpikeConfig,
     TrainConfig,
     WandbConfig,
 )
@@ -52,6 +53,7 @@ class RunConfig:
     mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    spikes: SpikeConfig = field(default_factory=SpikeConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)

@@ -15,10 +15,11 @@ from jax.experimental import multihost_utils
 
 from baichuan_jax.core.checksums import Damaged, verify
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import read_json
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.old_params import OLD_KEY, from_old, to_old
 from baichuan_jax.train.agreement import texts_of_all
-from baichuan_jax.train.config import aside_of, checkpoint_steps
+from baichuan_jax.train.config import ITEM, aside_of, checkpoint_steps
 from baichuan_jax.train.finite import is_finite
 from baichuan_jax.train.quiet import ignore_leftovers, quiet
 from baichuan_jax.train.state import TrainState
@@ -154,6 +155,12 @@ class Checkpoints:
                 warnings.simplefilter("ignore")
                 gc.collect()  # while nothing of what is left of the read is logged or warned of
         raise _Unusable(why)
+
+
+def read_about(folder: Path, step: int) -> dict[str, Any]:
+    """Return what the checkpoint of a step says of the run, {} without one, or if older code wrote it."""
+    file = folder / str(step) / ABOUT / ITEM
+    return read_json(file) if file.is_file() else {}
 
 
 class _Unusable(Exception):

@@ -11,7 +11,7 @@ from baichuan_jax.core.settings import setting
 
 LOCAL = "a directory on a local or shared file system: object storage has no rename that is whole or absent"
 CHECKPOINTS = "checkpoints"  # the folder of a training that has them, each in one named by its step
-
+ITEM = "metadata"  # the file that a JSON item of a checkpoint is in
 BATCH_HASHES = "batches.txt"  # a line for each step of a training: its number, and the hash of its batch in hexadecimal
 
 
@@ -150,6 +150,24 @@ class RetentionConfig:
     def __post_init__(self) -> None:
         for name in ("every", "minutes"):
             require(getattr(self, name) >= 0, f"RetentionConfig.{name}", getattr(self, name), "0 (off) or more")
+
+
+@dataclass(frozen=True)
+class SpikeConfig:
+    """Spikes of the loss and the gradient norm: training goes back, and goes on without the batches that made them."""
+
+    score: float = setting(
+        0.0,
+        "robust deviations above what was usual that make a spike of a step; 8 gives no false alarm in 20,000 steps of "
+        "the debug model; 0: off, and training ends where a number is not finite",
+    )
+    window: int = setting(128, "steps before, of which what is usual is taken")
+    rollbacks: int = setting(3, "how often a run goes back, with restarts; at the next spike training ends")
+
+    def __post_init__(self) -> None:
+        require(self.score >= 0, "SpikeConfig.score", self.score, "0 (off) or more")
+        require(self.window >= 48, "SpikeConfig.window", self.window, "48 steps or more")
+        require(self.rollbacks > 0, "SpikeConfig.rollbacks", self.rollbacks, "a positive integer")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import grain
 import jax
@@ -36,6 +36,7 @@ class Batches:
             )
         self._cfg, self._mix, self._sizes = cfg, mix, sizes
         self.rows = list(range(cfg.batch) if rows is None else rows)
+        self._rejected: list[int] = []
         self.follow([])
 
     def follow(self, mixtures: Sequence[tuple[int, dict[str, float]]]) -> None:
@@ -50,6 +51,17 @@ class Batches:
             first, self._sizes, self._cfg.seed, self._cfg.batch, changes, self._mix.max_epochs
         )
         self._check_length()
+
+    def reject(self, draws: Iterable[int]) -> None:
+        """Go on without these batches of the whole sequence, by their places in it; those after them come earlier."""
+        self._rejected = sorted(draws)
+        self._check_length()
+
+    def draw(self, step: int) -> int:
+        """Return the place of a step's batch in the whole sequence."""
+        for rejected in self._rejected:
+            step += rejected <= step
+        return step
 
     @property
     def packing(self) -> bool:
@@ -70,7 +82,7 @@ class Batches:
         return {name: weight / (fill.get(name) or 1.0) for name, weight in weights.items()}
 
     def _check_length(self) -> None:
-        asked, held = self._cfg.steps * self._cfg.batch, self._sampler.length
+        asked, held = self.draw(self._cfg.steps) * self._cfg.batch, self._sampler.length
         if held is not None and held < asked:
             raise UserError(
                 f"MixConfig.max_epochs = {self._mix.max_epochs:g} leaves {held:,} sequences, and TrainConfig.steps * "
@@ -89,11 +101,11 @@ class Batches:
 
     def origins(self, step: int) -> list[tuple[str, list[Piece]]]:
         """Return the domain of each sequence of a step, and the ids of its shards that it is made of."""
-        drawn = zip(*(each[self.rows].tolist() for each in self._sampler[step]))
+        drawn = zip(*(each[self.rows].tolist() for each in self._sampler[self.draw(step)]))
         return [(self.domains[domain], self._sources[domain].pieces(number)) for domain, number in drawn]
 
     def __getitem__(self, step: int) -> Batch:
-        domains, numbers = (drawn[self.rows] for drawn in self._sampler[step])
+        domains, numbers = (drawn[self.rows] for drawn in self._sampler[self.draw(step)])
         rows = [self._sources[domain][number] for domain, number in zip(domains.tolist(), numbers.tolist())]
         named = {"domains": domains.astype(np.int32)}
         if self._mix.packing:

@@ -15,6 +15,7 @@ from baichuan_jax.train.batch_hashes import BatchHashes
 from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.finite import Watch
 from baichuan_jax.train.hooks import Hooks, Record
+from baichuan_jax.train.spikes import Detector
 from baichuan_jax.train.throughput import Meter
 
 
@@ -23,8 +24,8 @@ class StepLog:
 
     Whatever it does may raise Diverged.
 
-    metrics: of the run; None in a process that does not write them. hashes: are written as often as anything is read.
-    domains: names of the domains that the step sums the loss for.
+    detector: of spikes. metrics: of the run; None in a process that does not write them. hashes: are written as often
+    as anything is read. domains: names of the domains that the step sums the loss for.
     """
 
     def __init__(
@@ -35,12 +36,13 @@ class StepLog:
         metrics: Metrics | None,
         hashes: BatchHashes,
         hooks: Hooks,
+        detector: Detector | None,
         domains: Sequence[str],
     ):
         self._cfg, self._rate, self._meter, self._metrics, self._hooks = cfg, rate, meter, metrics, hooks
         self._domains, self._hashes = domains, hashes
         self._pending: Record | None = None
-        self._watch = Watch()
+        self._watch = Watch(detector)
 
     def step(self, step: int, values: dict[str, jax.Array]) -> None:
         """Note a step that has been dispatched; its numbers are read at the next call."""

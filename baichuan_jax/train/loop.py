@@ -12,7 +12,6 @@ from typing import Any
 
 import grain
 import jax
-import numpy as np
 import optax
 
 from baichuan_jax.core.errors import UserError
@@ -20,34 +19,37 @@ from baichuan_jax.core.goodput import COMPILE, INPUT, RESTORE, SAVE, STEP, VALID
 from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.metrics import Metrics, read_metrics
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.decoder import Params, param_axes, parameter_count
+from baichuan_jax.model.decoder import Params, param_axes
 from baichuan_jax.model.execution import Batch, Execution
-from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.train.batch_hashes import BatchHashes
-from baichuan_jax.train.checkpoint import Checkpoints, set_aside
+from baichuan_jax.train.checkpoint import Checkpoints, read_about, set_aside
 from baichuan_jax.train.config import (
     CHECKPOINTS,
     OptimConfig,
     ProfileConfig,
     RetentionConfig,
+    SpikeConfig,
     TrainConfig,
     checkpoint_steps,
 )
 from baichuan_jax.train.finite import Diverged, check_finite
-from baichuan_jax.train.hooks import Hooks, Record
+from baichuan_jax.train.hooks import Hooks
 from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
 from baichuan_jax.train.log import StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
+from baichuan_jax.train.rollback import rejected_draws, roll_back
 from baichuan_jax.train.saves import Saves
 from baichuan_jax.train.saving import CheckpointWriter
+from baichuan_jax.train.spikes import Detector
 from baichuan_jax.train.state import ShardedState, TrainState
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import checkpoint_on_signal, stop_between_steps
+from baichuan_jax.train.summary import summary
 from baichuan_jax.train.throughput import Meter, peak_memory, step_memory
 
 PROFILE = "profile"
-NO_PROFILE, NOTHING_FOR_GOOD, NO_HOOKS = ProfileConfig(), RetentionConfig(), Hooks()
+NO_HOOKS, NO_PROFILE, NOTHING_FOR_GOOD, NO_SPIKES = Hooks(), ProfileConfig(), RetentionConfig(), SpikeConfig()
 Weigh = Callable[[Params, Batch], Batch]  # (parameters before a step, its rows) -> the rows with weights of targets
 Position = tuple[TrainState, grain.DatasetIterator]
 
@@ -63,6 +65,7 @@ def train(
     hooks: Hooks = NO_HOOKS,
     profile: ProfileConfig = NO_PROFILE,
     retention: RetentionConfig = NOTHING_FOR_GOOD,
+    spikes: SpikeConfig = NO_SPIKES,
     weigh: Weigh | None = None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
@@ -88,7 +91,7 @@ def train(
 
         def begin() -> Position:
             with _timed(seconds, part):
-                return _begin(cfg, batches, sharded, folder, hooks.begun)
+                return _begin(cfg, batches, sharded, directory, hooks.begun)
 
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(begin)
@@ -98,16 +101,38 @@ def train(
             with hooks.phases.of(RESTORE):
                 position = beside.result()
         meter = Meter(model_cfg, cfg.length, exe)
-        saves = Saves(cfg, writer, request, hooks.note, lambda step: {**hooks.about(), **_position(cfg, rate, step)})
+        detector = Detector(spikes) if spikes.score else None
+        saves = Saves(
+            cfg, writer, request, hooks.note, lambda step: {**hooks.about(), **_position(cfg, rate, detector, step)}
+        )
         with stop_between_steps() as asked, Profiler(profile, directory / PROFILE, start=first) as profiler:
             loop = _Loop(
-                cfg, exe, batches, directory, validate, hooks, weigh, rate, step, saves, asked, profiler, meter
+                cfg,
+                exe,
+                batches,
+                directory,
+                validate,
+                hooks,
+                weigh,
+                rate,
+                step,
+                saves,
+                asked,
+                profiler,
+                meter,
+                detector,
             )
-            loop.run(*position, seconds)
+            while spike := loop.run(*position, seconds):
+                with meter.pause(), hooks.phases.of(RESTORE):
+                    del position  # its memory is needed
+                    writer.go_back()
+                    hooks.note(roll_back(spikes, directory, batches, spike))
+                    position = begin()
+                    seconds.clear()
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(step), **peak_memory(exe.layout.mesh.local_devices)}
-    return {**_summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), **memory}
+    return {**summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), **memory}
 
 
 @dataclass
@@ -127,9 +152,22 @@ class _Loop:
     asked: Callable[[int], bool]
     profiler: Profiler
     meter: Meter
+    detector: Detector | None
 
-    def run(self, state: TrainState, loader: grain.DatasetIterator, seconds: dict[str, float]) -> None:
-        """Train to the last step. seconds: of each part of the way to here."""
+    def run(self, state: TrainState, loader: grain.DatasetIterator, seconds: dict[str, float]) -> Diverged | None:
+        """Train to the last step, or to a spike, if these are looked for; return it.
+
+        seconds: of each part of the way to the first step of the process; empty if that is over.
+        """
+        try:
+            self._run(state, loader, seconds)
+        except Diverged as spike:
+            if self.detector is None:
+                raise
+            return spike.with_traceback(None)  # which would keep the state
+        return None
+
+    def _run(self, state: TrainState, loader: grain.DatasetIterator, seconds: dict[str, float]) -> None:
         first, start, phases = jax.process_index() == 0, int(state.step), self.hooks.phases
         phases.begin(start)
         with (
@@ -137,7 +175,9 @@ class _Loop:
             BatchHashes(self.directory if first else None, start, self.batches.rows, self.exe.layout) as hashes,
         ):
             domains = self.batches.domains if self.exe.domains else ()
-            log = StepLog(self.cfg, self.rate, self.meter, metrics, hashes, self.hooks, domains)
+            if self.detector:
+                self.detector.restore(read_about(self.directory / CHECKPOINTS, start).get("spikes", {}))
+            log = StepLog(self.cfg, self.rate, self.meter, metrics, hashes, self.hooks, self.detector, domains)
             if _evaluates(self.cfg, start) and not _evaluated(self.directory, start):
                 with _timed(seconds, VALIDATION):
                     self._validate(start, state, log)
@@ -148,7 +188,7 @@ class _Loop:
                     hashes.add(step, rows)
                 with phases.of(STEP):
                     state, values = self._step(step, state, rows)
-                    if step == start + 1:
+                    if step == start + 1 and seconds:
                         jax.block_until_ready(values)
                         self.hooks.took({**seconds, "first step": time.perf_counter() - begun_at})
                         self.meter.find_peak()
@@ -185,11 +225,12 @@ def _begin(
     cfg: TrainConfig,
     batches: Batches,
     sharded: ShardedState,
-    folder: Path,
+    directory: Path,
     begun: Callable[[int, list[str]], None],
 ) -> Position:
     """Return the state to go on from, and the input, which reads ahead. begun: as `Hooks` has it."""
-    told, loader_state = [], None
+    told, loader_state, folder = [], None, directory / CHECKPOINTS
+    batches.reject(rejected_draws(directory))
     if checkpoint_steps(folder):
         with Checkpoints(folder) as checkpoints:
             state, loader_state, told = checkpoints.restore(sharded.abstract)
@@ -206,9 +247,10 @@ def _begin(
     return state, loader
 
 
-def _position(cfg: TrainConfig, rate: optax.Schedule, step: int) -> dict[str, Any]:
-    """Return where training stands after a step, beside its state: the rate of the next step, and the seed."""
-    return {"step": step, "next_learning_rate": float(rate(step)), "seed": cfg.seed}
+def _position(cfg: TrainConfig, rate: optax.Schedule, detector: Detector | None, step: int) -> dict[str, Any]:
+    """Return where training stands after a step, beside its state: the next rate, the seed, what is usual of steps."""
+    usual = {"spikes": detector.record()} if detector else {}
+    return {"step": step, "next_learning_rate": float(rate(step)), "seed": cfg.seed, **usual}
 
 
 @contextmanager
@@ -216,11 +258,6 @@ def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     seconds[part] = time.perf_counter() - start
-
-
-def untrained(model_cfg: DecoderConfig, layout: Layout) -> dict[str, Any]:
-    """Return the summary of no training at all."""
-    return {"parameters": parameter_count(model_cfg), "tokens": 0, "steps": 0, **_devices(layout)}
 
 
 @contextmanager
@@ -248,26 +285,3 @@ def _evaluates(cfg: TrainConfig, step: int) -> bool:
 def _evaluated(directory: Path, step: int) -> bool:
     """Return whether an evaluation is on record: whoever dies between a checkpoint and its evaluation has none."""
     return any(record["step"] == step and "validation" in record for record in read_metrics(directory))
-
-
-def _devices(layout: Layout) -> dict[str, Any]:
-    return {"mesh": dict(layout.mesh.shape), "device": layout.mesh.devices.flat[0].device_kind}
-
-
-def _summary(
-    cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, meter: Meter, records: list[Record]
-) -> dict[str, Any]:
-    logged = [record for record in records if "loss" in record]
-    keys = ("tokens_per_second", "tokens_per_second_per_device", "mfu_full", "mfu_causal", "hfu")
-    speeds = {key: float(np.median([record[key] for record in logged])) for key in keys if logged}
-    return {
-        "parameters": parameter_count(model_cfg),
-        "tokens": cfg.steps * cfg.batch * cfg.length,
-        "steps": cfg.steps,
-        "loss": logged[-1]["loss"] if logged else None,
-        "validation": next(record["validation"] for record in reversed(records) if "validation" in record),
-        **speeds,
-        "peak_flops": meter.peak[0],
-        "peak_source": meter.peak[1],
-        **_devices(layout),
-    }

@@ -26,7 +26,8 @@ class Phases:
     """
 
     def __init__(self, workdir: Path | None = None, process: int = 0, age: float = 0.0):
-        self._ledger = workdir if process == 0 else None
+        self.first = process == 0
+        self._ledger = workdir if self.first else None
         self._begun, self._mark = time.time() - age, time.perf_counter() - age
         self._open, self._seconds = [INIT], Counter[str]()
         self._step, self._last = 0, ""

@@ -129,6 +129,11 @@ class CheckpointWriter:
             return
         self._pending = self._thread.submit(self._commit)
 
+    def go_back(self) -> None:
+        """Wait for the last write; what comes of it may be moved away, and steps that were written come again."""
+        self._finish()
+        self._written = -1
+
     def secure(self, state: TrainState, loader: dict[str, Any], about: Mapping[str, Any] | None = None) -> None:
         """Wait until the checkpoint of a step, the last, is written. Raise UserError if a few attempts fail."""
         for attempt in range(LAST_ATTEMPTS):

@@ -17,6 +17,7 @@ from tests.settings.training import (
     partitioned_scoring,
     program,
     scoring,
+    spikes,
     training,
     update,
 )
@@ -176,6 +177,8 @@ TABLE: dict[str, Row] = {
         moments="bfloat16",
     ),
     **rows("OptimConfig", update, {"OptimConfig.schedule": "wsd"}, decay_share=0.5),
+    **rows("SpikeConfig", spikes, {"SpikeConfig.score": 9.0}, score=1.0, window=64),
+    **rows("SpikeConfig", spikes, error="went back 1 times", rollbacks=1),
     **rows("ProfileConfig", training, STARTED, first=2),
     **rows("ProfileConfig", training, STARTED | {"ProfileConfig.first": 1}, steps=1),
     **rows("WandbConfig", boards, project="mine"),

@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 import optax
 import pytest
 
-from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.files import write_json
+from baichuan_jax.core.metrics import REJECTED, read_metrics
 from baichuan_jax.evaluate.bits import BitsPerByte
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Batch
@@ -18,6 +20,9 @@ from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.train import wandb_board
 from baichuan_jax.train import loop, throughput
+from baichuan_jax.train.finite import Diverged
+from baichuan_jax.train.rollback import roll_back
+from baichuan_jax.train.spikes import Detector
 from baichuan_jax.train.state import TrainState, abstract_params
 from tests.settings.base import config_of, on_one_device, stage, timeless
 from tests.settings.texts import write_texts
@@ -105,6 +110,15 @@ class Step:
             "domain_nll": sums,
             "domain_count": sums,
         }
+
+
+def spikes(config: RunConfig, scratch: Path) -> tuple:
+    """Return which steps of a noisy curve are spikes, what is remembered of them, and what is done the second time."""
+    rng, detector = np.random.default_rng(0), Detector(config.spikes)
+    found = [detector.add({"loss": 9 + x, "grad_norm": 1.0}) for x in rng.standard_normal(200)]
+    write_json(scratch / REJECTED, [{"draws": [1]}])
+    again = roll_back(config.spikes, scratch, SimpleNamespace(draw=int), Diverged("the loss is high", 5, 3))
+    return found, detector.record(), again
 
 
 class Update(Step):

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from baichuan_jax.lab.markup import Html
     from baichuan_jax.lab.page import Canvas
     from baichuan_jax.lab.run_files import RunRecord
+    from baichuan_jax.parallel.layout import Layout
     from baichuan_jax.recipe.run import Run
     from baichuan_jax.recipe.run_config import RunConfig
+    from baichuan_jax.train.phases import Phases
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,24 +68,31 @@ def build(run: Run, directory: Path) -> TrainResult | None:
 
     import jax
 
+    from baichuan_jax.recipe.trained import make_layout
+    from baichuan_jax.train.phases import Phases
+    from baichuan_jax.train.summary import untrained
+
+    layout = make_layout(run.config)
+    if run.config.train.steps == 0:
+        return TrainResult(**untrained(run.config.model, layout))
+    if jax.process_index() == 0 and run.pipeline.stage("train").anew:
+        (run.workdir / LEDGER).unlink(missing_ok=True)
+    with Phases(run.workdir, jax.process_index(), process_age() - spent) as phases:
+        return _train(run, directory, layout, phases, spent)
+
+
+def _train(run: Run, directory: Path, layout: Layout, phases: Phases, spent: float) -> TrainResult | None:
+    """Train. spent: seconds of this process before the stage."""
     from baichuan_jax.evaluate.bits import BitsPerByte
     from baichuan_jax.evaluate.heldout import held_out
-    from baichuan_jax.recipe.trained import make_layout
     from baichuan_jax.tokenizer.shards import TokenStore
     from baichuan_jax.train.hooks import Hooks
     from baichuan_jax.train.input import Batches, local_rows
-    from baichuan_jax.train.loop import train, untrained
-    from baichuan_jax.train.phases import Phases
+    from baichuan_jax.train.loop import train
     from baichuan_jax.train.shard_check import verify_shards
     from baichuan_jax.train.step import make_execution
 
-    config, cfg, layout = run.config, run.config.train, make_layout(run.config)
-    if cfg.steps == 0:
-        return TrainResult(**untrained(config.model, layout))
-    first = jax.process_index() == 0
-    if first and run.pipeline.stage("train").anew:
-        (run.workdir / LEDGER).unlink(missing_ok=True)
-    phases = Phases(run.workdir, jax.process_index(), process_age() - spent)
+    config, cfg, first = run.config, run.config.train, phases.first
     store = TokenStore(run.place("tokens"))
     batches = Batches(cfg, config.mix, store, local_rows(layout, cfg.batch))
     exe = make_execution(cfg, config.model, layout, domains=len(batches.domains))
@@ -122,7 +131,6 @@ def build(run: Run, directory: Path) -> TrainResult | None:
     what = f"{sizes}, DecoderConfig.remat = {config.model.remat!r}"
     remedy = "lower batch or length, raise accumulate, or set remat to 'block'"
     with (
-        phases,
         progress.training(cfg.steps) as report,
         within_memory(what, remedy),
         wandb_board(run, directory, first) as board,
@@ -139,6 +147,7 @@ def build(run: Run, directory: Path) -> TrainResult | None:
             hooks,
             config.profile,
             config.retention,
+            config.spikes,
         )
         if board:
             board.results(flatten(found))
