@@ -93,6 +93,7 @@ setup(
         "fsspec>=2024.6",  # corpora and workdirs on object storage
         "gin-config>=0.5",  # config files
         "grain>=0.2.18,<0.4",  # the data loader of training
+        "jinja2>=3.1",  # chat templates
         "jax>=0.10,<0.12",  # arrays, compilation, sharding; brings ml_dtypes
         "matplotlib>=3.9",  # plots of reports and of the quality model
         "numpy>=2",  # the whole data step

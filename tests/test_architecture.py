@@ -16,12 +16,13 @@ ALLOWED = {
     "jobs": ("core",),
     "data": ("core", "jobs"),
     "tokenizer": ("core", "data", "jobs"),
+    "chat": ("core", "tokenizer"),
     "parallel": ("core",),
     "model": ("core", "parallel"),
     "convert": ("core", "model", "parallel", "tokenizer", "train.checkpoint"),
     "train": ("core", "data.mixing", "tokenizer", "model", "parallel"),
     "plan": ("core", "model", "parallel", "train"),
-    "generate": ("core", "tokenizer", "model", "parallel"),
+    "generate": ("core", "chat", "tokenizer", "model", "parallel"),
     "evaluate": ("core", "generate", "tokenizer", "model", "parallel"),
     "config": ("core",),
     "lab": ("core", "jobs"),
@@ -31,7 +32,7 @@ ALLOWED["recipe"] = tuple(ALLOWED)
 ONLY_IN = {"gin": "config/", "flax": "model/"}
 # Text packages run in worker processes that must never load jax; nothing at all loads TensorFlow.
 COMPUTES = {"jax", "flax", "optax", "orbax"}
-NEVER = dict.fromkeys(("core", "jobs", "data", "tokenizer"), COMPUTES)
+NEVER = dict.fromkeys(("core", "jobs", "data", "tokenizer", "chat"), COMPUTES)
 
 
 def imports(path: Path) -> set[str]:

@@ -35,6 +35,13 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         "--json", action="store_true", help="print a JSON object on a line for each: prompt, text and finish_reason"
     )
     verb.add_argument(
+        "--chat",
+        action="store_true",
+        help="answer each prompt as a question by the chat template (ChatConfig.template); without prompts, a "
+        "conversation about what you type, or an answer to standard input",
+    )
+    verb.add_argument("--system", metavar="TEXT", help="system message before each question of --chat")
+    verb.add_argument(
         "--symbols",
         action="store_true",
         help="read special symbols in the prompts, such as <reserved_106> or </s>, as their ids, not as text",
@@ -43,6 +50,10 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raise UserError on options that are for prompts if there are none."""
+    require(args.chat or args.system is None, "--system", args.system, "with --chat")
+    require(not (args.chat and args.symbols), "--symbols", True, "without --chat: marks in a message stay text")
+    if args.chat and not (args.prompt or args.file):
+        args.prompt = [STDIN]
     if not (args.prompt or args.file):
         require(not args.symbols, "--symbols", True, "with --prompt or --file")
         require(not args.json, "--json", True, "with --prompt or --file")
@@ -86,6 +97,12 @@ def _piped() -> str:
 def _typed() -> Iterator[list[str]]:
     """Yield each line that is typed until Ctrl-D."""
     print("A text to continue on each line; Ctrl-D ends.", file=sys.stderr)
+    for text in typed_lines():
+        yield [text]
+
+
+def typed_lines() -> Iterator[str]:
+    """Yield lines that are typed until Ctrl-D, without empty ones."""
     while True:
         try:
             text = input("> ")
@@ -93,7 +110,7 @@ def _typed() -> Iterator[list[str]]:
             print(file=sys.stderr)
             return
         if text:
-            yield [text]
+            yield text
 
 
 def show_continuations(run: Run, batches: Iterable[list[str]], symbols: bool, as_json: bool) -> None:

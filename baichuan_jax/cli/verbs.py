@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.markup import escape
 
+from baichuan_jax.cli.chat import show_answers
 from baichuan_jax.cli.checkpoint import list_checkpoints, show_checkpoint, verify_checkpoints
 from baichuan_jax.cli.convert import export_weights
 from baichuan_jax.cli.evaluate import check as check_tasks
@@ -51,10 +52,12 @@ def build_stages(*names: str) -> Verb:
 
 
 def generate(loaded: Loaded, args: argparse.Namespace) -> None:
-    """Continue the texts of --prompt, --file or standard input and print them; without any, build the stage."""
+    """Continue or answer the texts of --prompt, --file or standard input; without any, build the stage."""
     check_prompts(args)
     if not (args.prompt or args.file):
         return build_stages("generate")(loaded, args)
+    if args.chat:
+        return show_answers(Run(loaded.config, terminal_progress()), args)
     prompts = prompts_of(args)
     show_continuations(Run(loaded.config, terminal_progress()), prompts, args.symbols, args.json)
 

@@ -28,7 +28,7 @@ class Request:
     """A prompt's ids and the sampling settings. ids: generated so far, without the end id.
 
     done: the reason that generation ended: an end id, the maximum length, or cancellation; "" while it runs. ending:
-    the end id, if any.
+    the end id, if any. stops: ids that end it beside those of the engine, such as the end of an answer in a chat.
     """
 
     prompt: list[int]
@@ -36,6 +36,7 @@ class Request:
     ids: list[int] = field(default_factory=list)
     done: Literal["", "end", "length", "cancelled"] = ""
     ending: list[int] = field(default_factory=list)
+    stops: tuple[int, ...] = ()
 
 
 class Scores(NamedTuple):
@@ -102,10 +103,10 @@ class Engine:
         hint = f"the model's context is {self.context} tokens"
         require(sample.max_tokens <= room, "SampleConfig.max_tokens", sample.max_tokens, expected, hint)
 
-    def submit(self, prompt: Sequence[int], sample: SampleConfig) -> Request:
-        """Queue a prompt. Raise UserError as `check` does."""
+    def submit(self, prompt: Sequence[int], sample: SampleConfig, stops: tuple[int, ...] = ()) -> Request:
+        """Queue a prompt. stops: more ids that end it. Raise UserError as `check` does."""
         self.check(prompt, sample)
-        self._waiting.append(request := Request(list(prompt), sample))
+        self._waiting.append(request := Request(list(prompt), sample, stops=stops))
         return request
 
     def cancel(self, request: Request) -> None:
@@ -139,7 +140,7 @@ class Engine:
         for token in tokens:
             if token == NONE or request.done:
                 break
-            if token in self._end_ids:
+            if token in self._end_ids or token in request.stops:
                 request.done, request.ending = "end", [token]
             else:
                 request.ids.append(token)

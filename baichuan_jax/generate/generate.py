@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -43,16 +43,30 @@ class Continuation:
 def stream(
     engine: Engine, tokenizer: AnyTokenizer, prompts: Sequence[str], sample: SampleConfig, specials: bool = False
 ) -> Iterator[Piece]:
-    """Yield pieces of the continuations of all prompts as they are generated. Closing the iterator frees the engine.
+    """Yield pieces of the continuations of all prompts as they are generated.
 
     specials: whether the written form of a special token in a prompt, such as "<reserved_106>", encodes to its id.
-    Raise UserError before the first piece if a prompt and its continuation exceed the model's context.
+    Raise UserError as `stream_ids` does.
+    """
+    return stream_ids(engine, tokenizer, (tokenizer.prompt(prompt, specials) for prompt in prompts), sample)
+
+
+def stream_ids(
+    engine: Engine,
+    tokenizer: AnyTokenizer,
+    prompts: Iterable[Sequence[int]],
+    sample: SampleConfig,
+    stops: tuple[int, ...] = (),
+) -> Iterator[Piece]:
+    """Yield pieces of the continuations of prompts as they are generated. Closing the iterator frees the engine.
+
+    stops: ids that end a continuation, beside those of the engine. Raise UserError before the first piece if a prompt
+    and its continuation exceed the model's context.
     """
     requests: list[Request] = []
     try:
-        for number, prompt in enumerate(prompts):
-            ids = tokenizer.prompt(prompt, specials)
-            requests.append(engine.submit(ids, replace(sample, seed=sample.seed + number)))
+        for number, ids in enumerate(prompts):
+            requests.append(engine.submit(ids, replace(sample, seed=sample.seed + number), stops))
         yield from pieces(engine, tokenizer, requests)
     finally:
         for request in requests:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import copy, copytree, rmtree
@@ -22,12 +22,13 @@ from baichuan_jax.recipe.spec import StageResult
 from baichuan_jax.recipe.stages.evaluate import EvaluateResult
 from baichuan_jax.recipe.stages.report import ReportResult
 from baichuan_jax.recipe.stages.report import build as build_report
-from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
+from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
 from baichuan_jax.recipe.table import STAGES, made_from
 from baichuan_jax.recipe.workdir import CONFIG
 from baichuan_jax.train.config import BATCH_HASHES, CHECKPOINTS, checkpoint_steps
 
 if TYPE_CHECKING:
+    from baichuan_jax.chat.encode import ChatTemplate
     from baichuan_jax.generate.engine import Engine
     from baichuan_jax.generate.generate import Piece
     from baichuan_jax.model.decoder import Params
@@ -75,6 +76,7 @@ class Run:
         self._tokenizer: AnyTokenizer | None = None
         self._trained: Trained | None = None
         self._engine: Engine | None = None
+        self._chat: ChatTemplate | None = None
 
     @classmethod
     def open(cls, workdir: Path | str, overrides: Overrides = (), progress: Progress | None = None) -> Run:
@@ -144,7 +146,7 @@ class Run:
             return spec.result.read(stage.result()), True
 
         def build(directory: Path) -> dict[str, Any]:
-            self._tokenizer = self._trained = self._engine = None  # they may be of what is built anew
+            self._tokenizer = self._trained = self._engine = self._chat = None  # they may be of what is built anew
             again, here = self.pipeline.redo.pop(name, ""), self.pipeline.made_here.get(name, "")
             if processes.is_primary and (again or here):
                 self.progress.note(f"{name} is made again: {again}" if again else f"{name} is made here: {here}")
@@ -211,6 +213,35 @@ class Run:
         from baichuan_jax.generate.generate import stream
 
         return stream(self.load_engine(), self.tokenizer, prompts, replace(self.config.sample, **sample), symbols)
+
+    @property
+    def chat_template(self) -> ChatTemplate:
+        """What turns conversations into ids. Raise UserError if the run has no chat template (ChatConfig.template)."""
+        from baichuan_jax.chat.load import load_chat_template
+        from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
+
+        if self._chat is None:
+            file = tokenizer_file(tokenizer_place(self.config))
+            self._chat = load_chat_template(self.config.chat, self.tokenizer, file)
+        return self._chat
+
+    def chat(self, messages: Sequence[Mapping[str, str]], **sample: Any) -> str:
+        """Return the answer to the last message of a conversation.
+
+        messages: {"role": "system" | "user" | "assistant", "content": text} each. sample: as `generate` has it.
+
+            run.chat([{"role": "user", "content": "你好"}])
+        """
+        return "".join(piece.text for piece in self.stream_chat(messages, **sample))
+
+    def stream_chat(self, messages: Sequence[Mapping[str, str]], **sample: Any) -> Iterator[Piece]:
+        """Yield the answer to the last message as it is made; it ends at the end of the model's context too."""
+        from baichuan_jax.generate.generate import stream_ids
+
+        template, engine, settings = self.chat_template, self.load_engine(), replace(self.config.sample, **sample)
+        prompt = template.prompt(messages)
+        room = max(1, min(settings.max_tokens, engine.context - len(prompt)))
+        return stream_ids(engine, self.tokenizer, [prompt], replace(settings, max_tokens=room), template.end_ids)
 
     def load_engine(self) -> Engine:
         """Return the engine that continues texts, with the newest parameters; it is loaded once."""

@@ -10,13 +10,13 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, read_json
 from baichuan_jax.tokenizer.export import JSON, export_huggingface, set_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer
+from baichuan_jax.tokenizer.special_tokens import CHAT_TEMPLATE, SPECIAL
 from baichuan_jax.tokenizer.special_tokens import CONFIG as TOKENIZER
-from baichuan_jax.tokenizer.special_tokens import SPECIAL
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 
 CONFIG, MODEL, GENERATION = "config.json", "tokenizer.model", "generation_config.json"
-SPECIAL_FILES = (TOKENIZER, SPECIAL, GENERATION, CONFIG)  # these name BOS and EOS
-MORE = (JSON, SPECIAL, "added_tokens.json", "vocab.json", "merges.txt")
+SPECIAL_FILES = (TOKENIZER, SPECIAL, GENERATION, CONFIG, CHAT_TEMPLATE)  # these name BOS and EOS, and write marks
+MORE = (JSON, SPECIAL, CHAT_TEMPLATE, "added_tokens.json", "vocab.json", "merges.txt")
 TAKEN = (MODEL, TOKENIZER, GENERATION, *MORE)
 
 

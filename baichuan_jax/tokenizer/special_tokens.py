@@ -11,6 +11,7 @@ from baichuan_jax.core.files import read_json
 
 STEM = "tokenizer"
 CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
+CHAT_TEMPLATE = "chat_template.jinja"  # which transformers reads before the field of CONFIG
 
 
 def read_special_tokens(file: Path) -> dict[str, Any]:

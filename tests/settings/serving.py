@@ -9,6 +9,8 @@ from unittest.mock import patch
 import numpy as np
 import uvicorn
 
+from baichuan_jax.chat.load import load_chat_template
+from baichuan_jax.chat.templates import TEMPLATES
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.evaluate.bits import BitsPerByte
@@ -16,6 +18,7 @@ from baichuan_jax.generate.engine import Engine
 from baichuan_jax.generate.serve.worker import Worker
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.run_config import RunConfig
+from tests.chat.spelling import Bytes
 from tests.settings.base import on_one_device, stage
 
 
@@ -37,6 +40,13 @@ def evaluation(config: RunConfig, scratch: Path) -> tuple:
 def continuations(config: RunConfig, scratch: Path) -> dict:
     """Return what the model writes."""
     return stage("generate", config, scratch)
+
+
+def asked(config: RunConfig, scratch: Path) -> str:
+    """Return what the model is asked with in a chat."""
+    tokenizer = Bytes(*(mark for name in ("qwen3", "gemma") for mark in TEMPLATES[name].marks))
+    chat = load_chat_template(config.chat, tokenizer, scratch)
+    return tokenizer.spell(chat.prompt([{"role": "user", "content": "a"}]))
 
 
 @on_one_device

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from tests.settings.base import TRAINED
 from tests.settings.corpus import corpus, engine, kept_programs, places, tokenizer
-from tests.settings.serving import continuations, decoding, evaluation, served
+from tests.settings.serving import asked, continuations, decoding, evaluation, served
 from tests.settings.training import (
     boards,
     initial,
@@ -65,6 +65,7 @@ BLOCKED = {"FilterConfig.blocked_words": ("赌博",)}
 SLURM = {"RunnerConfig.kind": "slurm", "RunnerConfig.partition": "cpu"}
 VANISHED = {"DataConfig.sources": {"zh": "zh.jsonl", "one": "one.jsonl"}, "RunnerConfig.vanished": "skip"}
 STARTED = {"TrainConfig.start": "weights/checkpoints"}
+QWEN3 = {"ChatConfig.template": "qwen3"}
 GREEDY = TRAINED | {"SampleConfig.temperature": 0.0}
 OPEN = TRAINED | {"ServeConfig.port": 0, "ServeConfig.max_open": 5}
 
@@ -221,6 +222,8 @@ TABLE: dict[str, Row] = {
         stop=("e", "a", "t", "o", " "),
     ),
     **rows("EngineConfig", decoding, TRAINED, slots=4, burst=3, weights="int8", cache="int8"),
+    "ChatConfig.template": Row(QWEN3, "gemma", asked),
+    "ChatConfig.thinking": Row(QWEN3, False, asked),
     **rows(
         "ServeConfig",
         served,
