@@ -64,8 +64,8 @@ def _found(file: Path, known: dict[str, Any]) -> tuple[str, str]:
 def _lacks(name: str, tokenizer: AnyTokenizer) -> list[str]:
     """Return the special tokens that a template needs and a tokenizer does not have."""
     lacks = [mark for mark in TEMPLATES[name].marks if mark not in tokenizer.specials]
-    ends = "eos_token" in TEMPLATES[name].text and tokenizer.eos not in tokenizer.specials.values()
-    return [*lacks, *(["that ends a text (EOS)"] if ends else [])]
+    without_end = "eos_token" in TEMPLATES[name].text and tokenizer.eos not in tokenizer.specials.values()
+    return [*lacks, *(["that ends a text (EOS)"] if without_end else [])]
 
 
 def _fitting(tokenizer: AnyTokenizer) -> str:

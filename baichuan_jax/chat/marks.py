@@ -68,8 +68,8 @@ class Hiding:
 
     def end(self, answer: str) -> int | None:
         """Return where the last form of the template in a rendered answer ends; None if text follows it, or is all."""
-        ends = [found.end() for found in self._form.finditer(answer)]
-        return ends[-1] if ends and not answer[ends[-1] :].strip() else None
+        stops = [found.end() for found in self._form.finditer(answer)]
+        return stops[-1] if stops and not answer[stops[-1] :].strip() else None
 
 
 def _any(forms: Iterable[str]) -> str:
