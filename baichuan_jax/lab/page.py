@@ -48,12 +48,14 @@ th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align:
 th { font-weight: 600 }
 th:first-child { padding-left: 0; text-align: left }
 tbody th { min-width: 7rem; font-weight: 400; white-space: normal }
-td { vertical-align: top }
+tbody th, td { vertical-align: top }
+td.long { min-width: 9rem; white-space: normal; overflow-wrap: anywhere; text-align: left }
 details { margin: .5rem 0 }
 details details { margin-left: 1rem }
 summary { padding: .25rem 0; cursor: pointer; overflow-wrap: anywhere }
 .text, pre { margin: .75rem 0; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .4rem;
   background: var(--box); white-space: pre-wrap; overflow-wrap: anywhere }
+.text { max-height: 26rem; overflow-y: auto }  /* a model may write nothing but blank lines */
 pre, .code { font: .8rem/1.5 var(--code) }
 cite { display: block; color: var(--soft); font: .8rem/1.5 var(--prose) }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 0 1rem }

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,16 +31,16 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     """Return {kind: page} of what a user makes, small."""
     place = tmp_path_factory.mktemp("pages")
     config = write_config(place, EXTRA.format(texts=place))
-    run("run", config)
-    run("data", "inspect", config, "--html", place / "inspect.html")
+    make("run", config)
+    make("data", "inspect", config, "--html", place / "inspect.html")
     over = ["--over", "OptimConfig.peak_lr=[1e-3, 5e-3]", "--over", "TrainConfig.seed=range(2)"]
-    run("sweep", config, *over, "--set=SweepConfig.cores=1", f"--set=SweepConfig.directory={place / 'sweep'}")
+    make("sweep", config, *over, "--set=SweepConfig.cores=1", f"--set=SweepConfig.directory={place / 'sweep'}")
     points = place / "sweep" / "points"
-    run("compare", place / "运行", points / "0002", "--out", place / "compare")
+    make("compare", place / "运行", points / "0002", "--out", place / "compare")
     experiment(config, place / "experiments" / "first")
     experiment(config, place / "experiments" / "second", "TrialConfig.layers=1")
     folders = [place / "experiments" / name for name in ("first", "second")]
-    run("compare", *folders, "--out", place / "compare_experiments")
+    make("compare", *folders, "--out", place / "compare_experiments")
     site = ["-m", "mkdocs", "build", "--config-file", ROOT / ".mkdocs.yml", "--site-dir", place / "site"]
     subprocess.run([sys.executable, *site], cwd=ROOT, env=environment(), check=True, capture_output=True)
     return {
@@ -53,12 +54,15 @@ def pages(tmp_path_factory) -> dict[str, Path]:
     }
 
 
+make = partial(run, timeout=1800)  # on a busy machine
+
+
 def experiment(config: Path, workdir: Path, *more: str) -> None:
     from experiments.rate_schedules import DEBUG
 
     settings = [*DEBUG, f"TrialConfig.corpus={str(config)!r}", f"TrialConfig.corpus_workdir={str(workdir / 'text')!r}"]
     settings += ["TrialConfig.corpus_settings=()", f"RateSchedules.workdir={str(workdir)!r}", *more]
-    run("experiment", "rate_schedules", *(f"--set={setting}" for setting in settings))
+    make("experiment", "rate_schedules", *(f"--set={setting}" for setting in settings))
 
 
 @pytest.fixture(scope="module")

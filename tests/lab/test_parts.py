@@ -20,6 +20,10 @@ def test_control_characters_become_visible():
     assert escape("a\x00\x7f\r\n\tb") == "a␀␡␍\n\tb"
 
 
+def test_characters_that_no_font_has_are_named():
+    assert escape("评\ue5ee\u0378\U000f0001<é😀\n") == "评\\ue5ee\\u0378\\U000f0001&lt;é😀\n"
+
+
 def test_only_chinese_is_marked_as_chinese():
     assert 'lang="zh-Hans"' in prose("an 不错 one")
     assert "lang=" not in prose("a language")
