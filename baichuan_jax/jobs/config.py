@@ -8,6 +8,8 @@ from typing import Literal
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.settings import setting
 
+USUAL_MEMORY = 4  # gigabytes of a task
+
 
 @dataclass(frozen=True)
 class RunnerConfig:
@@ -26,7 +28,11 @@ class RunnerConfig:
         "shell commands of a Slurm job that make this package importable; by default the directory of the Python in "
         "use comes first on PATH",
     )
-    memory: int = setting(4, "gigabytes that a Slurm or Ray task, or a point of a sweep, may use")
+    memory: int = setting(
+        0,
+        "gigabytes that a Slurm or Ray task, or a point of a sweep, may use; 0: 4, or less where no node of a Ray "
+        "cluster has as much for each of its tasks",
+    )
     address: str = setting("", "address of the Ray cluster; '' starts one on this machine")
     vanished: Literal["stop", "skip"] = setting(
         "stop",
@@ -34,11 +40,16 @@ class RunnerConfig:
         "'skip' builds the dataset without the domain; the same command continues with either",
     )
 
+    @property
+    def usual_memory(self) -> int:
+        """Return the gigabytes of a task, as they are where there is enough."""
+        return self.memory or USUAL_MEMORY
+
     def __post_init__(self) -> None:
         kinds = ("local", "slurm", "ray")
         require(self.kind in kinds, "RunnerConfig.kind", self.kind, ", ".join(map(repr, kinds)))
         require(self.vanished in ("stop", "skip"), "RunnerConfig.vanished", self.vanished, "'stop' or 'skip'")
         require(self.workers >= 1, "RunnerConfig.workers", self.workers, "a number of tasks, 1 at least")
-        require(self.memory >= 1, "RunnerConfig.memory", self.memory, "gigabytes, 1 at least")
+        require(self.memory >= 0, "RunnerConfig.memory", self.memory, "gigabytes, or 0 for as many as are usual")
         named = self.kind != "slurm" or bool(self.partition)
         require(named, "RunnerConfig.partition", self.partition, "a partition", hint="`sinfo` lists them")

@@ -77,7 +77,7 @@ class Slurm:
             tasks=phase.count,
             time=cfg.time,
             partition=cfg.partition,
-            mem_per_cpu_gb=cfg.memory,
+            mem_per_cpu_gb=cfg.usual_memory,
             workers=cfg.workers,
             job_name=self._name,
             qos=None,

@@ -54,6 +54,7 @@ def engine(config: RunConfig, scratch: Path) -> tuple:
     asked = []
     ray = SimpleNamespace(
         init=lambda **options: asked.append(options),
+        nodes=lambda: [{"Alive": True, "Resources": {"CPU": 2, "memory": 2**36}}],
         put=lambda value: value,
         remote=lambda **options: asked.append(options) or (lambda _: SimpleNamespace(remote=lambda *_: None)),
         wait=lambda _: (_ for _ in ()).throw(UserError("no cluster")),

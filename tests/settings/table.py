@@ -102,7 +102,7 @@ TABLE: dict[str, Row] = {
     **rows("SelectConfig", corpus, {"SelectConfig.evaluation_sets": EXAM}, ngram=5),
     **rows("RunnerConfig", engine, kind="ray", workers=2),
     **rows("RunnerConfig", engine, SLURM, partition="gpu", time="01:00:00", setup="module load python", memory=9),
-    **rows("RunnerConfig", engine, {"RunnerConfig.kind": "ray"}, address="ray://head:10001"),
+    **rows("RunnerConfig", engine, {"RunnerConfig.kind": "ray"}, address="auto"),
     **rows("RunnerConfig", corpus, VANISHED, "RunnerConfig.vanished=skip", vanished="stop"),
     **rows(
         "TokenizerConfig",

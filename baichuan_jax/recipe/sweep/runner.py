@@ -45,7 +45,7 @@ def points_at_once(plan: Plan) -> int:
     if has_accelerator():
         return 1
     by_cores = (cfg.cores or usable_cores()) // cfg.point_cores
-    by_memory = (cfg.memory or free_memory() // GB) // runner.memory
+    by_memory = (cfg.memory or free_memory() // GB) // runner.usual_memory
     return max(1, min(by_cores, by_memory))
 
 
