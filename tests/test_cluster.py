@@ -29,12 +29,14 @@ def submitted(directory: Path, code: int, restarts: int = 0) -> tuple[int, list[
     (directory / ".venv/bin/activate").touch()
     for tool, status in (("srun", code), ("scontrol", 0)):
         path = directory / tool
-        path.write_text(f'#!/bin/bash\necho "{tool} $*" >> {directory}/called\nexit {status}\n')
+        cores = "cores=$SRUN_CPUS_PER_TASK"
+        path.write_text(f'#!/bin/bash\necho "{tool} $* {cores}" >> {directory}/called\nexit {status}\n')
         path.chmod(0o755)
     environment = {
         "PATH": f"{directory}:{os.environ['PATH']}",
         "SLURM_JOB_ID": "7",
         "SLURM_RESTART_COUNT": f"{restarts}",
+        "SLURM_CPUS_PER_TASK": "12",
     }
     done = subprocess.run(
         ["bash", SLURM, "configs/runs/quickstart.gin", "--set", "TrainConfig.steps=300"],
@@ -42,7 +44,9 @@ def submitted(directory: Path, code: int, restarts: int = 0) -> tuple[int, list[
         cwd=directory,
         check=False,
     )
-    return done.returncode, (directory / "called").read_text().splitlines()
+    lines = (directory / "called").read_text().splitlines()
+    assert lines[0].endswith(" cores=12")  # which srun reads: it does not read the job's
+    return done.returncode, [line.removesuffix(" cores=12") for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +103,15 @@ def test_a_jobset_is_one_that_we_can_run(path):
     config = load(ROOT / given.config, given.overrides, RunConfig).config
     assert math.prod(config.mesh.sizes()) == devices
     assert config.train.batch % (devices * config.train.accumulate) == 0
-    assert config.mesh.fsdp == each
+    if "tpu" in resource:
+        recommended = re.search(
+            rf"`data=(\d+), fsdp=(\d+)` for\s`v5p:{topology}`", (ROOT / "docs/scale.md").read_text()
+        )
+        assert (config.mesh.data, config.mesh.fsdp) == tuple(map(int, recommended.groups()))
+        assert config.rules.embed == config.rules.table_embed == ("fsdp", "data")
+    else:
+        assert config.mesh.fsdp == each
+    assert "persistentVolumeClaim: {claimName: runs}  # ReadWriteMany" in path.read_text(encoding="utf-8")
     assert Path(container["volumeMounts"][0]["mountPath"]) in Path(config.workdir).parents
 
     start = Start(given.coordinator, given.processes, given.process)
