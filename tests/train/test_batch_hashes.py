@@ -1,10 +1,14 @@
+import json
+import time
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
 
 from baichuan_jax.train.batch_hashes import BatchHashes, batch_hash, in_hexadecimal, read_hashes, row_hashes
 from baichuan_jax.train.config import BATCH_HASHES, MixConfig, TrainConfig
-from baichuan_jax.train.input import Batches
+from baichuan_jax.train.input import Batches, iterate
 from tests.disk import files_of_at_most
 from tests.train.small import layout, store
 
@@ -27,6 +31,48 @@ def test_hosts_find_the_same_hashes_from_their_own_rows(tokens, hosts, packing):
         whole = batch_hash(Batches(CFG, mix, tokens)[step])
         added = sum(row_hashes(part[step], part.rows).sum(0, dtype=np.uint32) for part in parts)
         assert in_hexadecimal(added) == whole
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 3), (4, 2), (8, 1), (3, 8)])
+def test_other_hosts_go_on_with_the_sequence(tokens, before, after):
+    """From the loader state of any of the hosts before."""
+
+    def loaders(hosts):
+        parts = [Batches(CFG, MixConfig(), tokens, range(host, CFG.batch, hosts)) for host in range(hosts)]
+        return [(part, iterate(CFG, part)) for part in parts]
+
+    def step(hosts):
+        added = sum(row_hashes(next(loader), part.rows).sum(0, dtype=np.uint32) for part, loader in hosts)
+        return in_hexadecimal(added)
+
+    first = loaders(before)
+    found = [step(first) for _ in range(CFG.steps // 2)]
+    [state] = {json.dumps(loader.get_state()) for _, loader in first}
+    second = loaders(after)
+    for _, loader in second:
+        loader.set_state(json.loads(state))
+    found += [step(second) for _ in range(CFG.steps // 2)]
+    assert found == [batch_hash(Batches(CFG, MixConfig(), tokens)[number]) for number in range(CFG.steps)]
+
+
+@pytest.mark.slow
+def test_a_step_far_away_is_found_at_once(tokens):
+    """Step 10^6 within 50 ms, packed or not: no step before it is drawn."""
+    _one_document_each(tokens)
+    cfg = replace(CFG, steps=10**6 + 100)
+    for packing in (False, True):
+        batches = Batches(cfg, MixConfig(packing=packing), tokens)
+        seconds = []
+        for _ in range(5):
+            loader = iterate(cfg, batches)
+            state = {**loader.get_state(), "next_index": 10**6}
+            assert loader.get_state().keys() == state.keys()
+            begun = time.perf_counter()
+            loader.set_state(state)
+            found = next(loader)
+            seconds.append(time.perf_counter() - begun)
+        assert batch_hash(found) == batch_hash(batches[10**6])
+        assert min(seconds) <= 0.05, seconds
 
 
 def _one_document_each(tokens):
