@@ -29,10 +29,9 @@ from baichuan_jax.cli import (
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import TryAgain, UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.memory import within_memory
-from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.core.settings import help_of
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.recipe.load import load_with_origins
@@ -71,7 +70,7 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
 }
 
 
-LOST = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
+AGAIN = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 
 
 def parser() -> argparse.ArgumentParser:
@@ -151,9 +150,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as interrupted:
         print(goodbye(str(interrupted)), file=sys.stderr)
         return STOPPED
-    except ProcessLost as lost:
-        print(f"baichuan-jax: {lost}; start all of them again to go on from the last checkpoint", file=sys.stderr)
-        return LOST
+    except TryAgain as passing:
+        print(f"baichuan-jax: {passing}", file=sys.stderr)
+        return AGAIN
     except BaseException as error:
         if stop.requested or isinstance(error, KeyboardInterrupt):  # which native code may have turned into another
             print(goodbye(), file=sys.stderr)

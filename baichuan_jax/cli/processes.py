@@ -6,7 +6,10 @@ import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 
+from baichuan_jax.core.disk import mendable_writes
+from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
+from baichuan_jax.recipe.alike import facts
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.table import STAGES
 
@@ -18,7 +21,11 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     several.add_argument("--processes", type=int, metavar="N", help="how many there are; 1: look for no others")
     several.add_argument("--process", type=int, metavar="I", help="the number of this one, from 0")
     several.add_argument(
-        "--heartbeat", type=int, default=100, metavar="SECONDS", help="silence that means a process is dead"
+        "--heartbeat",
+        type=int,
+        default=100,
+        metavar="SECONDS",
+        help="in which all have to come; and silence that means a process is dead",
     )
 
 
@@ -35,5 +42,10 @@ def process_group(args: argparse.Namespace, names: Sequence[str], run: Run) -> I
     with ExitStack() as stack:
         waiting = f"process {start.process} of {start.processes} waits for the others, the first at {start.coordinator}"
         with run.progress.status(waiting) if start.coordinator else nullcontext():
-            processes = stack.enter_context(joined(start))
-        yield processes
+            found = joined(start, lambda: facts(run.pipeline, names), run.pipeline.workdir)
+            processes = stack.enter_context(found)
+        with (
+            mendable_writes("the run", run.pipeline.workdir),
+            within_memory(f"`{args.verb}`", "let it do less at once"),
+        ):
+            yield processes

@@ -1,4 +1,4 @@
-"""Writes that find no room or no permission, told as what a user can mend."""
+"""Disks that have no room, permit no writing, or do not answer, told as what a user can mend or try again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import TryAgain, UserError
 
 DISK = "full disk"  # or one that may not be written
 TROUBLES = {
@@ -19,18 +19,25 @@ TROUBLES = {
     errno.EPERM: ("there is no permission", "give it"),
     errno.EROFS: ("the disk is read-only", "mount it for writing"),
 }
+# Of storage that may answer the next time: a network's, most often.
+PASSING = (errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOTCONN)
 
 
 @contextmanager
 def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
-    """Turn an error of a write that found no room or no permission into a UserError.
+    """Turn an error of a write that found no room or no permission into a UserError, and a passing one into TryAgain.
 
     what: is being written. place: where, if the error does not name a file.
     """
     try:
         yield
     except Exception as error:
-        found = None if isinstance(error, UserError) else _trouble_of(error)
+        if isinstance(error, (UserError, TryAgain)):
+            raise
+        if isinstance(error, OSError) and error.errno in PASSING:
+            file = error.filename or place
+            raise TryAgain(f"{what} cannot read or write {file} ({error.strerror})") from error
+        found = _trouble_of(error)
         if found is None:
             raise
         trouble, remedy = found

@@ -1,4 +1,4 @@
-"""Errors that a user can mend. The command line prints them as one message and exits with code 2."""
+"""Errors that the command line prints as one message: what a user can mend, and what may be tried again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class UserError(Exception):
-    """Bad input: the message says what was wrong, where, and what to do.
+    """Bad input: the message says what was wrong, where, and what to do. The exit code is 2.
 
     fault: what kind of fault of a run it is, in a word or two; "" for a mistake in a config, a command or a file.
     """
@@ -14,6 +14,10 @@ class UserError(Exception):
     def __init__(self, message: str, fault: str = ""):
         super().__init__(message)
         self.fault = fault
+
+
+class TryAgain(Exception):
+    """What failed may work when it is tried again: a host, a process or storage did not answer. The exit code is 75."""
 
 
 def require(ok: bool, field: str, value: Any, expected: str, hint: str = "") -> None:

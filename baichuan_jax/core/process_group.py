@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from baichuan_jax.core.errors import TryAgain
 
-class ProcessLost(Exception):
+
+class ProcessLost(TryAgain):
     """Another process of the run is gone: what this one was computing cannot be finished."""
 
 
@@ -26,7 +28,7 @@ class ProcessGroup:
         return self.number == 0
 
     def on_primary(self, act: Callable[[], None]) -> None:
-        """Return the first process acts when all have come here; the others wait for it, and fail if it fails."""
+        """Let the first process act when all have come here; the others wait for it, and fail if it fails."""
         act()
 
 

@@ -34,6 +34,16 @@ def code_revision(folder: Path = PACKAGE) -> Revision:
     return Revision(git(folder, "rev-parse", "HEAD").strip(), changes)
 
 
+@cache
+def source_digest(folder: Path = PACKAGE) -> str:
+    """Return a digest of the Python files in a folder, wherever they were installed from."""
+    return digest(
+        "".join(
+            f"{path.relative_to(folder)}\n{path.read_text(encoding='utf-8')}" for path in sorted(folder.rglob("*.py"))
+        )
+    )
+
+
 def git(folder: Path, *arguments: str) -> str:
     """Return what git answers in a folder; "" where there is no git, or no repository."""
     try:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
+from jax._src import clusters, distributed, xla_bridge
+from jax._src.lib import _jax
 from jax.experimental import multihost_utils
+from jax.extend.backend import register_backend_factory
 
-from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.errors import TryAgain, UserError, require
 from baichuan_jax.core.interrupt import Interrupted
-from baichuan_jax.core.memory import OutOfMemory
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, ProcessLost
+from baichuan_jax.parallel.alarm import AGAIN, UNFORESEEN, USER, Alarm
+from baichuan_jax.parallel.caller import Caller
+from baichuan_jax.parallel.roll_call import roll_call
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Start:
 
     coordinator: host:port of the first process; empty: detect the cluster (Cloud TPU, GKE, Slurm, Open MPI, an indexed
     Kubernetes job). processes: their number; 1 skips the detection. process: number of this process. heartbeat: seconds
-    without a heartbeat after which a process counts as dead.
+    in which all have to come, and without a heartbeat after which a process counts as dead.
     """
 
     coordinator: str = ""
@@ -50,14 +56,18 @@ class Joined(ProcessGroup):
     def on_primary(self, act: Callable[[], None]) -> None:
         """Run `act` in the first process once all processes are here; the others wait, and fail if it fails."""
         multihost_utils.sync_global_devices("before the first process acts")
-        failure = None
         if self.is_primary:
-            try:
-                act()
-            except Exception as error:
-                failure = error
-        if multihost_utils.broadcast_one_to_all(np.int32(failure is not None)):
-            raise failure or UserError("the first process failed; see its message")
+            act()  # if it fails, `joined` tells the others
+        multihost_utils.sync_global_devices("the first process has acted")
+
+
+class Place(NamedTuple):
+    """Where a process stands: HOST:PORT of the first, its number, how many there are, its local devices if not all."""
+
+    coordinator: str
+    number: int
+    count: int
+    devices: Sequence[int] | None = None
 
 
 def cluster_at_hand(environment: Mapping[str, str]) -> bool:
@@ -81,50 +91,93 @@ def cluster_at_hand(environment: Mapping[str, str]) -> bool:
 
 
 @contextmanager
-def joined(start: Start) -> Iterator[ProcessGroup]:
+def joined(start: Start, facts: Callable[[], Mapping[str, str]], workdir: Path) -> Iterator[ProcessGroup]:
     """Yield the process group of this run; enter it before any computation.
 
-    Raise UserError if expected processes are missing, and ProcessLost if one disappears.
+    facts: returns what all processes must have alike, {name: value}. workdir: the directory that all of them must see.
+
+    Raise UserError if they do not agree, and TryAgain if one does not come, or disappears. An error in one of them is
+    raised in all.
     """
-    alone = start.processes == 1 or not (start.coordinator or cluster_at_hand(os.environ))
-    if alone or not _initialize(start):
+    place = None if start.processes == 1 else _place(start)
+    if place is None:
         yield SINGLE_PROCESS
         return
+    _initialize(place, facts, workdir, start.heartbeat)
     processes = Joined(jax.process_index(), jax.process_count())
+    alarm = Alarm(processes.number, processes.count)
     try:
         yield processes
-    except jax.errors.JaxRuntimeError as error:
-        if processes.count == 1 or "RESOURCE_EXHAUSTED" in str(error):  # out of memory: no process was lost
-            raise
-        raise ProcessLost(
-            f"process {processes.number} of {processes.count} lost a peer ({str(error).splitlines()[0]})"
-        ) from error
-    except OutOfMemory:  # the others need not come here
+    except Interrupted:  # all processes get here
+        alarm.close()
+        jax.distributed.shutdown()
         raise
-    except (UserError, Interrupted):
-        jax.distributed.shutdown()  # all processes get here
-        raise
+    except Exception as error:
+        raise _raised_in_all(error, alarm, processes) from error
+    alarm.close()
     jax.distributed.shutdown()
 
 
-def _initialize(start: Start) -> bool:
-    """Initialize the process group; return False if there is no cluster."""
+def _raised_in_all(error: Exception, alarm: Alarm, processes: Joined) -> Exception:
+    """Tell the other processes of an error; return it, or that of another process if it only follows from that."""
+    follows = isinstance(error, jax.errors.JaxRuntimeError) and processes.count > 1
+    if follows and "RESOURCE_EXHAUSTED" not in str(error):  # out of memory: no process was lost
+        if alarm.heard():
+            return {USER: UserError, AGAIN: TryAgain}.get(alarm.code, RuntimeError)(alarm.message)
+        lost = f"process {processes.number} of {processes.count} lost a peer ({str(error).splitlines()[0]})"
+        error = ProcessLost(f"{lost}; start all of them again to go on from the last checkpoint")
+    code = USER if isinstance(error, UserError) else AGAIN if isinstance(error, TryAgain) else UNFORESEEN
+    alarm.raise_for_all(code, str(error) if code != UNFORESEEN else repr(error))
+    return error
+
+
+def _place(start: Start) -> Place | None:
+    """Return where this process stands, None if it is alone."""
+    used = xla_bridge.backends_are_initialized()  # in a notebook, for instance, that has computed something
+    if start.coordinator:
+        require(not used, "--coordinator", start.coordinator, "a process that has not used JAX yet")
+        return Place(start.coordinator, start.process or 0, start.processes or 1)
+    if used or not cluster_at_hand(os.environ):
+        return None
+    # As `jax.distributed.initialize` does, which tells what it has found only when all processes have come.
+    devices = [int(number) for number in os.environ.get("JAX_LOCAL_DEVICE_IDS", "").split(",") if number]
+    try:
+        coordinator, count, number, local = clusters.ClusterEnv.auto_detect_unset_distributed_params(
+            os.environ.get("JAX_COORDINATOR_ADDRESS"), None, None, devices or None, None, start.heartbeat
+        )
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"cannot tell the processes of this cluster: {str(error).splitlines()[0]}") from error
+    if coordinator is None or count is None or number is None:
+        return None
+    return Place(coordinator, number, count, local)
+
+
+def _initialize(place: Place, facts: Callable[[], Mapping[str, str]], workdir: Path, heartbeat: int) -> None:
+    if place.count > 1:
+        own = roll_call(Caller(place.coordinator, place.number, place.count, facts(), workdir, heartbeat))
+        _listen_at(own)
     try:
         jax.distributed.initialize(
-            start.coordinator or None,
-            start.processes,
-            start.process,
-            cluster_detection_method="deactivate" if start.coordinator else None,
-            heartbeat_timeout_seconds=start.heartbeat,
-            shutdown_timeout_seconds=start.heartbeat,
+            place.coordinator,
+            place.count,
+            place.number,
+            place.devices,
+            cluster_detection_method="deactivate",
+            initialization_timeout=heartbeat,
+            heartbeat_timeout_seconds=heartbeat,
+            shutdown_timeout_seconds=heartbeat,
         )
-    except ValueError as error:
-        if not start.coordinator and "coordinator_address" in str(error):  # JAX detected no cluster
-            return False
-        raise UserError(f"cannot initialize the process group: {error}") from error
-    except RuntimeError as error:
-        # In a notebook, for instance, that has already computed something.
-        if not start.coordinator and "before any JAX" in str(error):
-            return False
+    except (ValueError, RuntimeError) as error:
         raise UserError(f"cannot initialize the process group: {str(error).splitlines()[0]}") from error
-    return True
+
+
+def _listen_at(address: str) -> None:
+    """Have CPU devices exchange arrays at this address: that of the host's name may be one of the host alone."""
+    if jax.config.jax_cpu_collectives_implementation != "gloo":
+        return
+
+    def make() -> Any:
+        client = distributed.global_state.client
+        return xla_bridge.make_cpu_client(_jax.make_gloo_tcp_collectives(client, hostname=address))
+
+    register_backend_factory("cpu", make, priority=0, fail_quietly=False)

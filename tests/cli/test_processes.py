@@ -1,6 +1,7 @@
 """Two processes on this machine that train as one, through the command line."""
 
 import fcntl
+import re
 import shutil
 import signal
 import socket
@@ -8,16 +9,18 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import pytest
 
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import TryAgain, UserError
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.process_group import ProcessLost
 from baichuan_jax.parallel import processes
 from baichuan_jax.parallel.processes import Start, cluster_at_hand, joined
+from baichuan_jax.train.batch_hashes import read_hashes
 from tests.cli.small import command, environment, run, write_config
 
 LONG = ("TrainConfig.steps=2000", "TrainConfig.eval_every=1000", "TrainConfig.checkpoint_every=20")
@@ -58,11 +61,11 @@ def quick(devices: int) -> dict[str, str]:
     return {**found, "XLA_FLAGS": f"{found['XLA_FLAGS']} --xla_backend_optimization_level=0"}
 
 
-def start(verb: str, config: Path, workdir: Path, *more: str, devices: int = 1, extra: tuple = ()) -> list:
-    """Start two processes of `devices` each."""
-    address = f"localhost:{port()}"
-    common = [verb, config, *settings(workdir, *more), "--coordinator", address, "--processes", 2, *extra]
-    return [launch([*common, "--process", number], quick(devices)) for number in range(2)]
+def start(verb: str, config: Path, workdir: Path, *more: str, devices: int = 1, extra: tuple = (), other=()) -> list:
+    """Start two processes of `devices` each. other: what only the second is told."""
+    common = [verb, config, *settings(workdir, *more), "--coordinator", f"localhost:{port()}", "--processes", 2, *extra]
+    each = ([*common, "--process", 0], [*common, "--process", 1, *other])
+    return [launch(arguments, quick(devices)) for arguments in each]
 
 
 def launch(arguments: list, environment: dict) -> subprocess.Popen:
@@ -72,7 +75,7 @@ def launch(arguments: list, environment: dict) -> subprocess.Popen:
 
 def finish(processes: list[subprocess.Popen], code: int = 0) -> list[str]:
     """Wait for them; return what each wrote."""
-    written = ["".join(process.communicate(timeout=200)) for process in processes]
+    written = ["".join(process.communicate(timeout=600)) for process in processes]
     assert [process.returncode for process in processes] == [code] * len(processes), written
     return written
 
@@ -125,6 +128,8 @@ def test_a_stop_asked_of_one_process_stops_both_and_one_alone_goes_on(prepared, 
     one.send_signal(signal.SIGINT)
     finish([one], code=130)
     finish(start("train", prepared, alone, *long, devices=2))
+    assert read_hashes(both / "train") == read_hashes(alone / "train")
+    assert sorted(read_hashes(both / "train")) == list(range(1, 121))
     assert_same_curve(both, alone, rel=2e-4)  # sums in other orders part over 120 steps, at so high a rate
     assert "held-out" in finish(start("evaluate", prepared, both, *long, devices=2))[0]
 
@@ -172,15 +177,41 @@ def test_a_start_that_is_none(start, message):
         Start(**start)
 
 
+@dataclass
+class Heard:
+    """An alarm that another process has given. told: what this one tells."""
+
+    code: int
+    message: str
+    told: list
+
+    def heard(self):
+        return bool(self.code)
+
+    def raise_for_all(self, *told):
+        self.told.append(told)
+
+
 @pytest.mark.parametrize(
-    ("message", "raised"),
-    [("UNAVAILABLE: Connection reset by peer", ProcessLost), ("RESOURCE_EXHAUSTED: 9 GiB", jax.errors.JaxRuntimeError)],
+    ("message", "heard", "raised", "told"),
+    [
+        ("UNAVAILABLE: reset by peer", (0, ""), ProcessLost, [75]),
+        ("UNAVAILABLE: reset by peer", (2, "the disk is full"), UserError, []),
+        ("UNAVAILABLE: reset by peer", (75, "Input/output error"), TryAgain, []),
+        ("UNAVAILABLE: reset by peer", (1, "ValueError()"), RuntimeError, []),
+        ("RESOURCE_EXHAUSTED: 9 GiB", (0, ""), jax.errors.JaxRuntimeError, [1]),
+    ],
 )
-def test_what_counts_as_a_lost_process(monkeypatch, message, raised):
-    monkeypatch.setattr(processes, "_initialize", lambda start: True)
+def test_a_computation_that_fails_has_lost_a_process(monkeypatch, message, heard, raised, told):
+    """Or fails because of what has happened in another."""
+    alarm = Heard(*heard, [])
+    monkeypatch.setattr(processes, "_place", lambda start: start)
+    monkeypatch.setattr(processes, "_initialize", lambda *_: None)
+    monkeypatch.setattr(processes, "Alarm", lambda *_: alarm)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
-    with pytest.raises(raised, match=message), joined(Start("node1:1234", 2, 0)):
+    with pytest.raises(raised, match=heard[1] or message), joined(Start("node1:1234", 2, 0), dict, Path()):
         raise jax.errors.JaxRuntimeError(message)
+    assert [code for code, _ in alarm.told] == told
 
 
 def test_a_pod_is_a_cluster_if_its_job_counts_its_pods(monkeypatch):
@@ -203,18 +234,18 @@ def test_a_tensor_axis_between_hosts_is_refused_by_all(prepared, tmp_path):
 
 @pytest.mark.slow
 def test_a_workdir_in_use_stops_every_process(prepared, tmp_path):
-    """One finds it locked; the other is told."""
+    """One finds it locked, and tells the other."""
     both = workdir(prepared, tmp_path / "both")
     with (both / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         first, second = finish(start("train", prepared, both), code=2)
     assert "another process is at work" in first
-    assert "the first process failed" in second
+    assert re.search("process 0 of 2: .*another process is at work", second)
     assert not (both / "train").exists()
 
 
 def test_a_process_that_has_computed_already_is_alone():
     """A notebook calls a verb after it has looked at its devices."""
     assert jax.devices()
-    with joined(Start()) as alone:
+    with joined(Start(), dict, Path()) as alone:
         assert alone.count == 1

@@ -25,11 +25,11 @@ def test_the_peak_of_a_resumed_run_is_that_of_a_fresh_one(tmp_path):
     run("data", config)
     run("tokenizer", config)
     peaks = {}
-    for name, ends in {"fresh": [4], "resumed": [2, 4]}.items():
+    for name, stops in {"fresh": [4], "resumed": [2, 4]}.items():
         workdir = tmp_path / name
         for stage in ("data", "tokenizer", "tokens"):
             shutil.copytree(tmp_path / "run" / stage, workdir / stage)
-        for steps in ends:
+        for steps in stops:
             run("train", config, f"--set=RunConfig.workdir={workdir}", f"--set=TrainConfig.steps={steps}")
         peaks[name] = json.loads((workdir / "train/manifest.json").read_text())["peak_host_memory_bytes"]
     assert peaks["resumed"] <= 1.1 * peaks["fresh"], peaks
