@@ -82,7 +82,7 @@ setup(
     python_requires=">=3.11",
     cmdclass={"build_py": BuildWithConfigs},
     packages=find_packages(include=["baichuan_jax", "baichuan_jax.*"]),
-    package_data={"baichuan_jax": ["py.typed"]},
+    package_data={"baichuan_jax": ["py.typed", "generate/serve/page.html"]},
     # What each earns. ml_dtypes and loguru are not named: jax and datatrove bring them, and nothing imports them here.
     # isal was: it decompresses gzip 2.5 times as fast as Python, which is 2 % of the data step's processor time.
     install_requires=[

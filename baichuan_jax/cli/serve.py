@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from baichuan_jax.chat.config import AUTO
 from baichuan_jax.cli.progress import console, terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.recipe.run import Run
 
 if TYPE_CHECKING:
+    from baichuan_jax.chat.encode import ChatTemplate
     from baichuan_jax.generate.engine import WarmUp
 
 
@@ -27,15 +29,31 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
     run = Run(loaded.config, terminal_progress())
     cfg = run.config.serve
     run.pipeline.check_model()
+    chat = _chat_template(run)
     with bound(cfg) as listener:
         engine = run.load_engine()
         if cfg.warm_up:
             with run.progress.status(f"compiling, for {cfg.warm_up:g} seconds at most"):
                 warm_up = engine.warm_up(cfg.warm_up)
             console.print(_compiled(warm_up), soft_wrap=True)
-        service = Service(cfg, cfg.name or run.workdir.resolve().name, run.config.sample, engine, run.tokenizer)
+        name = cfg.name or run.workdir.resolve().name
+        service = Service(cfg, name, run.config.sample, engine, run.tokenizer, chat)
         ready = lambda place: console.print(f"serving {service.name} at {place}/v1; Ctrl-C stops", soft_wrap=True)
         serve_until_stopped(service, listener, ready)
+
+
+def _chat_template(run: Run) -> ChatTemplate | UserError:
+    """Return the chat template, or why there is none, which then answers requests for chat; completions need none.
+
+    Raise UserError if the config names a template that cannot be used.
+    """
+    try:
+        _ = run.chat_template.end_ids  # which renders a conversation
+        return run.chat_template
+    except UserError as error:
+        if run.config.chat.template != AUTO:
+            raise
+        return error
 
 
 def _compiled(warm_up: WarmUp) -> str:

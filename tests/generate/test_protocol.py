@@ -13,7 +13,7 @@ from baichuan_jax.generate.serve.app import _event
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.protocol import ProtocolError, Query, parse
 from baichuan_jax.generate.serve.server import bound
-from baichuan_jax.generate.serve.worker import Job, Worker
+from baichuan_jax.generate.serve.worker import Job, Prompt, Worker
 
 DEFAULT = SampleConfig(prompts=("of the config",), max_tokens=99, temperature=0.5, top_k=3, stop=("\n",))
 
@@ -129,10 +129,10 @@ def test_an_engine_that_breaks_leaves_nobody_waiting(engine, tokenizer, monkeypa
     monkeypatch.setattr(engine, "step", lambda: 1 / 0)
     worker.start()
     for _ in range(2):
-        worker.submit(Job([([5], SampleConfig(max_tokens=4))], push))
+        worker.submit(Job([Prompt([5], SampleConfig(max_tokens=4))], push))
     worker.join()
     assert isinstance(worker.failure, ZeroDivisionError)
-    worker.submit(Job([([5], SampleConfig(max_tokens=4))], push))  # too late
+    worker.submit(Job([Prompt([5], SampleConfig(max_tokens=4))], push))  # too late
     assert all_heard.wait(5)
     assert heard == [None] * 3
 

@@ -8,18 +8,20 @@ import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from baichuan_jax.generate.generate import Piece
+from baichuan_jax.generate.serve.chat import CHAT
 from baichuan_jax.generate.serve.logprobs import logprobs
-from baichuan_jax.generate.serve.protocol import ProtocolError, Query, choice, completion, no_model, parse, usage
+from baichuan_jax.generate.serve.protocol import TEXT, Form, ProtocolError, Query, completion, no_model, usage
 from baichuan_jax.generate.serve.service import Service
 from baichuan_jax.generate.serve.worker import Job, Prompt
 
@@ -27,6 +29,12 @@ from baichuan_jax.generate.serve.worker import Job, Prompt
 LINE_ENDS = {ord(end): f"\\u{ord(end):04x}" for end in "\x85\u2028\u2029"}
 # An oversized body is read up to this many times max_body: most clients upload all of it before they read the answer.
 DRAINED = 16
+PAGE = Path(__file__).with_name("page.html")
+# The page talks to this server alone, and shows what a model writes as text.
+POLICY = {
+    "content-security-policy": "default-src 'none'; connect-src 'self'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
 
 def make_app(service: Service) -> Starlette:
@@ -46,9 +54,14 @@ def make_app(service: Service) -> Starlette:
         status = "ok" if ok else "stopping"
         return JSONResponse({"status": status, "open": service.open}, 200 if ok else 503)
 
+    async def page(_: Request) -> Response:
+        return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers=POLICY)
+
     return Starlette(
         routes=[
-            Route("/v1/completions", Completions(service), methods=["POST"]),
+            Route("/", page),
+            Route("/v1/completions", Completions(service, TEXT), methods=["POST"]),
+            Route("/v1/chat/completions", Completions(service, CHAT), methods=["POST"]),
             Route("/v1/models", models),
             Route("/v1/models/{name:path}", one_model),
             Route("/health", health),
@@ -58,16 +71,16 @@ def make_app(service: Service) -> Starlette:
 
 
 class Completions:
-    """POST /v1/completions."""
+    """POST /v1/completions or /v1/chat/completions."""
 
-    def __init__(self, service: Service):
-        self._service = service
+    def __init__(self, service: Service, form: Form):
+        self._service, self._form = service, form
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Its slots are freed once the answer is sent or the client has disconnected."""
         service = self._service
         try:
-            query = parse(
+            query = self._form.parse(
                 await _body(Request(scope, receive), service.cfg.max_body),
                 service.name,
                 service.default,
@@ -92,16 +105,16 @@ class Completions:
             texts[piece.number] += piece.text
             done[piece.number] = piece.done
         choices = []
-        for number, (ids, _) in enumerate(prompts):
-            told = None if query.logprobs is None else await self._logprobs(query, ids, job, number)
-            choices.append(choice(number, texts[number], done[number], told))
-        return JSONResponse(completion(self._head(), choices, _usage(query, prompts, job)))
+        for number, prompt in enumerate(prompts):
+            told = None if query.logprobs is None else await self._logprobs(query, prompt.ids, job, number)
+            choices.append(self._form.choice(number, texts[number], done[number], told))
+        return JSONResponse(completion(self._head(), self._form.whole, choices, _usage(query, prompts, job)))
 
     def _echo(self, query: Query, number: int) -> str:
         """Return the echoed prompt of a continuation, "" without echo."""
-        prompt = query.prompts[number // query.n]
         if not query.echo:
             return ""
+        prompt = query.prompts[number // query.n]
         return prompt if isinstance(prompt, str) else self._service.spelling.text(prompt)
 
     async def _logprobs(self, query: Query, ids: list[int], job: Job, number: int) -> dict[str, Any]:
@@ -115,27 +128,31 @@ class Completions:
     async def _events(
         self, query: Query, prompts: list[Prompt], job: Job, pieces: AsyncIterator[Piece]
     ) -> AsyncIterator[str]:
-        head = self._head()
+        form, head = self._form, self._head()
+        event = lambda *piece: _event(completion(head, form.event, [form.piece(*piece)], None))
         try:
-            if query.echo or not query.written:
+            if form.begins or query.echo or not query.written:
                 for number in range(len(prompts)):
-                    done = "" if query.written else "length"
-                    yield _event(completion(head, [choice(number, self._echo(query, number), done)], None))
+                    yield event(number, self._echo(query, number), "" if query.written else "length")
             async for piece in pieces:
-                yield _event(completion(head, [choice(*piece)], None))
+                yield event(*piece)
             if query.usage:
-                yield _event(completion(head, [], _usage(query, prompts, job)))
+                yield _event(completion(head, form.event, [], _usage(query, prompts, job)))
         except ProtocolError as error:  # the status has been sent
             yield _event(error.body())
         yield "data: [DONE]\n\n"
 
     def _head(self) -> dict[str, Any]:
-        return {"id": f"cmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": self._service.name}
+        return {
+            "id": f"{self._form.prefix}-{uuid.uuid4().hex}",
+            "created": int(time.time()),
+            "model": self._service.name,
+        }
 
 
 def _usage(query: Query, prompts: list[Prompt], job: Job) -> dict[str, int]:
     """Return the token counts; a prompt with several continuations is counted once."""
-    return usage(sum(len(ids) for ids, _ in prompts[:: query.n]), job.made)
+    return usage(sum(len(prompt.ids) for prompt in prompts[:: query.n]), job.made)
 
 
 def _event(body: dict[str, Any]) -> str:
@@ -182,8 +199,8 @@ async def _refused(_: Request, error: ProtocolError) -> Response:
 
 async def _no_route(request: Request, error: HTTPException) -> Response:
     message = (
-        f"{request.method} {request.url.path}: {error.detail}; available: POST /v1/completions, GET /v1/models, "
-        "/v1/models/NAME, /health"
+        f"{request.method} {request.url.path}: {error.detail}; available: POST /v1/completions, "
+        "/v1/chat/completions, GET /, /v1/models, /v1/models/NAME, /health"
     )
     return JSONResponse(ProtocolError(error.status_code, message).body(), error.status_code, error.headers)
 

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/completions, extended by `top_k` 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -42,8 +43,15 @@ class ProtocolError(Exception):
 
 
 @dataclass(frozen=True)
+class Conversation:
+    """Messages of a chat, of which nothing has been checked."""
+
+    messages: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Query:
-    """A request for n continuations of each prompt, a text or token ids.
+    """A request for n continuations of each prompt: a text, token ids, or a conversation.
 
     sample: settings of the first continuation; continuation i adds i to the seed. longest: no max_tokens was given, so
     a continuation is limited by the context too. written: False for "max_tokens": 0, which generates nothing. usage:
@@ -51,7 +59,7 @@ class Query:
     probable tokens reported at each position; None reports no log-probabilities.
     """
 
-    prompts: tuple[str | tuple[int, ...], ...]
+    prompts: tuple[str | tuple[int, ...] | Conversation, ...]
     n: int
     sample: SampleConfig
     longest: bool
@@ -64,26 +72,10 @@ class Query:
 
 def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
     """Parse a request; absent fields come from `default` and `seed`. Raise ProtocolError on an invalid one."""
-    fields = _object(body)
-    known = (*NUMBERS, *INTEGERS, *OTHERS, *NEUTRAL)
-    for name in fields:
-        if name not in known:
-            _refuse(name, f"unknown field {name!r}{did_you_mean(name, known)}")
-    for name, value in NEUTRAL.items():
-        if fields.get(name) not in (None, value):
-            _refuse(name, f"{name} is not supported; leave it out")
-    fields = {name: value for name, value in fields.items() if value is not None}
-    if fields.get("model", model) != model:
-        raise no_model(fields["model"], model)
-    options = _typed(fields, "stream_options", dict, "an object", {})
-    query = Query(
-        prompts=_prompts(fields),
-        n=_integer(fields, "n", 1),
-        sample=_sample(fields, default, seed),
-        longest="max_tokens" not in fields,
+    fields = read_fields(body, model, (*NUMBERS, *INTEGERS, *OTHERS), NEUTRAL)
+    query = replace(
+        query_of(fields, _prompts(fields), default, seed),
         written=fields.get("max_tokens") != 0,
-        stream=_flag(fields, "stream"),
-        usage=_flag(options, "include_usage"),
         echo=_flag(fields, "echo"),
         logprobs=_integer(fields, "logprobs", 0, MOST_PROBABLE) if "logprobs" in fields else None,
     )
@@ -92,6 +84,36 @@ def parse(body: bytes, model: str, default: SampleConfig, seed: int) -> Query:
     if query.stream and query.logprobs is not None:
         _refuse("logprobs", "logprobs are not available in a stream; leave out logprobs or stream")
     return query
+
+
+def read_fields(body: bytes, model: str, names: Sequence[str], neutral: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a body that are not null. Raise ProtocolError on an unknown one, or on another model.
+
+    neutral: fields that are accepted with one value alone, which changes nothing.
+    """
+    fields, known = _object(body), (*names, *neutral)
+    for name in fields:
+        if name not in known:
+            _refuse(name, f"unknown field {name!r}{did_you_mean(name, known)}")
+    for name, value in neutral.items():
+        if fields.get(name) not in (None, value):
+            _refuse(name, f"{name} is not supported; leave it out")
+    if fields.get("model") not in (None, model):
+        raise no_model(fields["model"], model)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def query_of(fields: dict[str, Any], prompts: tuple[Any, ...], default: SampleConfig, seed: int) -> Query:
+    """Return the query of fields that all endpoints have."""
+    options = _typed(fields, "stream_options", dict, "an object", {})
+    return Query(
+        prompts=prompts,
+        n=_integer(fields, "n", 1),
+        sample=_sample(fields, default, seed),
+        longest="max_tokens" not in fields,
+        stream=_flag(fields, "stream"),
+        usage=_flag(options, "include_usage"),
+    )
 
 
 def no_model(asked: Any, model: str) -> ProtocolError:
@@ -197,9 +219,28 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def completion(head: dict[str, Any], choices: list[dict[str, Any]], usage: dict[str, int] | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Form:
+    """How an endpoint reads requests and writes answers.
+
+    prefix: of the ids of answers. whole, event: the kind of object of an answer, and of an event of a stream. piece: a
+    continuation in an event. begins: whether a stream begins with an empty piece of each continuation.
+    """
+
+    prefix: str
+    parse: Callable[[bytes, str, SampleConfig, int], Query]
+    whole: str
+    choice: Callable[[int, str, str, dict[str, Any] | None], dict[str, Any]]
+    event: str
+    piece: Callable[[int, str, str], dict[str, Any]]
+    begins: bool = False
+
+
+def completion(
+    head: dict[str, Any], kind: str, choices: list[dict[str, Any]], usage: dict[str, int] | None
+) -> dict[str, Any]:
     """Return a whole answer, or one event of a stream."""
-    body = {**head, "object": "text_completion", "choices": choices}
+    body = {**head, "object": kind, "choices": choices}
     return body if usage is None else {**body, "usage": usage}
 
 
@@ -211,3 +252,6 @@ def choice(index: int, text: str, done: str, logprobs: dict[str, Any] | None = N
 def usage(prompt: int, made: int) -> dict[str, int]:
     """Return the counts of tokens."""
     return {"prompt_tokens": prompt, "completion_tokens": made, "total_tokens": prompt + made}
+
+
+TEXT = Form("cmpl", parse, "text_completion", choice, "text_completion", choice)

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 
+from baichuan_jax.chat.encode import ChatTemplate
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine, Scores
 from baichuan_jax.generate.generate import Piece
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.logprobs import Spelling
-from baichuan_jax.generate.serve.protocol import ProtocolError, Query
+from baichuan_jax.generate.serve.protocol import Conversation, ProtocolError, Query
 from baichuan_jax.generate.serve.worker import Job, Prompt, Worker
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
@@ -22,13 +23,21 @@ from baichuan_jax.tokenizer.interface import AnyTokenizer
 class Service:
     """A served model. open: continuations running or waiting. stopping: whether new requests are refused."""
 
-    def __init__(self, cfg: ServeConfig, name: str, default: SampleConfig, engine: Engine, tokenizer: AnyTokenizer):
-        """name: of the model. default: settings for fields that a request leaves out."""
+    def __init__(
+        self,
+        cfg: ServeConfig,
+        name: str,
+        default: SampleConfig,
+        engine: Engine,
+        tokenizer: AnyTokenizer,
+        chat: ChatTemplate | UserError,
+    ):
+        """name: of the model. default: settings for fields that a request leaves out. chat: or why there is none."""
         self.cfg, self.name, self.default = cfg, name, default
         self.worker = Worker(engine, tokenizer)
         self.open, self.stopping = 0, False
         self.spelling = Spelling(tokenizer)
-        self._engine, self._tokenizer = engine, tokenizer
+        self._engine, self._tokenizer, self._chat = engine, tokenizer, chat
         self._encoder = ThreadPoolExecutor(1, "encoder")  # a tokenizer serves one thread at a time
 
     @contextmanager
@@ -89,20 +98,32 @@ class Service:
         return ProtocolError(503, "the server is stopping; try again later", code="stopping")
 
     async def prompts(self, query: Query) -> list[Prompt]:
-        """Return (ids, settings) of each continuation. Raise ProtocolError if a text is too long for the model."""
+        """Return each continuation. Raise ProtocolError if a text is too long for the model, or out of order."""
         loop, found = asyncio.get_running_loop(), []
         for text in query.prompts:
-            if isinstance(text, str):  # encoded without special ids
+            stops: tuple[int, ...] = ()
+            if isinstance(text, Conversation):
+                ids, stops = await loop.run_in_executor(self._encoder, self._conversation, text)
+            elif isinstance(text, str):  # encoded without special ids
                 ids = await loop.run_in_executor(self._encoder, self._tokenizer.prompt, text)
             else:
                 ids = list(text)
-            sample = self._fitting(query, ids)
+            sample = self._fitting(query, ids, "messages" if isinstance(text, Conversation) else "prompt")
             first = sample.seed + len(found)
-            found += [(ids, replace(sample, seed=first + number)) for number in range(query.n)]
+            found += [Prompt(ids, replace(sample, seed=first + number), stops) for number in range(query.n)]
         return found
 
-    def _fitting(self, query: Query, ids: list[int]) -> SampleConfig:
-        """Return the settings for one prompt. Raise ProtocolError, naming the field, if it does not fit the model."""
+    def _conversation(self, conversation: Conversation) -> tuple[list[int], tuple[int, ...]]:
+        """Return the ids of a conversation, and those that end an answer."""
+        if isinstance(self._chat, UserError):
+            raise ProtocolError(400, str(self._chat), code="no_chat_template")
+        try:
+            return self._chat.prompt(conversation.messages), self._chat.end_ids
+        except UserError as error:
+            raise ProtocolError(400, str(error), "messages") from None
+
+    def _fitting(self, query: Query, ids: list[int], field: str) -> SampleConfig:
+        """Return the settings for one prompt. Raise ProtocolError if it does not fit the model. field: it came from."""
         room = self._engine.context - len(ids)
         if outside := [id for id in ids if not 0 <= id < self._engine.vocab]:
             message = f"prompt: token id {outside[0]} does not exist; ids are 0 to {self._engine.vocab - 1}"
@@ -115,6 +136,6 @@ class Service:
         try:
             self._engine.check(ids, sample)
         except UserError as error:
-            message, param = str(error).removeprefix("SampleConfig."), "max_tokens" if room > 0 else "prompt"
+            message, param = str(error).removeprefix("SampleConfig."), "max_tokens" if room > 0 else field
             raise ProtocolError(400, message, param, "context_length_exceeded") from None
         return sample

@@ -8,13 +8,20 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.engine import Engine, Request, Scores
 from baichuan_jax.generate.generate import Continuation, Piece
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
-Prompt = tuple[list[int], SampleConfig]
+
+class Prompt(NamedTuple):
+    """What is continued, and how. stops: ids that end it beside those of the engine."""
+
+    ids: list[int]
+    sample: SampleConfig
+    stops: tuple[int, ...] = ()
 
 
 class Job:
@@ -104,8 +111,8 @@ class Worker:
         return self._deadline < math.inf and (not self._engine.busy or time.monotonic() > self._deadline)
 
     def _admit(self, job: Job) -> None:
-        for number, (prompt, sample) in enumerate(job.prompts):
-            request = self._engine.submit(prompt, sample)
+        for number, prompt in enumerate(job.prompts):
+            request = self._engine.submit(*prompt)
             job.requests.append(request)
             self._made[request] = job, number, Continuation(self._engine, self._tokenizer, request)
 
