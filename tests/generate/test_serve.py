@@ -217,7 +217,7 @@ def test_what_cannot_be_answered(server, name):
 
 
 def test_other_places(server):
-    assert server.ask("/v1/chat/completions", {})[0] == 404
+    assert server.ask("/v1/embeddings", {})[0] == 404
     status, answer = server.ask("/v1/completions")
     assert (status, answer["error"]["message"][:41]) == (405, "GET /v1/completions: Method Not Allowed; ")
 
