@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.shipped import SHIPPED
 
 console = Console(highlight=False, markup=False)
+WORKDIR = re.compile(r"^RunConfig\.workdir = .*$", re.MULTILINE)
 
 
 def add_list_arguments(verb: argparse.ArgumentParser) -> None:
@@ -44,14 +46,25 @@ def show_config(args: argparse.Namespace) -> None:
 
 
 def copy_config(args: argparse.Namespace) -> None:
-    """Copy a shipped config; under its path as shipped, it is found in place of the shipped one."""
+    """Copy a shipped config; under its path as shipped, it is found in place of the shipped one.
+
+    The copy of a run under another name has a workdir of that name, so that it does not go on in that of the original.
+    """
     source = find_shipped(args.name)
     target = args.file or source.relative_to(SHIPPED)
     if target.exists():
         raise UserError(f"{target} exists: name another file, baichuan-jax config copy {args.name} FILE")
+    text, said = source.read_text(encoding="utf-8"), ""
+    if args.file and WORKDIR.search(text):
+        text = text.replace(f"# Command: baichuan-jax run {args.name}\n", f"# Command: baichuan-jax run {target}\n")
+        text = WORKDIR.sub(lambda _: f"RunConfig.workdir = {f'runs/{target.stem}'!r}", text)
+        said = f": a run in runs/{target.stem}"
+    elif not args.file and source.suffix == ".gin":
+        said = ": replaces the shipped file in what is run from this folder"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        target.write_text(text, encoding="utf-8")
+        shutil.copymode(source, target)
     except OSError as error:
         raise UserError(f"cannot write {target}: {error.strerror}") from error
-    console.print(f"{target}", soft_wrap=True)
+    console.print(f"{target}{said}", soft_wrap=True)

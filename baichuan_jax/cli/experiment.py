@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -11,6 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table as View
 
 from baichuan_jax.cli.progress import terminal_progress
+from baichuan_jax.cli.settings_help import settings_text
+from baichuan_jax.core.errors import UserError
 
 if TYPE_CHECKING:
     from baichuan_jax.lab.experiment import Outcome
@@ -20,6 +22,22 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     """Add what the verb takes beside --set."""
     verb.add_argument("name", nargs="?", metavar="NAME", help="an experiment; without it, they are listed")
     verb.add_argument("config", nargs="?", metavar="CONFIG", help="a gin file that binds its settings")
+    verb.add_argument("-h", "--help", action=_Help, help="show this, and after NAME also the settings it takes")
+
+
+class _Help(argparse._HelpAction):
+    """The help of the verb; with that of the experiment that is named before it, which only then is imported."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *args: Any) -> None:
+        if namespace.name:
+            from baichuan_jax.recipe.experiments import settings_of
+
+            try:
+                parser.epilog = settings_text([settings_of(namespace.name)])
+            except UserError as error:
+                parser.error(str(error))
+            parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        super().__call__(parser, namespace, *args)
 
 
 def experiment(args: argparse.Namespace) -> None:

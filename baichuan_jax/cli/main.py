@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from textwrap import fill
 from typing import NoReturn
 
+from baichuan_jax import __version__
 from baichuan_jax.cli import (
     checkpoint,
     compare,
@@ -26,13 +26,12 @@ from baichuan_jax.cli import (
     replay,
     sweep,
 )
+from baichuan_jax.cli.settings_help import settings_text
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
-from baichuan_jax.config.literal import literal, parts, values
 from baichuan_jax.core.disk import mendable_writes
 from baichuan_jax.core.errors import TryAgain, UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.memory import within_memory
-from baichuan_jax.core.settings import help_of
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.recipe.load import load_with_origins
 from baichuan_jax.recipe.table import STAGES, stages_by_verb
@@ -76,13 +75,14 @@ AGAIN = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = argparse.ArgumentParser(prog="baichuan-jax", description="The Baichuan-7B recipe, from raw text to report.")
+    root.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parsers = root.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, (_, help) in verbs().items():
         verb = parsers.add_parser(
             name,
             help=help,
             description=help,
-            epilog=_settings(name),
+            epilog=settings_text(part for stage in stages_by_verb().get(name, ()) for part in STAGES[stage].sections),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         verb.add_argument("config", metavar="CONFIG", help="a gin file, or the name of a shipped one: quickstart")
@@ -95,33 +95,24 @@ def parser() -> argparse.ArgumentParser:
         if name in STAGES and STAGES[name].multi_process:
             processes.add_arguments(verb)
     for name, (_, help, add_arguments) in WITHOUT_RUN.items():
-        verb = parsers.add_parser(name, help=help, description=help)
+        # resolve: `experiment` has a --help of its own
+        verb = parsers.add_parser(name, help=help, description=help, conflict_handler="resolve")
         add_arguments(verb)
-        if name in ("experiment", "sweep"):
+        if name == "experiment":
+            _add_overrides(verb, "experiment NAME --help")
+        if name == "sweep":
             _add_overrides(verb)
     return root
 
 
-def _settings(verb: str) -> str:
-    """Return the settings that shape what a verb makes, with their defaults and help texts."""
-    sections = [section for stage in stages_by_verb().get(verb, ()) for section in STAGES[stage].sections]
-    lines = ["settings (--set), with their defaults:"] if sections else []
-    for part in (part for section in sections for part in parts(section())):
-        help = help_of(type(part))
-        for field, value in values(part).items():
-            lines.append(f"  {type(part).__name__}.{field}={literal(value)}")
-            lines.append(fill(help.get(field, ""), 100, initial_indent=" " * 6, subsequent_indent=" " * 6))
-    return "\n".join(lines)
-
-
-def _add_overrides(verb: argparse.ArgumentParser) -> None:
+def _add_overrides(verb: argparse.ArgumentParser, shown_by: str = "explain CONFIG") -> None:
     verb.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME.FIELD=VALUE",
         dest="overrides",
-        help="override one setting; may be repeated. `baichuan-jax explain CONFIG` shows every one and its meaning",
+        help=f"override one setting; may be repeated. `baichuan-jax {shown_by}` shows every one and its meaning",
     )
 
 
@@ -133,6 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_whatever_the_terminal_can()
     given = _joined(sys.argv[1:] if arguments is None else arguments)
     root = parser()
+    if not given:
+        root.print_help(sys.stderr)
+        return 2
     if not _is_verb(given):
         return _explain_verbs(root, given)
     args, unknown = root.parse_known_args(given)
@@ -183,7 +177,7 @@ def _print_whatever_the_terminal_can() -> None:
 
 def _is_verb(arguments: Sequence[str]) -> bool:
     """Return whether these begin with a verb, or an option that stands before one; argparse explains the others."""
-    return not arguments or arguments[0].startswith("-") or arguments[0] in _names()
+    return arguments[0].startswith("-") or arguments[0] in _names()
 
 
 def _names() -> tuple[str, ...]:

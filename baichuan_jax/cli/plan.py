@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.goodput import read_goodput
@@ -61,7 +62,8 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
     settings = plan_settings(config)
     console = Console(highlight=False, soft_wrap=True)
     target = targets.find(args.target)
-    found = make_plan(settings, target, args.rows, length)
+    with terminal_progress().status(f"compiling for {args.target}"):  # which takes a minute at 7B
+        found = make_plan(settings, target, args.rows, length)
     best = None
     if args.search:
         tell = lambda each: None if args.json else console.print(f"  tried {_short(each)}", style="dim")

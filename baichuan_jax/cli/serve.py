@@ -9,6 +9,7 @@ from baichuan_jax.chat.config import AUTO
 from baichuan_jax.cli.progress import console, terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.recipe.run import Run
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def serve(loaded: Loaded, args: argparse.Namespace) -> None:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError:
-        raise UserError("serve needs starlette and uvicorn: pip install -e '.[serve]'") from None
+        raise UserError(f"serve needs starlette and uvicorn: {install_extra('serve')}") from None
     from baichuan_jax.generate.serve.server import bound, serve_until_stopped  # brings jax in
     from baichuan_jax.generate.serve.service import Service
 

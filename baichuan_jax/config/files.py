@@ -37,7 +37,8 @@ def find_shipped(name: str) -> Path:
     known = shipped_configs()
     paths = {path.relative_to(SHIPPED).as_posix(): path for path in known.values()}
     if name not in known | paths:
-        hint = did_you_mean(name, known) or "; `baichuan-jax config list` names all"
+        of_name = {Path(each).name: each for each in reversed(known)}
+        hint = did_you_mean(of_name.get(name, name), known) or "; `baichuan-jax config list` names all"
         raise UserError(f"no config of the name {name!r} is shipped{hint}")
     return (known | paths)[name]
 

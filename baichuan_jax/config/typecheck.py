@@ -108,7 +108,9 @@ def _mismatch(value: Any, annotation: Any) -> Mismatch:
     choices = [choice for choice in _choices(annotation) if isinstance(choice, str)]
     if isinstance(value, str) and choices:
         return Mismatch(f"expected {describe(annotation)}, got {value!r}{did_you_mean(value, choices)}")
-    return Mismatch(f"expected {describe(annotation)}, got {'None' if value is None else type(value).__name__}")
+    # Text that was to be a list or dict: the shell has taken its quotes, or it never had them.
+    hint = " (strings in it need quotes)" if isinstance(value, str) and value[:1] in tuple("{[(") else ""
+    return Mismatch(f"expected {describe(annotation)}, got {'None' if value is None else type(value).__name__}{hint}")
 
 
 def _choices(annotation: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.core.files import digest, write_text
 
 ID = "id.txt"
@@ -96,7 +97,7 @@ def check_wandb(project: str) -> None:
     found = find_spec("wandb")
     if found is None or found.origin is None:
         raise UserError(
-            f"WandbConfig.project = {project!r} needs the package wandb: pip install -e '.[wandb]'; or set it to ''"
+            f"WandbConfig.project = {project!r} needs the package wandb: {install_extra('wandb')}; or set it to ''"
         )
 
 

@@ -3,5 +3,6 @@
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_INSTALLED = _PACKAGE / "shipped"  # setup.py copies both folders there when it builds a wheel
-SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+_COPIES = _PACKAGE / "shipped"  # setup.py copies both folders there when it builds a wheel
+INSTALLED = _COPIES.is_dir()
+SHIPPED = _COPIES if INSTALLED else _PACKAGE.parent

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.jobs.config import USUAL_MEMORY, RunnerConfig
 from baichuan_jax.jobs.phase import Phase
 from baichuan_jax.jobs.task_outcome import Completed, Death, Failure, run_all, run_task
@@ -29,7 +30,7 @@ class RayCluster:
             import ray
         except ImportError:
             raise UserError(
-                "RunnerConfig.kind = 'ray' needs Ray, which is not installed: pip install -e '.[scale]'"
+                f"RunnerConfig.kind = 'ray' needs Ray, which is not installed: {install_extra('scale')}"
             ) from None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self.size = cfg.workers

@@ -18,6 +18,7 @@ import jax
 from jax.experimental import topologies
 
 from baichuan_jax.core.errors import UserError, require
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.parallel.flags import Flags
 
 GIB = 2**30
@@ -117,7 +118,7 @@ def _tpu(name: str) -> list[jax.Device]:
         return list(topologies.get_topology_desc(platform="tpu", topology_name=name).devices)
     except Exception as error:  # jax raises RuntimeError of many kinds here
         missing = find_spec("libtpu") is None  # its error messages vary
-        hint = "install the compiler: pip install -e '.[tpu]'" if missing else "use a shape that exists"
+        hint = f"install the compiler: {install_extra('tpu')}" if missing else "use a shape that exists"
         raise UserError(f"target = {name!r}: {str(error).splitlines()[0]}; {hint}") from error
 
 
@@ -129,7 +130,7 @@ def _gpu(kind: str, per_host: int, hosts: int) -> list[jax.Device]:
         )
         return list(topology.devices)
     except Exception as error:
-        hint = "install the compiler: pip install -e '.[cuda13]'"
+        hint = f"install the compiler: {install_extra('cuda13')}"
         raise UserError(f"target = {kind!r}: {str(error).splitlines()[0]}; {hint}") from error
 
 

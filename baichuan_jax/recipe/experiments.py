@@ -7,7 +7,8 @@ import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from baichuan_jax.config.load import load
 from baichuan_jax.core.errors import UserError
@@ -35,6 +36,11 @@ def experiments() -> dict[str, str]:
     return find_experiments(FOLDER)
 
 
+def settings_of(name: str) -> type[Any]:
+    """Return the dataclass of an experiment's settings. Raise UserError if there is no such experiment."""
+    return getattr(_module(name), class_name(name))
+
+
 def run_experiment(
     name: str, config: Path | str | None = None, overrides: Overrides = (), progress: Progress | None = None
 ) -> Finished:
@@ -44,12 +50,9 @@ def run_experiment(
     the experiment predicts is compared with the outcome. Raise UserError if there is no such experiment, or on a bad
     setting or prediction.
     """
-    check_name(name, FOLDER)
+    module = _module(name)
     predicted_in = FOLDER / PREDICTIONS / f"{name}.toml"
     predictions = read_predictions(predicted_in)
-    if str(SHIPPED) not in sys.path:
-        sys.path.insert(0, str(SHIPPED))
-    module = import_module(f"experiments.{name}")
     settings = class_name(name)
     loaded = load(config, as_lines(overrides), getattr(module, settings))
     directory = Path(loaded.config.workdir)
@@ -68,3 +71,11 @@ def run_experiment(
             outcome = replace(outcome, tables=[*outcome.tables, judged])
         page = write_record(name, loaded.text, outcome, time.monotonic() - start, directory)
     return Finished(outcome, page)
+
+
+def _module(name: str) -> ModuleType:
+    """Import an experiment. Raise UserError if there is none of this name."""
+    check_name(name, FOLDER)
+    if str(SHIPPED) not in sys.path:
+        sys.path.insert(0, str(SHIPPED))
+    return import_module(f"experiments.{name}")

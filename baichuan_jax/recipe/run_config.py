@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from baichuan_jax.chat.config import ChatConfig
-from baichuan_jax.core.errors import require
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.settings import setting
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.data.config import DataConfig
@@ -88,7 +88,11 @@ class RunConfig:
             "QualityConfig.good": self.quality.good,
             "QualityConfig.bad": [domain for domain in self.quality.bad if domain != REJECTED],
         }
+        mistakes = []  # all at once: who changes the sources has to change each of these
         for name, value in named.items():
             unknown = [domain for domain in value if domain not in self.data.sources]
-            hint = did_you_mean(unknown[0], self.data.sources) if unknown else ""
-            require(not unknown, name, value, f"domains of DataConfig.sources ({known}){hint}")
+            if unknown:
+                hint = did_you_mean(unknown[0], self.data.sources)
+                mistakes.append(f"{name} = {value!r}: expected domains of DataConfig.sources ({known}){hint}")
+        if mistakes:
+            raise UserError("\n".join(mistakes))

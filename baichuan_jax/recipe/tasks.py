@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from baichuan_jax.config.literal import parts, settings
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
@@ -49,7 +50,7 @@ def run_tasks(
         from baichuan_jax.evaluate.harness.load import load_tasks
         from baichuan_jax.evaluate.harness.run import run_task
     except ModuleNotFoundError as error:
-        raise UserError(f"--tasks needs the package {error.name}: pip install -e '.[eval]'") from error
+        raise UserError(f"--tasks needs the package {error.name}: {install_extra('eval')}") from error
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     config, workdir, progress = run.config, run.workdir, run.progress
     out, results = workdir / FOLDER, []

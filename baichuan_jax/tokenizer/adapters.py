@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.tokenizer.interface import AnyTokenizer, check_file
 from baichuan_jax.tokenizer.sentencepiece_tokenizer import SPACE_MARK
 from baichuan_jax.tokenizer.special_tokens import begin_ids, read_special_tokens, template_begin, written_form
@@ -40,7 +41,7 @@ class HuggingFaceTokenizer(AnyTokenizer):
         try:
             from tokenizers import Tokenizer as Model
         except ImportError:
-            raise UserError(f"{path} needs the package tokenizers: pip install -e '.[hf]'") from None
+            raise UserError(f"{path} needs the package tokenizers: {install_extra('hf')}") from None
         try:
             self._model = Model.from_file(str(path))
         except Exception as error:  # the package raises plain exceptions for broken files
@@ -126,7 +127,7 @@ class TiktokenTokenizer(AnyTokenizer):
         try:
             import tiktoken
         except ImportError:
-            raise UserError(f"{path} needs the package tiktoken: pip install -e '.[hf]'") from None
+            raise UserError(f"{path} needs the package tiktoken: {install_extra('hf')}") from None
         self._bytes = {rank: token for token, rank in _ranks(path).items()}
         ranks = {token: rank for rank, token in self._bytes.items()}
         pattern = PATTERN.format(digits="{1,3}" if b"123" in ranks else "")

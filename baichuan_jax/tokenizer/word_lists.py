@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 
 LANGUAGES = ("zh", "en")
 CAPITAL = 8  # one in so many occurrences of an English word is capitalised; the lists are in lower case
@@ -21,7 +22,7 @@ def frequencies(language: str) -> dict[str, float]:
     try:
         from wordfreq import get_frequency_dict
     except ImportError:
-        raise UserError("TokenizerConfig.words needs word lists: pip install -e '.[demo]', or set it to 0") from None
+        raise UserError(f"TokenizerConfig.words needs word lists: {install_extra('demo')}, or set it to 0") from None
     found = get_frequency_dict(language, "large")
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

@@ -37,23 +37,40 @@ def test_show_prints_the_file(capsys):
 def test_a_copy_is_used_in_place_of_what_is_shipped(capsys):
     assert main(["config", "copy", "model/quickstart"]) == 0
     copy = Path("configs/model/quickstart.gin")
-    assert capsys.readouterr().out.split() == [str(copy)]
+    assert capsys.readouterr().out == f"{copy}: replaces the shipped file in what is run from this folder\n"
     copy.write_text(copy.read_text(encoding="utf-8").replace("DecoderConfig.layers = 4", "DecoderConfig.layers = 3"))
     assert main(["explain", "quickstart"]) == 0
     lines = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
     assert ["layers", "3", "configs/model/quickstart.gin:5"] in lines
 
 
-def test_a_copy_of_another_name(capsys):
+def test_a_copy_of_another_name_has_a_workdir_of_its_own(capsys):
     assert main(["config", "copy", "quickstart", "mine/first.gin"]) == 0
-    assert Path("mine/first.gin").read_text(encoding="utf-8") == QUICKSTART
+    assert capsys.readouterr().out == "mine/first.gin: a run in runs/first\n"
+    changed = {"run quickstart\n": "run mine/first.gin\n", "'runs/quickstart'": "'runs/first'"}
+    expected = QUICKSTART
+    for old, new in changed.items():
+        assert old in expected
+        expected = expected.replace(old, new)
+    assert Path("mine/first.gin").read_text(encoding="utf-8") == expected
     assert main(["explain", "mine/first.gin"]) == 0
     assert "mine/first.gin:10" in capsys.readouterr().out
+
+
+def test_a_copy_of_another_file_is_the_file(capsys):
+    for name, file in (("model/1b", "b.gin"), ("cluster/slurm.sh", "job.sh")):
+        assert main(["config", "copy", name, file]) == 0
+        assert Path(file).read_bytes() == shipped_configs()[name].read_bytes()
+        assert Path(file).stat().st_mode == shipped_configs()[name].stat().st_mode
+    assert capsys.readouterr().out == "b.gin\njob.sh\n"
 
 
 def test_mistakes(capsys):
     assert mistake(capsys, "config", "show", "quikstart") == (
         "baichuan-jax: no config of the name 'quikstart' is shipped; did you mean 'quickstart'?"
+    )
+    assert mistake(capsys, "config", "show", "1b") == (
+        "baichuan-jax: no config of the name '1b' is shipped; did you mean 'model/1b'?"
     )
     assert mistake(capsys, "config", "copy", "zzzz") == (
         "baichuan-jax: no config of the name 'zzzz' is shipped; `baichuan-jax config list` names all"

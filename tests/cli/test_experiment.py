@@ -109,6 +109,21 @@ def test_the_list(folder, capsys):
     assert capsys.readouterr().out.split() == ["twice_as_large", *"Twice as large: what doubling does.".split()]
 
 
+def test_the_help_after_a_name_lists_its_settings(folder, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", "twice_as_large", "--help"])
+    assert ended.value.code == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert {"TwiceAsLarge.numbers=(1, 2)", "Inner.power=1"} <= set(lines)
+    with pytest.raises(SystemExit) as ended:
+        main(["experiment", "twice_as_lagre", "--help"])
+    assert ended.value.code == 2
+    assert "did you mean 'twice_as_large'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["experiment", "--help"])
+    assert "settings (--set)" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

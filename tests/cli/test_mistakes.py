@@ -52,6 +52,24 @@ def test_a_bad_value(capsys, config, tmp_path, setting, said):
     assert not (tmp_path / "run").exists()
 
 
+def test_all_settings_that_name_domains_are_reported_at_once(capsys, config, tmp_path):
+    settings = ("MixConfig.weights={'fr': 1.0}", "QualityConfig.good=('de',)", "QualityConfig.bad=('rejected',)")
+    error = mistake(capsys, "run", config, *(f"--set={each}" for each in settings))
+    assert error.count("expected domains of DataConfig.sources (zh, en)") == 2
+    assert "QualityConfig.good = ('de',)" in error
+    assert "QualityConfig.bad" not in error
+
+
+def test_a_domain_of_which_some_records_lack_the_text_field(capsys, config, tmp_path):
+    documents = [json.loads(line) for line in (tmp_path / "zh.jsonl").read_text().splitlines()]
+    with (tmp_path / "more.jsonl").open("w") as file:
+        file.writelines(json.dumps({"title": "x", "content": document["text"]}) + "\n" for document in documents[:5])
+    sources = {"zh": f"{tmp_path}/zh.jsonl;{tmp_path}/more.jsonl", "en": f"{tmp_path}/en.jsonl"}
+    assert main(["data", str(config), f"--set=DataConfig.sources={sources}"]) == 0
+    said = "5 records of zh lack the text field and have most text in 'content' (DataConfig.text_fields)"
+    assert said in capsys.readouterr().out
+
+
 def test_no_such_config(capsys):
     error = mistake(capsys, "run", "configs/runs/quikstart.gin")
     assert "configs/runs/quickstart.gin" in error

@@ -4,6 +4,7 @@ import ast
 import io
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,23 @@ def test_nobody_is_told_to_install_what_no_index_has():
         path: path.read_text("utf-8") for path in [*files, ROOT / "README.md"] if path.suffix in (".py", ".md", ".gin")
     }
     assert [path for path, text in texts.items() if wrong in text] == []
+
+
+def test_messages_name_extras_as_they_are_installed_here():
+    package = ROOT / "baichuan_jax"
+    found = [path for path in package.rglob("*.py") if "pip install -e" in path.read_text("utf-8")]
+    assert found == [package / "core/extras.py"]
+
+
+def test_a_command_without_a_verb_lists_them(capsys):
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert "config copy" in said
+    assert "--version" in said
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"baichuan-jax {version('baichuan-jax')}\n"

@@ -55,6 +55,8 @@ def test_converts(value, annotation, expected):
         (True, Literal[1], "expected 1, got bool"),
         ("Alibi", POSITION | None, "expected 'rope', 'alibi' or None, got 'Alibi'; did you mean 'alibi'?"),
         ("abc", tuple[str, ...], "expected tuple[str, ...], got str"),
+        ("(a, b)", tuple[str, ...], "expected tuple[str, ...], got str (strings in it need quotes)"),
+        ("{a: b}", dict[str, str], "expected dict[str, str], got str (strings in it need quotes)"),
         ([1, "x"], tuple[int, ...], "item 1: expected int, got str"),
         ([1], tuple[int, int], "expected tuple[int, int], got length 1"),
         ([(1,), (1, None)], tuple[tuple[int, ...], ...], "item 1: item 1: expected int, got None"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 
 CONFIGS = {"simplified": "t2s", "traditional": "s2t"}
 
@@ -20,5 +21,5 @@ def converter(chinese: Literal["keep", "simplified", "traditional"]) -> Callable
     try:
         from opencc import OpenCC
     except ImportError:
-        raise UserError(f"FilterConfig.chinese = {chinese!r} needs OpenCC: pip install -e '.[chinese]'") from None
+        raise UserError(f"FilterConfig.chinese = {chinese!r} needs OpenCC: {install_extra('chinese')}") from None
     return OpenCC(CONFIGS[chinese]).convert

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.data.document import Damaged, Document, OnDamage, decoded
 from baichuan_jax.data.sources.byte_lines import lines
 from baichuan_jax.data.sources.peoples_daily import articles
@@ -33,7 +34,7 @@ def demo_files(name: str) -> tuple[Path, ...]:
     demo = _demo(name)
     files = tuple(demo.files(_root(demo)))
     if not files:
-        raise UserError(f"demo:{name}: {_root(demo)} holds no text; reinstall: pip install -e '.[demo]'")
+        raise UserError(f"demo:{name}: {_root(demo)} holds no text; reinstall: {install_extra('demo')}")
     return files
 
 
@@ -61,7 +62,7 @@ def _root(demo: Demo) -> Path:
         return Path(sysconfig.get_path("stdlib"))
     spec = find_spec(demo.package)  # does not import the package
     if spec is None or spec.origin is None:
-        raise UserError(f"the demo text of {demo.package!r} is not installed: pip install -e '.[demo]'")
+        raise UserError(f"the demo text of {demo.package!r} is not installed: {install_extra('demo')}")
     return Path(spec.origin).parent
 
 

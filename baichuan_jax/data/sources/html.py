@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.extras import install_extra
 from baichuan_jax.data.combining import order_marks
 
 BEGINNING = 2000  # characters in which the marks of a page must be found
@@ -62,6 +63,6 @@ def _extractor() -> Callable[..., str | None]:
     try:
         from trafilatura import extract as extractor
     except ImportError:
-        raise UserError("extracting the text of web pages needs trafilatura: pip install -e '.[html]'") from None
+        raise UserError(f"extracting the text of web pages needs trafilatura: {install_extra('html')}") from None
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)  # it logs each page without text
     return extractor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,9 +27,9 @@ def bound(cfg: ServeConfig) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
-        raise UserError(
-            f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: cannot listen there ({error.strerror})"
-        ) from error
+        hint = f"; another port: --set ServeConfig.port={cfg.port + 1}" if error.errno == errno.EADDRINUSE else ""
+        said = f"cannot listen there ({error.strerror}){hint}"
+        raise UserError(f"ServeConfig.host, .port = {cfg.host!r}, {cfg.port}: {said}") from error
     return listener
 
 

@@ -69,8 +69,19 @@ def _summary(result: DataResult) -> str:
     said += f"; test questions cut out in {places:,} places" if places else ""
     left_out = [name for name, domain in result.domains.items() if not domain["documents"]]
     said += f"; too little is left of {', '.join(left_out)}, which the dataset is without" if left_out else ""
-    said += _without_score(result)
+    said += _without_text(result) + _without_score(result)
     return f"{documents:,} documents, {size / 1e6:.1f} MB in {len(domains) - len(left_out)} domains{said}"
+
+
+def _without_text(result: DataResult) -> str:
+    """Return which domains have records without the text field, and the field that may hold their text."""
+    said = ""
+    for name, funnel in result.funnel.items():
+        fields = funnel.get("fields", {})
+        if fields and "no_text_field" in funnel["removed"]:
+            count, longest = funnel["removed"]["no_text_field"]["documents"], max(fields, key=fields.__getitem__)
+            said += f"; {count:,} records of {name} lack the text field and have most text in {longest!r}"
+    return said + " (DataConfig.text_fields)" if said else ""
 
 
 def _without_score(result: DataResult) -> str:
