@@ -6,6 +6,7 @@ import argparse
 import io
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -69,6 +70,7 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
 }
 
 
+BUG = 1
 AGAIN = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 
 
@@ -117,7 +119,7 @@ def _add_overrides(verb: argparse.ArgumentParser, shown_by: str = "explain CONFI
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb. Exit codes: 0 done, 2 the user can mend it, 75 start again, 130 stopped on request."""
+    """Run one verb. Exit codes: 0 done, 1 a bug, 2 the user can mend it, 75 start again, 130 stopped on request."""
     # Native libraries log to standard error, where the progress is.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
@@ -151,8 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if stop.requested or isinstance(error, KeyboardInterrupt):  # which native code may have turned into another
             print(goodbye(), file=sys.stderr)
             return STOPPED
-        if not isinstance(error, UserError):
+        if not isinstance(error, Exception):
             raise
+        if not isinstance(error, UserError):  # not left to Python: at an orderly end JAX waits for other processes
+            traceback.print_exception(error)
+            return BUG
         print(f"baichuan-jax: {error}", file=sys.stderr)
         return 2
     return 0

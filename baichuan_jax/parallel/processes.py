@@ -113,12 +113,15 @@ def joined(start: Start, facts: Callable[[], Mapping[str, str]], workdir: Path) 
         jax.distributed.shutdown()
         raise
     except Exception as error:
-        raise _raised_in_all(error, alarm, processes) from error
+        reason = _reason(error, alarm, processes)
+        if reason is error:
+            raise
+        raise reason from error
     alarm.close()
     jax.distributed.shutdown()
 
 
-def _raised_in_all(error: Exception, alarm: Alarm, processes: Joined) -> Exception:
+def _reason(error: Exception, alarm: Alarm, processes: Joined) -> Exception:
     """Tell the other processes of an error; return it, or that of another process if it only follows from that."""
     follows = isinstance(error, jax.errors.JaxRuntimeError) and processes.count > 1
     if follows and "RESOURCE_EXHAUSTED" not in str(error):  # out of memory: no process was lost
