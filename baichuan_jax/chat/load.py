@@ -44,6 +44,12 @@ def load_chat_template(cfg: ChatConfig, tokenizer: AnyTokenizer, file: Path) -> 
     return ChatTemplate(place, text, ForeignTemplate(place, text, variables | thinking), tokenizer)
 
 
+def exported_template(cfg: ChatConfig, tokenizer: AnyTokenizer) -> str:
+    """Return one of our templates for stock transformers to write the same text: with BOS and `cfg.thinking` in it."""
+    thinking = "" if cfg.thinking is None else f"{{%- set enable_thinking = {str(cfg.thinking).lower()} %}}"
+    return ("{{- bos_token }}" if tokenizer.begin else "") + thinking + TEMPLATES[cfg.template].text
+
+
 def _found(file: Path, known: dict[str, Any]) -> tuple[str, str]:
     """Return the place and the text of the template beside a tokenizer file; the text is "" without one."""
     beside = file.with_name(CHAT_TEMPLATE)

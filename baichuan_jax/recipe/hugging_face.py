@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from baichuan_jax.chat.config import AUTO
 from baichuan_jax.config.literal import literal, parts, settings
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json, write_json, write_text
@@ -93,6 +94,7 @@ def export_checkpoint(
     if config.train.steps:
         Pipeline(config).check_tokens()
     tokenizer = tokenizer_file(tokenizer_place(config))
+    chat = _chat_template(config) if tokenizer.is_file() else None
     stored_as = {None: None, "float32": np.dtype(np.float32), "bfloat16": BFLOAT16}[dtype]
 
     def build(directory: Path) -> dict[str, Any]:
@@ -101,10 +103,13 @@ def export_checkpoint(
             stored = found["dtypes"][0] if len(found["dtypes"]) == 1 else "float32"
             content = write_config(model, layout, stored) | _beside(config, directory)
             write_json(directory / checkpoint_files.CONFIG, content)
+            if chat:
+                checkpoint_files.write_chat_template(directory, *chat)
             (directory / LOCK).unlink()
         return {"layout": layout, **found}
 
-    options = (f"layout = {layout}", f"dtype = {dtype}", f"file_gb = {file_bytes / 1e9}")
+    options = [f"layout = {layout}", f"dtype = {dtype}", f"file_gb = {file_bytes / 1e9}"]
+    options += [f"chat_template = {chat}"] if chat else []
     shape = (line for part in parts(config.model) for line in settings(part))
     made_of = (_version(params / "_METADATA"), *options, *shape)
     result, skipped = _run(Stage("export", out, made_of, unfinished="resume", changes=EXPORT_CHANGES), build)
@@ -147,6 +152,20 @@ def _config(model_cfg: DecoderConfig, directory: Path) -> str:
     return "# What `convert import` found: the weights as they are. Give TrainConfig.steps to train on.\n" + "".join(
         f"{line}\n" for line in lines
     )
+
+
+def _chat_template(config: RunConfig) -> tuple[str, tuple[int, ...]] | None:
+    """Return the template that ChatConfig names with the ids that end an answer; None for the tokenizer's own.
+
+    Raise UserError if the tokenizer cannot serve it.
+    """
+    from baichuan_jax.chat.load import exported_template, load_chat_template
+
+    if config.chat.template == AUTO:
+        return None
+    tokenizer = load_run_tokenizer(config)
+    stops = load_chat_template(config.chat, tokenizer, tokenizer_file(tokenizer_place(config))).end_ids
+    return exported_template(config.chat, tokenizer), stops
 
 
 def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import atomic_path, read_json
+from baichuan_jax.core.files import atomic_path, read_json, write_json
 from baichuan_jax.tokenizer.export import JSON, export_huggingface, set_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.special_tokens import CHAT_TEMPLATE, SPECIAL
@@ -46,6 +46,18 @@ def write_checkpoint_files(
         with atomic_path(directory / MODEL) as partial:
             shutil.copyfile(file, partial)
         export_huggingface(file, directory, begins=bool(tokenizer.begin), context=context)
+
+
+def write_chat_template(directory: Path, text: str, stops: tuple[int, ...]) -> None:
+    """Give written tokenizer files a chat template. stops: ids that end an answer, which generation is told of.
+
+    Marks are then read as ids, in any text: transformers cannot tell those of the template from those of a message.
+    """
+    (directory / CHAT_TEMPLATE).unlink(missing_ok=True)
+    known = read_json(directory / TOKENIZER) if (directory / TOKENIZER).is_file() else {}
+    write_json(directory / TOKENIZER, {**known, "chat_template": text, "split_special_tokens": False})
+    ids = dict.fromkeys((*end_ids(directory), *stops))
+    write_json(directory / GENERATION, {**read_json(directory / GENERATION), "eos_token_id": list(ids)})
 
 
 def end_ids(directory: Path) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from baichuan_jax.chat.config import ChatConfig
+from baichuan_jax.chat.load import load_chat_template
 from baichuan_jax.cli.main import main
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
@@ -16,8 +18,11 @@ from baichuan_jax.generate.serve.app import make_app
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.service import Service
 from baichuan_jax.generate.text import TextStream
+from baichuan_jax.recipe.hugging_face import _beside, _chat_template
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run import Run
+from baichuan_jax.tokenizer.checkpoint_files import end_ids, write_chat_template
+from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from tests.chat.spelling import talk
 from tests.cli.test_prompts import Input
 from tests.generate.serving import NAME, events, serving, write_config
@@ -270,3 +275,32 @@ def test_openais_client(run, config):
             assert refused.value.param == "messages"
         history = [*ASKED, whole.message.model_dump(), *talk("a")]
         assert chat.create(model=NAME, messages=history, max_completion_tokens=3).usage.completion_tokens == 3
+
+
+def export(run, directory) -> None:
+    """Write the files beside the weights of an export."""
+    _beside(run.config, directory)
+    write_chat_template(directory, *_chat_template(run.config))
+
+
+TALKS = (ASKED, talk("a", "b", "中国"))
+
+
+def test_an_export_has_the_template(run, tmp_path):
+    export(run, tmp_path)
+    file = tmp_path / "tokenizer.model"
+    again = load_chat_template(ChatConfig(), load_tokenizer(file), file)
+    for messages in TALKS:
+        assert again.prompt(messages) == run.chat_template.prompt(messages)
+    assert (again.end_ids, end_ids(tmp_path)) == ((2,), (2,))
+    assert _chat_template(replace(run.config, chat=ChatConfig())) is None
+
+
+@pytest.mark.slow
+def test_transformers_gives_the_ids_of_the_prompt(run, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    export(run, tmp_path)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for messages in TALKS:
+        text = theirs.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        assert theirs(text, add_special_tokens=False)["input_ids"] == run.chat_template.prompt(messages)

@@ -17,7 +17,7 @@ OPTIONS = (
     "--disable-gpu",
     "--hide-scrollbars",
     "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # pages need nothing but themselves
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # pages need nothing but this machine
 )
 
 
@@ -49,12 +49,12 @@ class Chromium:
         os.close(self._commands)
         os.close(self._answers)
 
-    def show(self, page: Path, width: int, scheme: str) -> None:
-        """Load a page from disk. scheme: light or dark."""
+    def show(self, page: Path | str, width: int, scheme: str) -> None:
+        """Load a page from disk, or from an address on this machine. scheme: light or dark."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self._ask("Page.navigate", url=page.resolve().as_uri())
+        self._ask("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
     def run(self, script: str) -> Any:
