@@ -17,7 +17,7 @@ _CODE = re.compile(
     re.ASCII | re.MULTILINE,
 )
 NO_GLYPH = ("Cn", "Co", "Cs")  # categories: not assigned, private use, surrogate
-LONG = 40  # characters of a cell that may be broken into lines
+LONG = 30  # characters of a cell that may be broken into lines
 _PER_SIGN = 60  # characters of code, at most, to every sign that it is
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -30,6 +31,7 @@ COLORS, DASHES = (BLUE, ORANGE, GREEN, RED, SKY, PURPLE), ("-", "--", ":")
 GREY = "#8c939b"
 INK = "#24292f"  # text and axes; in a page it becomes the colour of the text around the plot
 WIDTH, WIDE, DPI = 4.2, 8.7, 150  # WIDE: two plots and the gap between them
+CHARACTERS = 9  # of a title, to an inch
 # Families that have Chinese glyphs, for names of domains; in a page the browser chooses.
 CHINESE = ("Noto Sans CJK SC", "Noto Sans CJK JP", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei")
 NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -98,7 +100,7 @@ def _draw(plot: Plot, width: float) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     plot.paint(axes)
-    axes.set_title(plot.title)
+    axes.set_title(fill(plot.title, int(width * CHARACTERS)))
     _add_legend(figure, axes)
     return figure
 
