@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all lint bench speedrun bench-start bench-sweep bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
+.PHONY: quickstart test test-time test-all lint bench speedrun bench-start bench-restart bench-sweep bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -28,6 +28,9 @@ bench: bench-train
 
 bench-start: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_start $(CONFIG)
+
+bench-restart: .venv/installed
+	$(BIN)/python -m experiments.benchmarks.bench_restart $(CONFIG)
 
 bench-sweep: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_sweep $(CONFIG)

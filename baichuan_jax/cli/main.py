@@ -25,12 +25,13 @@ from baichuan_jax.cli import (
     plan,
     processes,
     replay,
+    supervise,
     sweep,
 )
 from baichuan_jax.cli.settings_help import settings_text
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.core.disk import mendable_writes
-from baichuan_jax.core.errors import TryAgain, UserError
+from baichuan_jax.core.errors import AGAIN, TryAgain, UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.suggest import did_you_mean
@@ -49,6 +50,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "generate": generate.add_arguments,
     "goodput": goodput.add_arguments,
     "plan": plan.add_arguments,
+    "train": supervise.add_arguments,
 }
 # Verbs that take no config of a run: {verb: (what it does, its help, what adds its arguments)}.
 WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable[[argparse.ArgumentParser], None]]] = {
@@ -71,7 +73,6 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
 
 
 BUG = 1
-AGAIN = 75  # EX_TEMPFAIL of sysexits.h: to be tried again as it is
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,6 +22,7 @@ from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.cli.replay import replay_step
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import console, show, show_tasks
+from baichuan_jax.cli.supervise import supervise
 from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
@@ -49,6 +50,11 @@ def build_stages(*names: str) -> Verb:
                         show(name, result, skipped, run.pipeline.taken(name))
 
     return verb
+
+
+def train(loaded: Loaded, args: argparse.Namespace) -> None:
+    """Train here, or with --supervise in processes that are watched."""
+    (supervise if args.supervise else build_stages("train"))(loaded, args)
 
 
 def generate(loaded: Loaded, args: argparse.Namespace) -> None:
@@ -120,7 +126,7 @@ OTHERS: dict[str, tuple[Verb, str]] = {
 }
 
 
-OF_STAGES: dict[str, Verb] = {"evaluate": evaluate, "generate": generate, "report": report}
+OF_STAGES: dict[str, Verb] = {"evaluate": evaluate, "generate": generate, "report": report, "train": train}
 
 
 def verbs() -> dict[str, tuple[Verb, str]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+AGAIN = 75  # the exit code of TryAgain: EX_TEMPFAIL of sysexits.h
+DAMAGED = "damaged data"  # a fault: see UserError
+
 
 class UserError(Exception):
     """Bad input: the message says what was wrong, where, and what to do. The exit code is 2.

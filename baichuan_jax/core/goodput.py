@@ -128,7 +128,7 @@ def sum_up(lines: Iterable[Line]) -> Goodput:
 
     Work on steps after the checkpoint that training goes on from is lost. From the last sign of a process to its end,
     as a supervisor saw it, it was in the phase that it named last. From there to the next start the run is down;
-    without a supervisor, from the last sign.
+    without a supervisor, from the last sign. So it is while a process ends that is done with training.
     """
     found = _Sums()
     for line in lines:
@@ -166,7 +166,8 @@ class _Sums:
             self._begun, self._launched = line["begun"], False
         if "from" in line:
             self._lose(line["from"])
-        self._step, self._phase, self._found.end = line["step"], line.get("phase", ""), line["until"]
+        self._step, self._found.end = line["step"], line["until"]
+        self._phase = DOWN if line.get("ended") else line.get("phase", "")
         self._work.append((self._step, Counter(line["seconds"])))
         self._found.saves += SAVE in line["seconds"]
 

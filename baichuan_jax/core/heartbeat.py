@@ -72,5 +72,12 @@ def read_beat(workdir: Path, process: int) -> Beat | None:
         return None
 
 
+def read_beats(workdir: Path) -> dict[int, Beat]:
+    """Return the last beat of every process that can be read, by its number."""
+    numbers = sorted(int(path.stem) for path in (workdir / FOLDER).glob("[0-9]*.json"))
+    beats = {number: read_beat(workdir, number) for number in numbers}
+    return {number: beat for number, beat in beats.items() if beat}
+
+
 def _path(workdir: Path, process: int) -> Path:
     return workdir / FOLDER / f"{process}.json"

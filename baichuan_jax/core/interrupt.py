@@ -6,6 +6,7 @@ package as a library, keeps its own handlers, and nothing here touches them.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
 import signal
@@ -55,6 +56,7 @@ def taking_signals() -> Iterator[StopRequest]:
     handler = signal.getsignal(signal.SIGINT)
     if handler is not signal.SIG_IGN:  # a job in the background, which a Ctrl-C is not meant for
         signal.signal(signal.SIGINT, lambda *_: None)  # `_answer` hears of it
+    faulthandler.register(signal.SIGUSR2, 2, all_threads=True)  # prints the stacks, whatever native code is at work
     threading.Thread(target=_answer, args=(reading, stop), daemon=True).start()
     try:
         yield stop
@@ -62,6 +64,7 @@ def taking_signals() -> Iterator[StopRequest]:
         _taken = before
         signal.signal(signal.SIGINT, handler)
         signal.set_wakeup_fd(others)
+        faulthandler.unregister(signal.SIGUSR2)
         os.close(writing)  # which ends the thread
 
 

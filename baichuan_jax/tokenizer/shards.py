@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from baichuan_jax.core.checksums import file_hash
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import DAMAGED, UserError
 from baichuan_jax.core.files import atomic_path, read_json, write_json
 
 SUFFIXES = (".bin", ".idx")
@@ -111,7 +111,7 @@ class TokenStore:
         path, expected = self._directory / shard["file"], shard["tokens"] * self._dtype.itemsize
         size = path.stat().st_size if path.exists() else None
         if size != expected:
-            raise UserError(f"{path}: expected {expected} bytes, found {size}; {self._again}")
+            raise UserError(f"{path}: expected {expected} bytes, found {size}; {self._again}", DAMAGED)
         # A plain view: slices of np.memmap itself take several times as long.
         return np.asarray(np.memmap(path, self._dtype, "r")) if expected else np.empty(0, self._dtype)
 

@@ -169,7 +169,6 @@ class _Loop:
 
     def _run(self, state: TrainState, loader: grain.DatasetIterator, seconds: dict[str, float]) -> None:
         first, start, phases = jax.process_index() == 0, int(state.step), self.hooks.phases
-        phases.begin(start)
         with (
             Metrics(self.directory, start, self.hooks.board) if first else nullcontext() as metrics,
             BatchHashes(self.directory if first else None, start, self.batches.rows, self.exe.layout) as hashes,
@@ -178,6 +177,7 @@ class _Loop:
             if self.detector:
                 self.detector.restore(read_about(self.directory / CHECKPOINTS, start).get("spikes", {}))
             log = StepLog(self.cfg, self.rate, self.meter, metrics, hashes, self.hooks, self.detector, domains)
+            phases.begin(start)
             if _evaluates(self.cfg, start) and not _evaluated(self.directory, start):
                 with _timed(seconds, VALIDATION):
                     self._validate(start, state, log)

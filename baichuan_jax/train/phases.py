@@ -43,7 +43,7 @@ class Phases:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.write(of=error)
+        self.write({"ended": 1}, error)
 
     def begin(self, step: int) -> None:
         """Note that training goes on from a step; what there was before is done."""
@@ -74,10 +74,10 @@ class Phases:
         also: what else the line says. of: the error that training ends with.
         """
         self._switch()
-        seconds, self._seconds = self._seconds, Counter()
+        seconds, self._seconds, now = self._seconds, Counter(), time.time()
         if self._ledger:
-            append(self._ledger, measured(self._begun, time.time(), self._step, seconds) | also)
-        self._beat(of)
+            append(self._ledger, measured(self._begun, now, self._step, seconds) | also)
+        self._beat(of, now)  # of the same time: what is in the ledger is not added to it again
 
     def _switch(self) -> float:
         """Count the time since the last call to the phase that is open; return the time."""
@@ -87,12 +87,12 @@ class Phases:
         self._mark = now
         return now
 
-    def _beat(self, error: BaseException | None = None) -> None:
+    def _beat(self, error: BaseException | None = None, now: float | None = None) -> None:
         if self._heartbeat is None:
             return
         phase = self._open[-1] if self._open else ""
         self._heartbeat.write(
-            time=time.time(),
+            time=now or time.time(),
             step=self._step,
             phase=phase,
             last=self._last,

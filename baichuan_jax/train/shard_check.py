@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 
 from baichuan_jax.core.checksums import THREADS
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import DAMAGED, UserError
 from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.tokenizer.shards import TokenStore
 from baichuan_jax.train.agreement import texts_of_all
@@ -30,7 +30,7 @@ def verify_shards(store: TokenStore, vocab: int, record: Path) -> None:
     except UserError as error:
         why = str(error)
     if reasons := [reason for reason in texts_of_all(why) if reason]:
-        raise UserError(reasons[0], "damaged data")
+        raise UserError(reasons[0], DAMAGED)
     if due and jax.process_index() == 0:
         write_json(record, found)
 

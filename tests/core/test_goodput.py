@@ -73,6 +73,13 @@ def test_what_a_supervisor_saw_is_part_of_it(tmp_path):
     assert [fault["told"] for fault in found.faults] == ["process 0 hangs", "process 0 crashed"]
 
 
+def test_the_end_of_a_process_that_is_done_with_training_is_down(tmp_path):
+    append(tmp_path, {"launched": 10.0})
+    append(tmp_path, measured(10, 20, 5, {STEP: 10}) | {"ended": 1})
+    append(tmp_path, {"exited": 23.0, "code": 0})
+    assert read_goodput(tmp_path).seconds == {STEP: 10, DOWN: 3}
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_nothing_is_counted_twice_or_left_out(seed):
     """A run of random kills, each second of which is known, with a ledger of all of them."""
