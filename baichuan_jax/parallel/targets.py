@@ -56,10 +56,12 @@ CARDS = {
 }
 
 
-# Without these, libtpu queries the network for its topology, and JAX warns that CUDA's libraries find no card.
+# Without these, libtpu queries the network for its topology and warns that it has no type (any will do: the topology is
+# named when compiling), and JAX warns that CUDA's libraries find no card.
 ALONE = {
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5p-8",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
     "JAX_SKIP_CUDA_CONSTRAINTS_CHECK": "1",
 }

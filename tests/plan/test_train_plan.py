@@ -1,6 +1,9 @@
 """Needs the compilers for TPU and GPU: pip install libtpu jax-cuda13-plugin."""
 
 import json
+import os
+import subprocess
+import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -214,3 +217,16 @@ def test_sequences_that_are_split_over_a_slice():
     assert (found["attention"], found["length"], found["batch"]) == ("splash", 8192, 4)
     part = 8192 // 4 * 512 * 2  # bytes of a device's queries, in bfloat16, and of its looked-up vectors
     assert found["sent_bytes"]["all-to-all"] == 2 * 3 * 4 * part * 3 / 4 + 2 * part * 15 / 16
+
+
+@pytest.mark.aot
+@pytest.mark.parametrize("target", ["v5e:4x4", "v5p:2x2x2"])
+def test_the_compiler_warns_of_nothing(target):
+    """libtpu itself writes to standard error that it finds no TPU, once a process."""
+    pytest.importorskip("libtpu")
+    code = f"from baichuan_jax.parallel.targets import find; print(len(find({target!r}).devices))"
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("TPU_")}
+    command = [sys.executable, "-c", code]
+    environment = {**settings, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert (int(done.stdout), done.stderr) == ({"v5e:4x4": 16, "v5p:2x2x2": 8}[target], "")
