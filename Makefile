@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all lint bench speedrun bench-start bench-restart bench-sweep bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
+.PHONY: quickstart test test-time test-all chaos lint bench speedrun bench-start bench-restart bench-sweep bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -17,6 +17,10 @@ test-time: .venv/installed-dev
 
 test-all: .venv/installed-dev
 	$(BIN)/python -m pytest -m ''
+
+# Two processes that are killed, starved and deceived. KILLS=N: so many of the 200 kills. SEED=N: what they are drawn by.
+chaos: .venv/installed-dev
+	$(if $(KILLS),CHAOS_KILLS=$(KILLS)) $(if $(SEED),CHAOS_SEED=$(SEED)) $(BIN)/python -m pytest -n 0 -m chaos tests/chaos
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
