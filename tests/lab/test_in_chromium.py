@@ -88,6 +88,7 @@ def test_nothing_is_wrong_with_a_report_that_has_every_section(make_run, browser
 
 
 def check(browser: Chromium, page: Path, kind: str, width: int, scheme: str) -> None:
+    assert page.is_file()  # or the browser would show a page of its own
     browser.show(page, width, scheme)
     if folder := os.environ.get("PAGES_IN"):
         browser.screenshot(Path(folder) / f"{kind.replace(' ', '_')}-{width}-{scheme}.png")
