@@ -158,8 +158,8 @@ class SpikeConfig:
 
     score: float = setting(
         0.0,
-        "robust deviations above what was usual that make a spike of a step; 8 gives no false alarm in 20,000 steps of "
-        "the debug model; 0: off, and training ends where a number is not finite",
+        "robust deviations above what was usual that make a spike of a step, such as 8; 0: off, and training ends "
+        "where a number is not finite",
     )
     window: int = setting(128, "steps before, of which what is usual is taken")
     rollbacks: int = setting(3, "how often a run goes back, with restarts; at the next spike training ends")
