@@ -5,7 +5,9 @@ import json
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from unittest.mock import patch
 
+import jax
 import pytest
 
 from baichuan_jax.chat.config import ChatConfig
@@ -27,6 +29,7 @@ from tests.chat.spelling import talk
 from tests.cli.test_prompts import Input
 from tests.generate.serving import NAME, events, serving, write_config
 
+ASKED = talk("中国 12", system="Be brief.")
 GREEDY = SampleConfig(temperature=0.0, max_tokens=12)
 
 
@@ -40,7 +43,10 @@ def config(tmp_path_factory, tokenizer_file, params, layout):
 
 @pytest.fixture(scope="module")
 def run(config):
-    return Run(load_config(config))
+    found, device = Run(load_config(config)), jax.devices()[:1]
+    with patch.object(jax, "devices", lambda *_: device):  # programs for one compile faster
+        found.load_engine()
+    return found
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ def same_run(run, monkeypatch):
 
 
 def test_an_id_that_stops_one_request_stops_no_other(run):
-    engine, prompt = run.load_engine(), run.tokenizer.prompt("The")
+    engine, prompt = run.load_engine(), run.chat_template.prompt(ASKED)
     whole = engine.submit(prompt, GREEDY)
     while engine.busy:
         engine.step()
@@ -99,6 +105,7 @@ def test_the_command_line_answers(run, same_run, config, capsys):
     assert json.loads(capsys.readouterr().out) == record
 
 
+@pytest.mark.slow
 def test_a_conversation_at_a_terminal_has_a_history(run, same_run, config, capsys, monkeypatch):
     long = "a b " * 200
     monkeypatch.setattr("sys.stdin", Input(f"中国\n{long}\na\n/new\na\n".encode(), terminal=True))
@@ -170,9 +177,6 @@ def client(run, chat):
 def chat_client(run):
     with client(run, run.chat_template) as found:
         yield found
-
-
-ASKED = talk("中国 12", system="Be brief.")
 
 
 def test_an_answer_over_http(run, chat_client):
