@@ -138,7 +138,7 @@ TABLE: dict[str, Row] = {
     **rows("PositionConfig", scoring, kind="alibi", rope_base=5e5),
     **rows("PositionConfig", scoring, LINEAR, scaling="ntk", factor=2.0),
     **rows("PositionConfig", scoring, YARN, original_context=64, fast=2.0, slow=16.0, attention_factor=1.0),
-    **rows("AttentionConfig", scoring, kv_heads=2, soft_cap=5.0),
+    **rows("AttentionConfig", scoring, kv_heads=2, soft_cap=5.0, qk_norm=True),
     **rows("AttentionConfig", scoring, XLA, implementation="chunked"),
     **rows("AttentionConfig", scoring, FIXED, pattern=("fixed", "full"), window=5, summary=2),
     **rows("HeadConfig", scoring, tied=True, normalised=True, soft_cap=5.0),
