@@ -150,7 +150,6 @@ def test_every_feed_forward_has_equal_parameters_when_asked():
     counts = {
         kind: parameter_count(replace(VARIANTS["baichuan"], inner=0, feed_forward=kind)) for kind in FEED_FORWARDS
     }
-    assert len(counts) == 8
     assert len(set(counts.values())) == 1
 
 

@@ -156,8 +156,12 @@ def test_two_runs_in_one_process(by_python, tmp_path):
     assert [record["step"] for record in second.metrics()] == [record["step"] for record in first.metrics()]
     assert second.generate(["We"], temperature=0.0) != text
     page = Path(second.report().page).read_text(encoding="utf-8")
-    assert page.count(f"<td>{first.workdir}</td>") == 3, "data, tokenizer and tokens are of the first"
-    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == ["report", "train"]
+    assert page.count(f">{first.workdir}</td>") == 3, "data, tokenizer and tokens are of the first"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir() if path.is_dir()) == [
+        "heartbeats",
+        "report",
+        "train",
+    ]
     assert first.generate(["We"], temperature=0.0) == text
 
 
