@@ -1,7 +1,7 @@
 """AdamW beside Muon, QK-norm, squared ReLU and WSD, each alone and the better ones together: tokens and seconds.
 
 Command: baichuan-jax experiment optimizers --set "TrialConfig.seeds=(0, 1, 2, 3, 4)" --set TrialConfig.steps=150
-Cost: 15 runs that tune and up to 60 that are compared, of half a minute to a minute and a half: an hour and a half on
+Cost: 16 runs that tune and up to 60 that are compared, of half a minute to a minute and a half: an hour and a half on
 two idle cores.
 
 First the rate, the weight decay and the betas of AdamW and of Muon are tuned, one after another and as often for
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -245,7 +245,7 @@ def _stepper(trial: Trial, model: DecoderConfig, optim: OptimConfig) -> Callable
 
 def _tuning_table(tried: Mapping[str, Sequence[tuple[OptimConfig, float]]]) -> Table:
     rows = [
-        [name, *(asdict(each)[field] for field in TUNED), bits, "best" if bits == min(b for _, b in tries) else ""]
+        [name, *(getattr(each, key) for key in TUNED), bits, "best" if bits == min(b for _, b in tries) else ""]
         for name, tries in tried.items()
         for each, bits in tries
     ]
