@@ -31,7 +31,7 @@ from baichuan_jax.cli import (
 from baichuan_jax.cli.settings_help import settings_text
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
 from baichuan_jax.core.disk import mendable_writes
-from baichuan_jax.core.errors import AGAIN, TryAgain, UserError
+from baichuan_jax.core.errors import AGAIN, BUG, MISTAKE, TryAgain, UserError
 from baichuan_jax.core.interrupt import STOPPED, Interrupted, StopRequest, goodbye, taking_signals
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.suggest import did_you_mean
@@ -70,9 +70,6 @@ WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable
     "config show": (configs.show_config, "print a shipped config", configs.add_show_arguments),
     "config copy": (configs.copy_config, "copy a shipped config here, to change it", configs.add_copy_arguments),
 }
-
-
-BUG = 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = parser()
     if not given:
         root.print_help(sys.stderr)
-        return 2
+        return MISTAKE
     if not _is_verb(given):
         return _explain_verbs(root, given)
     args, unknown = root.parse_known_args(given)
@@ -160,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exception(error)
             return BUG
         print(f"baichuan-jax: {error}", file=sys.stderr)
-        return 2
+        return MISTAKE
     return 0
 
 
@@ -204,7 +201,7 @@ def _explain_verbs(root: argparse.ArgumentParser, arguments: Sequence[str]) -> i
         hint = did_you_mean(word, names)
     known = "" if hint else f"; the verbs are {', '.join(names)}"
     print(f"baichuan-jax: there is no verb {word!r}{hint}{known} (baichuan-jax --help)", file=sys.stderr)
-    return 2
+    return MISTAKE
 
 
 def _explain_options(root: argparse.ArgumentParser, arguments: Sequence[str], word: str) -> int:
@@ -218,7 +215,7 @@ def _explain_options(root: argparse.ArgumentParser, arguments: Sequence[str], wo
         of_two_words = [name for name in _names() if " " in name]
         what = f"takes no further argument: {word!r}{did_you_mean(' '.join(arguments[:2]), of_two_words)}"
     print(f"baichuan-jax: `{verb}` {what} (baichuan-jax {verb} --help)", file=sys.stderr)
-    return 2
+    return MISTAKE
 
 
 def _parsers(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -14,14 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from baichuan_jax.core.errors import AGAIN
+from baichuan_jax.core.errors import AGAIN, MISTAKE
 from baichuan_jax.core.heartbeat import Beat, read_beats
 from baichuan_jax.core.interrupt import STOPPED, StopRequest
 
 POLL = 0.05  # seconds
 FROZEN = 8.0  # seconds after which a process that the system holds is told of
 LEAVE = 30.0  # seconds that the others have to end when one has ended for a reason that they share
-MISTAKE = 2
 PDEATHSIG = 1  # of linux/prctl.h
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-AGAIN = 75  # the exit code of TryAgain: EX_TEMPFAIL of sysexits.h
+MISTAKE, AGAIN, BUG = 2, 75, 1  # exit codes: of UserError, of TryAgain (EX_TEMPFAIL of sysexits.h), of any other
 DAMAGED = "damaged data"  # a fault: see UserError
 
 
@@ -21,6 +21,17 @@ class UserError(Exception):
 
 class TryAgain(Exception):
     """What failed may work when it is tried again: a host, a process or storage did not answer. The exit code is 75."""
+
+
+def code_of(error: BaseException) -> int:
+    """Return the exit code of an error."""
+    return MISTAKE if isinstance(error, UserError) else AGAIN if isinstance(error, TryAgain) else BUG
+
+
+def error_of(code: int, message: str) -> Exception:
+    """Return the error that an exit code of another process stands for."""
+    kinds: dict[int, type[Exception]] = {MISTAKE: UserError, AGAIN: TryAgain}
+    return kinds.get(code, RuntimeError)(message)
 
 
 def require(ok: bool, field: str, value: Any, expected: str, hint: str = "") -> None:

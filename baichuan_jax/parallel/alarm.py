@@ -16,7 +16,6 @@ from jax._src import distributed
 
 LISTEN = 600_000  # milliseconds of one wait for an alarm
 GRACE = 2.0  # seconds in which a process that hears an alarm may come to its end by itself
-USER, AGAIN, UNFORESEEN = 2, 75, 1  # exit codes: of UserError, TryAgain, and errors with a traceback
 
 
 class Alarm:

@@ -15,10 +15,10 @@ from jax._src.lib import _jax
 from jax.experimental import multihost_utils
 from jax.extend.backend import register_backend_factory
 
-from baichuan_jax.core.errors import TryAgain, UserError, require
+from baichuan_jax.core.errors import BUG, UserError, code_of, error_of, require
 from baichuan_jax.core.interrupt import Interrupted
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, ProcessLost
-from baichuan_jax.parallel.alarm import AGAIN, UNFORESEEN, USER, Alarm
+from baichuan_jax.parallel.alarm import Alarm
 from baichuan_jax.parallel.caller import Caller
 from baichuan_jax.parallel.roll_call import roll_call
 
@@ -126,11 +126,11 @@ def _reason(error: Exception, alarm: Alarm, processes: Joined) -> Exception:
     follows = isinstance(error, jax.errors.JaxRuntimeError) and processes.count > 1
     if follows and "RESOURCE_EXHAUSTED" not in str(error):  # out of memory: no process was lost
         if alarm.heard():
-            return {USER: UserError, AGAIN: TryAgain}.get(alarm.code, RuntimeError)(alarm.message)
+            return error_of(alarm.code, alarm.message)
         lost = f"process {processes.number} of {processes.count} lost a peer ({str(error).splitlines()[0]})"
         error = ProcessLost(f"{lost}; start all of them again to go on from the last checkpoint")
-    code = USER if isinstance(error, UserError) else AGAIN if isinstance(error, TryAgain) else UNFORESEEN
-    alarm.raise_for_all(code, str(error) if code != UNFORESEEN else repr(error))
+    code = code_of(error)
+    alarm.raise_for_all(code, str(error) if code != BUG else repr(error))
     return error
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from baichuan_jax.core.disk import mendable_writes
-from baichuan_jax.core.errors import TryAgain, UserError
+from baichuan_jax.core.errors import TryAgain, UserError, code_of, error_of
 from baichuan_jax.parallel.caller import PAUSE, Caller, Line, reach, silent
 
 PROTOCOL = "baichuan-jax roll call 1"
@@ -47,7 +47,7 @@ def _call(caller: Caller) -> str:
         verdict = {"code": 0, "message": "", "host": seen_from_afar}
         return seen_from_afar or hosts[0]
     except (UserError, TryAgain) as error:
-        verdict = {"code": 2 if isinstance(error, UserError) else 75, "message": str(error)}
+        verdict = {"code": code_of(error), "message": str(error)}
         raise
     finally:
         for line in lines.values():
@@ -230,7 +230,7 @@ def _come(caller: Caller) -> str:
         finally:
             line.close()
         if code:
-            raise (UserError if code == 2 else TryAgain)(message)
+            raise error_of(code, message)
         reach(caller).close()  # when JAX's coordinator listens; JAX itself would wait a second and try again
         return said["host"] if said["host"] and _is_loopback(own) else own
 
