@@ -21,6 +21,7 @@ ALLOWED = {
     "model": ("core", "parallel"),
     "convert": ("core", "model", "parallel", "tokenizer", "train.checkpoint"),
     "train": ("core", "data.mixing", "tokenizer", "model", "parallel"),
+    "tune": ("core", "data", "chat", "tokenizer", "model", "parallel", "train"),
     "plan": ("core", "model", "parallel", "train"),
     "generate": ("core", "chat", "tokenizer", "model", "parallel"),
     "evaluate": ("core", "generate", "tokenizer", "model", "parallel"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from baichuan_jax.chat.conversation import check_answers, check_messages
 from baichuan_jax.chat.jinja import Message
-from baichuan_jax.chat.marks import Hiding, Marks
+from baichuan_jax.chat.marks import Hiding, Marks, Part
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
@@ -23,6 +23,13 @@ class Sample(NamedTuple):
 
     ids_T: np.ndarray
     mask_T: np.ndarray
+
+
+class _Draft(NamedTuple):
+    """A sample before its texts are encoded: parts, and which of them are in the loss."""
+
+    parts: list[Part]
+    inside: list[bool]
 
 
 class ChatTemplate:
@@ -44,7 +51,8 @@ class ChatTemplate:
         check_messages(messages, "user")
         rendered = _Rendered(self._render, messages, self._marks)
         text = rendered.question(len(messages))
-        return [*self._begin, *rendered.encode(text, rendered.starts(text, len(messages)))]
+        parts = rendered.parts(text, rendered.starts(text, len(messages)))
+        return [*self._begin, *(id for ids in self._marks.encode(parts) for id in ids.tolist())]
 
     def encode(self, messages: Sequence[Message]) -> list[Sample]:
         """Return the conversation as a sample with loss on all answers, or one for each answer with loss on that alone.
@@ -53,6 +61,26 @@ class ChatTemplate:
         or without its end. Up to an answer in the loss, a sample has the ids of `prompt`. Raise UserError if the
         conversation is out of order, or the template is not one whose answers can be found.
         """
+        [found] = self.encode_batch([messages])
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def encode_batch(self, conversations: Sequence[Sequence[Message]]) -> list[list[Sample] | UserError]:
+        """Return what `encode` returns of each conversation, or raises; many at once take far less time."""
+        found = [self._tried(messages) for messages in conversations]
+        drafts = [draft for each in found if not isinstance(each, UserError) for draft in each]
+        ids = iter(self._marks.encode([part for draft in drafts for part in draft.parts]))
+        samples = iter([self._sample(draft, [next(ids) for _ in draft.parts]) for draft in drafts])
+        return [each if isinstance(each, UserError) else [next(samples) for _ in each] for each in found]
+
+    def _tried(self, messages: Sequence[Message]) -> list[_Draft] | UserError:
+        try:
+            return self._drafts(messages)
+        except UserError as error:
+            return error.with_traceback(None)  # which would keep the conversation
+
+    def _drafts(self, messages: Sequence[Message]) -> list[_Draft]:
         check_messages(messages, "assistant")
         check_answers(messages)
         rendered = _Rendered(self._render, messages, self._marks)
@@ -60,8 +88,8 @@ class ChatTemplate:
         turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
         spans = {turn: self._span(rendered, turn) for turn in turns}
         if all(whole.startswith(rendered.answered(turn)) for turn in turns):
-            return [self._sample(rendered, whole, len(messages), list(spans.values()))]
-        return [self._sample(rendered, rendered.answered(turn), turn, [spans[turn]]) for turn in turns]
+            return [_draft(rendered, whole, len(messages), list(spans.values()))]
+        return [_draft(rendered, rendered.answered(turn), turn, [spans[turn]]) for turn in turns]
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -91,15 +119,22 @@ class ChatTemplate:
             )
         return len(question), len(question) + end
 
-    def _sample(self, rendered: _Rendered, text: str, turn: int, spans: list[tuple[int, int]]) -> Sample:
-        """Return a text with loss on the spans. turn: number of messages before the last answer in question."""
-        cuts = {*rendered.starts(text, turn), *(place for span in spans for place in span)}
-        ids, mask = list(self._begin), [False] * len(self._begin)
-        for start, end in _between(cuts, text):
-            part = rendered.hiding.encode(text[start:end])
-            ids += part
-            mask += [any(first <= start < last for first, last in spans)] * len(part)
-        return Sample(np.array(ids, np.int32), np.array(mask, bool))
+    def _sample(self, draft: _Draft, ids: Sequence[np.ndarray]) -> Sample:
+        """Return the sample of a draft. ids: of its parts."""
+        sizes = [len(self._begin), *map(len, ids)]
+        begin = np.array(self._begin, np.int32)
+        return Sample(np.concatenate([begin, *ids]), np.repeat([False, *draft.inside], sizes))
+
+
+def _draft(rendered: _Rendered, text: str, turn: int, spans: list[tuple[int, int]]) -> _Draft:
+    """Return a text with loss on the spans. turn: number of messages before the last answer in question."""
+    cuts = {*rendered.starts(text, turn), *(place for span in spans for place in span)}
+    draft = _Draft([], [])
+    for start, end in _between(cuts, text):
+        parts = rendered.hiding.parts(text[start:end])
+        draft.parts.extend(parts)
+        draft.inside.extend([any(first <= start < last for first, last in spans)] * len(parts))
+    return draft
 
 
 class _Rendered:
@@ -133,9 +168,9 @@ class _Rendered:
         questions = (self.question(number) for number in numbers)
         return [len(question) for question in questions if text.startswith(question)]
 
-    def encode(self, text: str, cuts: Sequence[int]) -> list[int]:
-        """Return the ids of a text, encoded in parts."""
-        return [id for start, end in _between(cuts, text) for id in self.hiding.encode(text[start:end])]
+    def parts(self, text: str, cuts: Sequence[int]) -> list[Part]:
+        """Return a text in parts to be encoded apart."""
+        return [part for start, end in _between(cuts, text) for part in self.hiding.parts(text[start:end])]
 
 
 def _between(cuts: Sequence[int] | set[int], text: str) -> list[tuple[int, int]]:

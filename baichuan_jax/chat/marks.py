@@ -15,6 +15,7 @@ import numpy as np
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 
+Part = int | str  # a special id, or plain text
 NONCHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))  # Unicode reserves them for such use inside a program
 
 
@@ -39,16 +40,15 @@ class Marks:
                 return Hiding(mark, self._break, re.compile(f"({self._forms})(?!{mark})"), self)
         raise UserError("a conversation with each of the noncharacters U+FDD0 to U+FDEF is not supported; remove one")
 
-    def encode(self, parts: Sequence[str]) -> list[int]:
-        """Return the ids of parts, which are special forms at odd places and plain text at even ones."""
-        plain = iter(self._tokenizer.encode_batch([part for part in parts[::2] if part]))
-        ids: list[int] = []
-        for number, part in enumerate(parts):
-            if number % 2:
-                ids.append(self._ids[part])
-            elif part:
-                ids += np.asarray(next(plain)).tolist()
-        return ids
+    def parts(self, pieces: Sequence[str]) -> list[Part]:
+        """Return pieces that are special forms at odd places and plain text at even ones; empty text is left out."""
+        return [self._ids[piece] if number % 2 else piece for number, piece in enumerate(pieces) if piece]
+
+    def encode(self, parts: Sequence[Part]) -> list[np.ndarray]:
+        """Return the ids of each part, int32: many parts at once take far less time than each alone."""
+        plain = iter(self._tokenizer.encode_batch([part for part in parts if isinstance(part, str)]))
+        ids = (next(plain) if isinstance(part, str) else [part] for part in parts)
+        return [np.asarray(each, np.int32) for each in ids]
 
 
 class Hiding:
@@ -61,10 +61,9 @@ class Hiding:
         """Return a message's text with its forms broken."""
         return self._break.sub(lambda found: found[0] + self._mark, text) if self._break else text
 
-    def encode(self, rendering: str) -> list[int]:
-        """Return the ids of a rendering or a part of it: the template's forms as special ids, the rest as text."""
-        parts = self._form.split(rendering)
-        return self._marks.encode([part.replace(self._mark, "") for part in parts])
+    def parts(self, rendering: str) -> list[Part]:
+        """Return a rendering or a piece of it: the template's forms as special ids, the rest as text."""
+        return self._marks.parts([piece.replace(self._mark, "") for piece in self._form.split(rendering)])
 
     def end(self, answer: str) -> int | None:
         """Return where the last form of the template in a rendered answer ends; None if text follows it, or is all."""

@@ -31,6 +31,7 @@ from baichuan_jax.train.config import (
     TrainConfig,
     WandbConfig,
 )
+from baichuan_jax.tune.data_config import InstructionConfig
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class RunConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     chat: ChatConfig = field(default_factory=ChatConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
+    instruction: InstructionConfig = field(default_factory=InstructionConfig)
 
     def __post_init__(self) -> None:
         require(bool(self.workdir), "RunConfig.workdir", self.workdir, "a directory")

@@ -21,6 +21,7 @@ from tests.settings.training import (
     training,
     update,
 )
+from tests.settings.tuning import conversations
 
 
 class Row(NamedTuple):
@@ -65,6 +66,7 @@ BLOCKED = {"FilterConfig.blocked_words": ("赌博",)}
 SLURM = {"RunnerConfig.kind": "slurm", "RunnerConfig.partition": "cpu"}
 VANISHED = {"DataConfig.sources": {"zh": "zh.jsonl", "one": "one.jsonl"}, "RunnerConfig.vanished": "skip"}
 STARTED = {"TrainConfig.start": "weights/checkpoints"}
+CHATS = {"InstructionConfig.sources": {"chats": "chats.jsonl", "talks": "talks.jsonl"}}
 QWEN3 = {"ChatConfig.template": "qwen3"}
 GREEDY = TRAINED | {"SampleConfig.temperature": 0.0}
 OPEN = TRAINED | {"ServeConfig.port": 0, "ServeConfig.max_open": 5}
@@ -180,6 +182,21 @@ TABLE: dict[str, Row] = {
     **rows("OptimConfig", update, {"OptimConfig.schedule": "wsd"}, decay_share=0.5),
     **rows("SpikeConfig", spikes, {"SpikeConfig.score": 9.0}, score=1.0, window=64),
     **rows("SpikeConfig", spikes, error="went back 1 times", rollbacks=1),
+    **rows(
+        "InstructionConfig",
+        conversations,
+        CHATS,
+        sources={"talks": "talks.jsonl"},
+        fields={"instruction": "question"},
+        roles={"bot": "assistant"},
+        held_out=0.5,
+        long="drop",
+        packing=False,
+        weights={"chats": 1.0},
+    ),
+    **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records none", format="alpaca"),
+    **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records", formats={"talks": "prompt"}),
+    **rows("InstructionConfig", conversations, CHATS, "1 of 30 records are bad", max_bad=0.0),
     **rows("ProfileConfig", training, STARTED, first=2),
     **rows("ProfileConfig", training, STARTED | {"ProfileConfig.first": 1}, steps=1),
     **rows("WandbConfig", boards, project="mine"),

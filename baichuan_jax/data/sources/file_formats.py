@@ -23,7 +23,7 @@ NAMED = 3  # most files that a message names
 def find_files(pattern: str) -> tuple[File, ...]:
     """Return the files of a path or glob, sorted. Raise UserError if there are none, or some have unknown formats."""
     files = find_paths(pattern)
-    unknown = [file for file in files if _format(file) is None]
+    unknown = [file for file in files if format_of(file) is None]
     if unknown:
         raise UserError(_refusal(pattern, unknown, len(files)))
     return files
@@ -31,7 +31,7 @@ def find_files(pattern: str) -> tuple[File, ...]:
 
 def read_file(file: File, reading: Reading) -> Found:
     """Yield the documents of a file, and a Damaged for what cannot be read. Raise UserError instead if damage stops."""
-    reader = FORMATS.get(_format(file) or "")
+    reader = FORMATS.get(format_of(file) or "")
     if reader is None:
         raise UserError(_refusal(str(file), [file], 1))
     for found in reader(file, reading):
@@ -50,7 +50,7 @@ def read_text(file: File, reading: Reading) -> Found:
         yield decoded(raw, str(file), reading.damaged, encoding)
 
 
-def _format(file: File) -> str | None:
+def format_of(file: File) -> str | None:
     """Return the extension of a file that FORMATS knows, without that of a compression; None if there is none."""
     name = str(file).lower()
     packed = next((ending for ending in COMPRESSIONS if name.endswith(ending)), "")

@@ -49,14 +49,14 @@ def _quick(line: bytes, name: str) -> str | None:
 
 def _record(record: Document, reading: Reading) -> Found:
     """Yield the document of a line of JSON, or a Damaged."""
-    value = _parsed(record.text, record.source)
+    value = parse_json(record.text, record.source)
     if isinstance(value, Damaged):
         yield value
     else:
         yield _of_object(value, record, reading)
 
 
-def _parsed(text: str, source: str) -> Any:
+def parse_json(text: str, source: str) -> Any:
     """Return a JSON value, or Damaged."""
     try:
         return json.loads(text)
@@ -73,7 +73,7 @@ def _of_object(value: Any, record: Document, reading: Reading) -> Document | Dam
     if not isinstance(value, dict):
         said = f"expected a JSON object with a field {name!r}, found {type(value).__name__}"
         return Damaged(source, "no_text_field", f"{source}: {said}", _shown(value))
-    text = _field(value, name)
+    text = field_of(value, name)
     if text is None:
         said = f"no field {name!r}; its fields are {', '.join(value):.200}; choose with DataConfig.text_fields"
         return Damaged(source, "no_text_field", f"{source}: {said}", _shown(value), lengths(value))
@@ -85,7 +85,7 @@ def _of_object(value: Any, record: Document, reading: Reading) -> Document | Dam
     return text_document(whole.text, source, record.replaced + whole.replaced, record.encoding)
 
 
-def _field(value: dict, name: str) -> Any:
+def field_of(value: dict, name: str) -> Any:
     """Return a field by its name, or by its path in nested objects: "meta.text"."""
     found: Any = value
     for part in [name] if name in value else name.split("."):
@@ -119,7 +119,7 @@ def read_json(file: File, reading: Reading) -> Found:
 
     A file whose first line is a complete value, and not the last line, is read as JSON lines.
     """
-    if _is_lines(file, reading):
+    if is_lines(file, reading.encoding):
         yield from read_json_lines(file, reading)
         return
     raw = read_bytes(file, AS_LINES)
@@ -128,7 +128,7 @@ def read_json(file: File, reading: Reading) -> Found:
         return
     raw, encoding = settle_encoding(raw, reading.encoding)
     record = decoded(raw, str(file), reading.damaged, encoding)
-    value = _parsed(record.text, record.source) if record.text.strip() else []
+    value = parse_json(record.text, record.source) if record.text.strip() else []
     if isinstance(value, Damaged):
         yield value
         return
@@ -137,10 +137,10 @@ def read_json(file: File, reading: Reading) -> Found:
         record = record._replace(replaced=0)  # counted once, with the first document
 
 
-def _is_lines(file: File, reading: Reading) -> bool:
+def is_lines(file: File, encoding: str) -> bool:
     """Return whether the first line of a file is a JSON object, and another line follows."""
     first = None
-    for _, line, encoding in encoded_lines(file, reading.encoding):
+    for _, line, found in encoded_lines(file, encoding):
         if isinstance(line, Damaged):
             return first is not None
         if not line.strip():
@@ -148,7 +148,7 @@ def _is_lines(file: File, reading: Reading) -> bool:
         if first is not None:
             return True
         try:
-            first = json.loads(decoded(line, str(file), "skip", encoding).text)
+            first = json.loads(decoded(line, str(file), "skip", found).text)
         except (ValueError, RecursionError):
             return False
         if not isinstance(first, dict):
@@ -158,8 +158,8 @@ def _is_lines(file: File, reading: Reading) -> bool:
 
 def _entries(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield (place in the file, JSON object) of the records in a value."""
-    if isinstance(value, dict) and not isinstance(_field(value, name), str):
-        inner = _field(value, name)
+    if isinstance(value, dict) and not isinstance(field_of(value, name), str):
+        inner = field_of(value, name)
         if isinstance(inner, dict):
             inner = list(inner.values())  # a column as pandas writes it: {"text": {"0": "...", "1": "..."}}
         lists = [part for part in value.values() if isinstance(part, list)]
