@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import jax
@@ -16,6 +17,7 @@ from jax._src import distributed
 
 LISTEN = 600_000  # milliseconds of one wait for an alarm
 GRACE = 2.0  # seconds in which a process that hears an alarm may come to its end by itself
+LEAVING = 1.0  # seconds that take a process from the last it says to its end
 
 
 class Alarm:
@@ -33,7 +35,10 @@ class Alarm:
         self._thread.start()
 
     def raise_for_all(self, code: int, message: str) -> None:
-        """Tell all others that this process ends, and wait until they have heard it, a while at most."""
+        """Tell all others that this process ends; the first waits until they are about to end as well, or long enough.
+
+        JAX aborts a process that outlives the first.
+        """
         self._ending.set()
         text = json.dumps([code, f"process {self._number} of {self._count}: {message}"])
         others = [number for number in range(self._count) if number != self._number]
@@ -41,10 +46,11 @@ class Alarm:
             for other in others:
                 with suppress(jax.errors.JaxRuntimeError):  # it has another alarm already
                     self._client.key_value_set(f"alarm/{other}", text)
-            self._say_heard()
-            if self._number == 0:  # alarms go with the coordinator, which is in this process
+            self._say_leaving()
+            if self._number == 0:  # the coordinator is in this process
                 for other in others:
-                    self._client.blocking_key_value_get(f"alarm heard/{other}", int(1000 * GRACE))
+                    self._client.blocking_key_value_get(f"alarm leaving/{other}", int(2000 * GRACE))
+                time.sleep(LEAVING)
 
     def heard(self, seconds: float = GRACE) -> bool:
         """Return whether there is an alarm, after a wait for it: this process has failed, and ends by itself."""
@@ -69,13 +75,14 @@ class Alarm:
         if not self.code:
             return
         self._heard.set()
-        self._say_heard()
-        if not self._ending.wait(GRACE):  # it is in a computation that nobody will finish
+        by_itself = self._ending.wait(GRACE)
+        self._say_leaving()
+        if not by_itself:  # it is in a computation that nobody will finish
             self._end()
 
-    def _say_heard(self) -> None:
+    def _say_leaving(self) -> None:
         with suppress(jax.errors.JaxRuntimeError):  # it is said already
-            self._client.key_value_set(f"alarm heard/{self._number}", "")
+            self._client.key_value_set(f"alarm leaving/{self._number}", "")
 
     def _end(self) -> None:
         with suppress(OSError, ValueError):

@@ -1,8 +1,9 @@
 """Seconds from kill -9 of a supervised training to the next step that is finished, and what they go to.
 
 Command: make bench-restart   (or: python -m experiments.benchmarks.bench_restart [CONFIG] [--kills N]). Trains a config
-(the quickstart's) under `train --supervise` with checkpoints every 20 steps, and kills the process at random moments;
-its compiled programs are kept, and the first restart does not count. Its data, tokenizer and tokens are made first, if
+(the quickstart's) under `train --supervise` with checkpoints every 20 steps, and kills the process at random moments
+after the first new checkpoint of each start: the supervisor waits longer and longer where there is none.
+Compiled programs are kept, and the first restart does not count. Its data, tokenizer and tokens are made first, if
 they are not there. Cost: five minutes on two cores, which should be idle.
 """
 
@@ -23,6 +24,7 @@ from baichuan_jax.core.goodput import read_goodput, read_ledger
 from baichuan_jax.core.heartbeat import Beat, read_beat
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.run import Run
+from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
 
 START = "from baichuan_jax.cli.start import start; start()"
 LONGEST = 600.0  # seconds until a restart counts as failed
@@ -56,6 +58,16 @@ def next_step(workdir: Path, pid: int, steps: int = 1) -> Beat:
     raise SystemExit("no step was finished")
 
 
+def wait_for_checkpoint(workdir: Path) -> None:
+    """Wait until there is a newer checkpoint than now."""
+    folder, deadline = workdir / "train" / CHECKPOINTS, time.monotonic() + LONGEST
+    before = max(checkpoint_steps(folder), default=0)
+    while max(checkpoint_steps(folder), default=0) <= before:
+        if time.monotonic() > deadline:
+            raise SystemExit(f"no checkpoint after step {before} was written")
+        time.sleep(0.05)
+
+
 def main() -> None:
     """Print median, 95th percentile and the longest, and where the time of the run went."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -70,7 +82,8 @@ def main() -> None:
         supervisor = begin(args.config, scratch)
         beat = next_step(scratch / "run", 0)
         for _ in range(args.kills + 1):
-            time.sleep(rng.uniform(2, 8))
+            wait_for_checkpoint(scratch / "run")
+            time.sleep(rng.uniform(0, 5))
             killed = time.monotonic()
             os.kill(beat.pid, signal.SIGKILL)
             beat = next_step(scratch / "run", beat.pid)
