@@ -72,7 +72,8 @@ class Reference:
 class Disturbed:
     """A workdir in which a run goes on from life to life.
 
-    config: of the run. prepared: a workdir with its tokens. lost: steps that were done again, by life.
+    config: of the run. prepared: a workdir with its tokens. lost: steps that were done again, by life. starved:
+    lives that ended because the machine gave the processes no time.
     """
 
     config: Path
@@ -80,6 +81,7 @@ class Disturbed:
     workdir: Path
     reference: Reference | None = None
     lost: list[int] = field(default_factory=list)
+    starved: int = 0
     reached: int = 0
     damaged: set[int] = field(default_factory=set)
     finished: bool = False
@@ -209,8 +211,12 @@ def kill(run: Disturbed, rng: random.Random, moment: str) -> dict | None:
     plan = draw(rng, moment)
     victim = 0 if moment in OF_THE_FIRST else rng.randrange(2)
     power = rng.random() < 0.25
-    life = run.live(*([plan] if victim == 0 else [NOTHING, plan]), power=power)
-    killed = life.noted("killed")
+    while True:
+        life = run.live(*([plan] if victim == 0 else [NOTHING, plan]), power=power)
+        killed = life.noted("killed")
+        if killed or not set(life.codes) <= LOST:
+            break
+        run.starved += 1  # each lost the other before the moment came: the machine gave them no time
     if run.finished:
         assert not killed
         return None
@@ -220,14 +226,15 @@ def kill(run: Disturbed, rng: random.Random, moment: str) -> dict | None:
     return {**killed[0], "victim": victim, "seconds": life.seconds}
 
 
-def table(kills: list[dict], lost: list[int]) -> str:
+def table(kills: list[dict], run: Disturbed) -> str:
     """Return what was killed, and what that has cost."""
     counts = Counter(entry["moment"] for entry in kills)
     calls = Counter(entry["at"] for entry in kills)
     return (
         f"kills: {', '.join(f'{counts[moment]} in {moment}' for moment in MOMENTS)}\n"
         f"at: {', '.join(f'{event} {number}' for event, number in calls.most_common())}\n"
-        f"of the first process: {sum(entry['victim'] == 0 for entry in kills)}; "
-        f"steps done again: {max(lost, default=0)} at most, {sum(lost) / max(1, len(lost)):.1f} on average\n"
+        f"of the first process: {sum(entry['victim'] == 0 for entry in kills)}; starved lives: {run.starved}; "
+        f"steps done again: {max(run.lost, default=0)} at most, "
+        f"{sum(run.lost) / max(1, len(run.lost)):.1f} on average\n"
         f"seconds of a life: {sum(entry['seconds'] for entry in kills) / max(1, len(kills)):.1f} on average"
     )
