@@ -27,6 +27,7 @@ from baichuan_jax.cli import (
     replay,
     supervise,
     sweep,
+    tune_inspect,
 )
 from baichuan_jax.cli.settings_help import settings_text
 from baichuan_jax.cli.verbs import add_branch_arguments, verbs
@@ -51,6 +52,7 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "goodput": goodput.add_arguments,
     "plan": plan.add_arguments,
     "train": supervise.add_arguments,
+    "tune inspect": tune_inspect.add_arguments,
 }
 # Verbs that take no config of a run: {verb: (what it does, its help, what adds its arguments)}.
 WITHOUT_RUN: dict[str, tuple[Callable[[argparse.Namespace], None], str, Callable[[argparse.ArgumentParser], None]]] = {

@@ -23,6 +23,7 @@ from baichuan_jax.cli.replay import replay_step
 from baichuan_jax.cli.serve import serve
 from baichuan_jax.cli.summary import console, show, show_tasks
 from baichuan_jax.cli.supervise import supervise
+from baichuan_jax.cli.tune_inspect import inspect_conversations
 from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
@@ -111,6 +112,7 @@ def explain(loaded: Loaded, args: argparse.Namespace) -> None:
 OTHERS: dict[str, tuple[Verb, str]] = {
     "data inspect": (inspect, "look at what the data step kept and removed"),
     "data replay": (replay_step, "print the documents of a step of the training, and whether they are those it had"),
+    "tune inspect": (inspect_conversations, "look at the conversations that are tuned on, and at what is not"),
     "serve": (serve, "answer OpenAI's clients over HTTP: completions, whole or as a stream"),
     "convert export": (export_weights, "write the weights of a run as a Hugging Face checkpoint"),
     "checkpoint list": (list_checkpoints, "the checkpoints of a run, and those that were moved aside"),

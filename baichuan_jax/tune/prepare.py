@@ -19,7 +19,7 @@ from baichuan_jax.core.files import read_json, write_json
 from baichuan_jax.data.document import Damaged
 from baichuan_jax.data.sources.file_system import File
 from baichuan_jax.tune.data_config import InstructionConfig
-from baichuan_jax.tune.faults import CUT, TEMPLATE, Fault, Tally, check_tally, write_faults
+from baichuan_jax.tune.faults import CUT, TEMPLATE, Fault, Tally, write_faults
 from baichuan_jax.tune.fit import fit
 from baichuan_jax.tune.formats import RecordReader
 from baichuan_jax.tune.records import WHOLE_FILE, Record, read_records, record_files
@@ -27,7 +27,7 @@ from baichuan_jax.tune.samples import Samples, SampleWriter, samples_in
 
 Tell = Callable[[str, int, int], None]
 AT_ONCE = 1024  # conversations that are encoded at once
-FAULTS, TALLIES = "faults.jsonl", "tallies.json"
+SAMPLES, FAULTS, TALLIES = "samples", "faults.jsonl", "tallies.json"
 
 
 class Conversation(NamedTuple):
@@ -39,26 +39,34 @@ class Conversation(NamedTuple):
 
 @dataclass(frozen=True)
 class Prepared:
-    """samples: of all sources. tallies: of each source. faults: of all, in the order of the files."""
+    """samples: of all sources. tallies: of each source. faults: of all, in the order of the files.
+
+    lengths: of each source, the ids of each conversation that could be encoded, before any was cut or dropped.
+    """
 
     samples: Samples
     tallies: dict[str, Tally]
     faults: list[Fault]
+    lengths: dict[str, list[int]]
 
 
-def prepared_in(directory: Path, prepare: Callable[[], Prepared]) -> tuple[Samples, dict[str, Any]]:
-    """Return the samples and tallies in a directory; call `prepare` and write them if they are not there.
+def prepared_in(
+    directory: Path, prepare: Callable[[], Prepared], write: bool = True
+) -> tuple[Samples, dict[str, dict[str, Any]]]:
+    """Return the samples in a directory, and the tallies as records; call `prepare` if they are not there.
 
-    Of several processes each may write them: they write the same.
+    write: whether what was prepared is written. Of several processes with one directory only one may.
     """
-    found = samples_in(directory)
-    if found is None:
-        made = prepare()
+    found = samples_in(directory / SAMPLES)
+    if found is not None:
+        return found, read_json(directory / TALLIES)
+    made = prepare()
+    tallies = {name: tally.as_record() for name, tally in made.tallies.items()}
+    if write:
         write_faults(made.faults, directory / FAULTS)
-        write_json(directory / TALLIES, {name: tally.as_record() for name, tally in made.tallies.items()})
-        made.samples.save(directory)
-        found = made.samples
-    return found, read_json(directory / TALLIES)
+        write_json(directory / TALLIES, tallies)
+        made.samples.save(directory / SAMPLES)
+    return made.samples, tallies
 
 
 def instruction_files(cfg: InstructionConfig) -> dict[str, tuple[File, ...]]:
@@ -85,28 +93,31 @@ def prepare(
     require(bool(cfg.sources), "InstructionConfig.sources", cfg.sources, "a source at least: {'mine': 'chats/*.jsonl'}")
     files = instruction_files(cfg)
     _ = template.end_ids  # raises UserError for a template that nothing can be trained with
-    writer, faults, tallies = SampleWriter(list(cfg.sources)), list[Fault](), {}
+    writer, preparations = SampleWriter(list(cfg.sources)), dict[str, _Preparation]()
     done, count = 0, sum(map(len, files.values()))
     for number, (source, of_source) in enumerate(files.items()):
-        preparation = _Preparation(cfg, source, template, length)
+        preparation = preparations[source] = _Preparation(cfg, source, template, length)
         for file in of_source:
             for sample, held_out, place in preparation.samples(file):
                 writer.add(sample, number, held_out, place)
             done += 1
             tell("files", done, count)
-        tallies[source] = preparation.tally
-        faults += preparation.faults
-        check_tally(source, preparation.tally, preparation.faults, cfg.max_bad)
-    return Prepared(writer.finish(), tallies, faults)
+        preparation.tally.check(source, cfg.max_bad)
+    return Prepared(
+        writer.finish(),
+        {source: each.tally for source, each in preparations.items()},
+        [fault for each in preparations.values() for fault in each.faults],
+        {source: each.lengths for source, each in preparations.items()},
+    )
 
 
 class _Preparation:
-    """The preparation of a source. tally, faults: of the files read so far."""
+    """The preparation of a source. tally, faults, lengths: of the files read so far, as `Prepared` has them."""
 
     def __init__(self, cfg: InstructionConfig, source: str, template: ChatTemplate, length: int):
         self._cfg, self._source, self._template, self._length = cfg, source, template, length
         self._reader = RecordReader(cfg, source)
-        self.tally, self.faults = Tally(), list[Fault]()
+        self.tally, self.faults, self.lengths = Tally(), list[Fault](), list[int]()
 
     def samples(self, file: File) -> Iterator[tuple[Sample, bool, str]]:
         """Yield (sample, whether it is held out, place) of the records of a file; the others become faults."""
@@ -138,6 +149,7 @@ class _Preparation:
         place, messages = conversation
         if isinstance(found, UserError):
             raise BadConversation(str(found), TEMPLATE)
+        self.lengths.append(max(len(sample.ids_T) for sample in found))
         fitted = fit(self._template, messages, found, self._length, self._cfg.long == "cut")
         for sample in fitted.samples:
             if not sample.mask_T[1:].any():
@@ -151,14 +163,13 @@ class _Preparation:
         self.tally.cut += fitted.cut
         self.tally.answers_cut += fitted.answers_cut
         if fitted.cut:
-            said = f"its oldest turns are left out; {fitted.answers_cut} answers are not trained on"
-            self.faults.append(Fault(self._source, CUT, f"{place}: {said}"))
+            self._fault(CUT, f"{place}: its oldest turns are left out; {fitted.answers_cut} answers are not trained on")
         return [(sample, held_out, place) for sample in fitted.samples]
 
     def _fault(self, reason: str, message: str) -> None:
-        self.tally.faults[reason] += 1
         written = message.encode(errors="backslashreplace").decode()  # a field's name may have a lone surrogate
         self.faults.append(Fault(self._source, reason, written))
+        self.tally.note(self.faults[-1])
 
 
 def _hash(messages: Sequence[Message]) -> int:

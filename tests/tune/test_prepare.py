@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from baichuan_jax.chat.encode import ChatTemplate, Sample
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.tune.faults import tally_lines
 from baichuan_jax.tune.prepare import FAULTS, prepared_in
 from tests.chat.spelling import talk
 from tests.tune.making import TOKENIZER, prepared, template, write_lines
@@ -64,7 +65,7 @@ def test_too_much_that_is_bad_is_an_error_that_names_lines(tmp_path):
         prepared(path, length=200)
     said = str(caught.value)
     assert "InstructionConfig.sources['a']: 8 of 11 records are bad, more than InstructionConfig.max_bad = 0.05" in said
-    assert f"  empty_response: 2, {path}:3: message 2 of 2: the response is empty" in said
+    assert f"  empty_response: 2; {path}:3: message 2 of 2: the response is empty" in said
     assert f"{path}:12: message 2 of 2" in said
     with pytest.raises(UserError, match=r"of 11 records none can be trained on \(InstructionConfig.format"):
         prepared(path, max_bad=1.0, format="sharegpt")
@@ -198,6 +199,25 @@ def test_samples_on_disk_are_those_in_memory(tmp_path):
         assert tallies == {"a": made.tallies["a"].as_record()}
     lines = (tmp_path / "kept" / FAULTS).read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == [vars(fault) for fault in made.faults]
+
+
+def test_a_process_that_may_not_write_has_the_same_samples(tmp_path):
+    made = prepared(write_lines(tmp_path / "a.jsonl", [GOOD]))
+    samples, tallies = prepared_in(tmp_path / "kept", lambda: made, write=False)
+    assert (samples, tallies["a"]["kept"]) == (made.samples, 1)
+    assert not (tmp_path / "kept").exists()
+
+
+def test_what_a_user_should_know_is_said(tmp_path):
+    path = write_lines(tmp_path / "a.jsonl", [*LINES, *[GOOD | {"output": ""}] * 3, FIVE])
+    tallies = {"a": prepared(path, length=200, max_bad=0.9).tallies["a"].as_record()}
+    said = list(tally_lines(tallies))
+    assert said[0] == "a: 3 of 15 conversations, 1 without their oldest turns; 0 are held out"
+    first = "; ".join(
+        f"{path}:{line}: message 2 of 2: the response is empty; drop this conversation" for line in (3, 12, 13)
+    )
+    assert said[1] == f"  empty_response: 5; {first}; ..."
+    assert len(said) == 1 + len(set(EXPECTED.values()))
 
 
 JSON = st.recursive(
