@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from baichuan_jax.model.storage import QArray, StoredWeight, multiply_stored
+from baichuan_jax.model.storage import Adapted, QArray, StoredWeight, multiply_stored
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.weights import STRATEGIES, Sharded, WeightStrategy
 
@@ -76,10 +76,20 @@ class Execution:
 
     def matmul(self, x: jax.Array, weight: nnx.Param, axes: int = 1) -> jax.Array:
         """Return x [..., *in] times a weight [*in, *out], in the dtype of x; `in` has `axes` axes."""
+        value = weight.get_value()
+        if isinstance(value, Adapted):
+            return _multiply_adapted(x, value, axes)
         reduction = None
         if self.weights != "xla":
             reduction = self.weights, Sharded(self.layout, weight.get_metadata("axes"))
         return matmul(x, weight[...].astype(x.dtype), axes, reduction)
+
+
+def _multiply_adapted(x: jax.Array, weight: Adapted, axes: int) -> jax.Array:
+    """Return x times the frozen weight, and what the adapter adds."""
+    frozen = _multiply if isinstance(weight.weight, QArray) else matmul
+    low = matmul(x, weight.down.astype(x.dtype), axes)
+    return frozen(x, weight.weight.astype(x.dtype), axes) + weight.scale * matmul(low, weight.up.astype(x.dtype))
 
 
 Reduction = tuple[WeightStrategy, Sharded] | None

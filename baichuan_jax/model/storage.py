@@ -6,6 +6,9 @@ int8 is qwix's: symmetric, with 127 for the largest magnitude of a group.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from qwix import QArray, dequantize, quantize
@@ -13,6 +16,19 @@ from qwix import QArray, dequantize, quantize
 from baichuan_jax.model.config import DecoderConfig, Storage
 
 StoredWeight = jax.Array | QArray
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=("weight", "down", "up"), meta_fields=("scale",))
+@dataclass(frozen=True)
+class Adapted:
+    """A frozen weight [*in, *out], and what LoRA adds to it: scale * down [*in, r] @ up [r, *out]."""
+
+    weight: StoredWeight
+    down: jax.Array
+    up: jax.Array
+    scale: float
+
+
 OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}  # axes that are not summed
 
 
