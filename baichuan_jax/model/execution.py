@@ -87,9 +87,14 @@ class Execution:
 
 def _multiply_adapted(x: jax.Array, weight: Adapted, axes: int) -> jax.Array:
     """Return x times the frozen weight, and what the adapter adds."""
-    frozen = _multiply if isinstance(weight.weight, QArray) else matmul
-    low = matmul(x, weight.down.astype(x.dtype), axes)
-    return frozen(x, weight.weight.astype(x.dtype), axes) + weight.scale * matmul(low, weight.up.astype(x.dtype))
+    multiply = _multiply if isinstance(weight.weight, QArray) else matmul
+    kept = x
+    if weight.key is not None:
+        keeps = jax.random.bernoulli(weight.key, 1 - weight.drop, x.shape)
+        kept = jnp.where(keeps, x / (1 - weight.drop), 0).astype(x.dtype)
+    low = matmul(kept, weight.down.astype(x.dtype), axes)
+    added = weight.scale * matmul(low, weight.up.astype(x.dtype))
+    return multiply(x, weight.weight.astype(x.dtype), axes) + added
 
 
 Reduction = tuple[WeightStrategy, Sharded] | None

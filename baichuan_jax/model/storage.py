@@ -18,15 +18,20 @@ from baichuan_jax.model.config import DecoderConfig, Storage
 StoredWeight = jax.Array | QArray
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=("weight", "down", "up"), meta_fields=("scale",))
+@partial(jax.tree_util.register_dataclass, data_fields=("weight", "down", "up", "key"), meta_fields=("scale", "drop"))
 @dataclass(frozen=True)
 class Adapted:
-    """A frozen weight [*in, *out], and what LoRA adds to it: scale * down [*in, r] @ up [r, *out]."""
+    """A frozen weight [*in, *out], and what LoRA adds to it: scale * down [*in, r] @ up [r, *out].
+
+    key: of the dropout of the adapter's input; None: no dropout. drop: share of that input that is dropped.
+    """
 
     weight: StoredWeight
     down: jax.Array
     up: jax.Array
+    key: jax.Array | None
     scale: float
+    drop: float
 
 
 OUTPUTS = {"query": 2, "key": 2, "value": 2, "output": 1, "gate": 1, "up": 1, "down": 1}  # axes that are not summed
