@@ -28,23 +28,30 @@ from baichuan_jax.config.explain import print_explain
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 from baichuan_jax.recipe.run import Run
-from baichuan_jax.recipe.table import STAGES, needs_of, stages_by_verb
+from baichuan_jax.recipe.table import STAGES, needs_of, stages_by_verb, wanted
 from baichuan_jax.recipe.workdir import CONFIG
 
 Verb = Callable[[Loaded, argparse.Namespace], None]
 
 
 def build_stages(*names: str) -> Verb:
-    """Return a verb that builds these stages in turn. The whole run is checked before anything is written."""
+    """Return a verb that builds these stages in turn, or those of several that the config has.
+
+    The whole run is checked before anything is written.
+    """
+    asked = names
 
     def verb(loaded: Loaded, args: argparse.Namespace) -> None:
         run = Run(loaded.config, terminal_progress())
+        names = asked if len(asked) == 1 else tuple(name for name in asked if name in wanted(loaded.config))
         if args.redo:
             run.pipeline.redo_changed(names)
         with process_group(args, names, run) as processes:
             run.pipeline.check(names)
             with run.pipeline.open(names, processes):
-                needs = dict.fromkeys(need for name in names for need in needs_of(name) if need not in names)
+                needs = dict.fromkeys(
+                    need for name in names for need in needs_of(name, loaded.config) if need not in names
+                )
                 for name in (*filter(run.pipeline.taken, needs), *names):
                     result, skipped = run.build_stage(name, processes)
                     if processes.is_primary:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from baichuan_jax.core.errors import require
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.settings import setting
 
 Pattern = Literal["full", "local", "strided", "fixed"]
@@ -181,3 +182,37 @@ def _refuse_set(cfg: Any, names: tuple[str, ...], expected: str) -> None:
         if each.name in names:
             value = getattr(cfg, each.name)
             require(value == each.default, f"{type(cfg).__name__}.{each.name}", value, expected)
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Adapters of low rank, trained beside a frozen base (arXiv 2106.09685)."""
+
+    rank: int = setting(0, "rank of the adapters; 0 tunes all parameters instead")
+    alpha: float = setting(16.0, "what an adapter adds is multiplied by alpha / rank")
+    drop: float = setting(0.0, "share of the input of an adapter that training drops")
+    targets: tuple[str, ...] = setting(
+        (".*",),
+        "regular expressions, of which the name of a weight has to match one to get an adapter: attention.query, key, "
+        "value, output; mlp.gate, up, down",
+    )
+    base: Storage = setting(
+        "compute",
+        "storage of the frozen weights while adapters are trained: 'compute' (as trained), 'bfloat16' or 'int8'",
+    )
+
+    def __post_init__(self) -> None:
+        require(self.rank >= 0, "LoraConfig.rank", self.rank, "0 (off) or more")
+        require(self.alpha > 0, "LoraConfig.alpha", self.alpha, "a positive number")
+        require(0 <= self.drop < 1, "LoraConfig.drop", self.drop, "a share in [0, 1)")
+        require(bool(self.targets), "LoraConfig.targets", self.targets, "a pattern at least; rank = 0 for no adapters")
+        for pattern in self.targets:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UserError(f"LoraConfig.targets: {pattern!r} is no regular expression ({error})") from None
+
+    @property
+    def scale(self) -> float:
+        """What an adapter's product is multiplied by."""
+        return self.alpha / self.rank

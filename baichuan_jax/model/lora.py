@@ -1,7 +1,7 @@
 """LoRA: weights with a low-rank addition that alone is trained (Hu et al., arXiv 2106.09685).
 
-An adapter of a weight [*in, *out] is {"down": [*in, r], "up": [r, *out]}; with the layers of a block stacked, each has a
-leading axis. Adapters are a small tree of their own beside the parameters, which shards and checkpoints like them.
+An adapter of a weight [*in, *out] is {"down": [*in, r], "up": [r, *out]}; each has a leading axis of layers, as the
+stacked blocks have. Adapters are a small tree of their own, which shards and checkpoints like the parameters.
 
 L layers, r rank.
 """
@@ -10,44 +10,17 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from baichuan_jax.core.errors import UserError, require
-from baichuan_jax.core.settings import setting
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.model.config import DecoderConfig, LoraConfig
 from baichuan_jax.model.decoder import Params, param_axes, param_shapes
-from baichuan_jax.model.storage import OUTPUTS, Adapted, restored
+from baichuan_jax.model.storage import OUTPUTS, Adapted, restored, store_block
 
 Adapters = dict[str, dict[str, jax.Array]]  # "attention.query" -> {"down", "up"}
 GROUPS = {"attention": ("query", "key", "value", "output"), "mlp": ("gate", "up", "down")}
-
-
-@dataclass(frozen=True)
-class LoraConfig:
-    """Which weights get an adapter, and of what size."""
-
-    rank: int = setting(0, "rank of the adapters; 0 tunes all parameters instead")
-    alpha: float = setting(16.0, "an adapter's product is multiplied by alpha / rank")
-    targets: tuple[str, ...] = setting(
-        (r".*",), "regular expressions; a weight of the blocks, such as 'attention.query' or 'mlp.up', needs to match one"
-    )
-
-    def __post_init__(self) -> None:
-        require(self.rank >= 0, "LoraConfig.rank", self.rank, "0 (off) or more")
-        require(self.alpha > 0, "LoraConfig.alpha", self.alpha, "a positive number")
-        for pattern in self.targets:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise UserError(f"LoraConfig.targets: {pattern!r} is no regular expression ({error})") from None
-
-    @property
-    def scale(self) -> float:
-        """What an adapter's product is multiplied by."""
-        return self.alpha / self.rank
 
 
 def adapted_weights(cfg: LoraConfig, model_cfg: DecoderConfig) -> list[str]:
@@ -60,21 +33,26 @@ def adapted_weights(cfg: LoraConfig, model_cfg: DecoderConfig) -> list[str]:
     return [name for name in names if any(re.fullmatch(pattern, name) for pattern in cfg.targets)]
 
 
+def adapter_count(cfg: LoraConfig, model_cfg: DecoderConfig) -> int:
+    """Return the number of values in the adapters."""
+    shapes = jax.eval_shape(lambda: init_adapters(cfg, model_cfg, jax.random.key(0)))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+
+
 def init_adapters(cfg: LoraConfig, model_cfg: DecoderConfig, key: jax.Array) -> Adapters:
     """Return fresh float32 adapters: `down` is normal with variance 1 / (number of inputs), `up` is 0."""
     names = adapted_weights(cfg, model_cfg)
     found = {}
     for name, each in zip(names, jax.random.split(key, len(names))):
         shape, inputs = _shape(model_cfg, name)
-        down = (*shape[: 1 + inputs], cfg.rank)
         std = 1 / math.sqrt(math.prod(shape[1 : 1 + inputs]))
-        up = jnp.zeros((shape[0], cfg.rank, *shape[1 + inputs :]))
-        found[name] = {"down": std * jax.random.normal(each, down), "up": up}
+        down = std * jax.random.normal(each, (*shape[: 1 + inputs], cfg.rank))
+        found[name] = {"down": down, "up": jnp.zeros((shape[0], cfg.rank, *shape[1 + inputs :]))}
     return found
 
 
 def adapter_axes(cfg: LoraConfig, model_cfg: DecoderConfig) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the logical axis names of every adapter, in the tree of `init_adapters`; ranks are not sharded."""
+    """Return the logical axis names of every adapter, in the tree of `init_adapters`."""
     found = {}
     for name in adapted_weights(cfg, model_cfg):
         part, weight = name.split(".")
@@ -86,28 +64,36 @@ def adapter_axes(cfg: LoraConfig, model_cfg: DecoderConfig) -> dict[str, dict[st
     return found
 
 
-def attach(params: Params, adapters: Adapters, scale: float) -> Params:
-    """Return the parameters with adapters beside their weights; gradients reach the adapters alone."""
-    frozen = jax.tree.map(jax.lax.stop_gradient, params)
-    blocks = {part: dict(weights) for part, weights in frozen["blocks"].items()}
-    for name, adapter in adapters.items():
+def stored_base(cfg: LoraConfig, params: Params, dtype: jnp.dtype) -> Params:
+    """Return the frozen parameters in the storage of `cfg.base`. dtype: of the computation."""
+    if cfg.base == "compute":
+        return params
+    return params | {"blocks": jax.vmap(lambda block: store_block(block, cfg.base, dtype))(params["blocks"])}
+
+
+def attach(cfg: LoraConfig, params: Params, adapters: Adapters, key: jax.Array | None = None) -> Params:
+    """Return the parameters with adapters beside their weights. key: of the dropout; None: no dropout."""
+    blocks = {part: dict(weights) if part in GROUPS else weights for part, weights in params["blocks"].items()}
+    for number, (name, adapter) in enumerate(adapters.items()):
         part, weight = name.split(".")
-        blocks[part][weight] = Adapted(blocks[part][weight], adapter["down"], adapter["up"], scale)
-    return frozen | {"blocks": blocks}
+        layers = adapter["down"].shape[0]
+        keys = None if key is None or not cfg.drop else jax.random.split(jax.random.fold_in(key, number), layers)
+        blocks[part][weight] = Adapted(blocks[part][weight], **adapter, key=keys, scale=cfg.scale, drop=cfg.drop)
+    return params | {"blocks": blocks}
 
 
-def merge(params: Params, adapters: Adapters, scale: float) -> Params:
+def merge(cfg: LoraConfig, params: Params, adapters: Adapters) -> Params:
     """Return parameters of which each weight W has become W + scale * down @ up, computed in float32."""
-    blocks = {part: dict(weights) for part, weights in params["blocks"].items()}
+    blocks = {part: dict(weights) if part in GROUPS else weights for part, weights in params["blocks"].items()}
     for name, adapter in adapters.items():
         part, weight = name.split(".")
-        product = jax.vmap(lambda down, up: jnp.tensordot(down, up, 1))(adapter["down"], adapter["up"])
-        blocks[part][weight] = restored(blocks[part][weight], jnp.float32) + scale * product
+        added = jax.vmap(lambda down, up: jnp.tensordot(down, up, 1))(adapter["down"], adapter["up"])
+        blocks[part][weight] = restored(blocks[part][weight], jnp.float32) + cfg.scale * added
     return params | {"blocks": blocks}
 
 
 def _shape(model_cfg: DecoderConfig, name: str) -> tuple[tuple[int, ...], int]:
-    """Return (shape of the stacked weight, [L, *in, *out], and how many axes its inputs have)."""
+    """Return (shape of the stacked weight, [L, *in, *out]; how many axes its inputs have)."""
     part, weight = name.split(".")
     shape = param_shapes(model_cfg)["blocks"][part][weight].shape
     return shape, len(shape) - 1 - OUTPUTS[weight]

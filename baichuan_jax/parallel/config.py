@@ -70,6 +70,7 @@ class AxisRules:
     mlp: Axis = setting("tensor", "inner width of feed-forward layers")
     vocab: Axis = setting("tensor", "logits, and columns of the head")
     norm: Axis = setting(None, "scales of norms")
+    lora_rank: Axis = setting(None, "rank of adapters")
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -19,7 +19,7 @@ def facts(pipeline: Pipeline, names: Iterable[str]) -> dict[str, str]:
     """Return {name: value} of what these stages are made of, as it is for this process."""
     pairs = (line.partition(" = ") for line in gin_text(pipeline.config).splitlines())
     found = {name: value for name, _, value in pairs if name != MAY_DIFFER}
-    for need in dict.fromkeys(need for name in names for need in needs_of(name) if need not in names):
+    for need in dict.fromkeys(need for name in names for need in needs_of(name, pipeline.config) if need not in names):
         found[f"the input, stage {need!r},"] = pipeline.alone(need).identity_there() or "absent"
     index = pipeline.place("tokens") / "index.json"
     found["the index of the token shards"] = digest(index.read_text(encoding="utf-8")) if index.exists() else "absent"

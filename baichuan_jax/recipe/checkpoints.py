@@ -12,6 +12,7 @@ from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import read_json
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import model_stage
 from baichuan_jax.train.config import CHECKPOINTS, ITEM, aside_of, checkpoint_steps
 
 UNVERIFIED = "unverified: no manifest"
@@ -60,7 +61,13 @@ class Checkpoint:
 
 
 def checkpoints_of(config: RunConfig) -> Path:
-    """Return the directory of the run's checkpoints: those it starts from, if it takes no step."""
+    """Return the directory of the checkpoints of the run's model: those of tuning, if the config tunes."""
+    name = model_stage(config)
+    return base_checkpoints(config) if name == "train" else Pipeline(config).place(name) / CHECKPOINTS
+
+
+def base_checkpoints(config: RunConfig) -> Path:
+    """Return the directory of the checkpoints of training: those it starts from, if it takes no step."""
     return Pipeline(config).place("train") / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 

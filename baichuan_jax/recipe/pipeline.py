@@ -17,7 +17,7 @@ from baichuan_jax.core.lock import exclusive, is_held
 from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup
 from baichuan_jax.core.stage import Stage, finished_in
 from baichuan_jax.recipe.run_config import RunConfig
-from baichuan_jax.recipe.table import STAGES, made_from, needs_of
+from baichuan_jax.recipe.table import STAGES, made_from, model_stage, needs_of
 from baichuan_jax.recipe.workdir import CONFIG, LOCK, bases
 
 
@@ -126,7 +126,7 @@ class Pipeline:
     def _again(self, name: str) -> str:
         """Return how a stage is made again, and what that would make again of the others, with what they took."""
         told = []
-        for stage in (self._alone(each, self.workdir / each) for each in (name, *made_from(name))):
+        for stage in (self._alone(each, self.workdir / each) for each in (name, *made_from(name, self.config))):
             if finished_in(stage.directory):
                 told.append(f"{stage.name} ({stage.result()['seconds']:.0f} s)")
             elif stage.kept():
@@ -138,7 +138,7 @@ class Pipeline:
     def _resolve(self, name: str, directory: Path) -> Stage:
         stage = self._alone(name, directory)
         inputs = {}
-        for need in needs_of(name):
+        for need in needs_of(name, self.config):
             if not self._lost(directory, need):
                 inputs[need] = self.stage(need).identity
             elif need in stage.inputs:
@@ -174,7 +174,7 @@ class Pipeline:
             stage = self.stage(name) if name in of_this_version else self._whatever_the_sources(name)
             if not stage.complete(any_version=name not in of_this_version, uses=uses):
                 unfinished.append(name)
-        for each, need in [(name, need) for name in names for need in needs_of(name) if need not in names]:
+        for each, need in [(name, need) for name in names for need in needs_of(name, self.config) if need not in names]:
             if each in unfinished or not self._lost(self.place(each), need):
                 self.alone(need).result()
         for name in names:
@@ -187,13 +187,14 @@ class Pipeline:
         What it was trained on may be gone. Raise UserError if there is no model, it is of another config, it does not
         fit the devices, or its tokenizer is another one by now.
         """
-        if not self.config.train.steps:
+        name = model_stage(self.config)
+        if name == "train" and not self.config.train.steps:
             return
-        train = self.alone("train")
-        if train.started() is None:
-            train.result()
-        if not train.complete(any_version=True, uses=STAGES["train"].shapes):
-            STAGES["train"].check(self.config)
+        stage = self.alone(name)
+        if stage.started() is None:
+            stage.result()
+        if not stage.complete(any_version=True, uses=STAGES[name].shapes):
+            STAGES[name].check(self.config)
         self.check_tokens()
 
     def check_tokens(self) -> None:
@@ -227,7 +228,9 @@ class Pipeline:
             stage = waiting.pop()
             if self.stage(stage).complete(any_version=True):
                 continue
-            uses = {need: STAGES[need].shapes if STAGES[stage].reads_only else None for need in needs_of(stage)}
+            uses = {
+                need: STAGES[need].shapes if STAGES[stage].reads_only else None for need in needs_of(stage, self.config)
+            }
             needs = {need for need in uses if not self._whatever_the_sources(need).complete(True, uses[need])} - found
             found |= needs
             waiting += needs
@@ -246,7 +249,9 @@ class Pipeline:
         return {*names, *self._with_needs(tuple(name for name in names if not STAGES[name].reads_only))}
 
     def _with_needs(self, names: tuple[str, ...]) -> set[str]:
-        needs = [need for name in names for need in needs_of(name) if not self._lost(self.place(name), need)]
+        needs = [
+            need for name in names for need in needs_of(name, self.config) if not self._lost(self.place(name), need)
+        ]
         return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
 
     def _lost(self, directory: Path, need: str) -> bool:

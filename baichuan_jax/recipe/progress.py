@@ -84,6 +84,6 @@ def units_line(name: str, what: str, done: int, count: int) -> str:
 def train_line(record: Record) -> str:
     """Return a metrics record in one line; the MFU is that of attention in full / of its causal half."""
     if "validation" in record:
-        return f"{record['validation_mean']:.3f} bits/byte"
+        return f"{record['validation_mean']:.3f} {record.get('unit', 'bits/byte')}"
     mfu = f"MFU {100 * record['mfu_full']:.1f}/{100 * record['mfu_causal']:.1f}%"
     return f"loss {record['loss']:.3f} {record['tokens_per_second']:,.0f} tok/s {mfu}"

@@ -42,7 +42,7 @@ S = TypeVar("S")
 class Run:
     """A run of the recipe: a config, and the directory `config.workdir` with what its stages have left there.
 
-    The stages are data, tokenizer, tokens, train, evaluate, generate and report. A stage is built once; one that was
+    The stages are data, tokenizer, tokens, train, evaluate, generate and report, and tune where there are instructions. A stage is built once; one that was
     interrupted goes on where it was. The same config in the same workdir is the same run, whether it is built from
     here or by the command line. Finished stages of another run serve this one where they agree (RunConfig.base).
 
@@ -130,7 +130,9 @@ class Run:
         """
         self.pipeline.refresh()
         if redo:
-            self.pipeline.redo_changed({_known(name), *(each for each in STAGES if name in made_from(each))})
+            self.pipeline.redo_changed(
+                {_known(name), *(each for each in STAGES if name in made_from(each, self.config))}
+            )
         names = self.pipeline.due(_known(name))
         self.pipeline.check(names)
         with self.pipeline.open(names):

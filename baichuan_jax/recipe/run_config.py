@@ -18,7 +18,7 @@ from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.jobs.config import RunnerConfig
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, LoraConfig
 from baichuan_jax.parallel.config import AxisRules, CompilationCacheConfig, MeshConfig
 from baichuan_jax.tokenizer.config import TokenizerConfig
 from baichuan_jax.train.config import (
@@ -31,6 +31,7 @@ from baichuan_jax.train.config import (
     TrainConfig,
     WandbConfig,
 )
+from baichuan_jax.tune.config import TuneConfig
 from baichuan_jax.tune.data_config import InstructionConfig
 
 
@@ -59,6 +60,8 @@ class RunConfig:
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     profile: ProfileConfig = field(default_factory=ProfileConfig)
     wandb: WandbConfig = field(default_factory=WandbConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
+    lora: LoraConfig = field(default_factory=LoraConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     rules: AxisRules = field(default_factory=AxisRules)
     compilation_cache: CompilationCacheConfig = field(default_factory=CompilationCacheConfig)
@@ -80,7 +83,10 @@ class RunConfig:
             self.tokenizer.vocab,
             f"at most DecoderConfig.vocab = {vocab}",
         )
-        for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
+        lengths = {"TrainConfig": self.train.length, "EvaluateConfig": self.evaluate.length}
+        if self.instruction.sources:
+            lengths["TuneConfig"] = self.tune.length
+        for name, length in lengths.items():
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
         self.optim.check_steps(self.train.steps)
         known = ", ".join(self.data.sources)

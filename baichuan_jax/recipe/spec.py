@@ -78,9 +78,10 @@ class StageSpec(Generic[R]):
     sections: config sections that shape the result, by their class. One that `RunConfig` lacks becomes a section of
     it. Mesh, axis rules, compilation cache, retention, profile, Weights & Biases, runner and engine shape no result,
     and are not named.
-    needs: the stages it reads; None: all before it that no other one reads.
+    needs: the stages it reads, which may depend on the config; None: all before it that no other one reads.
     table: the result as a table for the terminal. report: its section of the report page.
     files: the files outside the workdir that it reads. check: raises UserError if this machine cannot build it.
+    wanted: whether a config has this stage; without it, stages that read it do without.
     verb: the verb that builds it, if not the one of its name.
     unfinished, checkpointed: as `core.stage.Stage` has them. multi_process: whether several processes may build it.
     reads_only: whether it only reads a model, which any version may have made, and from whatever: of the settings of
@@ -97,11 +98,12 @@ class StageSpec(Generic[R]):
     summary: Callable[[R], str]
     help: str = ""
     sections: tuple[type, ...] = ()
-    needs: tuple[str, ...] | None = ()
+    needs: tuple[str, ...] | Callable[[RunConfig], tuple[str, ...]] | None = ()
     table: Callable[[R], Grid] | None = None
     report: ReportSection | None = None
     files: Callable[[RunConfig], tuple[Path | str, ...]] = lambda config: ()
     check: Callable[[RunConfig], None] = lambda config: None
+    wanted: Callable[[RunConfig], bool] = lambda config: True
     verb: str = ""
     unfinished: Literal["redo", "resume"] = "redo"
     checkpointed: Checkpointed | None = None

@@ -15,27 +15,38 @@ from baichuan_jax.recipe.stages.report import REPORT
 from baichuan_jax.recipe.stages.tokenizer import TOKENIZER
 from baichuan_jax.recipe.stages.tokens import TOKENS
 from baichuan_jax.recipe.stages.train import TRAIN
+from baichuan_jax.recipe.stages.tune import TUNE
 
 STAGES: dict[str, StageSpec[Any]] = {
-    spec.name: spec for spec in (DATA, TOKENIZER, TOKENS, TRAIN, EVALUATE, GENERATE, REPORT)
+    spec.name: spec for spec in (DATA, TOKENIZER, TOKENS, TRAIN, TUNE, EVALUATE, GENERATE, REPORT)
 }
 
 
-def needs_of(name: str) -> tuple[str, ...]:
+def wanted(config: RunConfig) -> tuple[str, ...]:
+    """Return the stages that a config has, in the order they run."""
+    return tuple(name for name, spec in STAGES.items() if spec.wanted(config))
+
+
+def model_stage(config: RunConfig) -> str:
+    """Return the stage whose model is the run's."""
+    return "tune" if "tune" in wanted(config) else "train"
+
+
+def needs_of(name: str, config: RunConfig) -> tuple[str, ...]:
     """Return the stages that a stage reads."""
-    needs = STAGES[name].needs
+    needs, there = STAGES[name].needs, wanted(config)
     if needs is not None:
-        return needs
-    before = list(STAGES)[: list(STAGES).index(name)]
-    read = {need for each in before for need in needs_of(each)}
+        return tuple(need for need in (needs(config) if callable(needs) else needs) if need in there)
+    before = [each for each in there if list(STAGES).index(each) < list(STAGES).index(name)]
+    read = {need for each in before for need in needs_of(each, config)}
     return tuple(each for each in before if each not in read)
 
 
-def made_from(name: str) -> tuple[str, ...]:
+def made_from(name: str, config: RunConfig) -> tuple[str, ...]:
     """Return the stages that are made from a stage, or from one that is."""
     found = {name}
     for each in STAGES:
-        if found & set(needs_of(each)):
+        if found & set(needs_of(each, config)):
             found.add(each)
     return tuple(each for each in STAGES if each in found and each != name)
 

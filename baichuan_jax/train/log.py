@@ -64,7 +64,9 @@ class StepLog:
         self._hooks.phases.write()
 
     def validation(self, step: int, bits_per_byte: dict[str, float]) -> None:
-        """Write an evaluation and its mean over the domains."""
+        """Write an evaluation and its mean over the domains; without any held-out text there is none."""
+        if not bits_per_byte:
+            return
         mean = float(np.mean(list(bits_per_byte.values())))
         self._write({"step": step, "validation": bits_per_byte, "validation_mean": mean})
 

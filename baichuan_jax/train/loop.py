@@ -42,7 +42,7 @@ from baichuan_jax.train.rollback import rejected_draws, roll_back
 from baichuan_jax.train.saves import Saves
 from baichuan_jax.train.saving import CheckpointWriter
 from baichuan_jax.train.spikes import Detector
-from baichuan_jax.train.state import ShardedState, TrainState
+from baichuan_jax.train.state import Adaptation, ShardedState, TrainState
 from baichuan_jax.train.step import make_step
 from baichuan_jax.train.stop import checkpoint_on_signal, stop_between_steps
 from baichuan_jax.train.summary import summary
@@ -67,19 +67,21 @@ def train(
     retention: RetentionConfig = NOTHING_FOR_GOOD,
     spikes: SpikeConfig = NO_SPIKES,
     weigh: Weigh | None = None,
+    adaptation: Adaptation | None = None,
 ) -> dict[str, Any]:
     """Train from the newest checkpoint in `directory`, or from its start, to the last step; return a summary.
 
     validate: bits per byte of every domain. weigh: sets the weights of the targets of each batch, [B, T]; what it
-    remembers is not in checkpoints.
+    remembers is not in checkpoints. adaptation: what is trained in place of the model's parameters.
 
     Raise Interrupted after a checkpoint if a stop was asked for; calling again goes on from there, bit for bit. Raise
     UserError if training diverges; nothing that is not finite is saved. Several processes call it alike, each with its
     own rows; the first writes the metrics and returns the summary.
     """
     first, folder = jax.process_index() == 0, directory / CHECKPOINTS
-    optimizer = make_optimizer(optim_cfg, cfg.steps, param_axes(model_cfg), cfg.seed)
-    sharded = ShardedState(model_cfg, optimizer, exe.layout)
+    optimizer = make_optimizer(optim_cfg, cfg.steps, adaptation.axes if adaptation else param_axes(model_cfg), cfg.seed)
+    sharded = ShardedState(model_cfg, optimizer, exe.layout, adaptation)
+    frozen = [adaptation.frozen] if adaptation else []
     seconds: dict[str, float] = {}
     rate = jax.jit(schedule(optim_cfg, cfg.steps))  # operation by operation it takes as long as two small steps
     with (
@@ -97,7 +99,8 @@ def train(
             beside = threads.submit(begin)
             with hooks.phases.of(COMPILE), _timed(seconds, COMPILE):
                 taken = abstract_batch(cfg.batch, cfg.length, batches.packing, weighed=weigh is not None)
-                step = make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken).compile()
+                made = make_step(cfg, model_cfg, optimizer, sharded, exe)
+                step = made.lower(sharded.abstract, taken, *frozen).compile()
             with hooks.phases.of(RESTORE):
                 position = beside.result()
         meter = Meter(model_cfg, cfg.length, exe)
@@ -115,7 +118,7 @@ def train(
                 hooks,
                 weigh,
                 rate,
-                step,
+                lambda state, rows: step(state, rows, *frozen),
                 saves,
                 asked,
                 profiler,
@@ -147,7 +150,7 @@ class _Loop:
     hooks: Hooks
     weigh: Weigh | None
     rate: optax.Schedule
-    train_step: jax.stages.Compiled
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, dict[str, jax.Array]]]
     saves: Saves
     asked: Callable[[int], bool]
     profiler: Profiler
@@ -234,7 +237,7 @@ def _begin(
     if checkpoint_steps(folder):
         with Checkpoints(folder) as checkpoints:
             state, loader_state, told = checkpoints.restore(sharded.abstract)
-    elif cfg.start:
+    elif cfg.start and sharded.adaptation is None:
         with Checkpoints(Path(cfg.start)) as others:
             state = sharded.start(others.restore_params(sharded.abstract.params))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +12,20 @@ import optax
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, init_params, param_axes, param_shapes
 from baichuan_jax.parallel.layout import Layout
+
+
+class Adaptation(NamedTuple):
+    """What is trained in place of a model's parameters, which stay as they are.
+
+    init: returns the fresh tree from a key. axes: its logical axes. attach: returns the parameters that the loss is
+    computed with, of (frozen parameters, tree, key of a microbatch). frozen: the frozen parameters; a plan
+    has them as sharded `jax.ShapeDtypeStruct`.
+    """
+
+    init: Callable[[jax.Array], Params]
+    axes: Params
+    attach: Callable[[Params, Params, jax.Array | None], Params]
+    frozen: Params
 
 
 class TrainState(NamedTuple):
@@ -27,12 +42,21 @@ class ShardedState:
     shardings, abstract: the state as shardings, and as sharded `jax.ShapeDtypeStruct` to restore a checkpoint into.
     Both are derived once from the logical axes of the parameters; optimizer moments follow their parameter. Raise
     UserError if a parameter does not divide over its mesh axes.
+
+    adaptation: what is trained in place of the model's parameters; None trains these.
     """
 
-    def __init__(self, model_cfg: DecoderConfig, optimizer: optax.GradientTransformation, layout: Layout):
-        self._model_cfg, self._optimizer = model_cfg, optimizer
+    def __init__(
+        self,
+        model_cfg: DecoderConfig,
+        optimizer: optax.GradientTransformation,
+        layout: Layout,
+        adaptation: Adaptation | None = None,
+    ):
+        self._optimizer, self.adaptation = optimizer, adaptation
+        self._init_params = adaptation.init if adaptation else lambda key: init_params(model_cfg, key)
         shapes = jax.eval_shape(lambda: self._fresh(0))
-        params = layout.shardings(param_axes(model_cfg), shapes.params)
+        params = layout.shardings(adaptation.axes if adaptation else param_axes(model_cfg), shapes.params)
         masked = lambda node: isinstance(node, optax.MaskedNode)  # of a parameter that another update rule has
         moments = optax.tree_utils.tree_map_params(
             optimizer,
@@ -43,7 +67,7 @@ class ShardedState:
             is_leaf=masked,
         )
         self.shardings = TrainState(layout.replicated, params, moments)
-        self.abstract = _placed(shapes, self.shardings)
+        self.abstract = placed(shapes, self.shardings)
 
     def init(self, seed: int) -> TrainState:
         """Return the state of fresh parameters, created sharded; the values do not depend on the layout."""
@@ -54,7 +78,7 @@ class ShardedState:
         return jax.jit(self._before_first_step, out_shardings=self.shardings, donate_argnums=0)(params)
 
     def _fresh(self, seed: int) -> TrainState:
-        return self._before_first_step(init_params(self._model_cfg, jax.random.key(seed)))
+        return self._before_first_step(self._init_params(jax.random.key(seed)))
 
     def _before_first_step(self, params: Params) -> TrainState:
         return TrainState(jnp.zeros((), jnp.int32), params, self._optimizer.init(params))
@@ -63,9 +87,10 @@ class ShardedState:
 def abstract_params(model_cfg: DecoderConfig, layout: Layout) -> Params:
     """Return the parameters alone as sharded `jax.ShapeDtypeStruct`."""
     shapes = param_shapes(model_cfg)
-    return _placed(shapes, layout.shardings(param_axes(model_cfg), shapes))
+    return placed(shapes, layout.shardings(param_axes(model_cfg), shapes))
 
 
-def _placed(shapes: Any, shardings: Any) -> Any:
+def placed(shapes: Any, shardings: Any) -> Any:
+    """Return a tree of shapes with their shardings."""
     place = lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
     return jax.tree.map(place, shapes, shardings)

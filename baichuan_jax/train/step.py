@@ -64,20 +64,27 @@ def make_step(
     optimizer: optax.GradientTransformation,
     state: ShardedState,
     exe: Execution,
-) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+) -> Callable[..., tuple[TrainState, Metrics]]:
     """Return the jitted step (state, Batch of [B, T]) -> (state, metrics); the old state is donated.
 
+    If `state` trains something beside frozen parameters, these are a third argument.
     Metrics: "loss" in nats per target, "grad_norm", and "domain_nll" and "domain_count" of `Sums` if `exe` has domains.
     """
-    layout = exe.layout
+    layout, adaptation = exe.layout, state.adaptation
     check_split(cfg, model_cfg, layout)
 
-    def objective(params: Params, batch: Batch) -> tuple[jax.Array, Sums]:
-        sums = loss(model_cfg, params, _by_token(batch, layout), exe, cfg.max_z)
-        return sums.minimised, sums
+    def step(state: TrainState, batch: Batch, *frozen: Params) -> tuple[TrainState, Metrics]:
+        keys = None
+        if adaptation:
+            keys = jax.random.split(jax.random.fold_in(jax.random.key(cfg.seed), state.step), cfg.accumulate)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        sums, grads = accumulate(objective, state.params, _microbatches(batch, cfg.accumulate, layout))
+        def objective(params: Params, given: tuple[Batch, jax.Array | None]) -> tuple[jax.Array, Sums]:
+            rows, key = given
+            whole = adaptation.attach(*frozen, params, key) if adaptation else params
+            sums = loss(model_cfg, whole, _by_token(rows, layout), exe, cfg.max_z)
+            return sums.minimised, sums
+
+        sums, grads = accumulate(objective, state.params, (_microbatches(batch, cfg.accumulate, layout), keys))
         grads = jax.tree.map(lambda g: g / sums.count, grads)
         updates, moments = optimizer.update(grads, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -86,9 +93,10 @@ def make_step(
             metrics |= {"domain_nll": sums.domain_nll, "domain_count": sums.domain_count}
         return TrainState(state.step + 1, params, moments), metrics
 
+    frozen = [jax.tree.map(lambda x: x.sharding, adaptation.frozen)] if adaptation else []
     return jax.jit(
         step,
-        in_shardings=(state.shardings, layout.sharding(("batch",))),
+        in_shardings=(state.shardings, layout.sharding(("batch",)), *frozen),
         out_shardings=(state.shardings, layout.replicated),
         donate_argnums=0,
         compiler_options=options(model_cfg, cfg, exe),

@@ -35,7 +35,7 @@ def summary(
         "tokens": cfg.steps * cfg.batch * cfg.length,
         "steps": cfg.steps,
         "loss": logged[-1]["loss"] if logged else None,
-        "validation": next(record["validation"] for record in reversed(records) if "validation" in record),
+        "validation": next((record["validation"] for record in reversed(records) if "validation" in record), {}),
         **speeds,
         "peak_flops": meter.peak[0],
         "peak_source": meter.peak[1],

@@ -82,7 +82,7 @@ EVALUATE = StageSpec(
     _summary,
     help="held-out bits per byte, beside baselines, or --tasks mmlu,ceval-valid: the field's tests",
     sections=(EvaluateConfig,),
-    needs=("train",),
+    needs=("train", "tune"),
     table=_table,
     report=ReportSection("Bits per byte", _section, 10),
     multi_process=True,

@@ -57,7 +57,7 @@ GENERATE = StageSpec(
     lambda result: f"{len(result.samples)} samples",
     help="continue the config's prompts, or --prompt TEXT, --file FILE, or what you type",
     sections=(SampleConfig,),
-    needs=("train",),
+    needs=("train", "tune"),
     report=ReportSection("Samples", _section, 30),
     reads_only=True,
 )

@@ -77,7 +77,7 @@ def _build(plan: Plan, point: PlannedPoint) -> tuple[dict, str]:
     for stage, config in shared[made + 1 :]:
         _build_shared(stage, config)
     run = Run(plan.config_of(point), _progress())
-    stages = stages_up_to(plan.last_stage)
+    stages = stages_up_to(plan.last_stage, run.config)
     _build_stages(run, plan.last_stage)
     train = run.place("train") if "train" in stages else run.workdir
     return figures_of(run, stages, plan.cfg.metric), os.path.relpath(train, plan.directory)

@@ -90,7 +90,7 @@ class Plan:
 
     @cached_property
     def _shared(self) -> list[list[SharedRun]]:
-        return shared_runs([point.keys for point in self.points], self.last_stage)
+        return shared_runs([point.keys for point in self.points], stages_up_to(self.last_stage, self.config))
 
     def _load(self, point: PlannedPoint) -> RunConfig:
         config = load(None, [*self._lines, *point.lines], type(self.config)).config
@@ -126,7 +126,7 @@ def make_plan(path: Path | str, overrides: Sequence[str], extend: bool = False) 
         config = replace(config, base=config.workdir)
     last = stage_of(cfg.metric)
     before = _before(directory, config, cfg, extend)
-    for name in () if before else stages_up_to(last):
+    for name in () if before else stages_up_to(last, config):
         STAGES[name].files(config)  # raises UserError on a source that is not there
     points = [*before]
     known = [point.settings for point in before]

@@ -20,12 +20,11 @@ class SharedRun(NamedTuple):
     points: tuple[int, ...]
 
 
-def shared_runs(keys: Sequence[Sequence[str]], last: str) -> list[list[SharedRun]]:
-    """Return, for each point, the runs that its stages up to `last` come from, each based on the one before.
+def shared_runs(keys: Sequence[Sequence[str]], stages: Sequence[str]) -> list[list[SharedRun]]:
+    """Return, for each point, the runs that its stages come from, each based on the one before.
 
     keys: `stage_keys` of each point.
     """
-    stages = stages_up_to(last)
     by_key: dict[str, list[int]] = {}
     for number, of_point in enumerate(keys):
         for key in of_point:
@@ -43,11 +42,11 @@ def shared_runs(keys: Sequence[Sequence[str]], last: str) -> list[list[SharedRun
     return found
 
 
-def stages_up_to(last: str) -> tuple[str, ...]:
+def stages_up_to(last: str, config: RunConfig) -> tuple[str, ...]:
     """Return a stage after all that it is made from, in the order they run."""
     found, waiting = {last}, [last]
     while waiting:
-        new = set(needs_of(waiting.pop())) - found
+        new = set(needs_of(waiting.pop(), config)) - found
         found |= new
         waiting += new
     return tuple(name for name in STAGES if name in found)
@@ -56,7 +55,7 @@ def stages_up_to(last: str) -> tuple[str, ...]:
 def stage_keys(config: RunConfig, last: str) -> tuple[str, ...]:
     """Return, for each stage up to `last`, a digest of the settings that shape it and the stages before it."""
     found, lines = [], ""
-    for name in stages_up_to(last):
+    for name in stages_up_to(last, config):
         own = [part for part in parts(config) if type(part) in STAGES[name].sections]
         lines += "\n".join((name, *(line for section in own for part in parts(section) for line in settings(part)), ""))
         found.append(digest(lines))

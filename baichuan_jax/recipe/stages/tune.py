@@ -1,0 +1,204 @@
+"""Stage tune: the trained model and conversations to a model that answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from baichuan_jax.chat.config import ChatConfig
+from baichuan_jax.config.literal import gin_text
+from baichuan_jax.core.checkpointed import Checkpointed
+from baichuan_jax.core.errors import require
+from baichuan_jax.core.memory import within_memory
+from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.core.stage import versions
+from baichuan_jax.model.config import LoraConfig
+from baichuan_jax.recipe.progress import Progress
+from baichuan_jax.recipe.spec import Grid, StageResult, StageSpec
+from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
+from baichuan_jax.tune.config import TuneConfig
+from baichuan_jax.tune.data_config import InstructionConfig
+
+if TYPE_CHECKING:
+    from baichuan_jax.recipe.run import Run
+    from baichuan_jax.recipe.run_config import RunConfig
+
+
+UNIT = "nats per held-out response token"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneResult(StageResult):
+    """How tuning ended.
+
+    parameters: of what was tuned, adapters or all. conversations: that were trained on. held_out, held_out_before:
+    {source: loss on held-out responses in nats per token}, at the end and before the first step. loss: on the responses
+    of the last step. tokens_per_second: of positions, padding too.
+    """
+
+    parameters: int
+    base_parameters: int
+    conversations: int
+    steps: int
+    loss: float
+    held_out_before: dict[str, float]
+    held_out: dict[str, float]
+    tokens_per_second: float
+    step_memory_bytes: int
+    mesh: dict[str, int]
+    device: str
+
+
+def build(run: Run, directory: Path) -> TuneResult | None:
+    """Tune, or go on tuning, to the last step."""
+    import jax
+
+    from baichuan_jax.model.fingerprint import fingerprint
+    from baichuan_jax.recipe.checkpoints import base_checkpoints
+    from baichuan_jax.recipe.trained import load_base, make_layout
+    from baichuan_jax.train.adapt import adapt
+    from baichuan_jax.train.hooks import Hooks
+    from baichuan_jax.train.input import local_rows
+    from baichuan_jax.train.loop import train
+    from baichuan_jax.train.step import make_execution
+    from baichuan_jax.tune.batches import SampleBatches, held_out_batches
+    from baichuan_jax.tune.prepare import prepare, prepared_in
+    from baichuan_jax.tune.response_loss import ResponseLoss
+
+    config, cfg, data = run.config, run.config.tune, run.config.instruction
+    layout, model_cfg = make_layout(config), config.model
+    train_cfg = cfg.train(config.train, str(base_checkpoints(config)))
+    progress = run.progress if jax.process_index() == 0 else Progress()
+    with progress.units("reading conversations") as tell:
+        samples, tallies = prepared_in(directory, lambda: prepare(data, run.chat_template, cfg.length, tell))
+    batches = SampleBatches(
+        samples,
+        cfg.batch,
+        cfg.length,
+        cfg.seed,
+        packing=data.packing,
+        weights=data.weights,
+        rows=local_rows(layout, cfg.batch),
+    )
+    exe = make_execution(train_cfg, model_cfg, layout, domains=len(batches.domains))
+    adaptation, base = None, ""
+    if config.lora.rank:
+        with progress.status("loading the base"):
+            params = load_base(config, layout)
+            base = fingerprint(params)
+            adaptation = adapt(config.lora, model_cfg, params, exe.dtype)
+
+    @cache
+    def response_loss() -> ResponseLoss:
+        size = -(-cfg.batch // exe.by_rows.layout.batch_shards) * exe.by_rows.layout.batch_shards
+        held_out = list(held_out_batches(samples, size, cfg.length, packing=data.packing))
+        return ResponseLoss(model_cfg, batches.domains, held_out, exe, adaptation)
+
+    def begun(step: int, told: list[str]) -> None:
+        changes = run.pipeline.stage("tune").goes_on_from(step, write=jax.process_index() == 0)
+        changed = [f"{change['setting']} {change['before']} -> {change['after']}" for change in changes]
+        for line in (*told, *(f"from step {step} on: {each}" for each in changed), *batches.notes()):
+            progress.note(line)
+
+    def about() -> dict[str, Any]:
+        return {"config": gin_text(config), "versions": versions(), "base": base}
+
+    what = f"TuneConfig.batch = {cfg.batch}, length = {cfg.length}, accumulate = {cfg.accumulate}"
+    with (
+        progress.training(cfg.steps) as report,
+        within_memory(what, "lower batch or length, raise accumulate, or set LoraConfig.rank"),
+    ):
+        found = train(
+            train_cfg,
+            cfg.optim(),
+            model_cfg,
+            exe,
+            batches,
+            directory,
+            lambda params: response_loss()(params),
+            Hooks(lambda record: report({**record, "unit": UNIT}), begun, note=progress.note, about=about),
+            adaptation=adaptation,
+        )
+    return _result(found, directory, config, tallies) if found else None
+
+
+def _result(found: dict[str, Any], directory: Path, config: RunConfig, tallies: dict[str, Any]) -> TuneResult:
+    from baichuan_jax.model.lora import adapter_count
+
+    measured = [record["validation"] for record in read_metrics(directory) if "validation" in record]
+    parameters = adapter_count(config.lora, config.model) if config.lora.rank else found["parameters"]
+    kept = ("loss", "tokens_per_second", "step_memory_bytes", "steps", "mesh", "device")
+    return TuneResult(
+        parameters=parameters,
+        base_parameters=found["parameters"],
+        conversations=sum(tally["kept"] - tally["held_out"] for tally in tallies.values()),
+        held_out_before=measured[0] if measured else {},
+        held_out=measured[-1] if measured else {},
+        **{name: found[name] for name in kept},
+    )
+
+
+def _check(config: RunConfig) -> None:
+    """Raise UserError if there is nothing to tune or to tune on, or the devices at hand cannot hold it."""
+    from baichuan_jax.model.lora import adapted_weights
+    from baichuan_jax.recipe.checkpoints import base_checkpoints
+    from baichuan_jax.recipe.trained import make_layout
+    from baichuan_jax.train.state import abstract_params
+    from baichuan_jax.train.step import check_split
+
+    sources = config.instruction.sources
+    require(bool(sources), "InstructionConfig.sources", sources, "a source at least: {'mine': 'chats/*.jsonl'}")
+    start = base_checkpoints(config)
+    expected = "a directory with a finished checkpoint"
+    require(config.train.steps > 0 or bool(checkpoint_steps(start)), "TrainConfig.start", str(start), expected)
+    if config.lora.rank:
+        adapted_weights(config.lora, config.model)
+    layout = make_layout(config)
+    abstract_params(config.model, layout)
+    check_split(config.tune.train(config.train, ""), config.model, layout)
+
+
+def _files(config: RunConfig) -> tuple[Path | str, ...]:
+    from baichuan_jax.tune.prepare import instruction_files
+
+    return tuple(file.path for files in instruction_files(config.instruction).values() for file in files)
+
+
+def _summary(result: TuneResult) -> str:
+    share = f"{result.parameters:,} of {result.base_parameters:,} parameters"
+    what = "all parameters" if result.parameters == result.base_parameters else share
+    return (
+        f"{what} on {result.conversations:,} conversations, loss {result.loss:.4f}, "
+        f"{result.tokens_per_second:,.0f} tokens/s"
+    )
+
+
+def _table(result: TuneResult) -> Grid:
+    rows = [
+        (source, f"{result.held_out_before[source]:.4f}", f"{after:.4f}") for source, after in result.held_out.items()
+    ]
+    return Grid(("source", "before", "after"), rows, f"{UNIT}")
+
+
+TUNE = StageSpec(
+    "tune",
+    TuneResult,
+    build,
+    _summary,
+    help="tune the trained model on conversations (InstructionConfig.sources), all of it or adapters (LoraConfig.rank)",
+    sections=(InstructionConfig, ChatConfig, TuneConfig, LoraConfig),
+    needs=lambda config: ("train",) if config.train.steps else (),
+    table=_table,
+    files=_files,
+    check=_check,
+    wanted=lambda config: bool(config.instruction.sources),
+    checkpointed=Checkpointed(
+        reached=lambda directory: max(checkpoint_steps(directory / CHECKPOINTS), default=0),
+        steps="TuneConfig.steps",
+        recorded=tuple(f"TuneConfig.{name}" for name in ("steps", "peak_lr", "warmup_steps", "schedule", "accumulate")),
+        free=("TuneConfig.eval_every", "TuneConfig.checkpoint_every"),
+    ),
+    multi_process=True,
+)
