@@ -42,9 +42,10 @@ S = TypeVar("S")
 class Run:
     """A run of the recipe: a config, and the directory `config.workdir` with what its stages have left there.
 
-    The stages are data, tokenizer, tokens, train, evaluate, generate and report, and tune where there are instructions. A stage is built once; one that was
-    interrupted goes on where it was. The same config in the same workdir is the same run, whether it is built from
-    here or by the command line. Finished stages of another run serve this one where they agree (RunConfig.base).
+    The stages are data, tokenizer, tokens, train, tune (where there are instructions), evaluate, generate and report. A
+    stage is built once; one that was interrupted goes on where it was. The same config in the same workdir is the same
+    run, whether it is built from here or by the command line. Finished stages of another run serve this one where they
+    agree (RunConfig.base).
 
     Example:
         import baichuan_jax as bj

@@ -83,10 +83,7 @@ class RunConfig:
             self.tokenizer.vocab,
             f"at most DecoderConfig.vocab = {vocab}",
         )
-        lengths = {"TrainConfig": self.train.length, "EvaluateConfig": self.evaluate.length}
-        if self.instruction.sources:
-            lengths["TuneConfig"] = self.tune.length
-        for name, length in lengths.items():
+        for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
         self.optim.check_steps(self.train.steps)
         known = ", ".join(self.data.sources)

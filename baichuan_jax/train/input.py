@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import grain
 import jax
@@ -16,6 +17,29 @@ from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.tokenizer.packing import PackedDocuments, PackedRow
 from baichuan_jax.tokenizer.shards import Piece, TokenStore, Windows
 from baichuan_jax.train.config import MixConfig, TrainConfig
+
+
+class AnyBatches(Protocol):
+    """What the train loop asks of its input, which is a pure function of the step.
+
+    domains: names that `Batch.domains` counts from 0. rows: which of a step's sequences are read here.
+    """
+
+    domains: tuple[str, ...]
+    rows: list[int]
+
+    @property
+    def packing(self) -> bool:
+        """Whether batches have segments, positions and weights."""
+
+    def reject(self, draws: Iterable[int]) -> None:
+        """Go on without these batches of the whole sequence, by their places in it; those after them come earlier."""
+
+    def draw(self, step: int) -> int:
+        """Return the place of a step's batch in the whole sequence."""
+
+    def __getitem__(self, step: int) -> Batch:
+        """Return the batch of a step as numpy arrays."""
 
 
 class Batches:
@@ -114,7 +138,7 @@ class Batches:
         return Batch(windows[:, :-1], windows[:, 1:], **named)
 
 
-def iterate(cfg: TrainConfig, batches: Batches) -> grain.DatasetIterator:
+def iterate(cfg: TrainConfig, batches: AnyBatches) -> grain.DatasetIterator:
     """Return an iterator over the steps that reads ahead in threads; its state is a small JSON value."""
     dataset = grain.MapDataset.range(0, cfg.steps).map(batches.__getitem__)
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))

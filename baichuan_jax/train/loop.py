@@ -34,7 +34,7 @@ from baichuan_jax.train.config import (
 )
 from baichuan_jax.train.finite import Diverged, check_finite
 from baichuan_jax.train.hooks import Hooks
-from baichuan_jax.train.input import Batches, abstract_batch, iterate, place
+from baichuan_jax.train.input import AnyBatches, abstract_batch, iterate, place
 from baichuan_jax.train.log import StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
@@ -59,7 +59,7 @@ def train(
     optim_cfg: OptimConfig,
     model_cfg: DecoderConfig,
     exe: Execution,
-    batches: Batches,
+    batches: AnyBatches,
     directory: Path,
     validate: Callable[[Params], dict[str, float]],
     hooks: Hooks = NO_HOOKS,
@@ -144,7 +144,7 @@ class _Loop:
 
     cfg: TrainConfig
     exe: Execution
-    batches: Batches
+    batches: AnyBatches
     directory: Path
     validate: Callable[[Params], dict[str, float]]
     hooks: Hooks
@@ -226,7 +226,7 @@ class _Loop:
 
 def _begin(
     cfg: TrainConfig,
-    batches: Batches,
+    batches: AnyBatches,
     sharded: ShardedState,
     directory: Path,
     begun: Callable[[int, list[str]], None],

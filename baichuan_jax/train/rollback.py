@@ -14,7 +14,7 @@ from baichuan_jax.core.metrics import REJECTED, read_rejected
 from baichuan_jax.train.checkpoint import set_aside
 from baichuan_jax.train.config import CHECKPOINTS, SpikeConfig, checkpoint_steps
 from baichuan_jax.train.finite import Diverged
-from baichuan_jax.train.input import Batches
+from baichuan_jax.train.input import AnyBatches
 
 
 def rejected_draws(directory: Path) -> list[int]:
@@ -22,7 +22,7 @@ def rejected_draws(directory: Path) -> list[int]:
     return [draw for record in read_rejected(directory) for draw in record["draws"]]
 
 
-def roll_back(cfg: SpikeConfig, directory: Path, batches: Batches, found: Diverged) -> str:
+def roll_back(cfg: SpikeConfig, directory: Path, batches: AnyBatches, found: Diverged) -> str:
     """Move the checkpoints after a spike aside and reject its batches; return what to say of it.
 
     The batch before it is rejected too: the loss of a step is that of the state before, which that batch made. Raise

@@ -62,7 +62,7 @@ class SampleBatches:
     has every sequence of a source once, each epoch in an order of its own.
     """
 
-    packing = True  # batches have segments and positions, also with one sample in each sequence
+    packing = True  # batches have segments, positions and weights, also with one sample in each sequence
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from tests.settings.training import (
     training,
     update,
 )
-from tests.settings.tuning import conversations
+from tests.settings.tuning import conversations, split_tuning, tuning
 
 
 class Row(NamedTuple):
@@ -67,6 +67,7 @@ SLURM = {"RunnerConfig.kind": "slurm", "RunnerConfig.partition": "cpu"}
 VANISHED = {"DataConfig.sources": {"zh": "zh.jsonl", "one": "one.jsonl"}, "RunnerConfig.vanished": "skip"}
 STARTED = {"TrainConfig.start": "weights/checkpoints"}
 CHATS = {"InstructionConfig.sources": {"chats": "chats.jsonl", "talks": "talks.jsonl"}}
+ADAPTERS = {"TuneConfig.steps": 8, "TuneConfig.length": 16, "TuneConfig.warmup_steps": 1, "LoraConfig.rank": 2}
 QWEN3 = {"ChatConfig.template": "qwen3"}
 GREEDY = TRAINED | {"SampleConfig.temperature": 0.0}
 OPEN = TRAINED | {"ServeConfig.port": 0, "ServeConfig.max_open": 5}
@@ -197,6 +198,24 @@ TABLE: dict[str, Row] = {
     **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records none", format="alpaca"),
     **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records", formats={"talks": "prompt"}),
     **rows("InstructionConfig", conversations, CHATS, "1 of 30 records are bad", max_bad=0.0),
+    **rows(
+        "TuneConfig",
+        tuning,
+        ADAPTERS,
+        steps=9,
+        batch=8,
+        length=32,
+        accumulate=2,
+        seed=1,
+        peak_lr=1e-3,
+        warmup_steps=2,
+        schedule="linear",
+        weight_decay=0.1,
+        eval_every=3,
+        checkpoint_every=3,
+    ),
+    **rows("LoraConfig", tuning, ADAPTERS, rank=3, alpha=8.0, drop=0.1, targets=("mlp.up",)),
+    "LoraConfig.base": Row(ADAPTERS, "int8", tuning),
     **rows("ProfileConfig", training, STARTED, first=2),
     **rows("ProfileConfig", training, STARTED | {"ProfileConfig.first": 1}, steps=1),
     **rows("WandbConfig", boards, project="mine"),
@@ -218,6 +237,7 @@ TABLE: dict[str, Row] = {
     ),
     **rows("AxisRules", partitioned, SPLIT, length=None),
     **rows("AxisRules", partitioned_scoring, MESH | LEARNED | TWO, layers="data", positions="data", norm="data"),
+    **rows("AxisRules", split_tuning, MESH | ADAPTERS, lora_rank="data"),
     **rows("AxisRules", partitioned_scoring, SPLIT | {"AxisRules.table_embed": None}, table_vocab="fsdp"),
     **rows(
         "AxisRules",

@@ -92,7 +92,8 @@ def build(run: Run, directory: Path) -> TuneResult | None:
 
     @cache
     def response_loss() -> ResponseLoss:
-        size = -(-cfg.batch // exe.by_rows.layout.batch_shards) * exe.by_rows.layout.batch_shards
+        shards = layout.by_rows.batch_shards
+        size = -(-cfg.batch // shards) * shards
         held_out = list(held_out_batches(samples, size, cfg.length, packing=data.packing))
         return ResponseLoss(model_cfg, batches.domains, held_out, exe, adaptation)
 
@@ -150,6 +151,8 @@ def _check(config: RunConfig) -> None:
 
     sources = config.instruction.sources
     require(bool(sources), "InstructionConfig.sources", sources, "a source at least: {'mine': 'chats/*.jsonl'}")
+    length, context = config.tune.length, config.model.context
+    require(length <= context, "TuneConfig.length", length, f"at most DecoderConfig.context = {context}")
     start = base_checkpoints(config)
     expected = "a directory with a finished checkpoint"
     require(config.train.steps > 0 or bool(checkpoint_steps(start)), "TrainConfig.start", str(start), expected)
@@ -163,7 +166,7 @@ def _check(config: RunConfig) -> None:
 def _files(config: RunConfig) -> tuple[Path | str, ...]:
     from baichuan_jax.tune.prepare import instruction_files
 
-    return tuple(file.path for files in instruction_files(config.instruction).values() for file in files)
+    return tuple(file for files in instruction_files(config.instruction).values() for file in files)
 
 
 def _summary(result: TuneResult) -> str:
