@@ -1,0 +1,106 @@
+"""Stage tune: a run's model is tuned, all of it or adapters, and what reads the run's model gets the tuned one."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.model.config import LoraConfig
+from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.run import Run
+from tests.cli.small import write_config
+from tests.tune.making import write_lines
+
+TUNE = """
+ChatConfig.template = 'alpaca'
+TuneConfig.steps = 12
+TuneConfig.batch = 8
+TuneConfig.length = 128
+TuneConfig.peak_lr = 1e-2
+TuneConfig.warmup_steps = 1
+TuneConfig.eval_every = 6
+TuneConfig.checkpoint_every = 6
+InstructionConfig.held_out = 0.1
+"""
+ANSWERS = {"good": "book", "bad": "people", "new": "report"}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """Return the config of a run with a trained model, and conversations to tune it on."""
+    folder = tmp_path_factory.mktemp("tune")
+    records = [
+        {"instruction": f"{word} {n}", "output": f"the {answer} of {word}"}
+        for n in range(40)
+        for word, answer in ANSWERS.items()
+    ]
+    chats = write_lines(folder / "chats.jsonl", records)
+    config = write_config(folder, TUNE)
+    untuned = load_config(config)
+    Run(untuned).build("train")
+    sources = {"chats": str(chats)}
+    return replace(untuned, instruction=replace(untuned.instruction, sources=sources))
+
+
+def tuned(base, lora):
+    """Return a tuned run on a base, and the result."""
+    config = replace(
+        base,
+        workdir=f"{base.workdir}-{lora.rank}-{lora.base}",
+        base=base.workdir,
+        lora=lora,
+    )
+    run = Run(config)
+    return run, run.build("tune")
+
+
+def leaves(params):
+    return jax.device_get(jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize(
+    "lora",
+    [
+        pytest.param(LoraConfig(), id="full"),
+        pytest.param(LoraConfig(rank=4), id="lora"),
+        pytest.param(LoraConfig(rank=4, base="int8", drop=0.1), id="int8", marks=pytest.mark.slow),
+    ],
+)
+def test_held_out_responses_become_likelier(base, lora):
+    run, found = tuned(base, lora)
+    untuned = Run(replace(base, instruction=replace(base.instruction, sources={})))
+    assert found.held_out["chats"] < 0.95 * found.held_out_before["chats"]
+    assert found.conversations + 1 < 120
+    assert (found.parameters == found.base_parameters) == (lora.rank == 0)
+    measured = [record["step"] for record in read_metrics(run.place("tune")) if "validation" in record]
+    assert measured == [0, 6, 12]
+    changed = [not np.array_equal(x, y) for x, y in zip(leaves(run.params), leaves(untuned.params))]
+    assert all(changed) if lora.rank == 0 else 0 < sum(changed) < len(changed)
+    answer = run.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
+    assert answer != untuned.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
+
+
+def test_the_base_stays_what_it_was(base):
+    run, _ = tuned(base, LoraConfig(rank=4))
+    assert not (run.workdir / "train").exists()
+    assert (
+        run.build("evaluate").domains
+        != Run(replace(base, instruction=replace(base.instruction, sources={}))).build("evaluate").domains
+    )
+
+
+def test_adapters_are_refused_beside_another_base(base, tmp_path):
+    run, _ = tuned(base, LoraConfig(rank=4))
+    other = Run(replace(base, workdir=str(tmp_path / "other"), base=base.workdir, train=replace(base.train, seed=9)))
+    other.build("train")
+    moved = replace(run.config, train=replace(base.train, steps=0, start=str(tmp_path / "other/train/checkpoints")))
+    with pytest.raises(UserError, match="trained beside another base"):
+        _ = Run(moved).params
+
+
+def test_nothing_to_tune_on_is_refused(base):
+    with pytest.raises(UserError, match=r"InstructionConfig\.sources"):
+        Run(replace(base, instruction=replace(base.instruction, sources={}))).build("tune")
