@@ -11,7 +11,10 @@ from baichuan_jax.cli.main import main
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.recipe.run import Run
-from baichuan_jax.recipe.table import STAGES
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import STAGES, wanted
+
+WANTED = list(wanted(RunConfig()))  # without instructions there is no tuning
 
 CORPUS = ("data", "tokenizer", "tokens")
 
@@ -26,7 +29,7 @@ def test_four_learning_rates_on_one_base_make_the_corpus_once(made, new_run):
         assert run.notes[0] == f"train is made here: {base.workdir} has none"
     assert made == [
         *(("base", name) for name in CORPUS),
-        *((f"{rate}", name) for rate in (1e-3, 2e-3, 3e-3, 4e-3) for name in list(STAGES)[3:]),
+        *((f"{rate}", name) for rate in (1e-3, 2e-3, 3e-3, 4e-3) for name in WANTED[3:]),
     ]
 
 
@@ -72,7 +75,7 @@ CHOICES = {
         st.tuples(
             st.fixed_dictionaries({name: st.sampled_from(values) for name, values in CHOICES.items()}),
             st.integers(0, 3),
-            st.sampled_from([name for name in STAGES if name != "report"]),
+            st.sampled_from([name for name in WANTED if name != "report"]),
         ),
         min_size=2,
         max_size=4,
@@ -86,11 +89,11 @@ def test_every_stage_is_what_it_is_without_a_base_and_none_is_made_twice(made, n
         earlier = chains[number - base] if 0 < base <= number else []
         run = new_run(f"{example}-{number}", chosen, base=earlier[-1].workdir.name if earlier else "")
         alone = new_run(f"{example}-alone", chosen).pipeline
-        known = {other.pipeline.stage(name).identity for other in earlier for name in STAGES if finished(other, name)}
+        known = {other.pipeline.stage(name).identity for other in earlier for name in WANTED if finished(other, name)}
         begin = len(made)
         run.build(last)
         run.pipeline.refresh()
-        for name in list(STAGES)[: list(STAGES).index(last) + 1]:
+        for name in WANTED[: WANTED.index(last) + 1]:
             assert run.pipeline.stage(name).identity == alone.stage(name).identity
         assert not known & {run.pipeline.stage(name).identity for _, name in made[begin:]}
         chains.append([*earlier, run])
@@ -137,7 +140,7 @@ def test_runs_that_move_together_find_each_other(made, new_run, tmp_path, monkey
     (tmp_path / "runs").rename(tmp_path / "moved")
     moved = Run.open("moved/other")
     assert moved.build("report")
-    assert made == [*(("base", name) for name in CORPUS), *(("other", name) for name in list(STAGES)[3:])]
+    assert made == [*(("base", name) for name in CORPUS), *(("other", name) for name in WANTED[3:])]
 
 
 def test_a_base_that_is_gone_or_the_run_itself(made, new_run, tmp_path):

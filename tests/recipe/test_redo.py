@@ -6,9 +6,12 @@ import pytest
 
 from baichuan_jax.cli.main import main
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.recipe.table import STAGES
+from baichuan_jax.recipe.run_config import RunConfig
+from baichuan_jax.recipe.table import wanted
 
-MODEL = list(STAGES)[3:]
+WANTED = list(wanted(RunConfig()))  # without instructions there is no tuning
+
+MODEL = WANTED[3:]
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def test_what_a_new_source_file_would_make_again_is_said(changed, made, capsys):
     assert main(["run", *map(str, command)]) == 2
     said = capsys.readouterr().err
     assert "source file z2.jsonl is new since" in said
-    assert f"make again with --redo: {', '.join(f'{name} (0 s)' for name in STAGES)}." in said
+    assert f"make again with --redo: {', '.join(f'{name} (0 s)' for name in WANTED)}." in said
     assert sorted(run.workdir.rglob("*")) == before
     assert made == []
 
@@ -36,12 +39,12 @@ def test_what_a_new_source_file_would_make_again_is_said(changed, made, capsys):
 def test_one_flag_makes_it_again_and_all_that_was_made_from_it(changed, made, capsys):
     _, command = changed
     assert main(["run", *map(str, command), "--redo"]) == 0
-    assert made == [("run", name) for name in STAGES]
+    assert made == [("run", name) for name in WANTED]
     said = capsys.readouterr()
     assert "data is made again: source file z2.jsonl is new since" in said.err
     assert "train is made again: its input, stage 'tokens', is not the one it was made from" in said.err
     assert main(["run", *map(str, command), "--redo"]) == 0
-    assert capsys.readouterr().out.count("skipped") == len(STAGES), "it is as it should be"
+    assert capsys.readouterr().out.count("skipped") == len(WANTED), "it is as it should be"
 
 
 def test_a_verb_makes_its_own_stages_again(changed, made):
