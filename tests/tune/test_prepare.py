@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from baichuan_jax.chat.encode import ChatTemplate, Sample
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.tune.data_config import InstructionConfig
 from baichuan_jax.tune.faults import tally_lines
-from baichuan_jax.tune.prepare import FAULTS, prepared_in
+from baichuan_jax.tune.prepare import FAULTS, prepare, prepared_in
 from tests.chat.spelling import talk
 from tests.tune.making import TOKENIZER, prepared, template, write_lines
 
@@ -176,6 +177,16 @@ def test_a_sample_with_an_empty_mask_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(ChatTemplate, "encode_batch", wrong)
     with pytest.raises(UserError, match=r"a.jsonl:1: chat template chatml leaves no answer in the loss \(empty mask\)"):
         prepared(path)
+
+
+def test_a_template_without_an_end_is_refused_before_anything_is_read(tmp_path, monkeypatch):
+    endless = ChatTemplate("endless", "", lambda messages, _: "".join(m["content"] for m in messages), TOKENIZER)
+    path = write_lines(tmp_path / "a.jsonl", [GOOD])
+    monkeypatch.setattr("baichuan_jax.tune.prepare.read_records", lambda *_: pytest.fail("read"))
+    with pytest.raises(
+        UserError, match=r"chat template endless: no special token .* use another tokenizer, or ChatConfig"
+    ):
+        prepare(InstructionConfig(sources={"a": str(path)}), endless, 100)
 
 
 def test_what_a_template_refuses_is_counted(tmp_path):
