@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all chaos lint bench speedrun bench-start bench-restart bench-sweep bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
+.PHONY: quickstart test test-time test-all chaos lint bench speedrun bench-start bench-restart bench-sweep bench-tune bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -35,6 +35,10 @@ bench-start: .venv/installed
 
 bench-restart: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_restart $(CONFIG)
+
+# SOURCES="{'zh': 'FILE', ...}": the conversations to tune on.
+bench-tune: .venv/installed
+	$(BIN)/python -m experiments.benchmarks.bench_tune "$(SOURCES)"
 
 bench-sweep: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_sweep $(CONFIG)
