@@ -3,7 +3,7 @@
 Command: make bench-tune SOURCES="{'zh': 'alpaca_zh_demo.json', 'en': 'alpaca_en_demo.json'}"   (or: python -m
 experiments.benchmarks.bench_tune SOURCES [CONFIG] [--seeds N]). Tunes the base of a config (the quickstart's model)
 with adapters and in full on each seed, which is that of the order of the conversations and of the adapters. Then it
-times steps of 16 x 512 that are packed, and such with one conversation in a row, in turn. Cost: 15 minutes on two cores.
+times steps of 16 x 512 that are packed, and such with one conversation in a row, in turn. Cost: 15 minutes, two cores.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     config = load_config(args.config, [f"InstructionConfig.sources={args.sources}"])
-    Run(load_config(args.config, {"RunConfig.workdir": config.base, "RunConfig.base": ""})).build("train")
+    Run(config).build("train")
+    config = replace(config, base=config.workdir)
     with tempfile.TemporaryDirectory() as directory:
         print_losses(config, args.seeds, Path(directory))
     found = rates(config)
