@@ -33,8 +33,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
 def inspect_conversations(loaded: Loaded, args: argparse.Namespace) -> None:
     """Show what tuning would make of the conversations of a config."""
     require(args.samples > 0, "--samples", args.samples, "a number of samples, 1 at least")
-    length = loaded.config.train.length
-    found = inspect_tuning(Run(loaded.config, terminal_progress()), length, args.samples, args.source, args.reason)
+    found = inspect_tuning(Run(loaded.config, terminal_progress()), args.samples, args.source, args.reason)
     console = Console(highlight=False)
     for name, view in found.items():
         console.print(_counts(name, view))
@@ -44,7 +43,7 @@ def inspect_conversations(loaded: Loaded, args: argparse.Namespace) -> None:
         _print_faults(console, view)
         _print_samples(console, view.samples)
     if args.reason is None:
-        console.print(_lengths(found, length))
+        console.print(_lengths(found, loaded.config.tune.length))
 
 
 def _counts(name: str, view: SourceView) -> Table:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.suggest import did_you_mean
 from baichuan_jax.recipe.run import Run
-from baichuan_jax.tune.data_config import InstructionConfig
 
 if TYPE_CHECKING:
     from baichuan_jax.chat.encode import Sample
@@ -47,32 +46,26 @@ class SourceView:
 
 
 def inspect_tuning(
-    run: Run, length: int, number: int, source: str | None = None, reason: str | None = None
+    run: Run, number: int, source: str | None = None, reason: str | None = None
 ) -> dict[str, SourceView]:
     """Return a view of a source or all: at most so many samples, and faults of each reason or of one.
 
-    length: tokens of a sequence. Raise UserError if there is no such source or reason, or as `prepare` does; records
-    may all be bad.
+    Raise UserError if there is no such source or reason, or as `prepare` does, but for the share of bad records.
     """
     from baichuan_jax.tune.prepare import prepare  # brings numpy in, and --help knows this module
 
-    cfg = run.section(InstructionConfig)
+    cfg, length = run.config.instruction, run.config.tune.length
     if source is not None:
         if source not in cfg.sources:
             known = ", ".join(cfg.sources)
             raise UserError(
                 f"--source {source}: InstructionConfig.sources has {known}{did_you_mean(source, cfg.sources)}"
             )
-        cfg = replace(cfg, sources={source: cfg.sources[source]}, formats=_only(cfg.formats, source), weights={})
+        cfg = cfg.only(source)
     with run.progress.units("reading conversations") as tell:
         found = prepare(replace(cfg, max_bad=1.0), run.chat_template, length, tell)
     _check_reason(found, reason)
-    max_bad = run.section(InstructionConfig).max_bad
-    return {name: _view(found, name, run.tokenizer, length, number, reason, max_bad) for name in found.tallies}
-
-
-def _only(values: dict[str, str], source: str) -> dict[str, str]:
-    return {name: value for name, value in values.items() if name == source}
+    return {name: _view(found, name, run.tokenizer, length, number, reason, cfg.max_bad) for name in found.tallies}
 
 
 def _check_reason(found: Prepared, reason: str | None) -> None:

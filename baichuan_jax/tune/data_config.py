@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from baichuan_jax.core.errors import require
@@ -97,6 +97,12 @@ class InstructionConfig:
             known = not source or source in self.sources
             require(known, "InstructionConfig.fields", key, f"a source of {', '.join(self.sources)} before the dot")
             require(bool(name), f"InstructionConfig.fields[{key!r}]", name, "the name of a field")
+
+    def only(self, source: str) -> InstructionConfig:
+        """Return the config of a source without the others."""
+        formats = {name: value for name, value in self.formats.items() if name == source}
+        fields = {key: name for key, name in self.fields.items() if key.rpartition(".")[0] in ("", source)}
+        return replace(self, sources={source: self.sources[source]}, formats=formats, fields=fields, weights={})
 
     def format_of(self, source: str) -> str:
         """Return the format of a source."""

@@ -69,7 +69,7 @@ class Tally:
             )
         else:
             long = 2 * self.faults[TOO_LONG] > self.read
-            advice = "raise the length of a sequence" if long else "InstructionConfig.format and fields say how to read"
+            advice = "raise TuneConfig.length" if long else "InstructionConfig.format and fields say how to read"
             what = f"of {self.read:,} records none can be trained on ({advice})"
         lines = [f"  {line}" for line in fault_lines(self.as_record())]
         raise UserError("\n".join([f"InstructionConfig.sources[{source!r}]: {what}", *lines]))

@@ -23,7 +23,9 @@ def config(tmp_path, monkeypatch):
     write_lines(tmp_path / "chats.jsonl", [*talks, {"messages": talk("a", " ")}, {"messages": talk("e" * 800, "f")}])
     write_lines(tmp_path / "more.jsonl", [{"prompt": "x" * 300 + "y" * 500 + "z" * 300, "response": "w"}])
     sources = {"chats": f"{tmp_path}/chats.jsonl", "more": f"{tmp_path}/more.jsonl"}
+    fields = {"messages": "messages", "more.prompt": "prompt"}  # of one source, whichever is shown
     lines = [
+        f"InstructionConfig.fields = {fields!r}",
         "DecoderConfig.context = 4096",
         f"InstructionConfig.sources = {sources!r}",
         "InstructionConfig.held_out = 0.0",
@@ -44,7 +46,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_what_becomes_of_conversations(config, capsys, monkeypatch):
-    shown = output(capsys, monkeypatch, str(config), "--source", "chats", "--set", "TrainConfig.length=120")
+    shown = output(capsys, monkeypatch, str(config), "--source", "chats", "--set", "TuneConfig.length=120")
     place = f"{config.parent}/chats.jsonl"
     counts = {words[0]: words[1:] for words in rows(shown)}
     assert counts["read"] == ["4", "100.00%"]
@@ -63,7 +65,7 @@ def test_what_becomes_of_conversations(config, capsys, monkeypatch):
 
 def test_the_loss_is_in_colour_on_a_terminal(config, capsys, monkeypatch):
     colours = {"force_terminal": True, "color_system": "standard"}
-    shown = output(capsys, monkeypatch, str(config), "--source", "more", "--set", "TrainConfig.length=2000", **colours)
+    shown = output(capsys, monkeypatch, str(config), "--source", "more", "--set", "TuneConfig.length=2000", **colours)
     assert "\x1b[32mw<|im_end|>\x1b[0m" in shown
     assert "«w" not in shown
     assert f"{'x' * 100}" in shown
@@ -71,7 +73,7 @@ def test_the_loss_is_in_colour_on_a_terminal(config, capsys, monkeypatch):
 
 
 def test_one_reason_is_shown_in_full(config, capsys, monkeypatch):
-    chosen = ["--source", "chats", "--reason", "empty_response", "--set", "TrainConfig.length=500"]
+    chosen = ["--source", "chats", "--reason", "empty_response", "--set", "TuneConfig.length=500"]
     shown = output(capsys, monkeypatch, str(config), *chosen)
     assert "chats.jsonl:3" in shown
     assert "chats.jsonl:4" not in shown
@@ -84,11 +86,11 @@ def test_one_reason_is_shown_in_full(config, capsys, monkeypatch):
         (["--source", "chat"], "--source chat: InstructionConfig.sources has chats, more; did you mean 'chats'?"),
         (["--source", "chats", "--reason", "empty"], "--reason empty: there is empty_response"),
         (["--samples", "0"], "a number of samples, 1 at least"),
-        (["--set", "InstructionConfig.sources={}"], "a source at least"),
-        (["--set", "TrainConfig.length=20"], "of 4 records none can be trained on"),
+        (["--set", "InstructionConfig.sources={}", "--set", "InstructionConfig.fields={}"], "a source at least"),
+        (["--set", "TuneConfig.length=20"], "of 4 records none can be trained on"),
     ],
 )
 def test_mistakes_are_explained(config, capsys, arguments, message):
-    length = [] if arguments[-1].startswith("TrainConfig") else ["--set", "TrainConfig.length=600"]
+    length = [] if arguments[-1].startswith("TuneConfig") else ["--set", "TuneConfig.length=600"]
     assert main(["tune", "inspect", str(config), *arguments, *length]) == 2
     assert message in capsys.readouterr().err

@@ -70,7 +70,7 @@ def test_too_much_that_is_bad_is_an_error_that_names_lines(tmp_path):
     assert f"{path}:12: message 2 of 2" in said
     with pytest.raises(UserError, match=r"of 11 records none can be trained on \(InstructionConfig.format"):
         prepared(path, max_bad=1.0, format="sharegpt")
-    with pytest.raises(UserError, match="raise the length of a sequence"):
+    with pytest.raises(UserError, match=r"raise TuneConfig.length"):
         prepared(write_lines(path, [GOOD] * 3), length=20)
 
 
