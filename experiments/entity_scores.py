@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from baichuan_jax.lab.paired import LEVEL, Verdict
 from experiments.entity_split import Case
 
-LEVEL, RESAMPLES = 0.95, 2000
+RESAMPLES = 2000
 SEPARATOR = "、"  # between names, where the characters of two lists of names are compared
 
 
@@ -21,15 +22,17 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def __str__(self) -> str:
-        """Return "0.123 (0.100 to 0.150)"."""
-        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+    @property
+    def bounds(self) -> str:
+        """The interval as text."""
+        return f"{self.low:.3f} to {self.high:.3f}"
 
-    def verdict(self, better: Literal["higher", "lower"] = "higher") -> str:
-        """Return what an interval of a difference says."""
+    @property
+    def verdict(self) -> Verdict:
+        """What the interval of a difference says; more is better."""
         if self.low <= 0 <= self.high:
             return "cannot tell"
-        return "better" if (self.low > 0) == (better == "higher") else "worse"
+        return "better" if self.low > 0 else "worse"
 
 
 class Score(NamedTuple):

@@ -9,7 +9,7 @@ from experiments.entity_scores import Scores, read_names
 from experiments.entity_split import Case
 
 Answers = Sequence[Sequence[str]]  # of every seed, to every case
-COLUMNS = ("system", "seeds", "repaired", "character errors", "valid JSON", "left alone", "over-corrected")
+COLUMNS = ("repaired", "character errors", "valid JSON", "left alone", "over-corrected")
 NOTE = (
     "repaired: the answer to a sentence with a corrupted name has all names, right, in order, and no others. character "
     "errors: edits for each character of the right names, there. left alone: as repaired, of sentences whose names are "
@@ -46,10 +46,12 @@ def results(name: str, title: str, found: Compared, systems: Sequence[str]) -> T
         wrong, right, whole = (each[system] for each in (found.wrong, found.right, found.all))
         shares = (whole.share(whole.valid), right.share(right.exact), right.share(right.altered))
         told = (wrong.share(wrong.exact), wrong.character_errors(), *shares)
-        rows.append([system, len(found.systems[system]), *map(str, told)])
+        figures = [cell for interval in told for cell in (interval.value, interval.bounds)]
+        rows.append([system, len(found.systems[system]), *figures])
     count = len(next(iter(found.wrong.values())).exact[0]), len(next(iter(found.right.values())).exact[0])
     note = f"{count[0]} sentences with a corrupted name, {count[1]} without. {NOTE}"
-    return Table(name, title, COLUMNS, rows, note)
+    columns = [name for column in COLUMNS for name in (column, f"{column}, interval")]
+    return Table(name, title, ["system", "seeds", *columns], rows, note)
 
 
 def differences(found: Compared, systems: Sequence[str], baselines: Sequence[str]) -> Table:
@@ -58,9 +60,9 @@ def differences(found: Compared, systems: Sequence[str], baselines: Sequence[str
     for system in systems:
         for baseline in baselines:
             gain = found.wrong[system].gain(found.wrong[baseline])
-            rows.append([system, baseline, gain.value, f"{gain.low:+.3f} to {gain.high:+.3f}", gain.verdict()])
+            rows.append([system, baseline, gain.value, gain.bounds, gain.verdict])
     columns = ["system", "against", "more repaired", "interval", "verdict"]
-    return Table("differences", "Repaired, against what needs no tuning", columns, rows, "Case by case.")
+    return Table("differences", "Repaired, beside what needs no tuning", columns, rows, "Case by case.")
 
 
 def groups(found: Compared, times: Mapping[str, int]) -> Table:

@@ -10,11 +10,11 @@ from baichuan_jax.core.errors import UserError
 from experiments import entity_baselines
 from experiments.entity_baselines import copied, rescored, variants
 from experiments.entity_confusions import count_pairs, find_confusions, near_syllable, split_pairs
-from experiments.entity_repair import EXAMPLE, example_cases
 from experiments.entity_scores import Interval, Scores, edit_distance, ratio, read_names, score, write_names
 from experiments.entity_sentences import Name, Sentence, read_sentences, suitable, tagged_sentences
 from experiments.entity_split import Corruption, as_written, common_characters, make_cases, split_sentences
 from experiments.entity_tables import Compared, groups
+from experiments.entity_task import EXAMPLE, example_cases
 
 SOME = "清请情青微徽软阮逊孙讯谷古歌哥马吗妈陈城程宁林未末土士江北京"
 
@@ -219,7 +219,7 @@ def test_intervals():
     one_group = ratio(shares, np.ones(200), [0] * 200)
     assert one_group.high - one_group.low < found.high - found.low  # cases that are drawn together never vary
     assert ratio(np.ones((1, 4)), np.full(4, 2), "aabb") == (0.5, 0.5, 0.5)
-    verdicts = [Interval(0, *bounds).verdict() for bounds in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1), (0.0, 0.0))]
+    verdicts = [Interval(0, *bounds).verdict for bounds in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1), (0.0, 0.0))]
     assert verdicts == ["better", "worse", "cannot tell", "cannot tell"]
 
 
