@@ -57,9 +57,9 @@ class EntityModels:
     @property
     def sweep(self) -> Sweep:
         """One point for each model that is tuned."""
-        ways = [{"method": name, "rank": rank, "peak_lr": rate} for name, (rank, rate) in self.methods.items()]
+        each = [{"method": name, "rank": rank, "peak_lr": rate} for name, (rank, rate) in self.methods.items()]
         names = ("steps", "batch", "length", "tune_settings")
-        return product(ways, values("seed", self.seeds), [{name: getattr(self, name) for name in names}])
+        return product(each, values("seed", self.seeds), [{name: getattr(self, name) for name in names}])
 
 
 def open_base(cfg: EntityModels, directory: Path) -> Run:
