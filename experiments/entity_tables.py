@@ -80,7 +80,8 @@ def groups(found: Compared, times: Mapping[str, int]) -> Table:
             count = len(next(iter(scores.values())).exact[0])
             rows.append([what, value, count, *(float(each.exact.mean()) for each in scores.values())])
     note = "The base's text is its whole corpus, of which it read a part; of two names in a sentence the rarer counts."
-    return Table("groups", "Repaired, by kind", ["by", "group", "sentences", *found.systems], rows, note if times else "")
+    columns = ["by", "group", "sentences", *found.systems]
+    return Table("groups", "Repaired, by kind", columns, rows, note if times else "")
 
 
 def _range(times: int) -> str:
