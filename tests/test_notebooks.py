@@ -128,11 +128,15 @@ def test_own_text(tmp_path):
 @pytest.mark.notebook
 def test_published_weights(tmp_path):
     """Random weights stand in for a download."""
-    write_published(tmp_path / "published", replace(SMALL_MODEL, vocab=304), "llama")
+    write_published(tmp_path / "published", replace(SMALL_MODEL, vocab=304, context=256), "llama")
     train_tokenizer(TokenizerConfig(vocab=304), iter(ENGLISH * 20), tmp_path / "published/tokenizer.model")
-    said = execute(4, tmp_path, CHECKPOINT="published", SETTINGS={**CLEANING, "EvaluateConfig.windows": 4})
+    tuning = {"TuneConfig.steps": 4, "TuneConfig.warmup_steps": 1, "TuneConfig.length": 256}
+    scoring = {**CLEANING, "EvaluateConfig.windows": 4}
+    said = execute(4, tmp_path, CHECKPOINT="published", SETTINGS=scoring, TUNING=tuning)
     assert float(re.search(r"logits differ by (.*?) of", said["verify"])[1]) < 1e-4
     assert said["generate"].count("|") >= 2
+    assert "nats per held-out response token" in said["tune"]
+    assert said["chat"].count("|") == 2
 
 
 @pytest.mark.notebook
