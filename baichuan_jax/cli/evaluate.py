@@ -20,6 +20,7 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--fewshot", type=int, metavar="K", help="solved examples before a question (default: the task's)"
     )
+    verb.add_argument("--chat", action="store_true", help="ask by the chat template, as a tuned model was trained")
     verb.add_argument(
         "--beside",
         type=Path,
@@ -35,6 +36,7 @@ def check(args: argparse.Namespace) -> list[str]:
     names = [name for name in (args.tasks or "").split(",") if name]
     if not names:
         given = [option for option in ("data_dir", "limit", "fewshot") if getattr(args, option) is not None]
+        given += ["chat"] if args.chat else []
         if given or args.tasks is not None:
             option = f"--{given[0]}".replace("_", "-") if given else "--tasks"
             raise UserError(f"{option} needs the names of tasks: --tasks mmlu,ceval-valid")

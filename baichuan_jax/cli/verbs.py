@@ -83,7 +83,7 @@ def evaluate(loaded: Loaded, args: argparse.Namespace) -> None:
         return build_stages("evaluate")(loaded, args)
     require(not args.coordinator, "--coordinator", args.coordinator, "none with --tasks: one process asks them")
     run = Run(loaded.config, terminal_progress())
-    for result in run.run_tasks(names, args.data_dir, args.limit, args.fewshot, args.beside):
+    for result in run.run_tasks(names, args.data_dir, args.limit, args.fewshot, args.beside, args.chat):
         show_tasks(result)
 
 

@@ -23,7 +23,8 @@ LEAD = (
 def title(result: dict[str, Any]) -> str:
     """Return the title of a result: "mmlu, 5-shot, at most 20 of a subject: acc"."""
     limit = f", at most {result['limit']} of a subject" if result["limit"] else ""
-    return f"{result['task']}, {result['fewshot']}-shot{limit}: {result['metric']}"
+    chat = ", by the chat template" if "chat_template" in result else ""
+    return f"{result['task']}, {result['fewshot']}-shot{limit}{chat}: {result['metric']}"
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -40,9 +41,10 @@ def write_tables(directory: Path, models: Mapping[str, Path]) -> None:
     models: those of the leaderboard, {name: its directory of results}.
     """
     results = [read_json(path) for path in sorted(directory.glob("*shot*.json"))]
-    lines = [["task", "metric", "fewshot", "limit", "name", "kind", *FIELDS]]
+    lines = [["task", "metric", "fewshot", "limit", "chat_template", "name", "kind", *FIELDS]]
     for result in results:
         asked = [result["task"], result["metric"], result["fewshot"], result["limit"] or ""]
+        asked.append(result.get("chat_template", ""))
         lines += [[*asked, row["name"], row["kind"], *(row[name] for name in FIELDS)] for row in result["rows"]]
     write_csv(directory / "results.csv", lines)
     write_csv(directory / "leaderboard.csv", [("model", *leaderboard.COLUMNS), *leaderboard.rows(models)])

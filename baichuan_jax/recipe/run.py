@@ -282,11 +282,13 @@ class Run:
         limit: int | None = None,
         fewshot: int | None = None,
         beside: Sequence[Path | str] = (),
+        chat: bool = False,
     ) -> list[dict[str, Any]]:
         """Ask the tasks of lm-eval, such as "mmlu", or the recipe's own; return the results (needs the extra [eval]).
 
         data_dir: where the data sets are; None: the hub. limit: only so many questions of each subject. fewshot: solved
-        examples before a question; None: as the task has it. beside: workdirs of other runs, for the leaderboard.
+        examples before a question; None: as the task has it. beside: workdirs of other runs, for the leaderboard. chat:
+        ask by the chat template.
         """
         if self.config.train.steps:
             self.pipeline.alone("train").result()
@@ -294,7 +296,7 @@ class Run:
 
         with self.pipeline.open(()):
             place = Path(data_dir) if data_dir else None
-            return run_tasks(self, names, place, limit, fewshot, [Path(path) for path in beside])
+            return run_tasks(self, names, place, limit, fewshot, [Path(path) for path in beside], chat)
 
 
 def _known(name: str) -> str:

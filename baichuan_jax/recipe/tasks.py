@@ -38,11 +38,12 @@ def run_tasks(
     limit: int | None,
     fewshot: int | None,
     beside: Sequence[Path],
+    chat: bool = False,
 ) -> list[dict]:
     """Run tasks in turn, write the result and the answers of each, and tables of all; return the results.
 
     They go to `tasks/` of the workdir. Answers of an earlier call are taken over. beside: workdirs of other models,
-    for the leaderboard.
+    for the leaderboard. chat: ask by the run's chat template.
     """
     os.environ.setdefault("TQDM_DISABLE", "1")  # lm-eval's own bars, one a subject
     try:
@@ -56,15 +57,18 @@ def run_tasks(
     out, results = workdir / FOLDER, []
     with progress.status("loading the tasks"):
         loaded = {name: load_tasks(name, data_dir, fewshot) for name in names}
+    template = run.chat_template if chat else None
     trained = load_trained(config, progress)
     scorer = Scorer(config.model, trained.params, trained.exe)
     engine = cache(lambda: make_engine(config, trained))
     with closing(Answers(out / f"answers-{_identity(config, trained.end_ids)}.jsonl")) as answers:
         for name in names:
             with progress.units(name) as tell:
-                lm = BaichuanLM(scorer, engine, trained.tokenizer, config.model, answers, tell)
-                result, answered = run_task(lm, name, loaded.pop(name), limit)
-            stem = f"{name}-{result['fewshot']}shot" + (f"-limit{limit}" if limit else "")
+                lm = BaichuanLM(scorer, engine, trained.tokenizer, config.model, answers, tell, template)
+                result, answered = run_task(lm, name, loaded.pop(name), limit, chat)
+            if template:
+                result["chat_template"] = template.name
+            stem = f"{name}-{result['fewshot']}shot" + (f"-limit{limit}" if limit else "") + ("-chat" if chat else "")
             write_text(out / f"{stem}.answers.jsonl", "".join(f"{_line(answer)}\n" for answer in answered))
             write_json(out / f"{stem}.json", result)
             results.append(result)

@@ -34,7 +34,7 @@ from baichuan_jax.tune.batches import SampleBatches
 from baichuan_jax.tune.prepare import prepare
 
 LENGTH, ROUNDS, STEPS = 512, 5, 4
-FULL_LR = 3e-4  # a tenth of the adapters'
+FULL_LR = 1e-3  # a tenth of the adapters'
 
 
 def tuned(config: RunConfig, seed: int, full: bool, scratch: Path) -> TuneResult:

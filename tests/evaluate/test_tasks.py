@@ -77,6 +77,30 @@ def test_results_and_going_on_after_a_kill(run, data_dir, monkeypatch):
     assert "<table>" in (out / "results.html").read_text()
 
 
+@pytest.mark.slow
+def test_questions_by_the_chat_template_are_conversations(run, data_dir, monkeypatch):
+    """The ids that are scored are those of the template's prompt and of the answer after it; both results are kept."""
+    from baichuan_jax.evaluate.score.scorer import Scorer
+    from baichuan_jax.recipe.run import Run
+
+    asked, score = [], Scorer.__call__
+    monkeypatch.setattr(Scorer, "__call__", lambda self, pairs, known: asked.extend(pairs) or score(self, pairs, known))
+    options = ("--tasks", "ceval-valid_law,gsm8k", "--limit", "2", "--fewshot", "0")
+    assert evaluate(run, data_dir, *options) == 0
+    plain = len(asked)
+    assert evaluate(run, data_dir, *options, "--chat", "--set=ChatConfig.template=alpaca") == 0
+    template = Run.open(run, {"ChatConfig.template": "alpaca"}).chat_template
+    prompts = [before for before, _ in asked[plain:]]
+    assert len(prompts) == 2 * 4
+    assert all(before not in prompts for before, _ in asked[:plain])
+    begin, end = (template.prompt([{"role": "user", "content": text}]) for text in ("x", "y"))
+    same = next(number for number, pair in enumerate(zip(begin, end)) if pair[0] != pair[1])
+    assert all(before[: same - 1] == begin[: same - 1] for before in prompts)
+    results = {path.name: json.loads(path.read_text()) for path in (run / "run/tasks").glob("*0shot-limit2*.json")}
+    assert len(results) == 4
+    assert {name.endswith("-chat.json") for name, each in results.items() if "chat_template" in each} == {True}
+
+
 def test_mistakes(run, data_dir, capsys):
     cases = {
         ("--tasks", "cmmlu_anatomy"): "neither cmmlu/ nor cmmlu.zip",

@@ -37,6 +37,13 @@ class Encoder:
         """Return the ids of each prompt; an empty one becomes BOS, else EOS."""
         return [ids or [self._first] for ids in self.texts(texts)]
 
+    def continuations(self, texts: Sequence[str]) -> list[Ids]:
+        """Return the ids of each text without what the tokenizer prepends: as an answer is encoded after a prompt."""
+        found = [ids.tolist() for ids in self._tokenizer.encode_batch(texts)]
+        for ids in found:
+            check_ids(ids, self._rows)
+        return found
+
     def pairs(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Ids, Ids]]:
         """Return the ids of (context, continuation); context and continuation are encoded as one text.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.model import LM
 from lm_eval.models.utils import normalize_gen_kwargs
 
+from baichuan_jax.chat.encode import ChatTemplate
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.evaluate.harness.answers import Answers, request_key
 from baichuan_jax.evaluate.harness.encode import Encoder, Ids, spelled
@@ -29,7 +31,8 @@ class BaichuanLM(LM):
 
     One difference: if a task asks for more new tokens than fit the context, that backend raises an error; here the
     continuation gets half of the context. engine: called when the first text has to be generated. progress: called as
-    progress(what is being done, requests done, requests).
+    progress(what is being done, requests done, requests). chat: the template of `apply_chat_template`, without which
+    that cannot be called.
     """
 
     def __init__(
@@ -40,14 +43,28 @@ class BaichuanLM(LM):
         model_cfg: DecoderConfig,
         answers: Answers,
         progress: Progress,
+        chat: ChatTemplate | None = None,
     ):
         super().__init__()
         self._scorer, self._engine, self._tokenizer, self._context = scorer, engine, tokenizer, model_cfg.context
         self._encoder, self._answers, self._progress = Encoder(tokenizer, model_cfg.vocab), answers, progress
+        self._chat, self._prompts = chat, dict[str, Ids]()
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Return a text that stands for the prompt of a conversation in later requests."""
+        if not add_generation_prompt:
+            raise UserError("a task that begins the answer itself (gen_prefix) cannot be asked with --chat")
+        text = json.dumps(chat_history, ensure_ascii=False)
+        self._prompts[text] = self._chat.prompt(chat_history)
+        return text
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
         """Return (log p(continuation | context) in nats, whether it is greedy) of each request."""
-        return self._scores(self._encoder.pairs([request.args for request in requests]))
+        pairs = [request.args for request in requests]
+        if not self._prompts:
+            return self._scores(self._encoder.pairs(pairs))
+        answers = self._encoder.continuations([answer for _, answer in pairs])
+        return self._scores([(self._prompts[asked], ids) for (asked, _), ids in zip(pairs, answers)])
 
     def loglikelihood_rolling(self, requests: list[Instance]) -> list[float]:
         """Return log p(text) in nats of each request, in windows of the whole context."""
@@ -77,7 +94,8 @@ class BaichuanLM(LM):
 
         Repeated requests draw several samples: each gets its own seed.
         """
-        contexts = self._encoder.prompts([request.args[0] for request in requests])
+        texts = [request.args[0] for request in requests]
+        contexts = [self._prompts[text] for text in texts] if self._prompts else self._encoder.prompts(texts)
         times, asked = Counter(), []
         for request, ids in zip(requests, contexts):
             sample = self._sample(request.args[1])

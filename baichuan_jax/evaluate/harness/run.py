@@ -14,8 +14,8 @@ from baichuan_jax.evaluate.harness.categories import categories
 from baichuan_jax.evaluate.harness.scores import Figure, chance, over_subjects, pooled
 
 
-def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, list[dict]]:
-    """Ask the questions of the tasks from `load_tasks`, at most `limit` per subject.
+def run_task(lm: LM, name: str, loaded: dict, limit: int | None, chat: bool = False) -> tuple[dict, list[dict]]:
+    """Ask the questions of the tasks from `load_tasks`, at most `limit` per subject; with `chat` by the chat template.
 
     Return the result, JSON values: {"task", "metric", "fewshot", "limit", "seconds", "rows", "other_metrics"}, a row
     being {"name", "kind", and what `Figure.summary` has}; and the answers, {"subject", "question", "scores"} each.
@@ -24,7 +24,8 @@ def run_task(lm: LM, name: str, loaded: dict, limit: int | None) -> tuple[dict, 
     start = time.monotonic()
     shots = max(task.get_config("num_fewshot") for task in loaded["tasks"].values())
     try:
-        found = evaluate(lm, loaded, limit=limit, bootstrap_iters=0, confirm_run_unsafe_code=True)["samples"]
+        options = {"bootstrap_iters": 0, "confirm_run_unsafe_code": True, "apply_chat_template": chat}
+        found = evaluate(lm, loaded, limit=limit, **options)["samples"]
     except AssertionError as error:  # as lm-eval says it where a task knows no solved examples
         raise UserError(f"lm-eval refuses {name} with {shots} examples: {error}") from error
     metrics = {metric: _figures(found, *metric) for metric in _metrics(found)}

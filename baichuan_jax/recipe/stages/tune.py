@@ -64,6 +64,7 @@ def build(run: Run, directory: Path) -> TuneResult | None:
     from baichuan_jax.train.loop import train
     from baichuan_jax.train.step import make_execution
     from baichuan_jax.tune.batches import SampleBatches, held_out_batches
+    from baichuan_jax.tune.faults import tally_lines
     from baichuan_jax.tune.prepare import prepare, prepared_in
     from baichuan_jax.tune.response_loss import ResponseLoss
 
@@ -72,7 +73,8 @@ def build(run: Run, directory: Path) -> TuneResult | None:
     train_cfg = cfg.train(config.train, str(base_checkpoints(config)))
     progress = run.progress if jax.process_index() == 0 else Progress()
     with progress.units("reading conversations") as tell:
-        samples, tallies = prepared_in(directory, lambda: prepare(data, run.chat_template, cfg.length, tell))
+        make = lambda: prepare(data, run.chat_template, cfg.length, tell)
+        samples, tallies = prepared_in(directory, make, write=jax.process_index() == 0)
     batches = SampleBatches(
         samples,
         cfg.batch,
@@ -99,8 +101,10 @@ def build(run: Run, directory: Path) -> TuneResult | None:
 
     def begun(step: int, told: list[str]) -> None:
         changes = run.pipeline.stage("tune").goes_on_from(step, write=jax.process_index() == 0)
+        for line in (*tally_lines(tallies), *batches.notes()):
+            progress.note(line)
         changed = [f"{change['setting']} {change['before']} -> {change['after']}" for change in changes]
-        for line in (*told, *(f"from step {step} on: {each}" for each in changed), *batches.notes()):
+        for line in (*told, *(f"from step {step} on: {each}" for each in changed)):
             progress.note(line)
 
     def about() -> dict[str, Any]:
