@@ -50,6 +50,11 @@ class BaichuanLM(LM):
         self._encoder, self._answers, self._progress = Encoder(tokenizer, model_cfg.vocab), answers, progress
         self._chat, self._prompts = chat, dict[str, Ids]()
 
+    @property
+    def tokenizer_name(self) -> str:
+        """The name of the chat template, which lm-eval tells prompts apart by."""
+        return self._chat.name
+
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Return a text that stands for the prompt of a conversation in later requests."""
         if not add_generation_prompt:
