@@ -24,7 +24,7 @@ ALLOWED = {
     "tune": ("core", "data", "chat", "tokenizer", "model", "parallel", "train"),
     "plan": ("core", "model", "parallel", "train"),
     "generate": ("core", "chat", "tokenizer", "model", "parallel"),
-    "evaluate": ("core", "generate", "tokenizer", "model", "parallel"),
+    "evaluate": ("core", "chat", "generate", "tokenizer", "model", "parallel"),
     "config": ("core",),
     "lab": ("core", "jobs"),
 }
