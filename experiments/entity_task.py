@@ -26,20 +26,24 @@ class EntityTask:
     names: int = setting(2, "names of a sentence, at most")
     per_name: int = setting(4, "sentences of a name, at most, on either side")
     tested: float = setting(0.2, "share of the names and of the confusion pairs that are tested, not trained with")
-    common: int = setting(1500, "most frequent characters, which alone are written in place of others")
+    cases: int = setting(200, "sentences to test with, at most; each with a corrupted name and without")
+    common: int = setting(1000, "most frequent characters, which alone are written in place of others")
     corruptions: int = setting(2, "corrupted forms of a sentence that is trained on, beside as many uncorrupted copies")
     seed: int = setting(0, "of the split and of the corruption")
 
     def __post_init__(self) -> None:
         require(0 < self.tested < 1, "EntityTask.tested", self.tested, "a share between 0 and 1")
         require(self.shortest <= self.longest, "EntityTask.longest", self.longest, f"{self.shortest} or more")
-        for name in ("names", "per_name", "common", "corruptions"):
+        for name in ("names", "per_name", "cases", "common", "corruptions"):
             require(getattr(self, name) > 0, f"EntityTask.{name}", getattr(self, name), "1 or more")
 
 
 @dataclass(frozen=True)
 class Task:
-    """Cases to train on, to test with, and to show. confusions: of both sides. counts: of the split."""
+    """Cases to train on, to test with, and to show. counts: of the split.
+
+    confusions: {a character that may be written: those it may stand for}, of both sides.
+    """
 
     train: list[Case]
     test: list[Case]
@@ -60,7 +64,7 @@ def make_task(cfg: EntityTask) -> Task:
     sides = split_sentences(sentences, cfg.tested, cfg.per_name, rng, EXAMPLE.values())
     known = {name.text for each in sentences for name in each.names}.union(EXAMPLE.values())
     train = make_cases(sides.train, Corruption(trained, wrong, known), cfg.corruptions, rng)
-    test = make_cases(sides.test, Corruption(tested, wrong, known), 1, rng)
+    test = make_cases(sides.test[: cfg.cases], Corruption(tested, wrong, known), 1, rng)
     both = all(any(case.corruption for case in cases) for cases in (train, test))
     require(both, "EntityTask.sentences", cfg.sentences, "a text with more sentences of this size, for either side")
     counts = {
@@ -70,7 +74,8 @@ def make_task(cfg: EntityTask) -> Task:
         "pairs to train with": count_pairs(trained).total(),
         "pairs to test with": count_pairs(tested).total(),
     }
-    return Task(train, test, example_cases(), confusions, counts)
+    meant = {each: confusions[each] for each in wrong if each in confusions}
+    return Task(train, test, example_cases(), meant, counts)
 
 
 def example_cases() -> list[Case]:
