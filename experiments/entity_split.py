@@ -65,7 +65,7 @@ def split_sentences(
         "names": len(names),
         "sentences to train on": len(train),
         "names in them": len(trained),
-        "sentences to test with": len(test),
+        "sentences that can be tested": len(test),
         "names in these": len({name.text for each in test for name in each.names}),
         "left out: names of both sides": len(mixed) - len(apart),
         "left out: more of a name than wanted": len(shuffled) - len(mixed) - len(train) + len(apart) - len(test),

@@ -70,6 +70,7 @@ def make_task(cfg: EntityTask) -> Task:
     counts = {
         **sides.counts,
         "cases to train on": len(train),
+        "sentences to test with": len(sides.test[: cfg.cases]),
         "cases to test with": len(test),
         "pairs to train with": count_pairs(trained).total(),
         "pairs to test with": count_pairs(tested).total(),
