@@ -1,7 +1,7 @@
 """Names in Chinese sentences, written wrong by characters that sound or look alike: can a tuned model read them right?
 
-Command: baichuan-jax experiment entity_repair   Cost: the quickstart's run, if it is not there, and then half an hour
-on two idle cores.
+Command: baichuan-jax experiment entity_repair   Cost: the quickstart's run, if it is not there, and then about forty
+minutes on two idle cores, by the speed of that run.
 
 Instruction and sentence in, JSON list of the names out, as they should be. Each name, carrier sentence and pair of
 confusable characters is either trained with or tested with. The base is asked before it is tuned. What needs no tuning
