@@ -1,6 +1,7 @@
 """Stage tune: a run's model is tuned, all of it or adapters, and what reads the run's model gets the tuned one."""
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import jax
 import numpy as np
@@ -28,8 +29,16 @@ InstructionConfig.held_out = 0.1
 ANSWERS = {"good": "book", "bad": "people", "new": "report"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_device():
+    """Compile for one device of the eight, which is faster; meshes are tested in tests/train."""
+    device = jax.devices()[:1]
+    with patch.object(jax, "devices", lambda *_: device):
+        yield
+
+
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
+def base(tmp_path_factory, one_device):
     """Return the config of a run with a trained model, and conversations to tune it on."""
     folder = tmp_path_factory.mktemp("tune")
     records = [

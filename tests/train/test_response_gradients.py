@@ -65,7 +65,10 @@ def distance(found, expected) -> float:
     return max(jax.tree.leaves(apart))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["all parameters", "adapters"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(False, id="all parameters"), pytest.param(True, id="adapters", marks=pytest.mark.slow)],
+)
 def lora(request):
     return request.param
 
