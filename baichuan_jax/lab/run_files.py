@@ -16,6 +16,7 @@ class RunRecord:
     """A run's record.
 
     config: text of its config. results, versions: by finished stage, in the order they ran. metrics: of training.
+    tuning: those of tuning.
     taken: {stage: workdir of the run that it is taken from}.
     rejected: of each time that training went back, which batches it went on without, and why.
     goodput: where the wall time of training went; None if that is not on record.
@@ -29,6 +30,7 @@ class RunRecord:
     results: dict[str, dict]
     versions: dict[str, dict[str, str]]
     metrics: list[dict]
+    tuning: list[dict]
     taken: dict[str, str]
     rejected: list[dict]
     goodput: Goodput | None
@@ -69,6 +71,7 @@ def read_run(workdir: Path, places: Mapping[str, Path]) -> RunRecord:
         results={stage: manifest["result"] for stage, manifest in manifests.items()},
         versions={stage: manifest["versions"] for stage, manifest in manifests.items()},
         metrics=read_metrics(places["train"]),
+        tuning=read_metrics(places["tune"]),
         taken={stage: str(places[stage].parent) for stage in manifests if places[stage].parent != workdir},
         rejected=read_rejected(places["train"]),
         goodput=sum_up(ledger) if (ledger := read_ledger(places["train"].parent)) else None,

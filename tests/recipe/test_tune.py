@@ -1,6 +1,7 @@
 """Stage tune: a run's model is tuned, all of it or adapters, and what reads the run's model gets the tuned one."""
 
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import patch
 
 import jax
@@ -90,6 +91,13 @@ def test_held_out_responses_become_likelier(base, lora):
     assert all(changed) if lora.rank == 0 else 0 < sum(changed) < len(changed)
     answer = run.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
     assert answer != untuned.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
+
+
+def test_the_report_tells_of_tuning(base):
+    run, found = tuned(base, LoraConfig(rank=4))
+    page = Path(run.report().page).read_text(encoding="utf-8")
+    assert f"{found.held_out['chats']:.4f}" in page
+    assert "at step 12: chats" in page
 
 
 def test_the_base_stays_what_it_was(base):

@@ -16,12 +16,15 @@ from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.stage import versions
 from baichuan_jax.model.config import LoraConfig
 from baichuan_jax.recipe.progress import Progress
-from baichuan_jax.recipe.spec import Grid, StageResult, StageSpec
+from baichuan_jax.recipe.spec import Grid, ReportSection, StageResult, StageSpec
 from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
 from baichuan_jax.tune.config import TuneConfig
 from baichuan_jax.tune.data_config import InstructionConfig
 
 if TYPE_CHECKING:
+    from baichuan_jax.lab.markup import Html
+    from baichuan_jax.lab.page import Canvas
+    from baichuan_jax.lab.run_files import RunRecord
     from baichuan_jax.recipe.run import Run
     from baichuan_jax.recipe.run_config import RunConfig
 
@@ -189,6 +192,12 @@ def _table(result: TuneResult) -> Grid:
     return Grid(("source", "before", "after"), rows, f"{UNIT}")
 
 
+def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
+    from baichuan_jax.lab.tuning import tuning
+
+    return tuning(record, canvas)
+
+
 TUNE = StageSpec(
     "tune",
     TuneResult,
@@ -198,6 +207,7 @@ TUNE = StageSpec(
     sections=(InstructionConfig, ChatConfig, TuneConfig, LoraConfig),
     needs=lambda config: ("train",) if config.train.steps else (),
     table=_table,
+    report=ReportSection("Tuning", _section, 25),
     files=_files,
     check=_check,
     wanted=lambda config: bool(config.instruction.sources),
