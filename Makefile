@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= configs/runs/quickstart.gin
 
-.PHONY: quickstart test test-time test-all chaos lint bench speedrun bench-start bench-restart bench-sweep bench-tune bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
+.PHONY: quickstart test test-time test-all chaos lint bench speedrun bench-start bench-saves bench-restart bench-sweep bench-tune bench-train bench-data bench-tokenizer bench-generate bench-evaluate stats clean
 
 quickstart: .venv/installed
 	$(BIN)/baichuan-jax run $(CONFIG)
@@ -32,6 +32,9 @@ bench: bench-train
 
 bench-start: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_start $(CONFIG)
+
+bench-saves: .venv/installed
+	$(BIN)/python -m experiments.benchmarks.bench_saves $(CONFIG)
 
 bench-restart: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_restart $(CONFIG)
