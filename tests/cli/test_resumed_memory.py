@@ -13,6 +13,7 @@ DecoderConfig.hidden = 768
 DecoderConfig.heads = 12
 DecoderConfig.head_dim = 64
 DecoderConfig.inner = 2048
+OptimConfig.warmup_steps = 1
 TrainConfig.steps = 4
 TrainConfig.checkpoint_every = 2
 TrainConfig.eval_every = 4
