@@ -13,7 +13,7 @@ from baichuan_jax.core.files import read_json
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.table import model_stage
-from baichuan_jax.train.config import CHECKPOINTS, ITEM, aside_of, checkpoint_steps
+from baichuan_jax.train.config import CHECKPOINTS, ITEM, aside_of, checkpoint_steps, no_checkpoint
 
 UNVERIFIED = "unverified: no manifest"
 
@@ -76,7 +76,7 @@ def find_checkpoints(config: RunConfig, step: int | None = None) -> dict[int, Ch
     directory = checkpoints_of(config)
     steps = checkpoint_steps(directory)
     if not steps:
-        raise UserError(f"no finished checkpoint in {directory}; train first: baichuan-jax train CONFIG")
+        raise UserError(no_checkpoint(directory))
     if step is not None and step not in steps:
         raise UserError(f"{directory} has no checkpoint of step {step}; it has: {', '.join(map(str, steps))}")
     return {each: Checkpoint(directory / str(each)) for each in (steps if step is None else [step])}

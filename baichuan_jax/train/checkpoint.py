@@ -19,7 +19,7 @@ from baichuan_jax.core.files import read_json
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.old_params import OLD_KEY, from_old, to_old
 from baichuan_jax.train.agreement import texts_of_all
-from baichuan_jax.train.config import ITEM, aside_of, checkpoint_steps
+from baichuan_jax.train.config import ITEM, aside_of, checkpoint_steps, no_checkpoint
 from baichuan_jax.train.finite import is_finite
 from baichuan_jax.train.quiet import ignore_leftovers, quiet
 from baichuan_jax.train.state import TrainState
@@ -134,7 +134,7 @@ class Checkpoints:
         return UserError(f"checkpoint {path} cannot be read ({why}); move that directory away to use the one before it")
 
     def _none(self) -> UserError:
-        return UserError(f"no finished checkpoint in {self._directory}; train first: baichuan-jax train CONFIG")
+        return UserError(no_checkpoint(self._directory))
 
     def _read(self, step: int, abstract: dict[str, Any], **others: Any) -> dict[str, Any]:
         """Return the items of a checkpoint, {name: tree}. abstract: of those that hold arrays. Raise _Unusable."""

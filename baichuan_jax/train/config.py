@@ -20,6 +20,12 @@ def checkpoint_steps(folder: Path) -> list[int]:
     return sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
 
 
+def no_checkpoint(folder: Path) -> str:
+    """Return the message that a folder has no finished checkpoint, with the verb that makes one."""
+    verb = "tune" if folder.parent.name == "tune" else "train"
+    return f"no finished checkpoint in {folder}; {verb} first: baichuan-jax {verb} CONFIG"
+
+
 def aside_of(folder: Path) -> Path:
     """Return where checkpoints go that cannot be used: beside the training."""
     return folder.parent.with_name(f"{folder.parent.name}-aside")

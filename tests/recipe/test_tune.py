@@ -118,6 +118,12 @@ def test_adapters_are_refused_beside_another_base(base, tmp_path):
         _ = Run(moved).params
 
 
+def test_a_model_that_is_not_tuned_yet_is_not_there(base, tmp_path):
+    run = Run(replace(base, workdir=str(tmp_path / "new"), base=base.workdir))
+    with pytest.raises(UserError, match="baichuan-jax tune CONFIG"):
+        _ = run.params
+
+
 def test_nothing_to_tune_on_is_refused(base):
     with pytest.raises(UserError, match=r"InstructionConfig\.sources"):
         Run(replace(base, instruction=replace(base.instruction, sources={}))).build("tune")
