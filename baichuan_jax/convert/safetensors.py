@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from jax.numpy import bfloat16
@@ -68,6 +69,11 @@ def read_header(path: Path) -> dict[str, Tensor]:
     return found
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a file says beside its tensors."""
+    return _header(path)[0].get("__metadata__", {})
+
+
 def _header(path: Path) -> tuple[dict, int]:
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -104,10 +110,15 @@ def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tenso
     return tensor, begin, end
 
 
-def place(path: Path, tensors: Mapping[str, Spec]) -> tuple[bytes, dict[str, Tensor]]:
-    """Return (header of a file with these tensors, the place of each), in the order of the safetensors library."""
+def place(
+    path: Path, tensors: Mapping[str, Spec], metadata: Mapping[str, str] = MappingProxyType({})
+) -> tuple[bytes, dict[str, Tensor]]:
+    """Return (header of a file with these tensors, the place of each), in the order of the safetensors library.
+
+    metadata: what the file is to say beside its tensors.
+    """
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header: dict[str, dict] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, dict] = {"__metadata__": {"format": "pt", **metadata}}
     at = 0
     for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0])):
         end = at + math.prod(shape) * dtype.itemsize

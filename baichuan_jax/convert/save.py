@@ -14,6 +14,7 @@ import numpy as np
 from baichuan_jax.convert import arrays
 from baichuan_jax.convert.journal import Journal
 from baichuan_jax.convert.layouts import Block, LayoutName, Matrix, matrices, parameter_shapes, tensor_shapes
+from baichuan_jax.convert.merged import Addition
 from baichuan_jax.convert.publish import publish
 from baichuan_jax.convert.safetensors import Spec, Tensor, place
 from baichuan_jax.convert.source import INDEX, SINGLE
@@ -33,15 +34,16 @@ def save(
     file_bytes: int,
     directory: Path,
     progress: Progress,
+    addition: Addition | None = None,
 ) -> dict[str, Any]:
     """Write the parameters in the directory `params` as safetensors into `directory`; return what is in them.
 
     dtype: of the tensors; None keeps what is stored. file_bytes: of tensors in one file, unless one alone is larger.
-    A killed call is continued; files get their names when all are complete. Only one chunk of the checkpoint is in
-    memory. progress: called with (bytes done, bytes in all).
+    addition: adapters to merge, in float32. A killed call is continued; files get their names when all are complete.
+    Only one chunk of the checkpoint is in memory. progress: called with (bytes done, bytes in all).
     """
     todo = list(matrices(publish(cfg, layout), layout))
-    stored = open_parameters(params, cfg, todo)
+    stored = open_parameters(params, cfg, todo, addition)
     partial = directory / PARTIAL
     partial.mkdir(exist_ok=True)
     dtypes = _dtypes(todo, stored, dtype)
@@ -70,10 +72,17 @@ def bakes(cfg: DecoderConfig, layout: LayoutName) -> bool:
     return cfg.head.normalised and not publish(cfg, layout).head.normalised
 
 
-def open_parameters(params: Path, cfg: DecoderConfig, todo: list[Matrix]) -> dict[str, Any]:
-    """Open every parameter. If the layout has a head and the decoder ties it, it is the transposed token table."""
+def open_parameters(
+    params: Path, cfg: DecoderConfig, todo: list[Matrix], addition: Addition | None = None
+) -> dict[str, Any]:
+    """Open every parameter, with its adapter merged if it is to have one.
+
+    If the layout has a head and the decoder ties it, it is the transposed token table.
+    """
     shapes = parameter_shapes(cfg)
     found = {name: arrays.open_array(params, name, shape) for name, shape in shapes.items()}
+    if addition:
+        found = {name: addition.merged(name, array) for name, array in found.items()}
     if any(matrix.name == "head.kernel" for matrix in todo) and cfg.head.tied:
         found["head.kernel"] = found["embed.table"].T
     return found

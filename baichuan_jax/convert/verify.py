@@ -9,9 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from baichuan_jax.convert import arrays
 from baichuan_jax.convert.hf_config import read_config
 from baichuan_jax.convert.layouts import LayoutName, matrices, parameter_shapes
+from baichuan_jax.convert.merged import Addition
 from baichuan_jax.convert.publish import publish
 from baichuan_jax.convert.reference import reference_logits
 from baichuan_jax.convert.save import bakes, normalised, open_parameters
@@ -24,12 +24,13 @@ PROBE = (2, 16)  # sequences, tokens
 TOLERANCE = 1e-4  # of the largest logit
 
 
-def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
+def verify(published: Path, params: Path, cfg: DecoderConfig, addition: Addition | None = None) -> float:
     """Return the largest difference of logits between a published checkpoint and ours, relative to the largest logit.
 
-    params: the directory of our parameters. Both sides are read layer by layer and computed in float32. The published
-    side follows its own config.json. Ours is rounded to the dtypes of the published tensors, so that an export in
-    bfloat16 is compared with the same numbers. Raise UserError if the difference exceeds TOLERANCE.
+    params: the directory of our parameters. addition: adapters that were merged into the published ones. Both sides are
+    read layer by layer and computed in float32. The published side follows its own config.json. Ours is rounded to the
+    dtypes of the published tensors, so that an export in bfloat16 is compared with the same numbers. Raise UserError if
+    the difference exceeds TOLERANCE.
     """
     source = Source(published)
     layout, theirs = read_config(source.config, published / CONFIG)
@@ -38,11 +39,11 @@ def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
     expected_BTV = reference_logits(source, theirs, layout, tokens_BT)
     todo = list(matrices(publish(cfg, layout), layout))
     dtypes = {(matrix.name, matrix.layer): source.tensors[matrix.tensor].dtype for matrix in todo}
-    stored = open_parameters(params, cfg, todo)
+    stored = open_parameters(params, cfg, todo, addition)
     if any(stored[name].dtype.numpy_dtype != dtype for (name, _), dtype in dtypes.items()):
         ours_BTV = _rounded_logits(stored, dtypes, cfg, layout, tokens_BT)
     else:
-        ours_BTV = our_logits(params, cfg, tokens_BT)
+        ours_BTV = our_logits(params, cfg, tokens_BT, addition)
     relative = float(np.abs(ours_BTV - expected_BTV).max() / np.abs(expected_BTV).max())
     if not relative <= TOLERANCE:
         raise UserError(
@@ -52,9 +53,9 @@ def verify(published: Path, params: Path, cfg: DecoderConfig) -> float:
     return relative
 
 
-def our_logits(params: Path, cfg: DecoderConfig, tokens_BT: np.ndarray) -> np.ndarray:
-    """Return logits_BTV of the parameters in a directory, one layer in memory at a time."""
-    stored = {name: arrays.open_array(params, name, shape) for name, shape in parameter_shapes(cfg).items()}
+def our_logits(params: Path, cfg: DecoderConfig, tokens_BT: np.ndarray, addition: Addition | None = None) -> np.ndarray:
+    """Return logits_BTV of the parameters in a directory, one layer in memory at a time. addition: to merge."""
+    stored = open_parameters(params, cfg, [], addition)
     return _logits(cfg, lambda name, layer: _read(stored[name], layer), tokens_BT)
 
 

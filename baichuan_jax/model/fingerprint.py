@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +20,13 @@ def fingerprint(params: Params) -> str:
     Against mistakes, not against forgery.
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    sums = jax.device_get([_sums(leaf) for _, leaf in leaves])
-    lines = [
-        f"{jax.tree_util.keystr(path)} {leaf.shape} {found.tolist()}\n" for (path, leaf), found in zip(leaves, sums)
-    ]
+    return fingerprint_of((jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
+
+
+def fingerprint_of(leaves: Iterable[tuple[str, jax.Array]]) -> str:
+    """Return the fingerprint of parameters that come one by one, each with its path, in the order of their tree."""
+    sums = [(path, leaf.shape, _sums(leaf)) for path, leaf in leaves]
+    lines = [f"{path} {shape} {found.tolist()}\n" for path, shape, found in jax.device_get(sums)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 

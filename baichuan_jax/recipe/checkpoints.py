@@ -71,6 +71,11 @@ def base_checkpoints(config: RunConfig) -> Path:
     return Pipeline(config).place("train") / CHECKPOINTS if config.train.steps else Path(config.train.start)
 
 
+def has_adapters(config: RunConfig) -> bool:
+    """Return whether the checkpoints of the run's model hold adapters alone."""
+    return model_stage(config) == "tune" and config.lora.rank > 0
+
+
 def find_checkpoints(config: RunConfig, step: int | None = None) -> dict[int, Checkpoint]:
     """Return the finished checkpoints of a run by step, or only that of a step. Raise UserError if there is none."""
     directory = checkpoints_of(config)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from baichuan_jax.chat.config import AUTO
 from baichuan_jax.config.literal import literal, parts, settings
-from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.core.files import read_json, write_json, write_text
 from baichuan_jax.core.interrupt import unwinding
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.recipe.checkpoints import checkpoints_of
+from baichuan_jax.recipe.checkpoints import base_checkpoints, checkpoints_of, has_adapters
 from baichuan_jax.recipe.pipeline import Pipeline
 from baichuan_jax.recipe.progress import Progress, Tell
 from baichuan_jax.recipe.run_config import RunConfig
@@ -26,6 +26,12 @@ from baichuan_jax.tokenizer.special_tokens import STEM
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
 from baichuan_jax.train.config import CHECKPOINTS, TrainConfig
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from baichuan_jax.convert.merged import Addition
+    from baichuan_jax.recipe.adapters import RunAdapters
+
 # What became of the output when it changed: a phrase is added whenever it does, as in a `StageSpec`.
 IMPORT_CHANGES = ("its config holds from any folder, and names the tokenizer that can be read",)
 EXPORT_CHANGES = ("tokenizer.json gives SentencePiece's ids for any text; ids and tokenizer are kept",)
@@ -33,13 +39,16 @@ IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
 
 class Converted(NamedTuple):
-    """What a conversion has found. params: our side. has_tokenizer: whether there is one beside the weights."""
+    """What a conversion has found.
+
+    params: our side. has_tokenizer: whether there is one beside the weights."""
 
     result: dict[str, Any]
     skipped: bool
     params: Path
     model_cfg: DecoderConfig
     has_tokenizer: bool
+    addition: Addition | None = None
 
 
 def import_checkpoint(source: Path, out: Path, progress: Progress) -> Converted:
@@ -79,27 +88,28 @@ def export_checkpoint(
     dtype: Literal["float32", "bfloat16"] | None = None,
     file_bytes: int = 5 * 10**9,
 ) -> Converted:
-    """Write the newest parameters of a run, or those it starts from, as a published checkpoint.
+    """Write the newest parameters of a run, or those it starts from, as a published checkpoint; adapters are merged.
 
     Raise UserError if there are none, or if the layout cannot express the decoder.
     """
-    import numpy as np
-
     from baichuan_jax.convert.publish import publish, write_config
-    from baichuan_jax.convert.safetensors import BFLOAT16
     from baichuan_jax.convert.save import save
     from baichuan_jax.train.checkpoint import newest_params
 
-    model, params = publish(config.model, layout), newest_params(checkpoints_of(config))
+    model, params = (
+        publish(config.model, layout),
+        newest_params(base_checkpoints(config) if has_adapters(config) else checkpoints_of(config)),
+    )
+    addition = _addition(config, params)
     if config.train.steps:
         Pipeline(config).check_tokens()
     tokenizer = tokenizer_file(tokenizer_place(config))
     chat = _chat_template(config) if tokenizer.is_file() else None
-    stored_as = {None: None, "float32": np.dtype(np.float32), "bfloat16": BFLOAT16}[dtype]
+    stored_as = _dtype(dtype) if dtype else None
 
     def build(directory: Path) -> dict[str, Any]:
         with exclusive(directory / LOCK), progress.units("export") as tell:
-            found = save(params, config.model, layout, stored_as, file_bytes, directory, _megabytes(tell))
+            found = save(params, config.model, layout, stored_as, file_bytes, directory, _megabytes(tell), addition)
             stored = found["dtypes"][0] if len(found["dtypes"]) == 1 else "float32"
             content = write_config(model, layout, stored) | _beside(config, directory)
             write_json(directory / checkpoint_files.CONFIG, content)
@@ -111,9 +121,77 @@ def export_checkpoint(
     options = [f"layout = {layout}", f"dtype = {dtype}", f"file_gb = {file_bytes / 1e9}"]
     options += [f"chat_template = {chat}"] if chat else []
     shape = (line for part in parts(config.model) for line in settings(part))
-    made_of = (_version(params / "_METADATA"), *options, *shape)
+    made_of = (_version(params / "_METADATA"), *options, *(_adapters_made_of(config) if addition else ()), *shape)
     result, skipped = _run(Stage("export", out, made_of, unfinished="resume", changes=EXPORT_CHANGES), build)
-    return Converted(result, skipped, params, config.model, tokenizer.is_file())
+    return Converted(result, skipped, params, config.model, tokenizer.is_file(), addition)
+
+
+def export_adapter(
+    config: RunConfig, out: Path, dtype: Literal["float32", "bfloat16"] | None = None
+) -> tuple[dict[str, Any], bool]:
+    """Write the newest adapters of a run alone, in PEFT's layout; return (what is in them, whether it was there).
+
+    Their base is the run's in the layout "llama". Raise UserError if the run has no adapters, or if that layout cannot
+    express the decoder.
+    """
+    from baichuan_jax.convert.peft import PeftAdapter, write_adapter
+    from baichuan_jax.convert.publish import publish
+
+    require(has_adapters(config), "LoraConfig.rank", config.lora.rank, "a run that has tuned adapters")
+    publish(config.model, "llama")
+    found = _on_one_device(config)
+
+    def build(directory: Path) -> dict[str, Any]:
+        adapter = PeftAdapter(found.cfg, found.adapters, found.base)
+        return {"layout": "peft", **write_adapter(adapter, config.model, _dtype(dtype or "float32"), directory)}
+
+    made_of = (f"dtype = {dtype}", *_adapters_made_of(config))
+    return _run(Stage("export", out, made_of), build)
+
+
+def _whole(config: RunConfig) -> Path:
+    """Return the directory of the newest checkpoints that have every parameter."""
+    return base_checkpoints(config) if has_adapters(config) else checkpoints_of(config)
+
+
+def _addition(config: RunConfig, params: Path) -> Addition | None:
+    """Return what is to be merged into parameters, if anything is. Raise UserError if these are of another base."""
+    from baichuan_jax.convert.merged import Addition, stored_fingerprint
+    from baichuan_jax.recipe.adapters import check_base
+
+    if not has_adapters(config):
+        return None
+    found = _on_one_device(config)
+    check_base(found, config, stored_fingerprint(params, config.model))
+    return Addition(found.cfg, found.adapters)
+
+
+def _on_one_device(config: RunConfig) -> RunAdapters:
+    """Return the adapters of a run in memory, whatever devices they were trained on."""
+    import jax
+
+    from baichuan_jax.parallel.config import AxisRules, MeshConfig
+    from baichuan_jax.parallel.layout import Layout
+    from baichuan_jax.parallel.mesh import make_mesh
+    from baichuan_jax.recipe.adapters import load_adapters
+
+    found = load_adapters(config, Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules()))
+    return found._replace(adapters=jax.device_get(found.adapters))
+
+
+def _adapters_made_of(config: RunConfig) -> tuple[str, ...]:
+    from baichuan_jax.train.checkpoint import newest_params
+
+    stored = newest_params(checkpoints_of(config)) / "_METADATA"
+    return f"adapters {_version(stored)}", *settings(config.lora)
+
+
+def _dtype(name: Literal["float32", "bfloat16"]) -> np.dtype:
+    import numpy as np
+
+    from baichuan_jax.convert.safetensors import BFLOAT16
+
+    return np.dtype(np.float32) if name == "float32" else BFLOAT16
 
 
 def _megabytes(tell: Tell) -> Callable[[int, int], None]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
-from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.fingerprint import fingerprint
@@ -16,16 +15,15 @@ from baichuan_jax.model.lora import merge
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.program_cache import keep_programs
-from baichuan_jax.recipe.checkpoints import base_checkpoints, checkpoints_of
+from baichuan_jax.recipe.adapters import check_base, load_adapters
+from baichuan_jax.recipe.checkpoints import base_checkpoints, checkpoints_of, has_adapters
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
-from baichuan_jax.recipe.table import model_stage
 from baichuan_jax.tokenizer.checkpoint_files import end_ids
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
-from baichuan_jax.train.adapt import abstract_adapters
-from baichuan_jax.train.checkpoint import Checkpoints, read_about
+from baichuan_jax.train.checkpoint import Checkpoints
 from baichuan_jax.train.state import abstract_params
 from baichuan_jax.train.step import make_execution
 
@@ -50,7 +48,7 @@ def make_layout(config: RunConfig) -> Layout:
 
 def load_params(config: RunConfig, layout: Layout) -> Params:
     """Return the newest parameters, sharded: those that tuning has made, if the config tunes."""
-    if model_stage(config) == "tune" and config.lora.rank:
+    if has_adapters(config):
         return _merged(config, layout)
     return _restored(checkpoints_of(config), config, layout)
 
@@ -67,16 +65,9 @@ def _restored(folder: Path, config: RunConfig, layout: Layout) -> Params:
 
 def _merged(config: RunConfig, layout: Layout) -> Params:
     """Return the base with its adapters. Raise UserError if they were trained beside another base."""
-    base, folder = load_base(config, layout), checkpoints_of(config)
-    with Checkpoints(folder) as checkpoints:
-        known = read_about(folder, checkpoints.newest()).get("base")
-        if known != (found := fingerprint(base)):
-            raise UserError(
-                f"the adapters in {folder} were trained beside another base (fingerprint {known}) than that in "
-                f"{base_checkpoints(config)} ({found}); put that one back, or tune anew with --redo"
-            )
-        adapters = checkpoints.restore_params(abstract_adapters(config.lora, config.model, layout))
-    return jax.jit(partial(merge, config.lora), donate_argnums=0)(base, adapters)
+    base, found = load_base(config, layout), load_adapters(config, layout)
+    check_base(found, config, fingerprint(base))
+    return jax.jit(partial(merge, found.cfg), donate_argnums=0)(base, found.adapters)
 
 
 def load_trained(config: RunConfig, progress: Progress) -> Trained:

@@ -12,6 +12,7 @@ from baichuan_jax.convert.check import check
 from baichuan_jax.convert.hf_config import read_config
 from baichuan_jax.convert.layouts import LayoutName, matrices
 from baichuan_jax.convert.load import load
+from baichuan_jax.convert.merged import Addition
 from baichuan_jax.convert.publish import publish, write_config
 from baichuan_jax.convert.save import save
 from baichuan_jax.convert.source import CONFIG, Source
@@ -89,10 +90,11 @@ def write(
     directory: Path,
     dtype: np.dtype | None = None,
     file_bytes: int = 10**9,
+    addition: Addition | None = None,
 ) -> dict:
     """Export parameters with their config.json; return what `save` does."""
     directory.mkdir()
-    found = save(params, cfg, layout, dtype, file_bytes, directory, lambda done, total: None)
+    found = save(params, cfg, layout, dtype, file_bytes, directory, lambda done, total: None, addition)
     config = write_config(publish(cfg, layout), layout, found["dtypes"][0])
     (directory / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     return found

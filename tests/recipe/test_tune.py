@@ -7,12 +7,19 @@ from unittest.mock import patch
 import jax
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from baichuan_jax.convert.peft import read_adapter
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.model.config import LoraConfig
+from baichuan_jax.model.fingerprint import fingerprint
+from baichuan_jax.recipe.adapters import load_adapters
+from baichuan_jax.recipe.hugging_face import export_adapter, export_checkpoint
 from baichuan_jax.recipe.load import load_config
+from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run import Run
+from baichuan_jax.recipe.trained import load_base, make_layout
 from tests.cli.small import write_config
 from tests.tune.making import write_lines
 
@@ -116,6 +123,28 @@ def test_adapters_are_refused_beside_another_base(base, tmp_path):
     moved = replace(run.config, train=replace(base.train, steps=0, start=str(tmp_path / "other/train/checkpoints")))
     with pytest.raises(UserError, match="trained beside another base"):
         _ = Run(moved).params
+    with pytest.raises(UserError, match="trained beside another base"):
+        export_checkpoint(moved, tmp_path / "out", "llama", Progress())
+    assert not (tmp_path / "out").exists()
+
+
+def test_adapters_are_exported_merged_and_alone(base, tmp_path):
+    run, _ = tuned(base, LoraConfig(rank=4))
+    export_checkpoint(run.config, tmp_path / "merged", "llama", Progress())
+    tensors, ours = load_file(tmp_path / "merged/model.safetensors"), jax.device_get(run.params)
+    for layer, expected in enumerate(ours["blocks"]["mlp"]["up"]):
+        np.testing.assert_allclose(tensors[f"model.layers.{layer}.mlp.up_proj.weight"].T, expected, atol=1e-6)
+    np.testing.assert_array_equal(tensors["lm_head.weight"].T, ours["head"]["kernel"])
+    export_adapter(run.config, tmp_path / "adapter")
+    found, adapters = read_adapter(tmp_path / "adapter", base.model), load_adapters(run.config, make_layout(base))
+    assert found.base == adapters.base == fingerprint(load_base(run.config, make_layout(base)))
+    assert (found.cfg.rank, found.cfg.alpha) == (4, 16.0)
+    jax.tree.map(np.testing.assert_array_equal, found.adapters, jax.device_get(adapters.adapters))
+
+
+def test_a_run_without_adapters_has_none_to_export(base, tmp_path):
+    with pytest.raises(UserError, match=r"LoraConfig\.rank = 0: expected a run that has tuned adapters"):
+        export_adapter(base, tmp_path / "adapter")
 
 
 def test_a_model_that_is_not_tuned_yet_is_not_there(base, tmp_path):
