@@ -18,10 +18,10 @@ from baichuan_jax.convert.safetensors import Tensor, place, read_header, read_me
 from baichuan_jax.convert.source import read_object
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, write_json
-from baichuan_jax.model.config import DecoderConfig, LoraConfig
+from baichuan_jax.model.config import ADAPTER_FILES, DecoderConfig, LoraConfig
 from baichuan_jax.model.lora import GROUPS, Adapters
 
-CONFIG, MODEL = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, MODEL = ADAPTER_FILES
 FINGERPRINT = "base_fingerprint"  # in the metadata of the tensors, which PEFT does not read
 SIDES = {"down": "lora_A", "up": "lora_B"}
 PACKED = "W_pack"

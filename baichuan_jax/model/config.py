@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from baichuan_jax.core.errors import UserError, require
@@ -184,6 +185,9 @@ def _refuse_set(cfg: Any, names: tuple[str, ...], expected: str) -> None:
             require(value == each.default, f"{type(cfg).__name__}.{each.name}", value, expected)
 
 
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")  # as PEFT names them
+
+
 @dataclass(frozen=True)
 class LoraConfig:
     """Adapters of low rank, trained beside a frozen base (arXiv 2106.09685)."""
@@ -200,9 +204,13 @@ class LoraConfig:
         "compute",
         "storage of the frozen weights while adapters are trained: 'compute' (as trained), 'bfloat16' or 'int8'",
     )
+    adapter: str = setting(
+        "", "directory of an adapter in PEFT's layout, which the model has as it is; it says its own rank and targets"
+    )
 
     def __post_init__(self) -> None:
         require(self.rank >= 0, "LoraConfig.rank", self.rank, "0 (off) or more")
+        require(not (self.rank and self.adapter), "LoraConfig.rank", self.rank, "0 beside LoraConfig.adapter")
         require(self.alpha > 0, "LoraConfig.alpha", self.alpha, "a positive number")
         require(0 <= self.drop < 1, "LoraConfig.drop", self.drop, "a share in [0, 1)")
         require(bool(self.targets), "LoraConfig.targets", self.targets, "a pattern at least; rank = 0 for no adapters")
@@ -216,3 +224,8 @@ class LoraConfig:
     def scale(self) -> float:
         """What an adapter's product is multiplied by."""
         return self.alpha / self.rank
+
+    @property
+    def adapter_files(self) -> tuple[Path, ...]:
+        """The files of the adapter that the config names."""
+        return tuple(Path(self.adapter) / name for name in ADAPTER_FILES) if self.adapter else ()

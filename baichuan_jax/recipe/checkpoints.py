@@ -72,8 +72,8 @@ def base_checkpoints(config: RunConfig) -> Path:
 
 
 def has_adapters(config: RunConfig) -> bool:
-    """Return whether the checkpoints of the run's model hold adapters alone."""
-    return model_stage(config) == "tune" and config.lora.rank > 0
+    """Return whether the run's model is that of training with adapters."""
+    return bool(config.lora.adapter) or (model_stage(config) == "tune" and config.lora.rank > 0)
 
 
 def find_checkpoints(config: RunConfig, step: int | None = None) -> dict[int, Checkpoint]:

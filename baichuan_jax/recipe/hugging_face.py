@@ -96,11 +96,8 @@ def export_checkpoint(
     from baichuan_jax.convert.save import save
     from baichuan_jax.train.checkpoint import newest_params
 
-    model, params = (
-        publish(config.model, layout),
-        newest_params(base_checkpoints(config) if has_adapters(config) else checkpoints_of(config)),
-    )
-    addition = _addition(config, params)
+    model, params = publish(config.model, layout), newest_params(_whole(config))
+    addition = _addition(config, params, progress)
     if config.train.steps:
         Pipeline(config).check_tokens()
     tokenizer = tokenizer_file(tokenizer_place(config))
@@ -154,7 +151,7 @@ def _whole(config: RunConfig) -> Path:
     return base_checkpoints(config) if has_adapters(config) else checkpoints_of(config)
 
 
-def _addition(config: RunConfig, params: Path) -> Addition | None:
+def _addition(config: RunConfig, params: Path, progress: Progress) -> Addition | None:
     """Return what is to be merged into parameters, if anything is. Raise UserError if these are of another base."""
     from baichuan_jax.convert.merged import Addition, stored_fingerprint
     from baichuan_jax.recipe.adapters import check_base
@@ -162,7 +159,7 @@ def _addition(config: RunConfig, params: Path) -> Addition | None:
     if not has_adapters(config):
         return None
     found = _on_one_device(config)
-    check_base(found, config, stored_fingerprint(params, config.model))
+    check_base(found, config, stored_fingerprint(params, config.model), progress)
     return Addition(found.cfg, found.adapters)
 
 
@@ -180,9 +177,11 @@ def _on_one_device(config: RunConfig) -> RunAdapters:
 
 
 def _adapters_made_of(config: RunConfig) -> tuple[str, ...]:
+    from baichuan_jax.convert.peft import MODEL
     from baichuan_jax.train.checkpoint import newest_params
 
-    stored = newest_params(checkpoints_of(config)) / "_METADATA"
+    theirs = config.lora.adapter
+    stored = Path(theirs) / MODEL if theirs else newest_params(checkpoints_of(config)) / "_METADATA"
     return f"adapters {_version(stored)}", *settings(config.lora)
 
 

@@ -86,6 +86,12 @@ class RunConfig:
         for name, length in (("TrainConfig", self.train.length), ("EvaluateConfig", self.evaluate.length)):
             require(length <= context, f"{name}.length", length, f"at most DecoderConfig.context = {context}")
         self.optim.check_steps(self.train.steps)
+        require(
+            not (self.lora.adapter and self.instruction.sources),
+            "LoraConfig.adapter",
+            self.lora.adapter,
+            "none in a run that tunes (InstructionConfig.sources); `convert export` merges it, and the result is tuned",
+        )
         known = ", ".join(self.data.sources)
         named: dict[str, Iterable[str]] = {
             "MixConfig.weights": self.mix.weights,

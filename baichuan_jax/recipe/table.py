@@ -28,8 +28,8 @@ def wanted(config: RunConfig) -> tuple[str, ...]:
 
 
 def model_stage(config: RunConfig) -> str:
-    """Return the stage whose model is the run's."""
-    return "tune" if "tune" in wanted(config) else "train"
+    """Return the stage whose checkpoints the run's model has."""
+    return "tune" if config.instruction.sources else "train"
 
 
 def needs_of(name: str, config: RunConfig) -> tuple[str, ...]:

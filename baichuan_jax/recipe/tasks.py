@@ -18,7 +18,7 @@ from baichuan_jax.core.files import digest, fingerprint, write_json, write_text
 from baichuan_jax.evaluate.harness.answers import Answers
 from baichuan_jax.evaluate.score.scorer import Scorer
 from baichuan_jax.lab.tasks import write_tables
-from baichuan_jax.recipe.checkpoints import checkpoints_of
+from baichuan_jax.recipe.checkpoints import checkpoints_of, has_adapters
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
 from baichuan_jax.recipe.trained import load_trained, make_engine
@@ -89,4 +89,8 @@ def _identity(config: RunConfig, end_ids: tuple[int, ...]) -> str:
     tokenizer = tokenizer_file(tokenizer_place(config))
     texts = [entry["sha256"] for entry in fingerprint([tokenizer]).values()]
     shape = [line for part in parts(config.model) for line in settings(part)]
-    return digest(repr((shape, weights, texts, config.train.compute_dtype, end_ids)))
+    found = [shape, weights, texts, config.train.compute_dtype, end_ids]
+    if has_adapters(config):
+        files = fingerprint(config.lora.adapter_files).values()
+        found += [settings(config.lora), [entry["sha256"] for entry in files]]
+    return digest(repr(tuple(found)))

@@ -46,10 +46,10 @@ def make_layout(config: RunConfig) -> Layout:
     return Layout(make_mesh(config.mesh), config.rules)
 
 
-def load_params(config: RunConfig, layout: Layout) -> Params:
+def load_params(config: RunConfig, layout: Layout, progress: Progress) -> Params:
     """Return the newest parameters, sharded: those that tuning has made, if the config tunes."""
     if has_adapters(config):
-        return _merged(config, layout)
+        return _merged(config, layout, progress)
     return _restored(checkpoints_of(config), config, layout)
 
 
@@ -63,10 +63,10 @@ def _restored(folder: Path, config: RunConfig, layout: Layout) -> Params:
         return checkpoints.restore_params(abstract_params(config.model, layout))
 
 
-def _merged(config: RunConfig, layout: Layout) -> Params:
+def _merged(config: RunConfig, layout: Layout, progress: Progress) -> Params:
     """Return the base with its adapters. Raise UserError if they were trained beside another base."""
     base, found = load_base(config, layout), load_adapters(config, layout)
-    check_base(found, config, fingerprint(base))
+    check_base(found, config, fingerprint(base), progress)
     return jax.jit(partial(merge, found.cfg), donate_argnums=0)(base, found.adapters)
 
 
@@ -76,7 +76,7 @@ def load_trained(config: RunConfig, progress: Progress) -> Trained:
     exe = make_execution(config.train, config.model, layout).by_rows
     tokenizer = load_run_tokenizer(config)
     with progress.status("loading the model"):
-        params = load_params(config, layout.by_rows)
+        params = load_params(config, layout.by_rows, progress)
     ids = (*tokenizer.end, *end_ids(tokenizer_file(tokenizer_place(config)).parent))
     return Trained(params, tokenizer, tuple(dict.fromkeys(ids)), exe)
 

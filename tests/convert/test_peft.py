@@ -181,7 +181,6 @@ def test_a_merged_export_is_the_merged_model(tmp_path, monkeypatch):
         np.testing.assert_allclose(down.T, expected["mlp"]["down"][layer], atol=1e-6)
 
 
-@pytest.mark.parametrize("preset", ["1b", "baichuan_7b"])
-def test_an_adapter_of_rank_8_is_a_hundredth_of_its_base(preset):
-    model = load_config(f"model/{preset}").model
+def test_an_adapter_of_rank_8_is_a_hundredth_of_its_base():
+    model = load_config("model/1b").model
     assert adapter_count(LoraConfig(rank=8), model) <= 0.01 * parameter_count(model)

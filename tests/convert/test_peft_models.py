@@ -1,4 +1,4 @@
-"""Adapters in stock peft and transformers, where they are installed: theirs compute the same here, ours the same there."""
+"""Against stock peft and transformers, where they are installed: adapters compute the same here and there."""
 
 from dataclasses import replace
 

@@ -23,6 +23,7 @@ from baichuan_jax.model.execution import Execution
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
+from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer
 from baichuan_jax.recipe.trained import load_params
@@ -91,7 +92,7 @@ def ours(checkpoint, tmp_path_factory):
     config = load(str(run / "config.gin"), (), RunConfig).config
     tokenizer = load_run_tokenizer(config)
     layout = Layout(make_mesh(MeshConfig(), jax.devices()[:1]), AxisRules())
-    params, exe = load_params(config, layout), Execution(layout=layout)
+    params, exe = load_params(config, layout, Progress()), Execution(layout=layout)
     stop_ids = (*tokenizer.end, *end_ids(run))
     engine = cache(lambda: Engine(EngineConfig(), config.model, params, stop_ids, exe))
     answers = Answers(run / "answers.jsonl")

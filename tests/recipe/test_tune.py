@@ -7,7 +7,7 @@ from unittest.mock import patch
 import jax
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from baichuan_jax.convert.peft import read_adapter
 from baichuan_jax.core.errors import UserError
@@ -19,7 +19,8 @@ from baichuan_jax.recipe.hugging_face import export_adapter, export_checkpoint
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run import Run
-from baichuan_jax.recipe.trained import load_base, make_layout
+from baichuan_jax.recipe.trained import load_base, load_params, make_layout
+from baichuan_jax.tune.data_config import InstructionConfig
 from tests.cli.small import write_config
 from tests.tune.making import write_lines
 
@@ -140,6 +141,42 @@ def test_adapters_are_exported_merged_and_alone(base, tmp_path):
     assert found.base == adapters.base == fingerprint(load_base(run.config, make_layout(base)))
     assert (found.cfg.rank, found.cfg.alpha) == (4, 16.0)
     jax.tree.map(np.testing.assert_array_equal, found.adapters, jax.device_get(adapters.adapters))
+
+
+def test_an_adapter_serves_as_it_is(base, tmp_path):
+    """An exported adapter beside the base is the tuned model, and what was measured without it is not taken for it."""
+    run, _ = tuned(base, LoraConfig(rank=4))
+    export_adapter(run.config, tmp_path / "adapter")
+    untuned = replace(base, instruction=InstructionConfig(), workdir=str(tmp_path / "run"), base=base.workdir)
+    before = Run(untuned).build("evaluate")
+    there = Run(replace(untuned, lora=LoraConfig(adapter=str(tmp_path / "adapter"))))
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(there.params), jax.device_get(run.params))
+    assert there.build("evaluate").domains == run.build("evaluate").domains != before.domains
+    assert (there.result("tune").steps, there.result("tune").conversations) == (0, 0)
+    export_checkpoint(there.config, tmp_path / "merged", "llama", Progress())
+    np.testing.assert_allclose(
+        load_file(tmp_path / "merged/model.safetensors")["model.layers.0.mlp.up_proj.weight"].T,
+        jax.device_get(run.params["blocks"]["mlp"]["up"][0]),
+        atol=1e-6,
+    )
+    with pytest.raises(UserError, match=r"LoraConfig\.adapter = .*: expected none in a run that tunes"):
+        replace(base, lora=LoraConfig(adapter=str(tmp_path / "adapter")))
+
+
+def test_an_adapter_without_a_fingerprint_is_noted(base, tmp_path):
+    run, _ = tuned(base, LoraConfig(rank=4))
+    export_adapter(run.config, tmp_path / "adapter")
+    file = tmp_path / "adapter/adapter_model.safetensors"
+    save_file(load_file(file), file)
+    config = replace(run.config, instruction=InstructionConfig(), lora=LoraConfig(adapter=str(tmp_path / "adapter")))
+    notes = []
+    progress = Progress()
+    progress.note = notes.append
+    params = load_params(config, make_layout(config), progress)
+    assert notes == [
+        f"the adapter in {tmp_path / 'adapter'} does not say which base it was trained beside: not checked"
+    ]
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(params), jax.device_get(run.params))
 
 
 def test_a_run_without_adapters_has_none_to_export(base, tmp_path):

@@ -216,6 +216,7 @@ TABLE: dict[str, Row] = {
     ),
     **rows("LoraConfig", tuning, ADAPTERS, rank=3, alpha=8.0, drop=0.1, targets=("mlp.up",)),
     "LoraConfig.base": Row(ADAPTERS, "int8", tuning),
+    "LoraConfig.adapter": Row(TRAINED, "nowhere", evaluation, "there is no nowhere/adapter_config.json"),
     **rows("ProfileConfig", training, STARTED, first=2),
     **rows("ProfileConfig", training, STARTED | {"ProfileConfig.first": 1}, steps=1),
     **rows("WandbConfig", boards, project="mine"),

@@ -49,7 +49,7 @@ def build(run: Run, directory: Path) -> EvaluateResult:
 
     config, layout = run.config, make_layout(run.config)
     exe, store = make_execution(config.train, config.model, layout).by_rows, TokenStore(run.place("tokens"))
-    params = load_params(config, layout.by_rows)
+    params = load_params(config, layout.by_rows, run.progress)
     with run.progress.status("scoring held-out text"):
         found, windows = evaluate(config.evaluate, config.model, params, store, run.tokenizer, exe)
     if jax.process_index() == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from baichuan_jax.lab.markup import Html
     from baichuan_jax.lab.page import Canvas
     from baichuan_jax.lab.run_files import RunRecord
+    from baichuan_jax.parallel.layout import Layout
     from baichuan_jax.recipe.run import Run
     from baichuan_jax.recipe.run_config import RunConfig
 
@@ -43,15 +44,15 @@ class TuneResult(StageResult):
 
     parameters: int
     base_parameters: int
-    conversations: int
-    steps: int
-    loss: float
-    held_out_before: dict[str, float]
-    held_out: dict[str, float]
-    tokens_per_second: float
-    step_memory_bytes: int
     mesh: dict[str, int]
     device: str
+    steps: int
+    conversations: int = 0
+    loss: float | None = None
+    held_out_before: dict[str, float] = field(default_factory=dict)
+    held_out: dict[str, float] = field(default_factory=dict)
+    tokens_per_second: float | None = None
+    step_memory_bytes: int | None = None
 
 
 def build(run: Run, directory: Path) -> TuneResult | None:
@@ -73,6 +74,8 @@ def build(run: Run, directory: Path) -> TuneResult | None:
 
     config, cfg, data = run.config, run.config.tune, run.config.instruction
     layout, model_cfg = make_layout(config), config.model
+    if config.lora.adapter:
+        return _as_it_is(config, layout)
     train_cfg = cfg.train(config.train, str(base_checkpoints(config)))
     progress = run.progress if jax.process_index() == 0 else Progress()
     with progress.units("reading conversations") as tell:
@@ -132,6 +135,22 @@ def build(run: Run, directory: Path) -> TuneResult | None:
     return _result(found, directory, config, tallies) if found else None
 
 
+def _as_it_is(config: RunConfig, layout: Layout) -> TuneResult:
+    """Return the result of no tuning: the model has an adapter that is there."""
+    import jax
+
+    from baichuan_jax.convert.peft import read_adapter
+    from baichuan_jax.train.summary import untrained
+
+    adapters = read_adapter(Path(config.lora.adapter), config.model).adapters
+    found = untrained(config.model, layout)
+    return TuneResult(
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(adapters)),
+        base_parameters=found["parameters"],
+        **{name: found[name] for name in ("steps", "mesh", "device")},
+    )
+
+
 def _result(found: dict[str, Any], directory: Path, config: RunConfig, tallies: dict[str, Any]) -> TuneResult:
     from baichuan_jax.model.lora import adapter_count
 
@@ -150,12 +169,16 @@ def _result(found: dict[str, Any], directory: Path, config: RunConfig, tallies: 
 
 def _check(config: RunConfig) -> None:
     """Raise UserError if there is nothing to tune or to tune on, or the devices at hand cannot hold it."""
+    from baichuan_jax.convert.peft import read_adapter
     from baichuan_jax.model.lora import adapted_weights
     from baichuan_jax.recipe.checkpoints import base_checkpoints
     from baichuan_jax.recipe.trained import make_layout
     from baichuan_jax.train.state import abstract_params
     from baichuan_jax.train.step import check_split
 
+    if config.lora.adapter:
+        read_adapter(Path(config.lora.adapter), config.model)
+        return
     sources = config.instruction.sources
     require(bool(sources), "InstructionConfig.sources", sources, "a source at least: {'mine': 'chats/*.jsonl'}")
     length, context = config.tune.length, config.model.context
@@ -173,11 +196,15 @@ def _check(config: RunConfig) -> None:
 def _files(config: RunConfig) -> tuple[Path | str, ...]:
     from baichuan_jax.tune.prepare import instruction_files
 
+    if config.lora.adapter:
+        return config.lora.adapter_files
     return tuple(file for files in instruction_files(config.instruction).values() for file in files)
 
 
 def _summary(result: TuneResult) -> str:
     share = f"{result.parameters:,} of {result.base_parameters:,} parameters"
+    if result.steps == 0:
+        return f"{share} from an adapter, as they were"
     what = "all parameters" if result.parameters == result.base_parameters else share
     return (
         f"{what} on {result.conversations:,} conversations, loss {result.loss:.4f}, "
@@ -210,7 +237,7 @@ TUNE = StageSpec(
     report=ReportSection("Tuning", _section, 25),
     files=_files,
     check=_check,
-    wanted=lambda config: bool(config.instruction.sources),
+    wanted=lambda config: bool(config.instruction.sources or config.lora.adapter),
     checkpointed=Checkpointed(
         reached=lambda directory: max(checkpoint_steps(directory / CHECKPOINTS), default=0),
         steps="TuneConfig.steps",
