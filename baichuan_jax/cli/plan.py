@@ -14,7 +14,7 @@ from baichuan_jax.cli.progress import terminal_progress
 from baichuan_jax.config.load import Loaded
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.goodput import read_goodput
-from baichuan_jax.recipe.planning import plan_settings
+from baichuan_jax.recipe.planning import plan_length, plan_settings
 
 if TYPE_CHECKING:
     from baichuan_jax.parallel.targets import Target
@@ -36,7 +36,9 @@ def add_arguments(verb: argparse.ArgumentParser) -> None:
         metavar="N",
         help="sequences of a device at once, or of those that split them (default 1)",
     )
-    verb.add_argument("--length", type=int, metavar="N", help="tokens of a sequence (default: DecoderConfig.context)")
+    verb.add_argument("--tune", action="store_true", help="plan tuning: all parameters, or adapters (LoraConfig.rank)")
+    default = "(default: DecoderConfig.context, TuneConfig.length with --tune)"
+    verb.add_argument("--length", type=int, metavar="N", help=f"tokens of a sequence {default}")
     verb.add_argument("--tokens", type=float, default=1.2e12, metavar="N", help="to train on (default 1.2e12)")
     verb.add_argument("--search", action="store_true", help="find the fastest rows and remat that fit: more compiles")
     faults = verb.add_argument_group("faults", "the best interval of checkpoints, and what it leaves for training")
@@ -58,8 +60,8 @@ def plan(loaded: Loaded, args: argparse.Namespace) -> None:
         require(getattr(args, name) > 0, f"--{name}", getattr(args, name), "a positive number")
     config = loaded.config
     times = _times(config, args)
-    length = args.length or config.model.context
-    settings = plan_settings(config)
+    length = args.length or plan_length(config, args.tune)
+    settings = plan_settings(config, args.tune)
     console = Console(highlight=False, soft_wrap=True)
     target = targets.find(args.target)
     with terminal_progress().status(f"compiling for {args.target}"):  # which takes a minute at 7B

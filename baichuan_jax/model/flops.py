@@ -16,11 +16,15 @@ def flops_per_token(cfg: DecoderConfig, length: int, causal: bool) -> float:
     it both directions of a pair count; for full attention this is the convention of PaLM (arXiv 2204.02311, appendix
     B), which counts the full square.
     """
+    seen = _keys(cfg, length)
+    return 6 * multiplied(cfg) + _of_scores(cfg, seen if causal else 2 * seen - 1)
+
+
+def multiplied(cfg: DecoderConfig) -> int:
+    """Return the number of parameters in products."""
     table = 0 if cfg.head.tied else cfg.vocab * cfg.hidden
     positions = cfg.context * cfg.hidden if cfg.positions.kind == "learned" else 0
-    multiplying = parameter_count(cfg) - table - positions
-    seen = _keys(cfg, length)
-    return 6 * multiplying + _of_scores(cfg, seen if causal else 2 * seen - 1)
+    return parameter_count(cfg) - table - positions
 
 
 def executed_flops_per_token(cfg: DecoderConfig, length: int, implementation: str) -> float:

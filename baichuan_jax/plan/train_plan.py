@@ -8,28 +8,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.attention.attention import choose_implementation
-from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.model.config import DecoderConfig, LoraConfig
 from baichuan_jax.model.decoder import param_axes, parameter_count
 from baichuan_jax.model.execution import Execution
-from baichuan_jax.model.flops import flops_per_token
+from baichuan_jax.model.flops import flops_per_token, multiplied
+from baichuan_jax.model.lora import adapter_count
 from baichuan_jax.parallel.buckets import Buckets
 from baichuan_jax.parallel.config import AxisRules, MeshConfig
 from baichuan_jax.parallel.layout import Layout
 from baichuan_jax.parallel.mesh import make_mesh
 from baichuan_jax.parallel.targets import Target, compiled_for
 from baichuan_jax.plan.hlo import Collective, collectives
+from baichuan_jax.train.adapt import adapt
 from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.input import abstract_batch
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.options import EFFICIENCY, gradient_buckets, link, step_products
-from baichuan_jax.train.state import ShardedState
+from baichuan_jax.train.state import ShardedState, abstract_params
 from baichuan_jax.train.step import make_execution, make_step
 
 LARGE = 2**20  # least bytes of a collective of parameters or activations
@@ -99,13 +101,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settings:
-    """The configs of the planned step."""
+    """The configs of the planned step. lora: of adapters that are trained in place of the parameters, if it has a rank.
+
+    packing: whether batches have segments, positions and weights.
+    """
 
     model: DecoderConfig
     train: TrainConfig
     optim: OptimConfig
     mesh: MeshConfig
     rules: AxisRules
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    packing: bool = False
 
 
 def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
@@ -130,23 +137,28 @@ def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
         "capacity": target.chip.hbm,
         "buckets": gradient_buckets(model_cfg, train_cfg, exe),
     }
-    optimizer = make_optimizer(
-        settings.optim, max(train_cfg.steps, settings.optim.warmup_steps + 1), param_axes(model_cfg)
-    )
-    sharded = ShardedState(model_cfg, optimizer, layout)
+    adaptation, axes, frozen = None, param_axes(model_cfg), []
+    if settings.lora.rank:
+        adaptation = adapt(settings.lora, model_cfg, abstract_params(model_cfg, layout), exe.dtype)
+        axes, frozen = adaptation.axes, [adaptation.frozen]
+    optimizer = make_optimizer(settings.optim, max(train_cfg.steps, settings.optim.warmup_steps + 1), axes)
+    sharded = ShardedState(model_cfg, optimizer, layout, adaptation)
     state = sharded.abstract
-    lowered = make_step(train_cfg, model_cfg, optimizer, sharded, exe).lower(state, abstract_batch(batch, length))
+    step = make_step(train_cfg, model_cfg, optimizer, sharded, exe)
+    lowered = step.lower(state, abstract_batch(batch, length, settings.packing), *frozen)
     try:
         compiled, program = compiled_for(target, lowered)
     except jax.errors.JaxRuntimeError as error:
-        parts = [math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves(state)]
+        parts = [
+            math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in jax.tree.leaves((state, frozen))
+        ]
         total = _asked(error, sum(parts))
         return Plan(**known, arguments=sum(parts), temporaries=total - sum(parts), total=total)
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     known |= {"arguments": arguments, "temporaries": temporaries}
     known["total"] = getattr(memory, "peak_memory_in_bytes", 0) or arguments + temporaries
-    return Plan(**known, **_roofline(model_cfg, train_cfg, target, exe, collectives(program)))
+    return Plan(**known, **_roofline(settings.lora, model_cfg, train_cfg, target, exe, collectives(program)))
 
 
 def _asked(error: Exception, arguments: int) -> float:
@@ -162,15 +174,23 @@ def _asked(error: Exception, arguments: int) -> float:
 
 
 def _roofline(
-    model_cfg: DecoderConfig, train_cfg: TrainConfig, target: Target, exe: Execution, found: list[Collective]
+    lora: LoraConfig,
+    model_cfg: DecoderConfig,
+    train_cfg: TrainConfig,
+    target: Target,
+    exe: Execution,
+    found: list[Collective],
 ) -> dict[str, Any]:
     chip, devices = target.chip, len(target.devices)
     tokens = train_cfg.batch * train_cfg.length / devices
     full, causal = (flops_per_token(model_cfg, train_cfg.length, each) for each in (False, True))
     executed, compute = step_products(model_cfg, train_cfg, exe, chip)
-    optimizer = (
-        7 * 4 * parameter_count(model_cfg) / exe.layout.num_shards("embed") / chip.bandwidth
-    )  # reads four arrays, writes three
+    trained = parameter_count(model_cfg)
+    if lora.rank:
+        trained, all_trained = adapter_count(lora, model_cfg), executed
+        executed += 6 * trained - 2 * multiplied(model_cfg)  # frozen weights have no gradients
+        compute *= executed / all_trained
+    optimizer = 7 * 4 * trained / exe.layout.num_shards("embed") / chip.bandwidth  # reads four arrays, writes three
     seconds = {
         kind: sum(c.sent / link(chip, c.group_size, target.per_host).rate for c in found if c.is_async == kind)
         for kind in (True, False)
