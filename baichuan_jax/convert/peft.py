@@ -7,6 +7,7 @@ whose keys fit nothing, and does nothing with them; here every key has to fit, a
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,9 +98,7 @@ def read_adapter(directory: Path, model_cfg: DecoderConfig) -> PeftAdapter:
     if not tensors:
         raise UserError(f"{file} holds no tensor")
     layout: LayoutName = "baichuan" if any(f".{PACKED}." in key for key in tensors) else "llama"
-    model_cfg = publish(model_cfg, layout)
-    everything = {f"{part}.{name}": () for part, names in GROUPS.items() for name in names}
-    possible = adapted(model_cfg, layout, everything)
+    possible = adapted(model_cfg, layout, {f"{part}.{name}" for part, names in GROUPS.items() for name in names})
     names = {matrix.name for matrix in possible if {_key(matrix, side) for side in SIDES} & tensors.keys()}
     found = [matrix for matrix in possible if matrix.name in names]
     _check_keys(file, tensors, found)
@@ -115,7 +114,7 @@ def read_adapter(directory: Path, model_cfg: DecoderConfig) -> PeftAdapter:
     )
 
 
-def adapted(model_cfg: DecoderConfig, layout: LayoutName, names: Any) -> list[Matrix]:
+def adapted(model_cfg: DecoderConfig, layout: LayoutName, names: Container[str]) -> list[Matrix]:
     """Return the weights of these names, such as "mlp.up", in a layout, layer by layer."""
     whole = matrices(publish(model_cfg, layout), layout)
     return [matrix for matrix in whole if matrix.name.removeprefix("blocks.") in names]
