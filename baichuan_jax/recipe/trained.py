@@ -65,7 +65,7 @@ def _restored(folder: Path, config: RunConfig, layout: Layout) -> Params:
 
 def _merged(config: RunConfig, layout: Layout, progress: Progress) -> Params:
     """Return the base with its adapters. Raise UserError if they were trained beside another base."""
-    base, found = load_base(config, layout), load_adapters(config, layout)
+    found, base = load_adapters(config, layout), load_base(config, layout)
     check_base(found, config, fingerprint(base), progress)
     return jax.jit(partial(merge, found.cfg), donate_argnums=0)(base, found.adapters)
 
