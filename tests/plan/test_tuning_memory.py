@@ -13,23 +13,24 @@ from baichuan_jax.plan.train_plan import plan
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.planning import plan_settings
 
-ROWS = 1
+ROWS, LENGTH = 1, 512
 
 
 def planned(config, lora):
     """Return the plan of tuning on one device of this machine, at a data sheet that has room for it."""
     here = Target("here", CHIPS["h200"]._replace(platform="cpu"), jax.devices()[:1], 1)
-    return plan(plan_settings(replace(config, lora=lora), tune=True), here, ROWS, min(512, config.model.context))
+    return plan(plan_settings(replace(config, lora=lora), tune=True), here, ROWS, LENGTH)
 
 
-@pytest.mark.parametrize(("preset", "share"), [("debug", None), pytest.param("1b", 0.35, marks=pytest.mark.slow)])
-def test_lora_takes_less_memory_than_full_tuning(preset, share):
-    config = load_config(f"model/{preset}", {"DecoderConfig.remat": "block", "TuneConfig.batch": ROWS})
+@pytest.mark.slow
+def test_lora_takes_a_third_of_the_memory_of_full_tuning():
+    config = load_config("model/1b", {"DecoderConfig.remat": "block", "TuneConfig.batch": ROWS})
     full, lora = planned(config, LoraConfig()), planned(config, LoraConfig(rank=8))
-    parameters = parameter_count(config.model)
-    adapters = adapter_count(LoraConfig(rank=8), config.model)
-    assert full.arguments == pytest.approx(12 * parameters, rel=0.02), "parameters and both moments"
-    assert lora.arguments == pytest.approx(4 * parameters + 12 * adapters, rel=0.02), "adapters and their moments"
-    print(f"LoRA {lora.total / 2**30:.2f} GiB, full {full.total / 2**30:.2f} GiB: {lora.total / full.total:.1%}")
-    assert lora.total < (share or 1) * full.total
+    parameters, adapters = parameter_count(config.model), adapter_count(LoraConfig(rank=8), config.model)
+    assert full.arguments == pytest.approx(12 * parameters, rel=0.01), "parameters and both moments"
+    assert lora.arguments == pytest.approx(4 * parameters + 12 * adapters, rel=0.01), "adapters and their moments"
+    needed, most = (each.arguments + each.temporaries for each in (lora, full))
+    print(f"LoRA {needed / 2**30:.2f} GiB, full {most / 2**30:.2f} GiB: {needed / most:.1%}")
+    assert needed <= 0.35 * most
+    assert lora.total <= 0.35 * full.total
     assert lora.step < full.step
