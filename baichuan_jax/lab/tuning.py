@@ -22,8 +22,11 @@ def tuning(run: RunRecord, canvas: Canvas) -> list[Html]:
         for source, loss in after.items()
     ]
     share = "all of them" if result["parameters"] == result["base_parameters"] else "in adapters"
+    tuned = [["parameters tuned", f"{short(result['parameters'])} ({share})"]]
+    if not result["steps"]:  # the model has an adapter that was made elsewhere
+        return [table("Summary of tuning", ["quantity", "value"], tuned)]
     facts = [
-        ["parameters tuned", f"{short(result['parameters'])} ({share})"],
+        *tuned,
         ["conversations", f"{result['conversations']:,}"],
         ["steps", f"{result['steps']:,}"],
         ["loss of the last step, nats per response token", f"{result['loss']:.4f}"],
