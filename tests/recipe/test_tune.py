@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import jax
@@ -12,6 +13,8 @@ from safetensors.numpy import load_file, save_file
 from baichuan_jax.convert.peft import read_adapter
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.metrics import read_metrics
+from baichuan_jax.lab.page import Canvas
+from baichuan_jax.lab.tuning import tuning
 from baichuan_jax.model.config import LoraConfig
 from baichuan_jax.model.fingerprint import fingerprint
 from baichuan_jax.recipe.adapters import load_adapters
@@ -152,7 +155,8 @@ def test_an_adapter_serves_as_it_is(base, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(there.params), jax.device_get(run.params))
     assert there.build("evaluate").domains == run.build("evaluate").domains
     assert (there.result("tune").steps, there.result("tune").conversations) == (0, 0)
-    there.build("report")
+    record = SimpleNamespace(results={"tune": there.result("tune").as_record()})
+    assert len(tuning(record, Canvas(tmp_path / "plots"))) == 1
     export_checkpoint(there.config, tmp_path / "merged", "llama", Progress())
     np.testing.assert_allclose(
         load_file(tmp_path / "merged/model.safetensors")["model.layers.0.mlp.up_proj.weight"].T,
