@@ -50,9 +50,9 @@ class MergedArray:
         layers, *others = index
         inputs, rank = self._down.ndim - 2, self._down.shape[-1]
         down, up = self._down[layers], self._up[layers]
-        lead = down.shape[: down.ndim - inputs - 1]
-        up = up[(slice(None),) * (len(lead) + 1) + tuple(others[inputs:])]
-        product = np.matmul(down.reshape(*lead, -1, rank), up.reshape(*lead, rank, -1))
+        outer = down.shape[: down.ndim - inputs - 1]
+        up = up[(slice(None),) * (len(outer) + 1) + tuple(others[inputs:])]
+        product = np.matmul(down.reshape(*outer, -1, rank), up.reshape(*outer, rank, -1))
         return np.float32(self._scale) * product
 
 
