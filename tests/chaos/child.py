@@ -164,10 +164,10 @@ def watch(fault: Fault) -> None:
 
 
 class Spoiled:
-    """A train step whose gradient may be no number: as after any such step, the parameters are none either."""
+    """A train step whose gradient is no number once: as after any such step, the parameters are none either."""
 
     def __init__(self, step, fault: Fault):
-        self._step, self._fault, self._compiled = step, fault, None
+        self._step, self._fault, self._compiled, self._spoiled = step, fault, None, False
 
     def lower(self, *abstract):
         """Return what is compiled."""
@@ -180,7 +180,8 @@ class Spoiled:
 
     def __call__(self, state, batch):
         state, values = self._compiled(state, batch)
-        if int(state.step) == self._fault.plan.occurrence:
+        if int(state.step) == self._fault.plan.occurrence and not self._spoiled:
+            self._spoiled = True  # training may go back, and do this step again on another batch
             self._fault.note("spoiled", step=int(state.step))
             state = state._replace(params=jax.tree.map(lambda x: x * np.nan, state.params))
         return state, values

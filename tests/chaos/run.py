@@ -72,13 +72,14 @@ class Reference:
 class Disturbed:
     """A workdir in which a run goes on from life to life.
 
-    config: of the run. prepared: a workdir with its tokens. lost: steps that were done again, by life. starved:
-    lives that ended because the machine gave the processes no time.
+    config: of the run. prepared: a workdir with its tokens. settings: beside those of all runs here. lost: steps that
+    were done again, by life. starved: lives that ended because the machine gave the processes no time.
     """
 
     config: Path
     prepared: Path
     workdir: Path
+    settings: dict[str, object] = field(default_factory=dict)
     reference: Reference | None = None
     lost: list[int] = field(default_factory=list)
     starved: int = 0
@@ -98,9 +99,8 @@ class Disturbed:
     def start(self, plans: list[Plan]) -> list[subprocess.Popen]:
         """Start both processes."""
         place = ["--coordinator", f"localhost:{port()}", "--processes", "2", "--heartbeat", f"{HEARTBEAT}"]
-        given = [
-            f"--set={name}={value!r}" for name, value in (SETTINGS | {"RunConfig.workdir": str(self.workdir)}).items()
-        ]
+        whole = {**SETTINGS, "RunConfig.workdir": str(self.workdir), **self.settings}
+        given = [f"--set={name}={value!r}" for name, value in whole.items()]
         found = []
         for number, plan in enumerate(plans):
             log = self._log(number)
@@ -111,8 +111,8 @@ class Disturbed:
                 found.append(subprocess.Popen(command, env=quick(1), stdout=output, stderr=subprocess.STDOUT))
         return found
 
-    def end(self, processes: list[subprocess.Popen], power: bool = False) -> Life:
-        """Wait until both have ended, and check what must be true. power: as one is killed, so is the other."""
+    def wait(self, processes: list[subprocess.Popen], power: bool = False) -> Life:
+        """Wait until both have ended. power: as one is killed, so is the other."""
         begun = time.monotonic()
         while any(process.poll() is None for process in processes):
             if power and any(process.poll() == -signal.SIGKILL for process in processes):
@@ -120,12 +120,16 @@ class Disturbed:
                     process.kill()
             assert time.monotonic() - begun < 600, f"a process hangs: {self._texts()}"
             time.sleep(0.02)
-        life = Life(
+        return Life(
             [process.returncode for process in processes],
             [[json.loads(line) for line in self._log(number).read_text().splitlines()] for number in range(2)],
             self._texts(),
             time.monotonic() - begun,
         )
+
+    def end(self, processes: list[subprocess.Popen], power: bool = False) -> Life:
+        """Wait until both have ended, and check what must be true."""
+        life = self.wait(processes, power)
         self.finished = life.codes == [0, 0]
         self._check(life)
         return life
