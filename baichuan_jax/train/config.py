@@ -164,7 +164,7 @@ class SpikeConfig:
 
     score: float = setting(
         0.0,
-        "robust deviations above what was usual that make a spike of a step, such as 8; 0: off, and training ends "
+        "robust deviations above what was usual that make a spike of a step, such as 6; 0: off, and training ends "
         "where a number is not finite",
     )
     window: int = setting(128, "steps before, of which what is usual is taken")

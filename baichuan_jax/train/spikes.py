@@ -2,8 +2,11 @@
 
 The score of a value is taken of its logarithm: how far it is above the median of the last few, less what that usually
 is, in units of the usual deviation (1.4826 times the median absolute one, which is the standard deviation of normal
-noise). A trend, such as that of the warm-up, is usual, and so are single outliers. A least deviation keeps smooth runs
-from an alarm over nothing.
+noise). A trend, such as that of the warm-up, is usual, and so are single outliers.
+
+Deviations have a least size. It keeps smooth runs from an alarm over nothing, and it is the one that counts for the
+gradient norm: of a calm run most norms are within 5 % of the level, and single ones at 2 to 4 times it, so the usual
+deviation says nothing of these. A score of 6 is at least 1.13 times the usual loss and 4.5 times the usual norm.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from baichuan_jax.train.config import SpikeConfig
 
 LEVEL = 16  # steps that the level is the median of
 LEAST_HISTORY = 32  # deviations below which nothing is known of what is usual
-LEAST_DEVIATION = {"loss": 0.005, "grad_norm": 0.05}  # of logarithms
+LEAST_DEVIATION = {"loss": 0.02, "grad_norm": 0.25}  # of logarithms
 WATCHED = {"loss": "the loss", "grad_norm": "the gradient norm"}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from baichuan_jax.train.config import SpikeConfig
 from baichuan_jax.train.spikes import Detector
 
-CFG = SpikeConfig(score=8.0)
+CFG = SpikeConfig(score=6.0)
 NAMES = ("loss", "grad_norm")
 WITHIN = 2  # steps in which a fault is to be found
 CLEAR = 6.0  # robust deviations above which it has to be
