@@ -2,7 +2,7 @@
 
 The score of a value is taken of its logarithm: how far it is above the median of the last few, less what that usually
 is, in units of the usual deviation (1.4826 times the median absolute one, which is the standard deviation of normal
-noise). A trend, such as that of the warm-up, is usual, and so are single outliers.
+noise). A rise, such as that of the norm in the warm-up, is usual, and so are single outliers.
 
 Deviations have a least size. It keeps smooth runs from an alarm over nothing, and it is the one that counts for the
 gradient norm: of a calm run most norms are within 5 % of the level, and single ones at 2 to 4 times it, so the usual
@@ -67,12 +67,15 @@ class _Series:
         return math.exp(median(self.values))
 
     def score(self, value: float) -> float:
-        """Return how many usual deviations a value is above what it was to be, 0 while too little is known."""
+        """Return how many usual deviations a value is above what it was to be, 0 while too little is known.
+
+        That a fall goes on is not expected: it ends sooner or later, and the values that tell of that are no spikes.
+        """
         if len(self.deviations) < LEAST_HISTORY:
             return 0.0
         usual = median(self.deviations)
         spread = 1.4826 * median([abs(deviation - usual) for deviation in self.deviations])
-        return (_logarithm(value) - median(self.values) - usual) / max(spread, self._least)
+        return (_logarithm(value) - median(self.values) - max(usual, 0.0)) / max(spread, self._least)
 
     def add(self, value: float) -> None:
         """Add a value."""
