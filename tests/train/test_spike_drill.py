@@ -81,7 +81,7 @@ def train(
 
 @pytest.mark.slow
 def test_four_clean_runs_raise_no_alarm_and_fifty_faults_are_found(text, capfd):
-    """The limits were chosen on runs and faults of other seeds (100, 101; 5); that falls are not expected, on seed 1."""
+    """Limits were chosen on runs and faults of other seeds (100, 101; 5); that no fall is expected, on seed 1."""
     clean = [train(text, seed) for seed in range(SEEDS)]
     assert [alarms(curves) for curves in clean] == [[]] * SEEDS
     rng, until = np.random.default_rng(19), 2000
