@@ -27,6 +27,7 @@ QUOTED = {
     "| domain | source | model": (("quickstart",), {"-19", "1998"}),
     "Training takes": (("quickstart_times",), set()),
     "**Which mix?**": (("zh_en_ratio", "data_mix"), {"95"}),
+    "**Names written wrong**": (("entity_repair",), set()),
     "**How fast can it be?**": ((), {"2.50"}),
     "Requirements: Python": ((), {"3.11"}),
     "| exit code | meaning": ((), {"2", "75", "130"}),
