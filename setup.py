@@ -132,6 +132,7 @@ setup(
             "accelerate>=1",
             "lm-eval[api]>=0.4.13,<0.5",
             "openai>=1",
+            "peft>=0.15",
             "torch>=2.6",
             "transformers>=4.56",
         ],  # what tests and benchmarks compare with, and pytorch_model.bin
