@@ -139,7 +139,7 @@ class Pipeline:
         stage = self._alone(name, directory)
         inputs = {}
         for need in needs_of(name, self.config):
-            if not self._lost(directory, need):
+            if not self._lost(name, directory, need):
                 inputs[need] = self.stage(need).identity
             elif need in stage.inputs:
                 inputs[need] = stage.inputs[need]
@@ -175,7 +175,7 @@ class Pipeline:
             if not stage.complete(any_version=name not in of_this_version, uses=uses):
                 unfinished.append(name)
         for each, need in [(name, need) for name in names for need in needs_of(name, self.config) if need not in names]:
-            if each in unfinished or not self._lost(self.place(each), need):
+            if each in unfinished or not self._lost(each, self.place(each), need):
                 self.alone(need).result()
         for name in names:
             if name in unfinished:
@@ -250,13 +250,18 @@ class Pipeline:
 
     def _with_needs(self, names: tuple[str, ...]) -> set[str]:
         needs = [
-            need for name in names for need in needs_of(name, self.config) if not self._lost(self.place(name), need)
+            need
+            for name in names
+            for need in needs_of(name, self.config)
+            if not self._lost(name, self.place(name), need)
         ]
         return {*names, *(self._with_needs(tuple(needs)) if needs else ())}
 
-    def _lost(self, directory: Path, need: str) -> bool:
+    def _lost(self, name: str, directory: Path, need: str) -> bool:
         """Return whether a finished stage has come here without one that it was made from, such as its corpus."""
-        return finished_in(directory) and not any((workdir / need).exists() for workdir in (self.workdir, *self._bases))
+        if not finished_in(directory) or need not in self._alone(name, directory).inputs:
+            return False
+        return not any((workdir / need).exists() for workdir in (self.workdir, *self._bases))
 
     @contextmanager
     def open(self, names: Iterable[str], processes: ProcessGroup = SINGLE_PROCESS) -> Iterator[None]:
