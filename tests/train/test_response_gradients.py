@@ -39,7 +39,8 @@ BATCH = ragged()
 
 def gradient(lay, count: int, lora: bool, batch: Batch = BATCH):
     """Return the gradient as the train step computes it in `count` microbatches."""
-    cfg = TrainConfig(batch=ROWS, length=LENGTH, accumulate=count, steps=4)
+    rows, length = batch.tokens.shape
+    cfg = TrainConfig(batch=rows, length=length, accumulate=count, steps=4)
     exe = make_execution(cfg, MODEL, lay)
     params = jax.device_put(init_params(MODEL, jax.random.key(0)), shardings(lay))
     if lora:
@@ -87,6 +88,16 @@ def test_microbatches_on_one_device(whole, lora, count):
 @pytest.mark.parametrize(("axes", "bound"), [({"fsdp": 8}, 5e-6), ({"fsdp": 4, "tensor": 2}, 2e-5)])
 def test_microbatches_on_meshes(whole, lora, axes, bound, count):
     assert distance(gradient(layout(8, **axes), count, lora), whole) < bound
+
+
+def test_packed_rows_have_the_gradient_of_rows_of_their_own(whole, lora):
+    """Two sequences in a row: the second has its own segment, and its positions begin anew."""
+    second = np.arange(LENGTH * 2) >= LENGTH
+    packed = [x.reshape(ROWS // 2, 2 * LENGTH) for x in BATCH[:3]]
+    segments = np.where(BATCH.segments.reshape(ROWS // 2, -1) > 0, 1 + second, 0).astype(np.int32)
+    positions = BATCH.positions.reshape(ROWS // 2, -1)
+    batch = Batch(*packed, segments, positions, np.zeros(ROWS // 2, np.int32))
+    assert distance(gradient(layout(1), 1, lora, batch), whole) < 5e-6
 
 
 def test_a_mean_per_microbatch_is_another_gradient(whole, lora):
