@@ -15,9 +15,9 @@ class TuneConfig:
     """How long, on what shapes and at what rate to tune, with AdamW."""
 
     steps: int = setting(200, "optimizer steps")
-    batch: int = setting(16, "sequences per step, over all devices and hosts")
+    batch: int = setting(16, "sequences per step of tuning, over all devices and hosts")
     length: int = setting(256, "tokens per sequence; longer conversations are cut or dropped")
-    accumulate: int = setting(1, "microbatches a step is computed in")
+    accumulate: int = setting(1, "microbatches a step of tuning is computed in")
     seed: int = setting(0, "random seed of the order of the conversations, and of the adapters")
     peak_lr: float = setting(1e-4, "highest learning rate; adapters want about ten times that of full tuning")
     warmup_steps: int = setting(10, "steps of a linear warm-up of the rate")
@@ -26,7 +26,7 @@ class TuneConfig:
     )
     weight_decay: float = setting(0.0, "decay of what is tuned")
     eval_every: int = setting(50, "steps between two measurements of the held-out response loss")
-    checkpoint_every: int = setting(100, "steps between two checkpoints")
+    checkpoint_every: int = setting(100, "steps between two checkpoints of tuning")
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "length", "accumulate", "eval_every", "checkpoint_every"):

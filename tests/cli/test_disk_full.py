@@ -55,6 +55,7 @@ def stops_at_a_full_disk(*arguments, what):
     return Path(path)
 
 
+@pytest.mark.slow
 def test_the_data_step_goes_on_once_there_is_room(tmp_path, small_disk):
     place, resize = small_disk
     config = write_config(tmp_path)

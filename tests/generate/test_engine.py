@@ -134,7 +134,7 @@ class compilations:
         jax.monitoring.unregister_event_duration_listener(self.listen)
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_mixed_requests_compile_nothing(count, params, layout):
     # A burst of its own, so that no other test has compiled the programs.
     engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, (END,), Execution(layout=layout))

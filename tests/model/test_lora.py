@@ -50,7 +50,7 @@ def test_merged_weights_are_the_same_model(params):
     assert relative(merged, beside) < 2e-6
 
 
-@pytest.mark.parametrize("base", ["compute", "bfloat16", "int8"])
+@pytest.mark.parametrize("base", ["compute", pytest.param("bfloat16", marks=pytest.mark.slow), "int8"])
 def test_gradients_reach_every_adapter(params, base):
     cfg, adapters = LoraConfig(rank=4, base=base), trained()
     frozen = stored_base(cfg, params, jnp.dtype(jnp.float32))

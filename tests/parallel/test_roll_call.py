@@ -2,6 +2,7 @@
 
 import re
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -131,12 +132,18 @@ def test_numbers_are_given_once(address, tmp_path):
 def test_a_process_that_is_started_again_while_others_are_awaited(address, tmp_path):
     """And whoever says something else at the port."""
     first, other, third = callers(address, [tmp_path] * 3)
+    closed = threading.Event()
 
     def wrong_door():
         reach(other).sendall(b"GET / HTTP/1.1\r\n\r\n")
         gone = Line(reach(other))
         gone.say({"number": 1, "count": 3, "facts": {}, "left": 10})
         gone.close()
+        closed.set()
         return roll_call(other)
 
-    assert hold(first, third, wrong_door) == ["127.0.0.1"] * 3
+    def after():
+        assert closed.wait(10)
+        return roll_call(third)
+
+    assert hold(first, after, wrong_door) == ["127.0.0.1"] * 3
