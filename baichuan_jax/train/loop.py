@@ -194,10 +194,11 @@ class _Loop:
                     if step == start + 1 and seconds:
                         jax.block_until_ready(values)
                         self.hooks.took({**seconds, "first step": time.perf_counter() - begun_at})
-                        self.meter.find_peak()
                     log.step(step, values)
                     done, stop, due = step == self.cfg.steps, self.asked(step), self.saves.due(step)
                     phases.finished(step)
+                    if step == start + 1 and seconds:
+                        self.meter.find_peak()  # half a second on a CPU, which a restart need not wait for
                 if due or done or stop:
                     with log.pause(SAVE):
                         check_finite(state)
