@@ -21,6 +21,7 @@ from baichuan_jax.core.process_group import SINGLE_PROCESS, ProcessGroup, Proces
 from baichuan_jax.parallel.alarm import Alarm
 from baichuan_jax.parallel.caller import Caller
 from baichuan_jax.parallel.roll_call import roll_call
+from baichuan_jax.parallel.runtime_errors import is_of_runtime
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def joined(start: Start, facts: Callable[[], Mapping[str, str]], workdir: Path) 
 
 def _reason(error: Exception, alarm: Alarm, processes: Joined) -> Exception:
     """Tell the other processes of an error; return it, or that of another process if it only follows from that."""
-    follows = isinstance(error, jax.errors.JaxRuntimeError) and processes.count > 1
+    follows = is_of_runtime(error) and processes.count > 1
     if follows and "RESOURCE_EXHAUSTED" not in str(error):  # out of memory: no process was lost
         if alarm.heard():
             return error_of(alarm.code, alarm.message)

@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from baichuan_jax.core.checksums import sync_directory, write_manifest
 from baichuan_jax.core.disk import mendable_writes, trouble_in_words
 from baichuan_jax.core.interrupt import stop_on_signal
+from baichuan_jax.parallel.runtime_errors import is_of_runtime
 from baichuan_jax.train.agreement import texts_of_all
 from baichuan_jax.train.checkpoint import ABOUT
 from baichuan_jax.train.config import RetentionConfig, checkpoint_steps
@@ -71,8 +72,8 @@ class CheckpointWriter:
     def __enter__(self) -> CheckpointWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        lost = kind is not None and issubclass(kind, jax.errors.JaxRuntimeError) and jax.process_count() > 1
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        lost = is_of_runtime(error) and jax.process_count() > 1
         if lost:  # to close is to wait for the other processes
             return
         saving = self._pending is not None and not self._pending.done()

@@ -200,17 +200,20 @@ class Heard:
         ("UNAVAILABLE: reset by peer", (75, "Input/output error"), TryAgain, []),
         ("UNAVAILABLE: reset by peer", (1, "ValueError()"), RuntimeError, []),
         ("RESOURCE_EXHAUSTED: 9 GiB", (0, ""), jax.errors.JaxRuntimeError, [1]),
+        ("UNKNOWN: Gloo all-reduce failed: Connection reset by peer", (0, ""), ProcessLost, [75]),
     ],
 )
-def test_a_computation_that_fails_has_lost_a_process(monkeypatch, message, heard, raised, told):
+@pytest.mark.parametrize("kind", [jax.errors.JaxRuntimeError, ValueError])
+def test_a_computation_that_fails_has_lost_a_process(monkeypatch, kind, message, heard, raised, told):
     """Or fails because of what has happened in another."""
     alarm = Heard(*heard, [])
     monkeypatch.setattr(processes, "_place", lambda start: start)
     monkeypatch.setattr(processes, "_initialize", lambda *_: None)
     monkeypatch.setattr(processes, "Alarm", lambda *_: alarm)
     monkeypatch.setattr(jax, "process_count", lambda: 2)
+    raised = kind if raised is jax.errors.JaxRuntimeError else raised
     with pytest.raises(raised, match=heard[1] or message), joined(Start("node1:1234", 2, 0), dict, Path()):
-        raise jax.errors.JaxRuntimeError(message)
+        raise kind(message)
     assert [code for code, _ in alarm.told] == told
 
 
