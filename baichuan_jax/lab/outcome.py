@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from math import sqrt
 from statistics import mean
@@ -65,16 +66,20 @@ def _bits(row: dict) -> list[str]:
 
 def on_the_way(run: RunRecord) -> list[Plot]:
     """Return the plot of the evaluations during training."""
-    records = run.validations
-    if not records:
+    if not run.validations:
         return []
-    steps = [record["step"] for record in records]
-    last = records[-1]["validation"]
+    alt = "Validation bits per byte of every domain against steps"
+    drawn = {"unit": "bits per byte", "tokens_per_step": run.tokens_per_step}
+    return [validation_plot("validation", "Validation during training", alt, run.validations, **drawn)]
+
+
+def validation_plot(name: str, title: str, alt: str, records: Sequence[dict], unit: str, tokens_per_step: int) -> Plot:
+    """Return the plot of evaluations against steps, a line for each domain. alt: its description without numbers."""
+    steps, last = [record["step"] for record in records], records[-1]["validation"]
     lines = {domain: (steps, [record["validation"][domain] for record in records]) for domain in last}
     said = ", ".join(f"{domain} {value:.3f}" for domain, value in last.items())
-    paint = partial(curves, lines=lines, unit="bits per byte", tokens_per_step=run.tokens_per_step)
-    alt = f"Validation bits per byte of every domain against steps; at step {steps[-1]}: {said}."
-    return [Plot("validation", "Validation during training", alt, paint)]
+    paint = partial(curves, lines=lines, unit=unit, tokens_per_step=tokens_per_step)
+    return Plot(name, title, f"{alt}; at step {steps[-1]}: {said}.", paint)
 
 
 def _against_position(rows: dict[str, dict]) -> list[Plot]:

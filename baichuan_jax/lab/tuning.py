@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from baichuan_jax.lab.markup import Html, table
 from baichuan_jax.lab.numbers import duration, short
+from baichuan_jax.lab.outcome import validation_plot
 from baichuan_jax.lab.page import Canvas
-from baichuan_jax.lab.plots import Plot, curves
+from baichuan_jax.lab.plots import Plot
 from baichuan_jax.lab.run_files import RunRecord
 
 UNIT = "nats per response token"
@@ -42,10 +41,6 @@ def _plots(run: RunRecord) -> list[Plot]:
     records = [record for record in run.tuning if "validation" in record]
     if not records:
         return []
-    steps, last = [record["step"] for record in records], records[-1]["validation"]
-    lines = {source: (steps, [record["validation"][source] for record in records]) for source in last}
     per_step = run.number("TuneConfig.batch") * run.number("TuneConfig.length")
-    said = ", ".join(f"{source} {value:.3f}" for source, value in last.items())
-    alt = f"Loss on held-out responses of every source against steps of tuning; at step {steps[-1]}: {said}."
-    paint = partial(curves, lines=lines, unit=UNIT, tokens_per_step=per_step)
-    return [Plot("tuning", "Held-out responses during tuning", alt, paint)]
+    alt = "Loss on held-out responses of every source against steps of tuning"
+    return [validation_plot("tuning", "Held-out responses during tuning", alt, records, UNIT, per_step)]

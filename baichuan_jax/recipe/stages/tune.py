@@ -107,10 +107,10 @@ def build(run: Run, directory: Path) -> TuneResult | None:
 
     def begun(step: int, told: list[str]) -> None:
         changes = run.pipeline.stage("tune").goes_on_from(step, write=jax.process_index() == 0)
-        for line in (*tally_lines(tallies), *batches.notes()):
-            progress.note(line)
-        changed = [f"{change['setting']} {change['before']} -> {change['after']}" for change in changes]
-        for line in (*told, *(f"from step {step} on: {each}" for each in changed)):
+        changed = [
+            f"from step {step} on: {change['setting']} {change['before']} -> {change['after']}" for change in changes
+        ]
+        for line in (*tally_lines(tallies), *batches.notes(), *told, *changed):
             progress.note(line)
 
     def about() -> dict[str, Any]:
@@ -216,7 +216,7 @@ def _table(result: TuneResult) -> Grid:
     rows = [
         (source, f"{result.held_out_before[source]:.4f}", f"{after:.4f}") for source, after in result.held_out.items()
     ]
-    return Grid(("source", "before", "after"), rows, f"{UNIT}")
+    return Grid(("source", "before", "after"), rows, UNIT)
 
 
 def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
