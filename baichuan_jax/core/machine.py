@@ -32,6 +32,16 @@ def free_memory() -> int:
     return min(free, int(limit) - int(used)) if limit.isdigit() else free
 
 
+def total_memory() -> int:
+    """Return the bytes of memory of this machine, or of its control group."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path(LIMIT).read_text(encoding="utf-8").strip()
+    except OSError:
+        return whole
+    return min(whole, int(limit)) if limit.isdigit() else whole
+
+
 def peak_process_memory() -> int:
     """Return the most memory that this process has had at once, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -140,10 +140,11 @@ class DecoderConfig:
     norm: Literal["rms", "layer"] = setting("rms", "normalisation (layers.py)")
     norm_eps: float = setting(1e-6, "added to the variance in a norm")
     init_std: float = setting(0.02, "standard deviation of the initial weight matrices")
-    remat: Literal["none", "products", "block"] = setting(
-        "block",
+    remat: Literal["auto", "none", "products", "block"] = setting(
+        "auto",
         "recomputation in the backward pass: nothing ('none'), everything except products with weights and cuDNN's "
-        "attention ('products'), or each block from its input ('block')",
+        "attention ('products'), or each block from its input ('block'); 'auto' trains with the first that fits in "
+        "memory",
     )
     positions: PositionConfig = field(default_factory=PositionConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)

@@ -261,7 +261,7 @@ def _through_blocks(
     ) -> tuple[jax.Array, Params | None]:
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
-    if cfg.remat != "none":
+    if cfg.remat in KEPT:  # "auto" has been replaced where gradients are to fit in memory
         # The barrier stops XLA from keeping what is computed again. A loop needs none, unless it is of one layer and
         # dissolved. On a GPU the barrier makes XLA copy weights before they are read; on a TPU it helps the schedule.
         barrier = context.exe.platform != "gpu" or cfg.layers == len(cfg.attention.pattern)

@@ -38,8 +38,8 @@ def executed_flops_per_token(cfg: DecoderConfig, length: int, implementation: st
     unseen = full * (band_size(length) - 1) / 2 if implementation == "xla" else 0.0
     once = flops_per_token(cfg, length, causal=True) + _of_scores(cfg, unseen)
     attention = 0.0 if implementation == "cudnn" else _of_scores(cfg, _keys(cfg, length) + unseen)
-    again = {"none": 0.0, "products": attention, "block": once - 6 * cfg.vocab * cfg.hidden}
-    return once + again[cfg.remat] / 3
+    again = {"products": attention, "block": once - 6 * cfg.vocab * cfg.hidden}
+    return once + again.get(cfg.remat, 0.0) / 3
 
 
 def _keys(cfg: DecoderConfig, length: int) -> float:

@@ -31,12 +31,12 @@ from baichuan_jax.train.config import OptimConfig, TrainConfig
 from baichuan_jax.train.input import abstract_batch
 from baichuan_jax.train.optim import make_optimizer
 from baichuan_jax.train.options import EFFICIENCY, gradient_buckets, link, step_products
+from baichuan_jax.train.remat import BY_MEMORY, OF_DEVICE
 from baichuan_jax.train.state import ShardedState, abstract_params
 from baichuan_jax.train.step import make_execution, make_step
 
 LARGE = 2**20  # least bytes of a collective of parameters or activations
 MOST_ROWS = 16
-ROOM = 0.95  # largest share of the memory that a recommended plan takes: allocators leave gaps
 ASSUMPTIONS = (
     f"products at {EFFICIENCY:.0%} of peak; links and HBM at the data sheet's rate; ring collectives; asynchronous "
     "ones hide behind all products, the others behind none; list prices on demand"
@@ -116,7 +116,16 @@ class Settings:
 
 
 def plan(settings: Settings, target: Target, rows: int, length: int) -> Plan:
-    """Compile the step for the target with `rows` sequences per device. Raise UserError if the mesh does not fit."""
+    """Compile the step for the target with `rows` sequences per device. Raise UserError if the mesh does not fit.
+
+    With DecoderConfig.remat 'auto', compile it with more and more recomputation, until it fits or there is no more.
+    """
+    if settings.model.remat == "auto":
+        for remat in BY_MEMORY:
+            found = plan(_with_remat(settings, remat), target, rows, length)
+            if found.total <= OF_DEVICE * found.capacity:
+                break
+        return found
     layout = Layout(make_mesh(settings.mesh, target.devices), settings.rules)
     batch = rows * layout.batch_shards * settings.train.accumulate
     train_cfg = replace(settings.train, batch=batch, length=length)
@@ -209,21 +218,25 @@ def _roofline(
     }
 
 
+def _with_remat(settings: Settings, remat: str) -> Settings:
+    return replace(settings, model=replace(settings.model, remat=remat))
+
+
 def search(settings: Settings, target: Target, known: Plan, report: Callable[[Plan], None]) -> Plan | None:
-    """Return the fastest plan within ROOM of the memory; None if not even one row fits.
+    """Return the fastest plan within OF_DEVICE of the memory; None if not even one row fits.
 
     Compile increasing numbers of rows for each `remat` setting. known: an existing plan of these settings, which is
     reused. report: called with every plan.
     """
     best = None
-    for remat in ("none", "products", "block"):
-        tried, rows = replace(settings, model=replace(settings.model, remat=remat)), 1
+    for remat in BY_MEMORY:
+        tried, rows = _with_remat(settings, remat), 1
         while rows <= MOST_ROWS:
             is_known = (known.remat, known.rows) == (remat, rows)
             report(found := known if is_known else plan(tried, target, rows, known.length))
             if not found.fits:
                 break
-            spare = found.total <= ROOM * found.capacity
+            spare = found.total <= OF_DEVICE * found.capacity
             if spare and (best is None or found.tokens_per_second > best.tokens_per_second):
                 best = found
             rows *= 2

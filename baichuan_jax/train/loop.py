@@ -38,6 +38,7 @@ from baichuan_jax.train.input import AnyBatches, abstract_batch, iterate, place
 from baichuan_jax.train.log import StepLog
 from baichuan_jax.train.optim import make_optimizer, schedule
 from baichuan_jax.train.profile import Profiler
+from baichuan_jax.train.remat import candidates, choice, compile_least, memory_limit
 from baichuan_jax.train.rollback import rejected_draws, roll_back
 from baichuan_jax.train.saves import Saves
 from baichuan_jax.train.saving import CheckpointWriter
@@ -90,6 +91,8 @@ def train(
         CheckpointWriter(folder, cfg.keep, retention) as writer,
     ):
         part = RESTORE if checkpoint_steps(folder) else "initial state"
+        tried = candidates(model_cfg.remat, folder)
+        limit = memory_limit(exe.layout.mesh.local_devices) if len(tried) > 1 else 0
 
         def begin() -> Position:
             with _timed(seconds, part):
@@ -99,14 +102,23 @@ def train(
             beside = threads.submit(begin)
             with hooks.phases.of(COMPILE), _timed(seconds, COMPILE):
                 taken = abstract_batch(cfg.batch, cfg.length, batches.packing, weighed=weigh is not None)
-                made = make_step(cfg, model_cfg, optimizer, sharded, exe)
-                step = made.lower(sharded.abstract, taken, *frozen).compile()
+
+                def lower(model_cfg: DecoderConfig) -> jax.stages.Lowered:
+                    return make_step(cfg, model_cfg, optimizer, sharded, exe).lower(sharded.abstract, taken, *frozen)
+
+                model_cfg, step = compile_least(model_cfg, tried, lower, limit)
+                if len(tried) > 1:
+                    hooks.note(choice(model_cfg, step, limit))
             with hooks.phases.of(RESTORE):
                 position = beside.result()
         meter = Meter(model_cfg, cfg.length, exe)
         detector = Detector(spikes) if spikes.score else None
         saves = Saves(
-            cfg, writer, request, hooks.note, lambda step: {**hooks.about(), **_position(cfg, rate, detector, step)}
+            cfg,
+            writer,
+            request,
+            hooks.note,
+            lambda step: {**hooks.about(), **_position(cfg, model_cfg, rate, detector, step)},
         )
         with stop_between_steps() as asked, Profiler(profile, directory / PROFILE, start=first) as profiler:
             loop = _Loop(
@@ -135,7 +147,7 @@ def train(
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(step), **peak_memory(exe.layout.mesh.local_devices)}
-    return {**summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), **memory}
+    return {**summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), "remat": model_cfg.remat, **memory}
 
 
 @dataclass
@@ -251,10 +263,18 @@ def _begin(
     return state, loader
 
 
-def _position(cfg: TrainConfig, rate: optax.Schedule, detector: Detector | None, step: int) -> dict[str, Any]:
-    """Return where training stands after a step, beside its state: the next rate, the seed, what is usual of steps."""
+def _position(
+    cfg: TrainConfig, model_cfg: DecoderConfig, rate: optax.Schedule, detector: Detector | None, step: int
+) -> dict[str, Any]:
+    """Return where training stands after a step, beside its state, and what else its next steps depend on."""
     usual = {"spikes": detector.record()} if detector else {}
-    return {"step": step, "next_learning_rate": float(rate(step)), "seed": cfg.seed, **usual}
+    return {
+        "step": step,
+        "next_learning_rate": float(rate(step)),
+        "seed": cfg.seed,
+        "remat": model_cfg.remat,
+        **usual,
+    }
 
 
 @contextmanager

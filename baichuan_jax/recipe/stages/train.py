@@ -40,8 +40,9 @@ class TrainResult(StageResult):
     """How training ended, and its speed: medians over the run. With no step taken there is no loss and no speed.
 
     loss: of the last step, nats per token. validation: {domain: bits per byte} of the last evaluation. mfu_full,
-    mfu_causal, hfu: shares of `peak_flops`. step_memory_bytes, peak_memory_bytes: of a device, as the step was
-    compiled, and as it was measured where that can be. mesh: {axis: size}.
+    mfu_causal, hfu: shares of `peak_flops`. remat: DecoderConfig.remat, or what 'auto' has chosen. step_memory_bytes,
+    peak_memory_bytes: of a device, as the step was compiled, and as it was measured where that can be. mesh: {axis:
+    size}.
     """
 
     parameters: int
@@ -58,6 +59,7 @@ class TrainResult(StageResult):
     peak_source: str | None = None
     mesh: dict[str, int]
     device: str
+    remat: str | None = None
     step_memory_bytes: int | None = None
     peak_memory_bytes: int | None = None
 
