@@ -1,9 +1,11 @@
 """Tokens per second of the train step, beside PyTorch with Hugging Face transformers on the same shape.
 
 Command: make bench-train PEER=PYTHON   (or: python -m experiments.benchmarks.bench_train [CONFIG] [--peer PYTHON]
-[--steps N]). On the processor; bench_train_gpu is the other half. The peer needs torch and transformers, which the
-project does not install. Both run float32 AdamW with clipping on the decoder of a config (the quickstart's) and batches
-of 16 x 256, in turn, step by step, so that a noisy machine is noisy for both. Cost: two minutes on two cores.
+[--peers eager compile autocast] [--dtypes float32 bfloat16] [--steps N]). On the processor; bench_train_gpu is the
+other half. PYTHON has torch and transformers, which the project does not install; "compile" is `torch.compile`, which
+needs a C++ compiler, and "autocast" is the same under bfloat16 autocast. All run AdamW with clipping and float32
+parameters on the decoder of a config (the quickstart's) and batches of 16 x 256, in turn, step by step, so that a noisy
+machine is noisy for all. Ratios are to the fastest peer. Cost: seven minutes on two cores.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ from baichuan_jax.train.throughput import Meter
 from experiments.benchmarks.peer import Peer, adamw, llama_config
 
 Timed = Callable[[int], float]
+PEERS = ("eager", "compile", "autocast")
+DTYPES = ("float32", "bfloat16")
 SHAPE = ("TrainConfig.batch=16", "TrainConfig.length=256")
 
 
@@ -59,18 +63,23 @@ PEER = """
 import json, sys, time
 import numpy as np, torch
 from transformers import LlamaConfig, LlamaForCausalLM
-model_config, optim, shape, threads = json.loads(sys.argv[1])
+model_config, optim, shape, threads, kind = json.loads(sys.argv[1])
 torch.set_num_threads(threads)
 torch.manual_seed(0)
 model = LlamaForCausalLM(LlamaConfig(**model_config))
 optimizer = torch.optim.AdamW(model.parameters(), optim[0], optim[1:3], optim[3], optim[4])
 print(sum(p.numel() for p in model.parameters()), flush=True)
+def forward(tokens, targets):
+    logits = model(tokens).logits
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+if kind != "eager":
+    forward = torch.compile(forward)
 for line in sys.stdin:
     windows = np.random.default_rng(int(line)).integers(0, model_config["vocab_size"], shape)
     start = time.perf_counter()
     tokens = torch.from_numpy(windows)
-    logits = model(tokens[:, :-1]).logits
-    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    with torch.autocast("cpu", torch.bfloat16, enabled=kind == "autocast"):
+        loss = forward(tokens[:, :-1], tokens[:, 1:])
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), optim[5])
@@ -79,32 +88,53 @@ for line in sys.stdin:
 """
 
 
-def peer(config: RunConfig, python: str, threads: int) -> Timed:
-    """Return the same for transformers' LLaMA, in a process of its own."""
+def peer(config: RunConfig, python: str, kind: str) -> Timed:
+    """Return the same for transformers' LLaMA, in a process of its own. kind: of PEERS."""
     shape = [config.train.batch, config.train.length + 1]
-    arguments = json.dumps([llama_config(config.model), adamw(config.optim), shape, threads])
+    arguments = json.dumps([llama_config(config.model), adamw(config.optim), shape, os.cpu_count(), kind])
     other = Peer(python, PEER, arguments, needs="torch and transformers")
     assert int(other.answer()) == parameter_count(config.model)
     return lambda seed: float(other.ask(seed))
 
 
+def ratios(seconds: dict[str, list[float]]) -> dict[str, tuple[str, float]]:
+    """Return for each of ours the fastest peer, and how many times as fast ours is, step by step, as a median.
+
+    seconds: of each step, by (ours: dtype; peers: kind). float32 is compared with the peers that compute in float32,
+    and bfloat16 with all.
+    """
+    found = {}
+    for dtype in set(DTYPES) & set(seconds):
+        kinds = [kind for kind in PEERS if kind in seconds and (kind != "autocast" or dtype == "bfloat16")]
+        if kinds:
+            best = min(kinds, key=lambda kind: float(np.median(seconds[kind])))
+            found[dtype] = best, float(np.median(np.divide(seconds[best], seconds[dtype])))
+    return found
+
+
 def main() -> None:
-    """Print the median tokens per second of each, and the median of their ratios, step by step."""
+    """Print the median tokens per second of each, and the median ratio to the fastest peer."""
     os.environ["JAX_PLATFORMS"] = "cpu"
     use_huge_pages()
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--peer", metavar="PYTHON", help="an interpreter with torch and transformers")
+    arguments.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, help="which to time (default all)")
+    arguments.add_argument("--dtypes", nargs="+", choices=DTYPES, default=DTYPES, help="that ours computes in")
     arguments.add_argument("--steps", type=int, default=20, help="timed steps of each (default 20)")
     arguments.add_argument("--set", action="append", default=[], dest="overrides", metavar="NAME.FIELD=VALUE")
     arguments.add_argument("config", nargs="?", default="configs/runs/quickstart.gin")
     args = arguments.parse_args()
-    config = load_config(args.config, (*SHAPE, *args.overrides))
+    overrides = (*SHAPE, *args.overrides)
+    config = load_config(args.config, overrides)
     tokens = config.train.batch * config.train.length
     exe = make_execution(config.train, config.model, make_layout(config))
     meter = Meter(config.model, config.train.length, exe)
-    runners = {"baichuan_jax": ours(config)}
+    runners = {
+        dtype: ours(load_config(args.config, (*overrides, f"TrainConfig.compute_dtype='{dtype}'")))
+        for dtype in args.dtypes
+    }
     if args.peer:
-        runners["transformers (PyTorch)"] = peer(config, args.peer, os.cpu_count())
+        runners |= {kind: peer(config, args.peer, kind) for kind in args.peers}
     seconds = {name: [] for name in runners}
     for number in range(args.steps + 2):
         for name, run in runners.items():
@@ -115,11 +145,11 @@ def main() -> None:
     for name, times in seconds.items():
         rate = tokens / float(np.median(times))
         share = meter.utilisation(rate)
-        print(f"{name:24}{rate:8.0f} tokens/s  MFU {share['mfu_full']:.1%} full {share['mfu_causal']:.1%} causal")
-    if args.peer:
-        a, b = seconds.values()
-        print(f"ratio of speeds, step by step: median {float(np.median(np.divide(b, a))):.2f}")
-    else:
+        label = f"{'baichuan_jax' if name in DTYPES else 'PyTorch'} {name}"
+        print(f"{label:24}{rate:8.0f} tokens/s  MFU {share['mfu_full']:.1%} full {share['mfu_causal']:.1%} causal")
+    for dtype, (best, ratio) in ratios(seconds).items():
+        print(f"{dtype} beside the fastest peer, {best}: {ratio:.2f} times as fast, median of {args.steps} steps")
+    if not args.peer:
         print("no peer to compare with: --peer PYTHON, of an interpreter with torch and transformers")
 
 
