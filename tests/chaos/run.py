@@ -88,6 +88,11 @@ class Disturbed:
     finished: bool = False
     compared: bool = False  # whether the final state has been
 
+    @property
+    def steps(self) -> int:
+        """Return the steps of the whole training."""
+        return self.settings.get("TrainConfig.steps", STEPS)
+
     def begin(self) -> None:
         """Begin the run anew."""
         shutil.rmtree(self.workdir, ignore_errors=True)
@@ -153,7 +158,7 @@ class Disturbed:
                 wrong = [line for line in steps if self.reference.rows[number][line["step"]] != line["hash"]]
                 assert not wrong, wrong
         self.reached = max(life.reached, life.restored) if life.restored >= 0 else self.reached
-        last = [line for line in life.noted("restored") + life.noted("final") if line["step"] == STEPS]
+        last = [line for line in life.noted("restored") + life.noted("final") if line["step"] == self.steps]
         if self.reference and last:
             self.compared = True
             assert {line["hash"] for line in last} <= set(self.reference.final), "not bit for bit"
@@ -195,7 +200,7 @@ def undisturbed(run: Disturbed) -> Reference:
     life = run.live()
     assert life.codes == [0, 0], life.written
     rows = [{line["step"]: line["hash"] for line in log if line["what"] == "step"} for log in life.logs]
-    assert [sorted(each) for each in rows] == [list(range(1, STEPS + 1))] * 2
+    assert [sorted(each) for each in rows] == [list(range(1, run.steps + 1))] * 2
     return Reference(rows, [line["hash"] for line in life.noted("final")], read_hashes(run.workdir / "train"))
 
 

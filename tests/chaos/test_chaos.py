@@ -86,11 +86,6 @@ def test_kills_at_every_moment(training, capfd):
     assert {entry["moment"] for entry in kills} == set(MOMENTS[: len(kills)])
 
 
-@pytest.mark.slow
-def test_three_kills(training):
-    assert len(kill_often(training, 3, 3)) >= 3
-
-
 def half_way(training, *plans):
     """Begin anew, and end after two checkpoints."""
     training.begin()

@@ -180,6 +180,7 @@ def _lines(directory: Path) -> list[str]:
     return [line for name in ("zh", "en") for line in (directory / f"{name}.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow  # tests/chaos/test_three_kills.py is the default
 def test_kill_9_then_the_same_command_ends_with_the_same_bits(finished, tmp_path):
     config = write_config(tmp_path)
     workdir = tmp_path / "run"
