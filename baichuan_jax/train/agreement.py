@@ -19,3 +19,10 @@ def asked_of_any(*asked: bool) -> tuple[bool, ...]:
     if jax.process_count() == 1:
         return asked
     return tuple(np.any(multihost_utils.process_allgather(np.array(asked)), axis=0).tolist())
+
+
+def least_of_all(value: float) -> float:
+    """Return the least of what the processes have, in float32."""
+    if jax.process_count() == 1:
+        return value
+    return float(np.min(multihost_utils.process_allgather(np.float32(value))))

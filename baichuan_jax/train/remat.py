@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
 from baichuan_jax.core.machine import total_memory
 from baichuan_jax.model.config import DecoderConfig
+from baichuan_jax.train.agreement import least_of_all, texts_of_all
 from baichuan_jax.train.checkpoint import read_about
 from baichuan_jax.train.config import checkpoint_steps
 from baichuan_jax.train.throughput import step_memory
@@ -44,10 +44,11 @@ def memory_limit(devices: Sequence[jax.Device]) -> int:
     """
     stats = [device.memory_stats() or {} for device in devices]
     limits = [each["bytes_limit"] for each in stats if "bytes_limit" in each]
-    limit = OF_DEVICE * min(limits) if limits else OF_HOST * total_memory() / len(devices)
-    if jax.process_count() > 1:
-        limit = np.min(multihost_utils.process_allgather(np.float64(limit)))
-    return int(limit)
+    if limits:
+        return int(least_of_all(OF_DEVICE * min(limits)))
+    here = socket.gethostname()
+    processes = texts_of_all(here).count(here) if jax.process_count() > 1 else 1
+    return int(least_of_all(OF_HOST * total_memory() / len(devices) / processes))
 
 
 def compile_least(
