@@ -110,6 +110,7 @@ def test_a_cosine_has_the_rates_of_the_new_schedule(copied, no_step, capsys):
     assert "has reached step 9" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_branch_with_a_decay_is_the_run_of_that_horizon(copied, tmp_path, capsys):
     """Of warm-up, stable, decay: a long run is branched while its rate is stable, and decays earlier."""
     config, workdir = copied[0], tmp_path / "long"

@@ -97,6 +97,7 @@ def wait_for_steps(workdir: Path, processes: list[subprocess.Popen], steps: int)
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(prepared, tmp_path):
     """The same losses as one process with as many devices; what is written once is written by the first."""
     short = ("TrainConfig.steps=4", "TrainConfig.eval_every=4", "TrainConfig.checkpoint_every=2")

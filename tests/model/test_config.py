@@ -65,4 +65,4 @@ def test_presets_have_the_published_parameters(preset, parameters):
 
 
 def test_the_defaults_are_baichuan_7b():
-    assert load(MODELS / "baichuan_7b.gin", (), RunConfig).config.model == DecoderConfig()
+    assert load(MODELS / "baichuan_7b.gin", (), RunConfig).config.model == DecoderConfig(remat="block")

@@ -85,7 +85,7 @@ def leaves(params):
 @pytest.mark.parametrize(
     "lora",
     [
-        pytest.param(LoraConfig(), id="full"),
+        pytest.param(LoraConfig(), id="full", marks=pytest.mark.slow),
         pytest.param(LoraConfig(rank=4), id="lora"),
         pytest.param(LoraConfig(rank=4, base="int8", drop=0.1), id="int8", marks=pytest.mark.slow),
     ],

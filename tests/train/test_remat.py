@@ -21,7 +21,7 @@ from tests.train.small import MODEL, layout, store
 
 CFG = TrainConfig(steps=4, batch=8, length=32, checkpoint_every=2, eval_every=4)
 OPTIM = OptimConfig(peak_lr=1e-3, warmup_steps=1)
-WIDE = replace(MODEL, inner=512, layers=4)
+AUTO, WIDE = replace(MODEL, remat="auto"), replace(MODEL, inner=256)
 
 
 def lowered(model_cfg):
@@ -68,29 +68,37 @@ def test_the_limit_is_a_share_of_what_the_machine_has():
     assert eight == pytest.approx(one / 8, abs=1)
 
 
-def test_training_goes_on_with_what_it_began_with(tmp_path, monkeypatch):
-    notes = []
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    """Return train(steps, limit): (summary, notes) of a training that may take so many bytes for a step."""
+    lay, tokens = layout(1), store(tmp_path / "tokens")
 
-    def train(steps, **limits):
-        for name, value in limits.items():
-            monkeypatch.setattr(loop, name, lambda devices, value=value: value)
-        cfg, lay = replace(CFG, steps=steps), layout(1)
-        batches = Batches(cfg, MixConfig(), store(tmp_path / "tokens"))
-        exe = make_execution(cfg, MODEL, lay, len(batches.domains))
-        notes.clear()
-        return loop.train(
-            cfg, OPTIM, replace(MODEL, remat="auto"), exe, batches, tmp_path / "train", lambda params: {},
-            Hooks(note=notes.append),
-        )  # fmt: skip
+    def train(steps, limit):
+        monkeypatch.setattr(loop, "memory_limit", lambda devices: limit)
+        cfg, notes = replace(CFG, steps=steps), []
+        batches = Batches(cfg, MixConfig(), tokens)
+        exe, validate = make_execution(cfg, AUTO, lay), lambda params: {}
+        found = loop.train(cfg, OPTIM, AUTO, exe, batches, tmp_path / "train", validate, Hooks(note=notes.append))
+        return found, notes
 
-    assert train(2, memory_limit=1)["remat"] == "block"
+    return train
+
+
+def test_training_records_what_it_has_chosen(train, tmp_path):
+    found, notes = train(4, limit=1)
+    assert found["remat"] == "block"
     assert "DecoderConfig.remat is 'block': a step takes" in notes[0]
     folder = tmp_path / "train" / CHECKPOINTS
-    assert read_about(folder, 2)["remat"] == "block"
-    assert train(4, memory_limit=2**40)["remat"] == "block"
-    assert notes == []
-    about = next((folder / "4" / ABOUT).iterdir())
-    about.write_bytes(b"\xff{")  # damaged: what the one before says holds
+    assert [read_about(folder, step)["remat"] for step in (2, 4)] == ["block"] * 2
+    assert candidates("auto", folder) == ("block",)
+    next((folder / "4" / ABOUT).iterdir()).write_bytes(b"\xff{")  # damaged: the one before says the same
     assert candidates("auto", folder) == ("block",)
     assert candidates("products", folder) == ("products",)
     assert candidates("auto", tmp_path / "elsewhere") == BY_MEMORY
+
+
+@pytest.mark.slow
+def test_training_goes_on_with_what_it_began_with(train):
+    train(2, limit=1)
+    found, notes = train(4, limit=2**40)
+    assert (found["remat"], notes) == ("block", [])

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from unittest.mock import patch
 
 import jax
@@ -69,7 +70,8 @@ def train(tokens):
         batches.poison = poison
         directory.mkdir(exist_ok=True)
         exe, validate = make_execution(CFG, MODEL, lay), lambda params: {"a": 1.0}
-        return loop.train(CFG, OPTIM, MODEL, exe, batches, directory, validate, Hooks(**hooks), spikes=spikes)
+        model_cfg = replace(MODEL, remat="none")
+        return loop.train(CFG, OPTIM, model_cfg, exe, batches, directory, validate, Hooks(**hooks), spikes=spikes)
 
     with (
         patch.object(throughput, "measured_flops", lambda: 1e9),

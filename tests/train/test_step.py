@@ -45,11 +45,11 @@ def test_it_learns(reference):
 @pytest.mark.parametrize(
     ("devices", "axes"),
     [
-        (2, {"fsdp": 2}),
-        (4, {"data": 2, "fsdp": 2}),
+        pytest.param(2, {"fsdp": 2}, marks=pytest.mark.slow),
+        pytest.param(4, {"data": 2, "fsdp": 2}, marks=pytest.mark.slow),
         (8, {"data": 8, "fsdp": 1}),
         (8, {"fsdp": 8}),
-        (8, {"tensor": 2, "fsdp": 4}),
+        pytest.param(8, {"tensor": 2, "fsdp": 4}, marks=pytest.mark.slow),
         (8, {"data": 2, "fsdp": 2, "tensor": 2}),
         (8, {"fsdp": 2, "context": 2, "tensor": 2}),
     ],
@@ -75,13 +75,14 @@ def test_the_weight_strategy_of_a_mesh(monkeypatch, axes, embed, staged):
     assert choose_strategy(MODEL.hidden, lay) == ("staged" if staged else "xla")
 
 
+@pytest.mark.slow
 def test_the_staged_strategy_gives_the_same_loss_curve(reference, monkeypatch):
     monkeypatch.setattr("baichuan_jax.train.step.choose_strategy", lambda hidden, layout: "staged")
     lay = layout(8, AxisRules(embed=("fsdp", "data"), table_embed=("tensor", "fsdp", "data")), data=2, fsdp=2, tensor=2)
     np.testing.assert_allclose(curve(replace(CFG, accumulate=2), lay), reference, rtol=2e-5)
 
 
-@pytest.mark.parametrize("accumulate", [2, 4])
+@pytest.mark.parametrize("accumulate", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_accumulation_gives_the_same_loss_curve(reference, accumulate):
     cfg = TrainConfig(steps=8, batch=8, length=16, accumulate=accumulate)
     np.testing.assert_allclose(curve(cfg, layout(2, fsdp=2)), reference, rtol=2e-5)
