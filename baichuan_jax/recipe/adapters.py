@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.adapt import abstract_adapters
 from baichuan_jax.train.checkpoint import Checkpoints, read_about
+from baichuan_jax.train.config import checkpoint_steps
 
 
 class RunAdapters(NamedTuple):
@@ -37,6 +39,16 @@ def load_adapters(config: RunConfig, layout: Layout) -> RunAdapters:
         base = read_about(folder, checkpoints.newest()).get("base")
         adapters = checkpoints.restore_params(abstract_adapters(config.lora, config.model, layout))
     return RunAdapters(config.lora, adapters, base, folder)
+
+
+def check_goes_on(config: RunConfig, fingerprint: str) -> None:
+    """Raise UserError if adapters that are to be trained further were trained beside another base than this one."""
+    folder = checkpoints_of(config)
+    for step in reversed(checkpoint_steps(folder)):
+        with suppress(ValueError, OSError):  # a damaged checkpoint, which training moves aside
+            base = read_about(folder, step).get("base")
+            check_base(RunAdapters(config.lora, {}, base, folder), config, fingerprint, Progress())
+            return
 
 
 def _read(directory: Path, config: RunConfig, layout: Layout) -> RunAdapters:

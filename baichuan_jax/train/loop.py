@@ -295,9 +295,10 @@ def _explained(folder: Path, optim_cfg: OptimConfig) -> Iterator[None]:
         left = [step for step in checkpoint_steps(folder) if step not in bad]
         of_bad = f" The state before it is no better: its checkpoint is now {', '.join(moved)}." if moved else ""
         way_on = f"goes on from step {left[-1]}" if left else "begins anew, as there is no checkpoint before that,"
+        section = "TuneConfig" if folder.parent.name == "tune" else "OptimConfig"
         raise UserError(
             f"training has diverged: {diverged}. Nothing of that is kept.{of_bad} The same command {way_on} with "
-            f"--set OptimConfig.peak_lr=... below {optim_cfg.peak_lr:g}, or a longer OptimConfig.warmup_steps",
+            f"--set {section}.peak_lr=... below {optim_cfg.peak_lr:g}, or a longer {section}.warmup_steps",
             "not finite",
         ) from None
 

@@ -44,7 +44,9 @@ class ResponseLoss:
         self._score = jax.jit(score, out_shardings=exe.layout.replicated)
 
     def __call__(self, params: Params) -> dict[str, float]:
-        """Return the mean loss of each source that has held-out conversations."""
+        """Return the mean loss of each source that has held-out conversations; {} if none has."""
+        if not self._batches:
+            return {}
         sums = jax.device_get([self._score(params, self._place(batch), *self._frozen) for batch in self._batches])
         nll, count = (np.sum([getattr(each, name) for each in sums], axis=0, dtype=np.float64) for name in COUNTED)
         return {name: float(nll[at] / count[at]) for at, name in enumerate(self._sources) if count[at]}

@@ -1,5 +1,6 @@
 """Stage tune: a run's model is tuned, all of it or adapters, and what reads the run's model gets the tuned one."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,12 +18,15 @@ from baichuan_jax.lab.page import Canvas
 from baichuan_jax.lab.tuning import tuning
 from baichuan_jax.model.config import LoraConfig
 from baichuan_jax.model.fingerprint import fingerprint
-from baichuan_jax.recipe.adapters import load_adapters
+from baichuan_jax.recipe.adapters import check_goes_on, load_adapters
+from baichuan_jax.recipe.checkpoints import checkpoints_of
 from baichuan_jax.recipe.hugging_face import export_adapter, export_checkpoint
 from baichuan_jax.recipe.load import load_config
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.trained import load_base, load_params, make_layout
+from baichuan_jax.train.checkpoint import read_about
+from baichuan_jax.train.config import checkpoint_steps
 from baichuan_jax.tune.data_config import InstructionConfig
 from tests.cli.small import write_config
 from tests.tune.making import write_lines
@@ -130,6 +134,40 @@ def test_adapters_are_refused_beside_another_base(base, tmp_path):
     with pytest.raises(UserError, match="trained beside another base"):
         export_checkpoint(moved, tmp_path / "out", "llama", Progress())
     assert not (tmp_path / "out").exists()
+
+
+def imported(base, folder, **tune):
+    """Return a config that tunes weights from elsewhere with adapters, with no conversation held out."""
+    start = folder / "start"
+    shutil.copytree(Path(base.workdir) / "train/checkpoints", start)
+    return replace(
+        base,
+        workdir=str(folder / "run"),
+        train=replace(base.train, steps=0, start=str(start)),
+        tokenizer=replace(base.tokenizer, file=str(Path(base.workdir) / "tokenizer/tokenizer.model")),
+        instruction=replace(base.instruction, held_out=0.0),
+        lora=LoraConfig(rank=2),
+        tune=replace(base.tune, steps=2, **tune),
+    )
+
+
+def test_a_tuning_is_of_its_base_and_template(base, tmp_path):
+    """What tells a base from elsewhere apart is part of what was tuned: nothing else is taken for it."""
+    config = imported(base, tmp_path)
+    found = Run(config).build("tune")
+    assert (found.steps, found.held_out) == (2, {})
+    Run(config).build("tune")
+    with pytest.raises(UserError, match=r"DecoderConfig.norm_eps"):
+        Run(replace(config, model=replace(config.model, norm_eps=0.1))).build("tune")
+    further = replace(config, tune=replace(config.tune, steps=3))
+    check_goes_on(further, read_about(checkpoints_of(config), 2)["base"])
+    with pytest.raises(UserError, match="trained beside another base"):
+        check_goes_on(further, "another")
+    start = Path(config.train.start)
+    manifest = start / str(checkpoint_steps(start)[-1]) / "manifest.xxh128"
+    manifest.write_text(manifest.read_text() + "\n")
+    with pytest.raises(UserError, match=r"manifest.xxh128 has changed since"):
+        Run(further).build("tune")
 
 
 def test_adapters_are_exported_merged_and_alone(base, tmp_path):

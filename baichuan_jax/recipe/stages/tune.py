@@ -7,16 +7,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from baichuan_jax.chat.config import ChatConfig
+from baichuan_jax.chat.config import AUTO, ChatConfig
 from baichuan_jax.config.literal import gin_text
 from baichuan_jax.core.checkpointed import Checkpointed
+from baichuan_jax.core.checksums import MANIFEST
 from baichuan_jax.core.errors import require
 from baichuan_jax.core.memory import within_memory
 from baichuan_jax.core.metrics import read_metrics
 from baichuan_jax.core.stage import versions
-from baichuan_jax.model.config import LoraConfig
+from baichuan_jax.model.config import DecoderConfig, LoraConfig
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.spec import Grid, ReportSection, StageResult, StageSpec
+from baichuan_jax.recipe.stages.tokenizer import tokenizer_place
+from baichuan_jax.recipe.stages.train import SHAPES
 from baichuan_jax.train.config import CHECKPOINTS, checkpoint_steps
 from baichuan_jax.tune.config import TuneConfig
 from baichuan_jax.tune.data_config import InstructionConfig
@@ -60,6 +63,7 @@ def build(run: Run, directory: Path) -> TuneResult | None:
     import jax
 
     from baichuan_jax.model.fingerprint import fingerprint
+    from baichuan_jax.recipe.adapters import check_goes_on
     from baichuan_jax.recipe.checkpoints import base_checkpoints
     from baichuan_jax.recipe.trained import load_base, make_layout
     from baichuan_jax.train.adapt import adapt
@@ -96,6 +100,7 @@ def build(run: Run, directory: Path) -> TuneResult | None:
         with progress.status("loading the base"):
             params = load_base(config, layout)
             base = fingerprint(params)
+            check_goes_on(config, base)
             adaptation = adapt(config.lora, model_cfg, params, exe.dtype)
 
     @cache
@@ -194,11 +199,33 @@ def _check(config: RunConfig) -> None:
 
 
 def _files(config: RunConfig) -> tuple[Path | str, ...]:
+    """Return the conversations, the chat template, and of a base that no stage of the run makes what tells it apart."""
     from baichuan_jax.tune.prepare import instruction_files
 
     if config.lora.adapter:
         return config.lora.adapter_files
-    return tuple(file for files in instruction_files(config.instruction).values() for file in files)
+    conversations = (file for files in instruction_files(config.instruction).values() for file in files)
+    return (*conversations, *_template_files(config), *(() if config.train.steps else _base_files(config)))
+
+
+def _template_files(config: RunConfig) -> tuple[Path, ...]:
+    from baichuan_jax.tokenizer.special_tokens import CHAT_TEMPLATE, CONFIG
+    from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
+
+    if config.chat.template != AUTO:
+        return ()
+    place = tokenizer_file(tokenizer_place(config))
+    return tuple(file for name in (CHAT_TEMPLATE, CONFIG) if (file := place.with_name(name)).is_file())
+
+
+def _base_files(config: RunConfig) -> tuple[Path, ...]:
+    from baichuan_jax.recipe.checkpoints import base_checkpoints
+    from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
+
+    start = base_checkpoints(config)
+    newest = start / str(max(checkpoint_steps(start), default=0))
+    told = (newest / MANIFEST, newest / "params/manifest.ocdbt")  # the second names files that are written once
+    return (*(file for file in told if file.is_file()), tokenizer_file(tokenizer_place(config)))
 
 
 def _summary(result: TuneResult) -> str:
@@ -231,7 +258,7 @@ TUNE = StageSpec(
     build,
     _summary,
     help="tune the trained model on conversations (InstructionConfig.sources), all of it or adapters (LoraConfig.rank)",
-    sections=(InstructionConfig, ChatConfig, TuneConfig, LoraConfig),
+    sections=(DecoderConfig, InstructionConfig, ChatConfig, TuneConfig, LoraConfig),
     needs=lambda config: ("train",) if config.train.steps else (),
     table=_table,
     report=ReportSection("Tuning", _section, 25),
@@ -241,8 +268,13 @@ TUNE = StageSpec(
     checkpointed=Checkpointed(
         reached=lambda directory: max(checkpoint_steps(directory / CHECKPOINTS), default=0),
         steps="TuneConfig.steps",
-        recorded=tuple(f"TuneConfig.{name}" for name in ("steps", "peak_lr", "warmup_steps", "schedule", "accumulate")),
+        recorded=(
+            *(f"TuneConfig.{name}" for name in ("steps", "peak_lr", "warmup_steps", "schedule", "accumulate")),
+            "DecoderConfig.remat",
+        ),
         free=("TuneConfig.eval_every", "TuneConfig.checkpoint_every"),
     ),
+    shapes=frozenset(SHAPES),
     multi_process=True,
+    changes=("the decoder, a foreign base and the chat template are on record",),
 )
