@@ -38,8 +38,9 @@ def inspect_conversations(loaded: Loaded, args: argparse.Namespace) -> None:
     for name, view in found.items():
         console.print(_counts(name, view))
         if view.refused:
-            said = "more bad records than InstructionConfig.max_bad allows: tuning refuses this source"
-            console.print(Text(said, "bold red"))
+            limit = loaded.config.instruction.max_bad
+            said = f"{percent(view.refused, view.tally['read'])} of the records are bad, more than "
+            console.print(Text(f"{said}InstructionConfig.max_bad = {limit:g}: tuning refuses this source", "bold red"))
         _print_faults(console, view)
         _print_samples(console, view.samples)
     if args.reason is None:

@@ -176,10 +176,20 @@ class Pipeline:
                 unfinished.append(name)
         for each, need in [(name, need) for name in names for need in needs_of(name, self.config) if need not in names]:
             if each in unfinished or not self._lost(each, self.place(each), need):
-                self.alone(need).result()
+                self._require_finished(need)
         for name in names:
             if name in unfinished:
                 STAGES[name].check(self.config)
+
+    def _require_finished(self, name: str) -> None:
+        """Raise UserError unless a stage is finished, with why it is not taken from the base."""
+        stage = self.alone(name)
+        if (why := self.made_here.get(name)) and not finished_in(stage.directory):
+            raise UserError(
+                f"stage {name!r} cannot be taken from RunConfig.base: {why}; set what is other as the base has it, or "
+                f"make it here first: {stage.command}"
+            )
+        stage.result()
 
     def check_model(self) -> None:
         """Check that this config has a model; one that takes no step has its parameters from elsewhere.

@@ -33,7 +33,7 @@ class SourceView:
     """A source. tally: as a record. messages: of the faults that were asked for. lengths: ids of conversations, whole.
 
     lengths has the percentiles of PERCENTS. fit: share that fits into a sequence. in_loss: share of the
-    tokens kept. refused: whether tuning would refuse it, for too many bad records.
+    tokens kept. refused: bad records, if tuning refuses it for too many; else 0.
     """
 
     tally: dict[str, Any]
@@ -41,7 +41,7 @@ class SourceView:
     lengths: list[int]
     fit: float
     in_loss: float
-    refused: bool
+    refused: int
     samples: list[SampleView]
 
 
@@ -96,7 +96,7 @@ def _view(
         np.percentile(lengths, PERCENTS, method="higher").astype(int).tolist(),
         float(np.mean(lengths <= length + 1)),
         float(samples.responses()[own].sum() / samples.lengths[own].sum()),
-        tally.bad > max_bad * tally.read,
+        tally.bad if tally.bad > max_bad * tally.read else 0,
         [
             SampleView(
                 samples.place(at), bool(samples.held_out[at]), int(samples.lengths[at]), pieces(tokenizer, samples[at])

@@ -54,7 +54,9 @@ def test_what_becomes_of_conversations(config, capsys, monkeypatch):
     assert counts["too_long"] == ["1", "25.00%"]
     assert counts["kept"] == ["2", "50.00%"]
     assert counts["without"] == ["their", "oldest", "turns", "1", "25.00%"]
-    assert "more bad records than InstructionConfig.max_bad allows" in shown
+    assert "25.00% of the records are bad, more than InstructionConfig.max_bad = 0.05: tuning refuses" in " ".join(
+        shown.split()
+    )
     assert f"{place}:3: message 2 of 2: the response is empty" in shown
     assert f"{place}:2: its oldest turns are left out; 1 answers are not trained on" in shown
     assert f"{place}:1 (" in shown

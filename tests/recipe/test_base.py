@@ -40,6 +40,15 @@ def test_all_but_the_report_is_taken_where_all_settings_agree(made, new_run):
     assert made == [("same", "report")]
 
 
+def test_a_verb_says_why_what_it_needs_is_not_taken(made, new_run):
+    new_run("base").build("tokens")
+    run = new_run("other", {"TokenizerConfig.shard_bytes": 500}, base="base")
+    with pytest.raises(
+        UserError, match=r"stage 'tokens' cannot be taken from RunConfig.base: .*; .*make it here first"
+    ):
+        run.pipeline.check(("train",))
+
+
 @pytest.mark.parametrize(
     ("setting", "own"),
     [

@@ -61,7 +61,7 @@ def parse_json(text: str, source: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        message = f"{source}: not JSON: {error.msg} at character {error.pos + 1}"
+        message = f"{source}: not JSON: {error.msg.removesuffix(' at')} at character {error.pos + 1}"
     except (RecursionError, ValueError) as error:  # brackets nested too deep, a number of thousands of digits
         message = f"{source}: not JSON that can be read: {error}"
     return Damaged(source, "not_json", message, text[:HEAD])

@@ -257,7 +257,8 @@ TUNE = StageSpec(
     TuneResult,
     build,
     _summary,
-    help="tune the trained model on conversations (InstructionConfig.sources), all of it or adapters (LoraConfig.rank)",
+    help="tune the trained model on conversations (InstructionConfig.sources), or adapters (LoraConfig.rank); `tune "
+    "inspect` shows what conversations become",
     sections=(DecoderConfig, InstructionConfig, ChatConfig, TuneConfig, LoraConfig),
     needs=lambda config: ("train",) if config.train.steps else (),
     table=_table,
