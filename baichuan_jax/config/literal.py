@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -10,8 +9,6 @@ from typing import Any
 def literal(value: Any) -> str:
     """Return a config value as one line of gin text."""
     match value:
-        case float() if math.isinf(value):
-            return "1e999" if value > 0 else "-1e999"
         case dict():
             return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
         case tuple():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from baichuan_jax.core.settings import LARGEST
 from baichuan_jax.core.suggest import did_you_mean
 
 
@@ -23,7 +24,8 @@ def convert(value: Any, annotation: Any) -> Any:
     """Return `value` as the annotated type, or raise Mismatch.
 
     Annotations may be int, float, bool, str, None, Literal, tuple[...], dict[...] and unions of these; any other is a
-    TypeError. Converted are int to float, whole floats to int (1e9), and lists to tuples; a bool is never a number.
+    TypeError. Converted are int to float, whole floats to int (1e9), and lists to tuples; a bool is never a number, and
+    a float never NaN, infinity, or what float32 would make infinity of.
     """
     if annotation in (int, float, bool, str, NoneType):
         return _scalar(value, annotation)
@@ -40,7 +42,9 @@ def describe(annotation: Any) -> str:
 
 
 def _scalar(value: Any, kind: type) -> Any:
-    if kind is float and type(value) is int:
+    if kind is float and type(value) in (int, float):
+        if not abs(value) <= LARGEST:
+            raise Mismatch(f"expected a number of at most {LARGEST:.1e}", deep=True)
         return float(value)
     if kind is int and type(value) is float and value.is_integer():
         return int(value)

@@ -6,6 +6,8 @@ from dataclasses import field, fields
 from functools import partial
 from typing import Any
 
+LARGEST = 3.4028234663852886e38  # that float32 holds: a value above it would be computed with as infinity
+
 
 def setting(default: Any, help: str) -> Any:
     """Return a dataclass field with a help text; each instance has its own copy of a dict.

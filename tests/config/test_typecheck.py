@@ -5,6 +5,7 @@ import pytest
 from baichuan_jax.config.typecheck import Mismatch, convert, describe
 
 POSITION = Literal["rope", "alibi"]
+FINITE = "expected a number of at most 3.4e+38"
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,12 @@ def test_converts(value, annotation, expected):
         ("300", int, "expected int, got str"),
         (True, int, "expected int, got bool"),
         (True, float, "expected float, got bool"),
+        (float("inf"), float, FINITE),
+        (float("nan"), float, FINITE),
+        (-1e39, float, FINITE),
+        (10**400, float, FINITE),
+        (float("inf"), float | None, FINITE),
+        ([0.9, float("inf")], tuple[float, float], f"item 1: {FINITE}"),
         (1.5, int, "expected int, got float"),
         (float("inf"), int, "expected int, got float"),
         (1, bool, "expected True or False, got int"),
