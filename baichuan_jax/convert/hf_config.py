@@ -7,6 +7,7 @@ from typing import Any
 
 from baichuan_jax.convert.layouts import LayoutName
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.json_object import Fields, shown
 from baichuan_jax.model.config import AttentionConfig, DecoderConfig, HeadConfig, PositionConfig
 
 # Baichuan-7B has the first of the two spellings, all later models the second.
@@ -26,49 +27,6 @@ ONLY = {
     "sliding_window": None,
 }
 ONLY_YARN = {"truncate": True, "mscale": None, "mscale_all_dim": None}
-
-
-class Fields:
-    """The fields of a JSON object, read with type checks. Raise UserError naming the field."""
-
-    def __init__(self, values: dict[str, Any], where: str):
-        self._values, self.where = values, where
-
-    def number(self, name: str, default: float | None = None, kind: type = float) -> Any:
-        """Return a number above 0, or the default if it is absent or null. Raise UserError if there is no default."""
-        value = self._values.get(name)
-        value = default if value is None else value
-        if value is None:
-            raise UserError(f"{self.where} is missing {name!r}, which determines the model's shape")
-        fits = not isinstance(value, bool) and isinstance(value, int if kind is int else int | float) and value > 0
-        if not fits:
-            raise UserError(f"{self.where}: {name} = {value!r}: expected {_KINDS[kind]}")
-        return kind(value)
-
-    def integer(self, name: str, default: int | None = None) -> int:
-        """Return a whole number above 0."""
-        return self.number(name, default, int)
-
-    def flag(self, name: str, default: bool) -> bool:
-        """Return true or false."""
-        value = self._values.get(name, default)
-        if not isinstance(value, bool):
-            raise UserError(f"{self.where}: {name} = {value!r}: expected true or false")
-        return value
-
-    def only(self, allowed: dict[str, Any]) -> None:
-        """Raise UserError if one of these fields has a value other than the supported one."""
-        for name, value in allowed.items():
-            found = self._values.get(name)
-            if found is not None and found != value:
-                expected = "null" if value is None else repr(value)
-                raise UserError(f"{self.where}: {name} = {found!r} is not supported; expected {expected}")
-
-    def __contains__(self, name: str) -> bool:
-        return self._values.get(name) is not None
-
-
-_KINDS = {int: "a positive whole number", float: "a positive number"}
 
 
 def read_config(config: dict[str, Any], path: Path) -> tuple[LayoutName, DecoderConfig]:
@@ -103,8 +61,10 @@ def _layout(config: dict[str, Any], path: Path) -> LayoutName:
     if not named and config.get("model_type") in ("llama", "baichuan"):
         return config["model_type"]
     name = named[0] if isinstance(named, list) and named else named
-    if name not in ARCHITECTURES:
-        raise UserError(f"{path}: architectures = {named!r} is not supported; supported: {', '.join(ARCHITECTURES)}")
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise UserError(
+            f"{path}: architectures = {shown(named)} is not supported; supported: {', '.join(ARCHITECTURES)}"
+        )
     return ARCHITECTURES[name]
 
 
@@ -130,10 +90,10 @@ def _rope(config: dict[str, Any], fields: Fields, context: int) -> PositionConfi
     """Read rope_theta and rope_scaling, or rope_parameters, which holds both from transformers 5 on."""
     scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
     if not isinstance(scaling, dict):
-        raise UserError(f"{fields.where}: rope_scaling = {scaling!r}: expected an object")
+        raise UserError(f"{fields.where}: rope_scaling = {shown(scaling)}: expected an object")
     inner = Fields(scaling, f"{fields.where}: rope_scaling")
     base = inner.number("rope_theta", fields.number("rope_theta", 10_000.0))
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    kind = inner.text("rope_type", inner.text("type", "default"))
     if kind not in SCALINGS:
         raise UserError(f"{fields.where}: rope type {kind!r} is not supported; supported: {', '.join(SCALINGS)}")
     inner.only({"partial_rotary_factor": 1.0})

@@ -16,9 +16,9 @@ import numpy as np
 from baichuan_jax.convert.layouts import LayoutName, Matrix, matrices
 from baichuan_jax.convert.publish import publish
 from baichuan_jax.convert.safetensors import Tensor, place, read_header, read_metadata, read_rows
-from baichuan_jax.convert.source import read_object
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.files import atomic_path, write_json
+from baichuan_jax.core.json_object import Fields, read_object, shown
 from baichuan_jax.model.config import ADAPTER_FILES, DecoderConfig, LoraConfig
 from baichuan_jax.model.lora import GROUPS, Adapters
 
@@ -128,15 +128,12 @@ def _read_config(path: Path) -> LoraConfig:
     """Return rank, alpha and dropout. Raise UserError, naming the setting, for an adapter that is not plain LoRA."""
     found = read_object(path)
     if found.get("peft_type") != "LORA":
-        raise UserError(f"{path}: peft_type = {found.get('peft_type')!r}: only 'LORA' is supported")
+        raise UserError(f"{path}: peft_type = {shown(found.get('peft_type'))}: only 'LORA' is supported")
     for name, value in found.items():
         if name not in INERT and value not in VALUES.get(name, OFF):
-            raise UserError(f"{path}: {name} = {value!r} is not supported; only plain LoRA of linear layers is")
-    rank, alpha, drop = found.get("r"), found.get("lora_alpha"), found.get("lora_dropout", 0.0)
-    for name, value, kind in (("r", rank, int), ("lora_alpha", alpha, int | float)):
-        if not isinstance(value, kind) or isinstance(value, bool) or value <= 0:
-            raise UserError(f"{path}: {name} = {value!r}: expected a number above 0")
-    return LoraConfig(rank, float(alpha), drop)
+            raise UserError(f"{path}: {name} = {shown(value)} is not supported; only plain LoRA of linear layers is")
+    fields = Fields(found, str(path))
+    return LoraConfig(fields.integer("r"), fields.number("lora_alpha"), fields.share("lora_dropout", 0.0))
 
 
 def _check_keys(file: Path, tensors: dict[str, Tensor], found: list[Matrix]) -> None:
@@ -169,6 +166,11 @@ def _sides(tensors: dict[str, Tensor], matrix: Matrix, rank: int) -> dict[str, n
             )
         first, last = (0, rank) if side == "down" else (matrix.first, matrix.first + own)
         values[side] = read_rows(tensor, first, last).astype(np.float32)
+        if not np.isfinite(values[side]).all():
+            raise UserError(
+                f"{tensor.file}: {_key(matrix, side)!r} holds NaN or infinity: its training has diverged; save the "
+                "adapter of an earlier step"
+            )
     return {
         "down": values["down"].T.reshape(*shape[:inputs], rank),
         "up": values["up"].T.reshape(rank, *shape[inputs:]),

@@ -19,12 +19,16 @@ import numpy as np
 from jax.numpy import bfloat16
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import decode_json
+from baichuan_jax.core.json_object import shown
 
 BFLOAT16 = np.dtype(bfloat16)
 DTYPES = {"BF16": BFLOAT16, "F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 Spec = tuple[np.dtype, tuple[int, ...]]
 LENGTH = struct.Struct("<Q")
+METADATA = "__metadata__"  # the name that no tensor has
 LONGEST_HEADER = 100_000_000  # bytes, the format's own limit
+MOST_AXES = 32  # that numpy has always had
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
     data_size = path.stat().st_size - data_start
     found, extents = {}, []
     for name, entry in header.items():
-        if name != "__metadata__":
+        if name != METADATA:
             tensor, begin, end = _entry(path, name, entry, data_start)
             if end > data_size:
                 raise UserError(
@@ -71,7 +75,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return what a file says beside its tensors."""
-    return _header(path)[0].get("__metadata__", {})
+    return _header(path)[0].get(METADATA) or {}
 
 
 def _header(path: Path) -> tuple[dict, int]:
@@ -83,11 +87,14 @@ def _header(path: Path) -> tuple[dict, int]:
             raise UserError(f"{path} ({size} bytes) is not a safetensors file, or its header is truncated")
         text = file.read(length)
     try:
-        header = json.loads(text)
+        header = decode_json(text)
     except ValueError as error:
         raise UserError(f"{path} is not a safetensors file: its header is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise UserError(f"{path} is not a safetensors file: its header is not a JSON object")
+    metadata = header.get(METADATA) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise UserError(f"{path}: {METADATA} = {shown(metadata)}: expected an object of texts")
     return header, LENGTH.size + length
 
 
@@ -95,12 +102,13 @@ def _entry(path: Path, name: str, entry: object, data_start: int) -> tuple[Tenso
     """Return (tensor, first byte, end of its data). Raise UserError unless its dtype and shape fill these bytes."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-        whole = all(isinstance(size, int) and size >= 0 for size in (*shape, begin, end))
+        whole = isinstance(dtype, str) and len(shape) <= MOST_AXES
+        whole = whole and all(type(size) is int and 0 <= size < 2**63 for size in (*shape, begin, end))
     except (TypeError, KeyError, ValueError):
         whole = False
     if not whole:
         raise UserError(
-            f"{path}: tensor {name!r}: expected dtype, shape and data_offsets in the header, found {entry!r}"
+            f"{path}: tensor {name!r}: expected dtype, shape and data_offsets in the header, found {shown(entry)}"
         )
     if dtype not in DTYPES:
         raise UserError(f"{path}: tensor {name!r} has dtype {dtype}; supported: {', '.join(DTYPES)}")
@@ -118,7 +126,7 @@ def place(
     metadata: what the file is to say beside its tensors.
     """
     names = {dtype: name for name, dtype in DTYPES.items()}
-    header: dict[str, dict] = {"__metadata__": {"format": "pt", **metadata}}
+    header: dict[str, dict] = {METADATA: {"format": "pt", **metadata}}
     at = 0
     for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-item[1][0].itemsize, item[0])):
         end = at + math.prod(shape) * dtype.itemsize

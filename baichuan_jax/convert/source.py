@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from baichuan_jax.convert import pytorch, safetensors
 from baichuan_jax.convert.pytorch import PickledTensor
 from baichuan_jax.convert.safetensors import Tensor
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.json_object import read_object
 
 CONFIG = "config.json"
 SINGLE = ("model.safetensors", "pytorch_model.bin")  # the first that exists is read
@@ -46,19 +46,6 @@ class Source:
         tensor = self.tensors[name]
         read = safetensors.read_rows if isinstance(tensor, Tensor) else pytorch.read_rows
         return read(tensor, first, last)
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file. Raise UserError if the file is missing or holds anything else."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no {path}") from None
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} does not contain a JSON object")
-    return value
 
 
 def _files(directory: Path) -> tuple[list[Path], dict[str, str]]:

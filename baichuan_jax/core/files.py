@@ -44,8 +44,16 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file written by `write_json`."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the value in a JSON file. Raise ValueError if it is damaged."""
+    return decode_json(path.read_text(encoding="utf-8"))
+
+
+def decode_json(text: str | bytes) -> Any:
+    """Return the value of JSON text. Raise ValueError if it is not JSON, or nested too deeply to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def digest(text: str) -> str:

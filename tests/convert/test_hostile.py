@@ -11,6 +11,7 @@ from baichuan_jax.core.errors import UserError
 from tests.convert.making import SMALL, imported, write_published, write_tensors
 
 NORM = "model.layers.1.input_layernorm.weight"
+DEEP = '{"a":' * 50_000  # deeper than a parser's stack
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -87,8 +88,8 @@ def test_a_truncated_file(source, left):
 
 
 def test_a_file_that_is_something_else(source):
-    path = source[0] / SINGLE
-    for junk in (b"<!DOCTYPE html>" * 50, struct.pack("<Q", 3) + b"[1]", struct.pack("<Q", 3) + b"\xff{}"):
+    path, deep = source[0] / SINGLE, struct.pack("<Q", len(DEEP)) + DEEP.encode()
+    for junk in (b"<!DOCTYPE html>" * 50, struct.pack("<Q", 3) + b"[1]", struct.pack("<Q", 3) + b"\xff{}", deep):
         path.write_bytes(junk)
         refused(source[0], r"model.safetensors.* is not a safetensors file")
 
@@ -102,6 +103,11 @@ def test_a_file_that_is_something_else(source):
             lambda h: h[NORM].update(data_offsets=[0, 128]),
             r"tensor '.*' starts at byte \d+ of the data, the previous one",
         ),
+        (lambda h: h[NORM].update(dtype=["F32"]), r"expected dtype, shape and data_offsets"),
+        (lambda h: h[NORM].update(shape=[10**4000] * 2), r"expected dtype, shape and data_offsets"),
+        (lambda h: h.update(__metadata__=["pt"]), r"__metadata__ = \['pt'\]: expected an object of texts"),
+        (lambda h: h.update(__metadata__="pt"), r"__metadata__ = 'pt': expected an object of texts"),
+        (lambda h: h.update(__metadata__={"format": 1}), r"__metadata__ = .*: expected an object of texts"),
         (lambda h: h[NORM].update(dtype="I8"), r"has dtype I8; supported: BF16, F16, F32"),
         (lambda h: h[NORM].update(shape=[-32]), r"expected dtype, shape and data_offsets"),
         (lambda h: h[NORM].update(shape="32"), r"expected dtype, shape and data_offsets"),
@@ -154,7 +160,7 @@ def test_no_weights_and_no_directory(source, tmp_path):
 @pytest.mark.parametrize("field", ["hidden_size", "num_attention_heads", "num_hidden_layers", "vocab_size"])
 def test_a_config_without_a_field(source, field):
     edit(source[0] / CONFIG, **{field: None})
-    refused(source[0], f"config.json is missing '{field}', which determines")
+    refused(source[0], f"config.json is missing '{field}': expected a positive whole number")
 
 
 YARN = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32}
@@ -168,6 +174,10 @@ YARN = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 
         ({"num_hidden_layers": True}, r"num_hidden_layers = True: expected a positive whole number"),
         ({"vocab_size": 0}, r"vocab_size = 0: expected a positive whole number"),
         ({"rms_norm_eps": -1}, r"rms_norm_eps = -1: expected a positive number"),
+        ({"rms_norm_eps": 1e400}, r"rms_norm_eps = inf: expected a positive number"),
+        ({"rope_theta": 10**400}, r"rope_theta = 10+\.\.\.0+: expected a positive number"),
+        ({"architectures": [["LlamaForCausalLM"]]}, r"architectures = .* is not supported"),
+        ({"rope_scaling": {"type": ["linear"]}}, r"rope_scaling: type = \['linear'\]: expected a text"),
         ({"tie_word_embeddings": "no"}, r"tie_word_embeddings = 'no': expected true or false"),
         (
             {"architectures": ["GPT2LMHeadModel"]},
@@ -200,9 +210,9 @@ def test_a_config_that_we_would_not_compute(source, changes, match):
 
 
 def test_a_config_that_is_no_config(source):
-    for text in ("{", "[1]", "\x00"):
+    for text in ("{", "[1]", "\x00", DEEP):
         (source[0] / CONFIG).write_text(text)
-        refused(source[0], r"config.json (cannot be read as JSON|does not contain a JSON object)")
+        refused(source[0], r"config.json is damaged: it (cannot be read as JSON|does not contain a JSON object)")
     (source[0] / CONFIG).unlink()
     refused(source[0], r"there is no .*config.json")
 

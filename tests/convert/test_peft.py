@@ -112,13 +112,51 @@ def test_an_adapter_of_packed_weights_is_split(folder):
         ("a_setting_to_come", 1),
         ("r", 0),
         ("r", 4.5),
-        ("lora_alpha", None),
     ],
 )
 def test_a_setting_that_is_not_plain_lora_is_refused_by_name(folder, field, value):
     said = json.loads((folder / CONFIG).read_text())
     (folder / CONFIG).write_text(json.dumps(said | {field: value}))
     with pytest.raises(UserError, match=re.escape(f"{CONFIG}: {field} = {value!r}")):
+        read_adapter(folder, SMALL)
+
+
+# Values that no setting of a type takes.
+NO_NUMBER = [0, -1.0, True, "8", [8], {"r": 8}, 1e400, float("nan"), 10**400]
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "expected"),
+    [
+        ("lora_alpha", [*NO_NUMBER, 1e39], "a positive number"),
+        ("r", [*NO_NUMBER[:-1], 8.0], "a positive whole number"),
+        ("lora_dropout", [*NO_NUMBER[1:], 1], "a share in [0, 1)"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(folder, field, values, expected):
+    said = json.loads((folder / CONFIG).read_text())
+    for value in values:
+        (folder / CONFIG).write_text(json.dumps(said | {field: value}))
+        with pytest.raises(UserError, match=f"{CONFIG}: {field} = .*: expected {re.escape(expected)}"):
+            read_adapter(folder, SMALL)
+
+
+def test_null_is_absent(folder):
+    said = json.loads((folder / CONFIG).read_text())
+    (folder / CONFIG).write_text(json.dumps(said | {"lora_dropout": None}))
+    assert read_adapter(folder, SMALL).cfg.drop == 0
+    (folder / CONFIG).write_text(json.dumps(said | {"lora_alpha": None}))
+    with pytest.raises(UserError, match="is missing 'lora_alpha': expected a positive number"):
+        read_adapter(folder, SMALL)
+
+
+@pytest.mark.parametrize("side", ["lora_A", "lora_B"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_tensor_that_is_not_finite_is_refused_by_name(folder, side, value):
+    tensors, name = load_file(folder / MODEL), QUERY.replace("lora_A", side)
+    tensors[name][-1, -1] = value
+    save_file(tensors, folder / MODEL)
+    with pytest.raises(UserError, match=f"'{re.escape(name)}' holds NaN or infinity"):
         read_adapter(folder, SMALL)
 
 
