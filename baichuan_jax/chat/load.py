@@ -11,6 +11,7 @@ from baichuan_jax.chat.foreign import ForeignTemplate
 from baichuan_jax.chat.jinja import JinjaTemplate
 from baichuan_jax.chat.templates import TEMPLATES
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.json_object import Fields, shown
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.special_tokens import CHAT_TEMPLATE, CONFIG, STEM, read_special_tokens, written_form
 
@@ -58,13 +59,16 @@ def _found(file: Path, known: dict[str, Any]) -> tuple[str, str]:
             return str(beside), beside.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
             raise UserError(f"{beside}: not UTF-8 at byte {error.start}") from error
-    place, text = str(file.with_name(CONFIG)), known.get("chat_template") or ""
-    if isinstance(text, list):  # several by name, as transformers had them
-        named = {each.get("name"): each.get("template") for each in text if isinstance(each, dict)}
-        text = named.get("default") or ""
-    if not isinstance(text, str):
-        raise UserError(f"{place}: chat_template is not a text")
-    return place, text
+    place, several = str(file.with_name(CONFIG)), known.get("chat_template")
+    if not isinstance(several, list):
+        return place, Fields(known, place).text("chat_template", "")
+    named = {}
+    for each in several:  # by name, as transformers had them
+        if not isinstance(each, dict):
+            raise UserError(f"{place}: chat_template: expected objects with a name and a template, found {shown(each)}")
+        fields = Fields(each, f"{place}: chat_template")
+        named[fields.text("name")] = fields.text("template")
+    return place, named.get("default", "")
 
 
 def _lacks(name: str, tokenizer: AnyTokenizer) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import atomic_path, read_json, write_json
+from baichuan_jax.core.files import atomic_path, write_json
+from baichuan_jax.core.json_object import read_object, shown
 from baichuan_jax.tokenizer.export import JSON, export_huggingface, set_begin
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.special_tokens import CHAT_TEMPLATE, SPECIAL
@@ -35,7 +36,7 @@ def write_checkpoint_files(
     files prepend BOS if it does. context: longest sequence in tokens.
     """
     if origin is not None:
-        known = read_json(origin / TOKENIZER) if (origin / TOKENIZER).is_file() else {}
+        known = read_object(origin / TOKENIZER) if (origin / TOKENIZER).is_file() else {}
         if "auto_map" not in known and any((origin / name).is_file() for name in (TOKENIZER, JSON)):
             _copy(origin, directory, TAKEN)
             if load_tokenizer(file).begin != tokenizer.begin:
@@ -54,10 +55,10 @@ def write_chat_template(directory: Path, text: str, stops: tuple[int, ...]) -> N
     Marks are then read as ids, in any text: transformers cannot tell those of the template from those of a message.
     """
     (directory / CHAT_TEMPLATE).unlink(missing_ok=True)
-    known = read_json(directory / TOKENIZER) if (directory / TOKENIZER).is_file() else {}
+    known = read_object(directory / TOKENIZER) if (directory / TOKENIZER).is_file() else {}
     write_json(directory / TOKENIZER, {**known, "chat_template": text, "split_special_tokens": False})
     ids = dict.fromkeys((*end_ids(directory), *stops))
-    write_json(directory / GENERATION, {**read_json(directory / GENERATION), "eos_token_id": list(ids)})
+    write_json(directory / GENERATION, {**read_object(directory / GENERATION), "eos_token_id": list(ids)})
 
 
 def end_ids(directory: Path) -> tuple[int, ...]:
@@ -72,12 +73,9 @@ def end_ids(directory: Path) -> tuple[int, ...]:
 
 
 def _end_ids(config: Path) -> list[int] | int | None:
-    try:
-        ids = read_json(config).get("eos_token_id")
-    except (AttributeError, ValueError) as error:
-        raise UserError(f"{config} is damaged ({error})") from error
+    ids = read_object(config).get("eos_token_id")
     if not all(isinstance(id, int) for id in (ids if isinstance(ids, list) else [ids or 0])):
-        raise UserError(f"{config}: eos_token_id = {ids!r}: expected an id, or a list of them")
+        raise UserError(f"{config}: eos_token_id = {shown(ids)}: expected an id, or a list of them")
     return ids
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import sentencepiece
 
-from baichuan_jax.core.files import read_json, write_json, write_text
+from baichuan_jax.core.files import write_json, write_text
+from baichuan_jax.core.json_object import read_object
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.model_file import (
     BPE,
@@ -188,11 +189,11 @@ def _template(form: str, id: int) -> dict[str, Any]:
 def set_begin(directory: Path, tokenizer: AnyTokenizer) -> None:
     """Change published tokenizer files so that they prepend BOS if the tokenizer does."""
     begins = bool(tokenizer.begin)
-    known = read_json(directory / CONFIG) if (directory / CONFIG).is_file() else {}
+    known = read_object(directory / CONFIG) if (directory / CONFIG).is_file() else {}
     write_json(directory / CONFIG, {**known, "add_bos_token": begins})
     if not (directory / JSON).is_file():
         return
-    content = read_json(directory / JSON)
+    content = read_object(directory / JSON)
     kept = _without_begin(content.get("post_processor"))
     if begins:
         [id] = tokenizer.begin

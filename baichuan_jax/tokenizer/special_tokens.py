@@ -6,11 +6,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from baichuan_jax.core.errors import UserError
-from baichuan_jax.core.files import read_json
+from baichuan_jax.core.json_object import Fields, read_object
 
 STEM = "tokenizer"
 CONFIG, SPECIAL = "tokenizer_config.json", "special_tokens_map.json"
+NAMES = tuple(f"{name}_token" for name in ("bos", "eos", "unk", "sep", "pad", "cls", "mask"))
 CHAT_TEMPLATE = "chat_template.jinja"  # which transformers reads before the field of CONFIG
 
 
@@ -18,21 +18,27 @@ def read_special_tokens(file: Path) -> dict[str, Any]:
     """Return the fields of tokenizer_config.json, completed from special_tokens_map.json.
 
     They apply to files named tokenizer.*: for "llama.model" the result is {}. Fields that are null are kept: null means
-    that there is no such token. Raise UserError if a file is damaged.
+    that there is no such token. Raise UserError if a file is damaged, or a special token is not a text.
     """
     found: dict[str, Any] = {}
     for name in (SPECIAL, CONFIG) if file.stem == STEM else ():
         path = file.with_name(name)
-        if not path.is_file():
-            continue
-        try:
-            known = read_json(path)
-        except ValueError as error:
-            raise UserError(f"{path} is damaged ({error})") from error
-        if not isinstance(known, dict):
-            raise UserError(f"{path} is damaged: it is not a JSON object")
-        found |= known
+        if path.is_file():
+            known = read_object(path)
+            _check(known, path)
+            found |= known
     return found
+
+
+def _check(known: dict[str, Any], path: Path) -> None:
+    """Raise UserError unless the special tokens are written forms, or objects with one as their `content`."""
+    Fields(known, str(path)).flag("add_bos_token", False)
+    for name in NAMES:
+        form = known.get(name)
+        if isinstance(form, dict):
+            Fields(form, f"{path}: {name}").text("content", "")
+        else:
+            Fields(known, str(path)).text(name, "")
 
 
 def written_form(known: dict[str, Any], name: str) -> str | None:

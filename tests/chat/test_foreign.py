@@ -40,6 +40,15 @@ def test_no_template_and_no_name(tmp_path):
         load_chat_template(ChatConfig(), TOKENIZER, tmp_path / "tokenizer.model")
 
 
+@pytest.mark.parametrize(
+    "content", [5, {"a": 1}, "\ud800", ["text"], [{"template": "a"}], [{"name": ["default"], "template": "a"}]]
+)
+def test_what_is_no_template_is_refused_by_name(tmp_path, content):
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": content}))
+    with pytest.raises(UserError, match=r"tokenizer_config\.json.*chat_template.*expected .*(text|template)"):
+        load_chat_template(ChatConfig(), TOKENIZER, tmp_path / "tokenizer.model")
+
+
 ENDLESS = (
     "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
     "{{ (messages | length * 9) ** (9 ** 9) }}",  # inside of one operation of Python's
@@ -53,6 +62,7 @@ HOSTILE = {
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "RecursionError",
     "{% if %}": "TemplateSyntaxError: Expected an expression",
     "{{ strftime_now('%Y') }}": "today's date",
+    r"{{ '\ud800' }}": "UnicodeEncodeError: .* surrogates not allowed",
     "{{ raise_exception('no\nsystem') }}": r"refuses the conversation \(no system\)",
     "{% include 'child.py' %}": "TypeError: no loader for this environment",
 }

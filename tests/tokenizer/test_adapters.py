@@ -192,6 +192,23 @@ def test_the_special_tokens_map_counts_where_the_config_is_silent(tmp_path):
     assert (load_tokenizer(tmp_path).bos, load_tokenizer(tmp_path).eos) == (None, 1)
 
 
+@pytest.mark.parametrize("kind", ["model", "json"])
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_special_tokens_of_another_type_are_refused_by_name(folder, tmp_path, kind, file):
+    (tmp_path / f"tokenizer.{kind}").write_bytes((folder / f"plain/tokenizer.{kind}").read_bytes())
+    for name in ("bos_token", "eos_token"):
+        for value in (5, True, [1], "\ud800", {"content": 5}, {"content": ["</s>"]}):
+            (tmp_path / file).write_text(json.dumps({name: value}))
+            with pytest.raises(UserError, match=rf"{file}: {name}.* = .*: expected a text"):
+                load_tokenizer(tmp_path)
+    (tmp_path / file).write_text('{"add_bos_token": "no"}')
+    with pytest.raises(UserError, match=rf"{file}: add_bos_token = 'no': expected true or false"):
+        load_tokenizer(tmp_path)
+    (tmp_path / file).write_text('{"a":' * 50_000)
+    with pytest.raises(UserError, match=rf"{file} is damaged: .*nested too deeply"):
+        load_tokenizer(tmp_path)
+
+
 def test_a_folder(folder):
     assert list(find_tokenizers(folder)) == ["ours", "ranks", "theirs"]
 

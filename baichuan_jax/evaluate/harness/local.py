@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import json
 import re
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from baichuan_jax.core.errors import UserError
+from baichuan_jax.core.files import decode_json
 
 Row = dict[str, object]
 Splits = dict[str, list[Row]]
@@ -89,7 +89,7 @@ def json_of(folder: Folder, name: str) -> Row:
 
 def _parse(text: str, file: Folder) -> Row:
     try:
-        return json.loads(text)
+        return decode_json(text)
     except ValueError as error:
         raise UserError(f"{file} is damaged ({error}); download it again") from error
 
