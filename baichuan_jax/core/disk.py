@@ -27,6 +27,8 @@ PASSING = (errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOT
 def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
     """Turn an error of a write that found no room or no permission into a UserError, and a passing one into TryAgain.
 
+    A path that is too long is a UserError too, of reads as well.
+
     what: is being written. place: where, if the error does not name a file.
     """
     try:
@@ -37,6 +39,8 @@ def mendable_writes(what: str, place: Path | str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in PASSING:
             file = error.filename or place
             raise TryAgain(f"{what} cannot read or write {file} ({error.strerror})") from error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{what} cannot read or write {error.filename or place}: shorten this path") from error
         found = _trouble_of(error)
         if found is None:
             raise

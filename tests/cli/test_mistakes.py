@@ -45,6 +45,9 @@ def test_a_misspelt_setting(capsys, tmp_path):
         ("OptimConfig.warmup_steps=12", "less than TrainConfig.steps = 12"),
         ("MixConfig.weights={'fr': 1.0}", "domains of DataConfig.sources (zh, en)"),
         ("MeshConfig.fsdp=0", "MeshConfig.fsdp = 0"),
+        ("LoraConfig.alpha=1e400", "LoraConfig.alpha = inf"),
+        (f"RunConfig.workdir={'a' * 300}", "shorten this path"),
+        (f"DataConfig.sources={{'zh': '{'a' * 300}.txt'}}", "File name too long"),
     ],
 )
 def test_a_bad_value(capsys, config, tmp_path, setting, said):

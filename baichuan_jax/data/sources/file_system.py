@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from baichuan_jax.core.disk import PASSING
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.core.suggest import nearest
 
@@ -21,7 +22,19 @@ def find_paths(pattern: str) -> tuple[File, ...]:
     """Return the files of a path or glob, sorted. Raise UserError if there are none."""
     if "://" in pattern:
         return _find_remote(pattern)
-    path = Path(pattern).expanduser()
+    try:
+        path = Path(pattern).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{pattern}: there is no such home directory ({error})") from None
+    try:
+        return _find_local(pattern, path)
+    except OSError as error:
+        if error.errno in PASSING:
+            raise
+        raise UserError(f"{pattern} cannot be read ({error.strerror}); name a path that can be") from error
+
+
+def _find_local(pattern: str, path: Path) -> tuple[File, ...]:
     if path.is_dir():
         raise UserError(f"{pattern} is a directory: name its files, for example {path / '**/*.jsonl'}")
     found = (path,) if _is_file(path) else tuple(sorted(map(Path, glob.glob(str(path), recursive=True))))
@@ -35,7 +48,7 @@ def _is_file(path: Path) -> bool:
     """Return whether a path is not a directory; broken links and unreadable files count as (damaged) files."""
     try:
         return not path.is_dir() and (path.is_symlink() or path.exists())
-    except OSError:  # no permission to enter the directory
+    except PermissionError:  # to enter the directory
         return True
 
 

@@ -82,6 +82,18 @@ def test_or_the_first_damage_is_an_error(tmp_path, name):
         list(read_unit(unit, cfg))
 
 
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    "path", [f"{LONG}.jsonl", f"{LONG}/*.jsonl", f"*/{LONG}.jsonl", "a/" * 3000 + "a.jsonl", "~no-such-user/a.jsonl"]
+)
+def test_a_path_that_cannot_be(tmp_path, path):
+    at_home = path.startswith("~")
+    with pytest.raises(UserError, match=r"DataConfig\.sources\['zh'\]: "):
+        source_units(DataConfig(sources={"zh": path if at_home else str(tmp_path / path)}))
+
+
 def test_a_file_that_cannot_be_opened(tmp_path):
     (tmp_path / "a.jsonl").write_text(NEIGHBOUR)
     (tmp_path / "b.txt").write_text("gone")
