@@ -4,8 +4,9 @@ A stage directory holds `started.json` (what the stage is made from, written fir
 and `manifest.json` (written last, with the versions, the revision of the code and the memory of the process). Only a
 directory with a manifest is trusted; one without is continued or redone.
 
-Both files also hold the version of the stage's code. It is raised when the output changes for the same config, so what
-older code made is not taken for what this code makes. A directory that names no version is of the first one.
+Both files also hold the stage's name and the version of its code. That is raised when the output changes for the same
+config, so what older code made is not taken for what this code makes. A directory that names no version is of the first
+one.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Stage:
     def complete(self, any_version: bool = False, uses: Container[str] | None = None) -> bool:
         """Return whether all of it is there. Raise UserError if what is there was made from something else.
 
+        What another stage has made, or only begun, is refused.
         An unfinished directory without a checkpoint holds nothing of worth: it may be made from anything.
         any_version: whether what another version of the stage has made will do. uses: the settings that whoever reads
         it depends on: whatever it was made from else, and how far it was to go, is left as it is.
@@ -88,6 +90,11 @@ class Stage:
             if self.directory.is_dir() and any(self.directory.iterdir()):
                 raise UserError(f"{self.directory} holds files that no run has made; choose another directory")
             return False
+        if started.get("stage", self.name) != self.name:  # older code did not name it
+            raise UserError(
+                f"{self.directory} holds the output of stage {started['stage']!r}, not of {self.name!r}; choose "
+                f"another directory, or {self._how_again()}"
+            )
         if not self.kept():
             return False
         if not any_version and _version(started) != self.version:
@@ -185,7 +192,8 @@ class Stage:
     def made_from(self, known_files: dict | None = None) -> dict[str, Any]:
         """Return everything the outputs depend on, as JSON values."""
         files = known_files or {} if self.files is None else fingerprint(self.files, known_files)
-        return {"version": self.version, "settings": list(self.settings), "inputs": self.inputs, "files": files}
+        made_by = {"stage": self.name, "version": self.version}
+        return {**made_by, "settings": list(self.settings), "inputs": self.inputs, "files": files}
 
     def run(self, build: Callable[[Path], dict], processes: ProcessGroup = SINGLE_PROCESS) -> tuple[dict, bool]:
         """Call `build(directory)` unless already complete; return (result, whether it was skipped).

@@ -194,6 +194,16 @@ def test_what_newer_code_made_is_refused(tmp_path):
         stage(tmp_path / "s").complete()
 
 
+def test_what_another_stage_made_or_began_is_refused_whatever_the_versions(tmp_path):
+    stage(tmp_path / "made", changes=("first",)).run(count_calls([]))
+    half_made(tmp_path / "begun")
+    for name in ("made", "begun"):
+        other = Stage("export", tmp_path / name, ())
+        with pytest.raises(UserError, match=r"holds the output of stage 'train', not of 'export'; choose another"):
+            other.run(count_calls([]))
+    assert (tmp_path / "begun" / "half").exists()
+
+
 @pytest.mark.parametrize("unfinished", ["redo", "resume"])
 @pytest.mark.parametrize("numbered", [True, False])
 def test_what_another_version_left_half_made_is_emptied(tmp_path, unfinished, numbered):
