@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from baichuan_jax.chat.config import AUTO
 from baichuan_jax.config.literal import literal, parts, settings
 from baichuan_jax.core.errors import UserError, require
-from baichuan_jax.core.files import read_json, write_json, write_text
+from baichuan_jax.core.files import write_json, write_text
 from baichuan_jax.core.interrupt import unwinding
+from baichuan_jax.core.json_object import read_object
 from baichuan_jax.core.lock import exclusive
 from baichuan_jax.core.stage import Stage
 from baichuan_jax.evaluate.config import EvaluateConfig
@@ -143,7 +144,7 @@ def export_adapter(
         return {"layout": "peft", **write_adapter(adapter, config.model, _dtype(dtype or "float32"), directory)}
 
     made_of = (f"dtype = {dtype}", *_adapters_made_of(config))
-    return _run(Stage("export", out, made_of), build)
+    return _run(Stage("export adapter", out, made_of), build)
 
 
 def _whole(config: RunConfig) -> Path:
@@ -177,12 +178,10 @@ def _on_one_device(config: RunConfig) -> RunAdapters:
 
 
 def _adapters_made_of(config: RunConfig) -> tuple[str, ...]:
-    from baichuan_jax.convert.peft import MODEL
     from baichuan_jax.train.checkpoint import newest_params
 
-    theirs = config.lora.adapter
-    stored = Path(theirs) / MODEL if theirs else newest_params(checkpoints_of(config)) / "_METADATA"
-    return f"adapters {_version(stored)}", *settings(config.lora)
+    stored = config.lora.adapter_files or (newest_params(checkpoints_of(config)) / "_METADATA",)
+    return *(f"adapters {_version(file)}" for file in stored), *settings(config.lora)
 
 
 def _dtype(name: Literal["float32", "bfloat16"]) -> np.dtype:
@@ -258,7 +257,7 @@ def _beside(config: RunConfig, directory: Path) -> dict[str, Any]:
         ids |= {"bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.eos}
         checkpoint_files.write_checkpoint_files(origin, file, tokenizer, config.model.context, directory)
     if origin and (origin / checkpoint_files.CONFIG).is_file():
-        known = read_json(origin / checkpoint_files.CONFIG)
+        known = read_object(origin / checkpoint_files.CONFIG)
         ids |= {name: known[name] for name in IDS if name in known}
     if not (directory / checkpoint_files.GENERATION).exists():
         sample = config.sample

@@ -182,6 +182,10 @@ def test_adapters_are_exported_merged_and_alone(base, tmp_path):
     assert found.base == adapters.base == fingerprint(load_base(run.config, make_layout(base)))
     assert (found.cfg.rank, found.cfg.alpha) == (4, 16.0)
     jax.tree.map(np.testing.assert_array_equal, found.adapters, jax.device_get(adapters.adapters))
+    with pytest.raises(UserError, match="holds the output of stage 'export', not of 'export adapter'"):
+        export_adapter(run.config, tmp_path / "merged")
+    with pytest.raises(UserError, match="holds the output of stage 'export adapter', not of 'export'"):
+        export_checkpoint(run.config, tmp_path / "adapter", "llama", Progress())
 
 
 def test_an_adapter_serves_as_it_is(base, tmp_path):
@@ -202,6 +206,10 @@ def test_an_adapter_serves_as_it_is(base, tmp_path):
         jax.device_get(run.params["blocks"]["mlp"]["up"][0]),
         atol=1e-6,
     )
+    file = tmp_path / "adapter/adapter_config.json"
+    file.write_text(file.read_text().replace('"lora_alpha": 16', '"lora_alpha": 32'))
+    with pytest.raises(UserError, match=r"made with another config: adapters adapter_config\.json"):
+        export_checkpoint(there.config, tmp_path / "merged", "llama", Progress())
     with pytest.raises(UserError, match=r"LoraConfig\.adapter = .*: expected none in a run that tunes"):
         replace(base, lora=LoraConfig(adapter=str(tmp_path / "adapter")))
 
