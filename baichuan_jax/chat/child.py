@@ -34,7 +34,9 @@ def main() -> None:
 def _rendered(template: JinjaTemplate, asked: dict[str, Any], most: int) -> dict[str, str]:
     try:
         text = template(asked["messages"], asked["generate"])
-        text.encode()  # half of a surrogate pair, which Jinja can spell, is no text
+        text.encode()
+    except UnicodeEncodeError as error:
+        return {"error": f"it writes an unpaired surrogate at character {error.start}"}
     except Exception as error:
         return {"error": reason(error)}
     return {"text": text} if len(text) <= most else {"error": f"it writes more than {most} characters"}

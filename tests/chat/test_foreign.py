@@ -60,6 +60,7 @@ HOSTILE = {
     "{{ ''.__class__.__mro__ }}": "SecurityError: access to attribute '__class__' of 'str' object is unsafe",
     "{{ messages.append(1) }}": "SecurityError",
     "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "RecursionError",
+    r"{{ '\ud83d' }}": "it writes an unpaired surrogate at character 0",
     "{% if %}": "TemplateSyntaxError: Expected an expression",
     "{{ strftime_now('%Y') }}": "today's date",
     r"{{ '\ud800' }}": "UnicodeEncodeError: .* surrogates not allowed",
@@ -110,6 +111,8 @@ def environment(process: int) -> list[str]:
 REFUSED = {
     "{% for message in messages %}{{ message.content }}{% endfor %}": "no special token of this tokenizer ends",
     "{% for message in messages %}{{ message.content }}</s>x{% endfor %}": "ends the answer of message 2",
+    "{% for message in messages if message.role == 'user' %}{{ message.content }}</s>{% endfor %}": "message 2",
+    "{% for m in messages %}{{ m.content if m.role == 'user' }}</s>{% endfor %}": r"leaves out .*\(empty mask\)",
     "{{ messages | length }}{{ messages[-1].content }}</s>": "message 2 the text no longer begins with the prompt",
 }
 

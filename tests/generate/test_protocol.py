@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.generate.config import SampleConfig
 from baichuan_jax.generate.serve.app import _event
+from baichuan_jax.generate.serve.chat import parse_chat
 from baichuan_jax.generate.serve.config import ServeConfig
 from baichuan_jax.generate.serve.protocol import ProtocolError, Query, parse
 from baichuan_jax.generate.serve.server import bound
@@ -115,6 +116,25 @@ def test_bad_fields(fields, param, message):
     assert message in str(error.value)
     assert error.value.param == param
     assert error.value.body()["error"]["type"] == "invalid_request_error"
+
+
+SURROGATE = st.sampled_from(["\ud800", "a\udfff", "prompt\ud83d"])
+ANYTHING = st.recursive(
+    SURROGATE | st.integers(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(SURROGATE | st.just("content"), inner, max_size=2),
+    max_leaves=4,
+)
+FIELD = SURROGATE | st.sampled_from(["model", "messages", "prompt", "stop", "stream_options", "max_tokens", "suffix"])
+
+
+@given(st.dictionaries(FIELD, ANYTHING, min_size=1, max_size=3), st.sampled_from([parse, parse_chat]))
+def test_every_answer_to_unpaired_surrogates_can_be_sent(fields, read):
+    answer = {}
+    try:
+        read(json.dumps(fields).encode(), "m", DEFAULT, 7)
+    except ProtocolError as error:
+        answer = error.body()
+    assert json.dumps(answer, ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "9" * 5000])

@@ -193,6 +193,7 @@ BAD = {
     "no UTF-8": (b'{"prompt": "\xff"}', 400, "the body is not UTF-8 at byte 12"),
     "nothing": (b"", 400, "the body is not JSON"),
     "too deep": (b"[" * 100_000, 400, "nested too deeply"),
+    "an unpaired surrogate": (b'{"prompt": "a", "\\ud800": 1}', 400, "unknown field"),
     "an array": (b"[]", 400, "the body is not a JSON object"),
     "a long context": ({"prompt": "x" * 300}, 400, "expected a shorter prompt than one of 301 tokens"),
     "too many tokens": ({"prompt": "The", "max_tokens": 254}, 400, "max_tokens = 254: expected at most 253 after"),

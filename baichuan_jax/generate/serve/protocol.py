@@ -37,9 +37,10 @@ class ProtocolError(Exception):
         self.status, self.param, self.code = status, param, code
 
     def body(self) -> dict[str, Any]:
-        """Return the answer in OpenAI's form."""
+        """Return the answer in OpenAI's form. Unpaired surrogates, which a request may have, are written as escapes."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.code}}
+        param = None if self.param is None else _escaped(self.param)
+        return {"error": {"message": _escaped(str(self)), "type": kind, "param": param, "code": self.code}}
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,10 @@ def _prompts(fields: dict[str, Any]) -> tuple[str | tuple[int, ...], ...]:
 
 def _are_ids(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(type(id) is int for id in value)
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _short(value: Any) -> str:
