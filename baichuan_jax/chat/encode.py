@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from baichuan_jax.chat.conversation import check_answers, check_messages
 from baichuan_jax.chat.jinja import Message
-from baichuan_jax.chat.marks import Hiding, Marks, Part
+from baichuan_jax.chat.marks import Marks, Part
+from baichuan_jax.chat.rendered import MOST_ANSWERS, Render, Rendered, between
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tokenizer.interface import AnyTokenizer
-
-Render = Callable[[Sequence[Message], bool], str]
 
 
 class Sample(NamedTuple):
@@ -49,9 +47,8 @@ class ChatTemplate:
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Return the ids that an answer to the last message continues. Raise UserError if there cannot be one."""
         check_messages(messages, "user")
-        rendered = _Rendered(self._render, messages, self._marks)
-        text = rendered.question(len(messages))
-        parts = rendered.parts(text, rendered.starts(text, len(messages)))
+        rendered = Rendered(self._render, messages, self._marks)
+        parts = rendered.parts(rendered.question(len(messages)), rendered.starts(len(messages)))
         return [*self._begin, *(id for ids in self._marks.encode(parts) for id in ids.tolist())]
 
     def encode(self, messages: Sequence[Message]) -> list[Sample]:
@@ -74,6 +71,14 @@ class ChatTemplate:
         samples = iter([self._sample(draft, [next(ids) for _ in draft.parts]) for draft in drafts])
         return [each if isinstance(each, UserError) else [next(samples) for _ in each] for each in found]
 
+    def encode_last(self, messages: Sequence[Message]) -> Sample:
+        """Return the sample of the last answer alone. Raise UserError as `encode` does."""
+        check_messages(messages, "assistant")
+        rendered = Rendered(self._render, messages, self._marks)
+        turn = rendered.answers[-1]
+        draft = _draft(rendered, rendered.answered(turn), [self._span(rendered, turn)], rendered.starts(turn))
+        return self._sample(draft, self._marks.encode(draft.parts))
+
     def _tried(self, messages: Sequence[Message]) -> list[_Draft] | UserError:
         try:
             return self._drafts(messages)
@@ -83,13 +88,21 @@ class ChatTemplate:
     def _drafts(self, messages: Sequence[Message]) -> list[_Draft]:
         check_messages(messages, "assistant")
         check_answers(messages)
-        rendered = _Rendered(self._render, messages, self._marks)
+        rendered = Rendered(self._render, messages, self._marks)
         whole = rendered.answered(len(messages) - 1)
-        turns = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
-        spans = {turn: self._span(rendered, turn) for turn in turns}
-        if all(whole.startswith(rendered.answered(turn)) for turn in turns):
-            return [_draft(rendered, whole, len(messages), list(spans.values()))]
-        return [_draft(rendered, rendered.answered(turn), turn, [spans[turn]]) for turn in turns]
+        if (spans := rendered.spans(whole)) is not None:
+            return [_draft(rendered, whole, spans)]
+        if len(rendered.answers) > MOST_ANSWERS:
+            raise UserError(
+                f"chat template {self.name} writes turns in another way as a conversation goes on, and can then be "
+                f"trained on {MOST_ANSWERS} answers of one, not {len(rendered.answers)}; split the conversation"
+            )
+        of_turns = {turn: self._span(rendered, turn) for turn in rendered.answers}
+        if all(whole.startswith(rendered.answered(turn)) for turn in of_turns):
+            return [_draft(rendered, whole, list(of_turns.values()))]
+        return [
+            _draft(rendered, rendered.answered(turn), [span], rendered.starts(turn)) for turn, span in of_turns.items()
+        ]
 
     @cached_property
     def end_ids(self) -> tuple[int, ...]:
@@ -102,7 +115,7 @@ class ChatTemplate:
             first -= 1
         return (inside[first],)
 
-    def _span(self, rendered: _Rendered, turn: int) -> tuple[int, int]:
+    def _span(self, rendered: Rendered, turn: int) -> tuple[int, int]:
         """Return (start, end) of an answer in the rendering up to it. Raise UserError if it cannot be told."""
         question, answered = rendered.question(turn), rendered.answered(turn)
         if not answered.startswith(question):
@@ -117,6 +130,11 @@ class ChatTemplate:
                 f"chat template {self.name}: no special token of this tokenizer ends the answer of message {turn + 1}, "
                 "so generation would not know where to stop; use another tokenizer, or ChatConfig.template"
             )
+        if not rendered.hiding.plain(answered[len(question) : len(question) + end]).strip():
+            raise UserError(
+                f"chat template {self.name} leaves out the text of the answer of message {turn + 1}, so there would be "
+                "nothing but its end in the loss (empty mask); ChatConfig.template names others"
+            )
         return len(question), len(question) + end
 
     def _sample(self, draft: _Draft, ids: Sequence[np.ndarray]) -> Sample:
@@ -126,54 +144,14 @@ class ChatTemplate:
         return Sample(np.concatenate([begin, *ids]), np.repeat([False, *draft.inside], sizes))
 
 
-def _draft(rendered: _Rendered, text: str, turn: int, spans: list[tuple[int, int]]) -> _Draft:
-    """Return a text with loss on the spans. turn: number of messages before the last answer in question."""
-    cuts = {*rendered.starts(text, turn), *(place for span in spans for place in span)}
-    draft = _Draft([], [])
-    for start, end in _between(cuts, text):
+def _draft(rendered: Rendered, text: str, spans: Sequence[tuple[int, int]], starts: Sequence[int] = ()) -> _Draft:
+    """Return a text with loss on the spans. starts: of other answers."""
+    cuts = {*starts, *(place for span in spans for place in span)}
+    ends = dict(spans)
+    draft, inside_to = _Draft([], []), 0
+    for start, end in between(cuts, text):
+        inside_to = ends.get(start, inside_to)
         parts = rendered.hiding.parts(text[start:end])
         draft.parts.extend(parts)
-        draft.inside.extend([any(first <= start < last for first, last in spans)] * len(parts))
+        draft.inside.extend([start < inside_to] * len(parts))
     return draft
-
-
-class _Rendered:
-    """Renderings of the beginnings of one conversation, each made once."""
-
-    def __init__(self, render: Render, messages: Sequence[Message], marks: Marks):
-        self.hiding: Hiding = marks.hiding(message["content"] for message in messages)
-        self._messages = [{**message, "content": self.hiding.hide(message["content"])} for message in messages]
-        self._render = render
-        self._texts: dict[tuple[int, bool], str] = {}
-
-    def question(self, count: int) -> str:
-        """Return the first messages with the beginning of an answer."""
-        return self._text(count, True)
-
-    def answered(self, turn: int) -> str:
-        """Return the messages up to the answer of a number."""
-        return self._text(turn + 1, False)
-
-    def _text(self, count: int, generate: bool) -> str:
-        if (count, generate) not in self._texts:
-            self._texts[count, generate] = self._render(self._messages[:count], generate)
-        return self._texts[count, generate]
-
-    def starts(self, text: str, count: int) -> list[int]:
-        """Return where earlier answers begin in a text, among the first messages.
-
-        An answer was generated after the ids of its prompt, so it is encoded apart from these ever after.
-        """
-        numbers = [number for number in range(count) if self._messages[number]["role"] == "assistant"]
-        questions = (self.question(number) for number in numbers)
-        return [len(question) for question in questions if text.startswith(question)]
-
-    def parts(self, text: str, cuts: Sequence[int]) -> list[Part]:
-        """Return a text in parts to be encoded apart."""
-        return [part for start, end in _between(cuts, text) for part in self.hiding.parts(text[start:end])]
-
-
-def _between(cuts: Sequence[int] | set[int], text: str) -> list[tuple[int, int]]:
-    """Return the parts of a text between cuts, as (start, end)."""
-    places = sorted({0, len(text), *cuts})
-    return list(pairwise(places))

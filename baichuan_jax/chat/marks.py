@@ -65,6 +65,10 @@ class Hiding:
         """Return a rendering or a piece of it: the template's forms as special ids, the rest as text."""
         return self._marks.parts([piece.replace(self._mark, "") for piece in self._form.split(rendering)])
 
+    def plain(self, rendering: str) -> str:
+        """Return a rendering without the template's forms."""
+        return self._form.sub("", rendering)
+
     def end(self, answer: str) -> int | None:
         """Return where the last form of the template in a rendered answer ends; None if text follows it, or is all."""
         stops = [found.end() for found in self._form.finditer(answer)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from baichuan_jax.chat.conversation import BadConversation
@@ -11,6 +11,8 @@ from baichuan_jax.chat.encode import ChatTemplate, Sample
 from baichuan_jax.chat.jinja import Message
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.tune.faults import TEMPLATE, TOO_LONG
+
+Encode = Callable[[Sequence[Message]], Sample]
 
 
 class Fitted(NamedTuple):
@@ -32,8 +34,9 @@ def fit(template: ChatTemplate, messages: Sequence[Message], samples: list[Sampl
     answers = [number for number, message in enumerate(messages) if message["role"] == "assistant"]
     # One sample has all answers in the loss, or each answer has a sample of its own.
     parts = [messages] if len(samples) == 1 else [messages[: answer + 1] for answer in answers]
+    encode = (lambda some: template.encode(some)[-1]) if len(samples) == 1 else template.encode_last
     found = [
-        (sample, 0) if fits(sample) else _shortened(template, part, length) if cut else None
+        (sample, 0) if fits(sample) else _shortened(encode, part, length) if cut else None
         for sample, part in zip(samples, parts)
     ]
     left = [each for each in found if each is not None]
@@ -45,17 +48,17 @@ def fit(template: ChatTemplate, messages: Sequence[Message], samples: list[Sampl
     return Fitted([sample for sample, _ in left], True, lost)
 
 
-def _shortened(template: ChatTemplate, messages: Sequence[Message], length: int) -> tuple[Sample, int] | None:
+def _shortened(encode: Encode, messages: Sequence[Message], length: int) -> tuple[Sample, int] | None:
     """Return the sample without as few of the oldest turns as can be, and how many; None if the last is too long."""
     first = 1 if messages[0]["role"] == "system" else 0
     turns = (len(messages) - first) // 2
     tried = {}
 
     def fits(left_out: int) -> bool:
-        [samples] = template.encode_batch([[*messages[:first], *messages[first + 2 * left_out :]]])
-        if isinstance(samples, UserError):
-            raise BadConversation(str(samples), TEMPLATE)
-        tried[left_out] = samples[-1]
+        try:
+            tried[left_out] = encode([*messages[:first], *messages[first + 2 * left_out :]])
+        except UserError as error:
+            raise BadConversation(str(error), TEMPLATE) from None
         return len(tried[left_out].ids_T) <= length + 1
 
     left_out = 1 + bisect_left(range(1, turns), True, key=fits)

@@ -5,7 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baichuan_jax.chat.config import ChatConfig
+from baichuan_jax.chat.encode import ChatTemplate
+from baichuan_jax.chat.foreign import ForeignTemplate
 from baichuan_jax.chat.load import load_chat_template
+from baichuan_jax.chat.rendered import MOST_ANSWERS, Rendered
 from baichuan_jax.chat.templates import TEMPLATES
 from baichuan_jax.core.errors import UserError
 from tests.chat.spelling import Bytes, marked, talk
@@ -168,6 +171,91 @@ def test_control_marks_in_messages_stay_text(contents, system):
         if name in ("chatml", "baichuan2", "alpaca"):
             text = TOKENIZER.decode(chat.encode(messages)[-1].ids_T.tolist())
             assert all(message["content"] in text for message in messages)
+
+
+# Templates that write turns in another way as a conversation goes on, or not as they write them alone.
+UNEVEN = {
+    "counts": "{% for m in messages %}{{ m.content }}</s>{{ '!' if messages | length > 4 }}{% endfor %}",
+    "reminds": "{% for m in messages %}{{ m.content }}{{ '!' if loop.index % 5 == 0 }}</s>{% endfor %}",
+    "forgets": "{% for m in messages[-4:] %}{{ m.content }}</s>{% endfor %}",
+    "shouts": "{% for m in messages %}{{ m.content }}{{ '!' if loop.last and m.role == 'assistant' }}</s>{% endfor %}",
+    "begs": "{% for m in messages %}{{ m.content }}</s>{% endfor %}{{ '<s>please<s>' if add_generation_prompt }}",
+    "needs": "{{ raise_exception('no') if messages[0].role != 'system' }}{{ messages | join('', 'content') }}</s>",
+}
+
+
+def uneven(name: str) -> ChatTemplate:
+    text = UNEVEN[name]
+    render = ForeignTemplate(name, text, {})
+    return ChatTemplate(name, text, render, TOKENIZER)
+
+
+def encoded(chat, messages) -> list:
+    """Return the ids of the prompt, and those and the mask of each sample; for each an error's text in its place."""
+    found = []
+    for make in (
+        lambda: [chat.prompt(messages[:-1])],
+        lambda: [part.tolist() for s in chat.encode(messages) for part in s],
+    ):
+        try:
+            found.append(make())
+        except UserError as error:
+            found.append(str(error))
+    return found
+
+
+def assert_as_from_every_beginning(chat, messages) -> None:
+    found = encoded(chat, messages)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rendered, "_starts_by_turns", lambda *_: None)
+        patch.setattr(Rendered, "_spans_by_turns", lambda *_: None)
+        assert encoded(chat, messages) == found
+
+
+THOUGHTS = st.sampled_from(["", "<think>\nhm\n</think>\n\n", "<think>\n\n</think>\n\n", "<", " "])
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.tuples(CONTENT.map("".join), THOUGHTS, CONTENT.map("".join)), min_size=1, max_size=5),
+    st.none() | CONTENT.map("".join),
+)
+def test_turns_by_themselves_say_what_every_beginning_does(turns, system):
+    messages = talk(
+        *(text for asked, thought, answer in turns for text in (asked, f"{thought}{answer}.")), system=system
+    )
+    for name in MARKED:
+        for thinking in (None, False) if name == "qwen3" else (None,):
+            assert_as_from_every_beginning(template(name, thinking=thinking), messages)
+
+
+@pytest.mark.parametrize("name", UNEVEN)
+def test_uneven_templates_are_rendered_from_every_beginning(name):
+    chat = uneven(name)
+    for count in (2, 4, 6, 8):
+        for system in (None, "s"):
+            assert_as_from_every_beginning(chat, talk(*"abcdefgh"[:count], system=system))
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_a_long_conversation_takes_linear_time(name):
+    chat, sizes, last = template(name), [], {"role": "user", "content": "a"}
+    render = chat._render
+    chat._render = lambda messages, generate: (sizes.append(len(messages)), render(messages, generate))[1]
+    messages = talk(*["a", "b"] * (MOST_ANSWERS + 1), system="s")
+    chat.prompt([*messages, last])
+    assert sum(sizes) < 5 * len(messages)
+    if name in ("baichuan2", "qwen3"):
+        with pytest.raises(UserError, match=f"{MOST_ANSWERS} answers of one, not {MOST_ANSWERS + 1}; split"):
+            chat.encode(messages)
+    else:
+        assert len(chat.encode(messages)) == 1
+    assert sum(sizes) < 12 * len(messages)
+
+
+def test_a_long_conversation_of_an_uneven_template_is_refused():
+    with pytest.raises(UserError, match=f"{MOST_ANSWERS} answers, not {MOST_ANSWERS + 1}; leave out the oldest"):
+        uneven("reminds").prompt([*talk(*["a", "b"] * (MOST_ANSWERS + 1)), {"role": "user", "content": "a"}])
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,8 @@ def test_an_answer_ends_at_the_mark_of_the_template(run):
         ({"messages": []}, "messages", "expected a list of one message or more"),
         ({}, "messages", "expected a list of one message or more"),
         ({"messages": talk("a b " * 200)}, "messages", "a shorter prompt than one of"),
+        ({"messages": talk(*"a" * 257)}, "messages", "257 messages do not fit the model's context of 256 tokens"),
+        ({"messages": ASKED, "\ud800": 1}, "\\ud800", "unknown field"),
         ({"messages": ASKED, "max_tokens": 250}, "max_tokens", "max_tokens = 250: expected at most"),
         ({"messages": ASKED, "max_completion_tokens": 0}, "max_tokens", "a positive integer"),
         ({"messages": ASKED, "tools": [{}]}, "tools", "tools is not supported"),
@@ -242,6 +244,17 @@ def test_bad_requests_are_answered_in_openais_form(chat_client, body, param, sai
     status, answer = chat_client.ask(**body)
     assert (status, answer["error"]["type"], answer["error"]["param"]) == (400, "invalid_request_error", param)
     assert said in answer["error"]["message"]
+
+
+def test_more_messages_than_tokens_are_not_rendered(run):
+    class Unused(type(run.chat_template)):
+        def prompt(self, messages):
+            raise AssertionError
+
+    template = run.chat_template
+    with client(run, Unused(template.name, template.text, template._render, run.tokenizer)) as unused:
+        status, answer = unused.ask(messages=[{"role": "user", "content": "a"}] * 24_001)
+    assert (status, answer["error"]["code"]) == (400, "context_length_exceeded")
 
 
 def test_without_a_template_chat_says_why(run):

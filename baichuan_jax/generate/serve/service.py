@@ -117,6 +117,9 @@ class Service:
         """Return the ids of a conversation, and those that end an answer."""
         if isinstance(self._chat, UserError):
             raise ProtocolError(400, str(self._chat), code="no_chat_template")
+        if (count := len(conversation.messages)) > self._engine.context:
+            message = f"{count} messages do not fit the model's context of {self._engine.context} tokens"
+            raise ProtocolError(400, message, "messages", "context_length_exceeded")
         try:
             return self._chat.prompt(conversation.messages), self._chat.end_ids
         except UserError as error:
