@@ -13,7 +13,7 @@ from baichuan_jax.data.config import DOMAIN
 AUTO = "auto"
 # Format -> the fields it needs, those it may have, and those of each turn, by the names that they usually have.
 FORMATS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "messages": (("messages",), (), ("role", "content")),
+    "messages": (("messages",), ("system",), ("role", "content")),
     "sharegpt": (("conversations",), ("system",), ("from", "value")),
     "alpaca": (("instruction", "output"), ("input", "system", "history"), ()),
     "prompt": (("prompt", "response"), ("system",), ()),
@@ -62,7 +62,9 @@ class InstructionConfig:
     packing: bool = setting(
         True, "whether a sequence has several conversations, which do not attend to each other; otherwise it has one"
     )
-    weights: dict[str, float] = setting({}, "source name -> share of the tokens; by default each source has its own")
+    weights: dict[str, float] = setting(
+        {}, "source name -> share of the tokens, of every source or of none; by default each source has its own"
+    )
 
     def __post_init__(self) -> None:
         for source, spec in self.sources.items():
@@ -73,6 +75,9 @@ class InstructionConfig:
             strange = sorted(getattr(self, name).keys() - self.sources.keys())
             expected = f"sources of InstructionConfig.sources ({', '.join(self.sources)})"
             require(not strange, f"InstructionConfig.{name}", ", ".join(strange), expected)
+        missing = sorted(self.sources.keys() - self.weights.keys()) if self.weights else []
+        expected = f"a weight for {', '.join(missing)} too; 0 leaves a source out"
+        require(not missing, "InstructionConfig.weights", self.weights, expected)
         given = {"format": self.format, **{f"formats[{name!r}]": value for name, value in self.formats.items()}}
         for name, value in given.items():
             known = (AUTO, *FORMATS)

@@ -91,14 +91,24 @@ class RecordReader:
         return [_message("system", text)] if text else []
 
     def _messages(self, record: dict[str, Any]) -> list[Message]:
-        return self._turns(record, "messages", ("role", "content"))
+        return self._after_system(record, self._turns(record, "messages", ("role", "content")))
 
     def _sharegpt(self, record: dict[str, Any]) -> list[Message]:
-        turns, system = self._get(record, "conversations"), self._system(record)
+        turns = self._get(record, "conversations")
         first = turns[0] if isinstance(turns, list) and turns and isinstance(turns[0], dict) else {}
         of_messages = self._format == AUTO and self._get(first, "from") is None and self._get(first, "role") is not None
         talk = self._turns(record, "conversations", ("role", "content") if of_messages else ("from", "value"))
-        return talk if talk and talk[0]["role"] == "system" else [*system, *talk]
+        return self._after_system(record, talk)
+
+    def _after_system(self, record: dict[str, Any], talk: list[Message]) -> list[Message]:
+        """Return turns after the system message that a record has beside them, if it is not the first of them."""
+        system = self._system(record)
+        if not (system and talk and talk[0]["role"] == "system"):
+            return [*system, *talk]
+        if system[0] != talk[0]:
+            said = f"field {self._fields['system']!r} and message 1 are two different system messages; keep one"
+            raise BadConversation(said, "two_systems")
+        return talk
 
     def _turns(self, record: dict[str, Any], field: str, names: tuple[str, str]) -> list[Message]:
         turns = self._get(record, field)
@@ -111,7 +121,7 @@ class RecordReader:
     def _turn(self, turn: Any, where: str, names: tuple[str, str]) -> Message:
         if not isinstance(turn, dict):
             raise BadConversation(f"{where} is not an object but {turn!r:.60}", "not_text")
-        if unfit := [name for name in NOT_TRAINED if turn.get(name)] + ["weight"] * (turn.get("weight") == 0):
+        if unfit := [name for name in NOT_TRAINED if turn.get(name)]:
             said = f"{where} has {unfit[0]}, which is not supported"
             raise BadConversation(said, "unsupported")
         role, content = (self._get(turn, name) for name in names)
@@ -122,7 +132,18 @@ class RecordReader:
         if not isinstance(role, str) or role not in self._roles:
             said = f"{where}: unknown role {role!r:.60}; known are {', '.join(self._roles)}"
             raise BadConversation(f"{said}; choose with InstructionConfig.roles", "unknown_role")
+        _check_weight(turn.get("weight"), self._roles[role], where)
         return _message(self._roles[role], _joined(content, where))
+
+
+def _check_weight(weight: Any, role: str, where: str) -> None:
+    """Raise BadConversation unless a turn's weight is 1, or absent; 0 may stand where nothing is trained on anyway."""
+    if weight is None:
+        return
+    if isinstance(weight, bool) or weight not in (0, 1):
+        raise BadConversation(f"{where}: weight = {weight!r:.60}: expected 0 or 1", "bad_weight")
+    if weight == 0 and role == "assistant":
+        raise BadConversation(f"{where} is an answer of weight 0, which is not supported", "unsupported")
 
 
 def _joined(content: Any, where: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from baichuan_jax.core.errors import UserError
@@ -30,12 +31,18 @@ Found = Iterator[Record | Damaged]
 
 
 def record_files(spec: str) -> tuple[File, ...]:
-    """Return the files of paths and globs that ";" separates. Raise UserError if one cannot be read."""
+    """Return the files of paths and globs that ";" separates, each once however often it is named.
+
+    Raise UserError if one cannot be read.
+    """
     files = [file for pattern in filter(None, map(str.strip, spec.split(";"))) for file in find_files(pattern)]
     unknown = [file for file in files if format_of(file) not in READERS]
     if unknown:
         raise UserError(f"{unknown[0]}: conversations are read from {', '.join(READERS)}; convert it to JSON lines")
-    return tuple(dict.fromkeys(files))
+    unique: dict[File, File] = {}
+    for file in files:
+        unique.setdefault(file.resolve() if isinstance(file, Path) else file, file)
+    return tuple(unique.values())
 
 
 def read_records(file: File, columns: Sequence[str]) -> Found:

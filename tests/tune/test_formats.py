@@ -65,9 +65,13 @@ def test_variants_in_the_wild():
     assert messages(spread) == talk("2+2?", "4")
     assert messages({"conversations": TALK}) == TALK
     assert messages({"instruction": "2+2?", "output": "4", "history": None, "system": None}) == talk("2+2?", "4")
-    with_own = {"system": "unused", "conversations": [{"from": "system", "value": "简短"}]}
+    with_own = {"system": "简短", "conversations": [{"from": "system", "value": "简短"}]}
     with_own["conversations"] += RECORDS["sharegpt"]["conversations"]
     assert messages(with_own) == TALK
+    assert messages({"system": "简短", "messages": TALK}) == messages({"system": "简短", "messages": TALK[1:]}) == TALK
+    for weight in (0, 1, 1.0, None):
+        assert messages(changed("messages", 1, weight=weight)) == TALK
+    assert messages(changed("messages", 2, weight=1)) == TALK
 
 
 def changed(name: str, place: int | None = None, **fields) -> dict:
@@ -111,6 +115,10 @@ def changed(name: str, place: int | None = None, **fields) -> dict:
         (changed("messages", 1, content="\ud83d"), "surrogate"),
         (changed("messages", 2, tool_calls=[{"id": "1"}], content=None), "unsupported"),
         (changed("messages", 2, weight=0), "unsupported"),
+        *((changed("messages", 2, weight=weight), "bad_weight") for weight in (0.5, -1, 2, "0", "1", True, False, [1])),
+        (changed("sharegpt", 0, weight=0.5), "bad_weight"),
+        ({"system": "a", "messages": TALK}, "two_systems"),
+        (changed("sharegpt", conversations=[{"from": "system", "value": "a"}]), "two_systems"),
         (changed("messages", 1, content=[{"type": "image_url", "image_url": "a.png"}]), "unsupported"),
     ],
 )
@@ -152,6 +160,15 @@ def test_every_kind_of_file_has_the_same_records(tmp_path):
     assert next(read_records(tmp_path / "e.parquet", columns)).place == f"{tmp_path}/e.parquet (row 1)"
 
 
+def test_a_file_is_read_once_however_it_is_named(tmp_path):
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "a.jsonl"
+    file.write_text("{}\n")
+    (tmp_path / "b.jsonl").symlink_to(file)
+    spec = f"{file}; {tmp_path}/in/../a.jsonl; {tmp_path}/b.jsonl; {tmp_path}/*.jsonl"
+    assert record_files(spec) == (file,)
+
+
 def test_one_conversation_alone(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(RECORDS["sharegpt"], indent=1), encoding="utf-8")
     assert list(read_records(tmp_path / "a.json", [])) == [Record(f"{tmp_path}/a.json", RECORDS["sharegpt"])]
@@ -178,6 +195,7 @@ def test_files_of_other_kinds_are_refused(tmp_path):
         ({"long": "truncate"}, "'cut' or 'drop'"),
         ({"weights": {"b": 1.0}}, "weights"),
         ({"weights": {"a": -1.0}}, "a number >= 0"),
+        ({"sources": {"a": "a.jsonl", "b": "b.jsonl"}, "weights": {"a": 1.0}}, "a weight for b too"),
         ({"sources": {"A": "a.jsonl"}}, "source names like"),
         ({"sources": {"a": " ;"}}, "a path or a glob"),
     ],
