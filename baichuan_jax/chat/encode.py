@@ -147,10 +147,10 @@ class ChatTemplate:
 def _draft(rendered: Rendered, text: str, spans: Sequence[tuple[int, int]], starts: Sequence[int] = ()) -> _Draft:
     """Return a text with loss on the spans. starts: of other answers."""
     cuts = {*starts, *(place for span in spans for place in span)}
-    ends = dict(spans)
+    stops = dict(spans)
     draft, inside_to = _Draft([], []), 0
     for start, end in between(cuts, text):
-        inside_to = ends.get(start, inside_to)
+        inside_to = stops.get(start, inside_to)
         parts = rendered.hiding.parts(text[start:end])
         draft.parts.extend(parts)
         draft.inside.extend([start < inside_to] * len(parts))

@@ -52,6 +52,8 @@ def export_huggingface(model: Path, directory: Path, begins: bool = False, conte
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": True,  # "</s>" in a text is four characters
     }
+    if not parsed.normalizer_spec.add_dummy_prefix:
+        config["add_prefix_space"] = False  # llama.cpp's converter takes a text to begin with a space otherwise
     if context is not None:
         config["model_max_length"] = context
     try:

@@ -63,7 +63,6 @@ HOSTILE = {
     r"{{ '\ud83d' }}": "it writes an unpaired surrogate at character 0",
     "{% if %}": "TemplateSyntaxError: Expected an expression",
     "{{ strftime_now('%Y') }}": "today's date",
-    r"{{ '\ud800' }}": "UnicodeEncodeError: .* surrogates not allowed",
     "{{ raise_exception('no\nsystem') }}": r"refuses the conversation \(no system\)",
     "{% include 'child.py' %}": "TypeError: no loader for this environment",
 }
