@@ -193,7 +193,7 @@ TABLE: dict[str, Row] = {
         held_out=0.5,
         long="drop",
         packing=False,
-        weights={"chats": 1.0},
+        weights={"chats": 1.0, "talks": 0.0},
     ),
     **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records none", format="alpaca"),
     **rows("InstructionConfig", conversations, CHATS, "['talks']: of 30 records", formats={"talks": "prompt"}),
