@@ -53,6 +53,7 @@ def test_batched_and_cached_equals_the_whole_text_each_time(params, layout, jobs
     assert run(engine, jobs, join_later) == [continued(params, *job) for job in jobs]
 
 
+@pytest.mark.slow
 def test_any_of_several_end_ids_ends_a_text(params, layout):
     jobs = [(prompt, replace(sample, max_tokens=30)) for prompt, sample in random_jobs(3, 8)]
     often = Counter(id for job in jobs for id in continued(params, *job, end_ids=()))
@@ -134,7 +135,7 @@ class compilations:
         jax.monitoring.unregister_event_duration_listener(self.listen)
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [24, pytest.param(1000, marks=pytest.mark.slow)])
 def test_mixed_requests_compile_nothing(count, params, layout):
     # A burst of its own, so that no other test has compiled the programs.
     engine = Engine(EngineConfig(slots=4, burst=5), MODEL, params, (END,), Execution(layout=layout))

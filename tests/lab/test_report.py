@@ -54,7 +54,7 @@ def test_page_is_whole_and_needs_nothing_else(report):
     assert len(page) < 500_000
 
 
-@pytest.mark.parametrize("number", [1, pytest.param(4, marks=pytest.mark.slow), 12])
+@pytest.mark.parametrize("number", [1, *(pytest.param(number, marks=pytest.mark.slow) for number in (4, 12))])
 def test_every_domain_is_told_of(make_run, tmp_path, report, smallest, number):
     names = DOMAINS if number == 4 else domains(number)
     result = {1: smallest, 4: report}.get(number) or write_report(make_run(domains=names), tmp_path)

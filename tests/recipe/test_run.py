@@ -147,6 +147,7 @@ def test_what_is_finished_is_not_built_again(by_python, monkeypatch):
     assert "tokens, train" in repr(bj.Run.open(run.workdir))
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_process(by_python, tmp_path):
     first = by_python[0]
     text = first.generate(["We"], temperature=0.0)

@@ -47,7 +47,7 @@ def test_it_learns(reference):
     [
         pytest.param(2, {"fsdp": 2}, marks=pytest.mark.slow),
         pytest.param(4, {"data": 2, "fsdp": 2}, marks=pytest.mark.slow),
-        (8, {"data": 8, "fsdp": 1}),
+        pytest.param(8, {"data": 8, "fsdp": 1}, marks=pytest.mark.slow),
         (8, {"fsdp": 8}),
         pytest.param(8, {"tensor": 2, "fsdp": 4}, marks=pytest.mark.slow),
         (8, {"data": 2, "fsdp": 2, "tensor": 2}),
@@ -82,7 +82,8 @@ def test_the_staged_strategy_gives_the_same_loss_curve(reference, monkeypatch):
     np.testing.assert_allclose(curve(replace(CFG, accumulate=2), lay), reference, rtol=2e-5)
 
 
-@pytest.mark.parametrize("accumulate", [pytest.param(2, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("accumulate", [2, 4])
 def test_accumulation_gives_the_same_loss_curve(reference, accumulate):
     cfg = TrainConfig(steps=8, batch=8, length=16, accumulate=accumulate)
     np.testing.assert_allclose(curve(cfg, layout(2, fsdp=2)), reference, rtol=2e-5)
