@@ -30,17 +30,17 @@ def test_every_task_is_done_and_those_of_a_killed_process_again(tmp_path, capfd)
 
 @pytest.mark.ray
 @pytest.mark.parametrize(
-    ("how", "kind", "message"),
+    ("how", "failed", "kind", "message"),
     [
-        ("killed_always", UserError, "the process of task 2 of phase 'squares' died 3 times"),
-        ("wrong", UserError, r"line 1 of a\.jsonl is wrong"),
-        ("broken", ZeroDivisionError, "by zero"),
+        ("killed_always", 2, UserError, "the process of task 2 of phase 'squares' died 3 times"),
+        ("wrong", 1, UserError, r"line 1 of a\.jsonl is wrong"),
+        ("broken", 1, ZeroDivisionError, "by zero"),
     ],
 )
-def test_a_failure_is_raised_as_it_was(tmp_path, how, kind, message):
+def test_a_failure_is_raised_as_it_was(tmp_path, how, failed, kind, message):
     with pytest.raises(kind, match=message):
         run(tmp_path, how, **ON_RAY)
-    assert not list((tmp_path / "out").glob("00002"))
+    assert not (tmp_path / f"out/{failed:05d}").exists()
 
 
 def test_without_ray(tmp_path, monkeypatch):
