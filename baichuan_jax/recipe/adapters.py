@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +16,7 @@ from baichuan_jax.recipe.checkpoints import base_checkpoints, checkpoints_of
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.train.adapt import abstract_adapters
-from baichuan_jax.train.checkpoint import Checkpoints, read_about
-from baichuan_jax.train.config import checkpoint_steps
+from baichuan_jax.train.checkpoint import Checkpoints, read_about, readable_abouts
 
 
 class RunAdapters(NamedTuple):
@@ -44,11 +42,8 @@ def load_adapters(config: RunConfig, layout: Layout) -> RunAdapters:
 def check_goes_on(config: RunConfig, fingerprint: str) -> None:
     """Raise UserError if adapters that are to be trained further were trained beside another base than this one."""
     folder = checkpoints_of(config)
-    for step in reversed(checkpoint_steps(folder)):
-        with suppress(ValueError, OSError):  # a damaged checkpoint, which training moves aside
-            base = read_about(folder, step).get("base")
-            check_base(RunAdapters(config.lora, {}, base, folder), config, fingerprint, Progress())
-            return
+    if (about := next(readable_abouts(folder), None)) is not None:
+        check_base(RunAdapters(config.lora, {}, about.get("base"), folder), config, fingerprint, Progress())
 
 
 def _read(directory: Path, config: RunConfig, layout: Layout) -> RunAdapters:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,13 @@ def read_about(folder: Path, step: int) -> dict[str, Any]:
     """Return what the checkpoint of a step says of the run, {} without one, or if older code wrote it."""
     file = folder / str(step) / ABOUT / ITEM
     return read_json(file) if file.is_file() else {}
+
+
+def readable_abouts(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what checkpoints say of the run, from the newest on, without those whose record is damaged."""
+    for step in reversed(checkpoint_steps(folder)):
+        with suppress(ValueError, OSError):  # the restore will find it
+            yield read_about(folder, step)
 
 
 class _Unusable(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +12,7 @@ import jax
 from baichuan_jax.core.machine import total_memory
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.train.agreement import least_of_all, texts_of_all
-from baichuan_jax.train.checkpoint import read_about
-from baichuan_jax.train.config import checkpoint_steps
+from baichuan_jax.train.checkpoint import readable_abouts
 from baichuan_jax.train.throughput import step_memory
 
 BY_MEMORY = ("none", "products", "block")  # least recomputation and most memory first
@@ -30,11 +28,9 @@ def candidates(remat: str, folder: Path) -> tuple[str, ...]:
     """
     if remat != "auto":
         return (remat,)
-    for step in reversed(checkpoint_steps(folder)):
-        with suppress(ValueError, OSError):  # a damaged one, which the restore will find
-            if (found := read_about(folder, step).get("remat")) in BY_MEMORY:
-                return (found,)
-    return BY_MEMORY
+    recorded = (about.get("remat") for about in readable_abouts(folder))
+    found = next((remat for remat in recorded if remat in BY_MEMORY), None)
+    return (found,) if found else BY_MEMORY
 
 
 def memory_limit(devices: Sequence[jax.Device]) -> int:
