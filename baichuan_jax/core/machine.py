@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 MEMINFO, LIMIT, USED = "/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"
+CPUINFO = "/proc/cpuinfo"
 
 
 def usable_cores() -> int:
@@ -40,6 +41,15 @@ def total_memory() -> int:
     except OSError:
         return whole
     return min(whole, int(limit)) if limit.isdigit() else whole
+
+
+def multiplies_bfloat16() -> bool:
+    """Return whether the processor has AVX-512's products of bfloat16, as far as the system tells."""
+    try:
+        found = re.search(r"^flags\s*:(.*)$", Path(CPUINFO).read_text(encoding="utf-8"), re.MULTILINE)
+    except OSError:
+        return False
+    return found is not None and "avx512_bf16" in found[1].split()
 
 
 def peak_process_memory() -> int:

@@ -47,7 +47,7 @@ def run_in_chunks(
 
     tokens: a tree of arrays [B, T, ...]; the values have the same leading axes. gradients: whether the step returns
     those of all weights instead of {}. Gradients and sums are added up over chunks and devices. Gradients are float32
-    on one device; over several they are reduced in the dtype of the weight, as all other gradients are.
+    on one device; over several they are reduced in the dtype of the weight, as all other gradients are, except on CPUs.
     """
     layout = chunks.layout
     if layout is None or not layout.splits_tokens:
@@ -56,10 +56,9 @@ def run_in_chunks(
 
     def on_device(tokens: Any, weights: Weights) -> tuple[Any, Weights, Any]:
         values, grads, sums = _scan_chunks(step, tokens, weights, chunks.tokens)
-        reduced = {
-            name: reduce_gradient(grad.astype(weights[name].dtype), chunks.fsdp_axes(name), axes)
-            for name, grad in grads.items()
-        }
+        if layout.platform != "cpu":  # XLA for CPU aborts at a `psum` of bfloat16
+            grads = {name: grad.astype(weights[name].dtype) for name, grad in grads.items()}
+        reduced = {name: reduce_gradient(grad, chunks.fsdp_axes(name), axes) for name, grad in grads.items()}
         return values, reduced, jax.lax.psum(sums, axes)
 
     by_token = layout.spec(("batch", "length"))

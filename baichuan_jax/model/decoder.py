@@ -10,7 +10,7 @@ B batch, T positions, V vocabulary, L layers, S cache positions, K key/value hea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -262,21 +262,26 @@ def _through_blocks(
         return nnx.merge(block_graph, block_params)(x_BTD, context, block_cache, pattern)
 
     if cfg.remat in KEPT:  # "auto" has been replaced where gradients are to fit in memory
-        # The barrier stops XLA from keeping what is computed again. A loop needs none, unless it is of one layer and
-        # dissolved. On a GPU the barrier makes XLA copy weights before they are read; on a TPU it helps the schedule.
-        barrier = context.exe.platform != "gpu" or cfg.layers == len(cfg.attention.pattern)
+        # The barrier stops XLA from keeping what is computed again. A loop needs none, unless it has one iteration and
+        # is dissolved. On a GPU the barrier makes XLA copy weights before they are read; a TPU's schedule gains by it.
+        barrier = context.exe.platform != "gpu" or cfg.layers <= cfg.unroll * len(cfg.attention.pattern)
         layer = jax.checkpoint(layer, prevent_cse=barrier, static_argnums=0, policy=KEPT[cfg.remat])
-    over_layers = _loop if isinstance(params["blocks"], list) else _scan
+    over_layers = _loop if isinstance(params["blocks"], list) else partial(_scan, cfg.unroll)
     return over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
 
 
 def _scan(
-    layer: Callable[..., tuple[jax.Array, Any]], patterns: Sequence[str], x_BTD: jax.Array, stacked: tuple[Any, Any]
+    unroll: int,
+    layer: Callable[..., tuple[jax.Array, Any]],
+    patterns: Sequence[str],
+    x_BTD: jax.Array,
+    stacked: tuple[Any, Any],
 ) -> tuple[jax.Array, Any]:
     """Scan layer(pattern, x_BTD, *layer of `stacked`) over leaves of [L, ...], with alternating patterns."""
     period = len(patterns)
     if period == 1:
-        return jax.lax.scan(lambda x_BTD, scanned: layer(patterns[0], x_BTD, *scanned), x_BTD, stacked)
+        step = lambda x_BTD, scanned: layer(patterns[0], x_BTD, *scanned)
+        return jax.lax.scan(step, x_BTD, stacked, unroll=unroll)
 
     def group(x_BTD: jax.Array, scanned: tuple[Any, Any]) -> tuple[jax.Array, Any]:
         """One layer of each pattern."""
@@ -287,7 +292,7 @@ def _scan(
         return x_BTD, jax.tree.map(lambda *leaves: jnp.stack(leaves), *outputs)
 
     groups = jax.tree.map(lambda leaf: leaf.reshape(-1, period, *leaf.shape[1:]), stacked)
-    x_BTD, outputs = jax.lax.scan(group, x_BTD, groups)
+    x_BTD, outputs = jax.lax.scan(group, x_BTD, groups, unroll=unroll)
     return x_BTD, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
 
 

@@ -83,7 +83,8 @@ def _compute(
     """Return the layer's output. times(x, name): x times a weight. widened: applied to arrays of the inner width."""
     activation, gated = FEED_FORWARDS[kind]
     up = widened(times(x, "up"))
-    inner = activation(widened(times(x, "gate"))) * up if gated else activation(up)
+    activate = jax.checkpoint(lambda gate, up: activation(gate) * up if gated else activation(up), prevent_cse=False)
+    inner = activate(widened(times(x, "gate")) if gated else None, up)
     return times(inner, "down")
 
 

@@ -73,7 +73,7 @@ def _merged(config: RunConfig, layout: Layout, progress: Progress) -> Params:
 def load_trained(config: RunConfig, progress: Progress) -> Trained:
     """Return the run's newest parameters with what computing takes."""
     layout = make_layout(config)
-    exe = make_execution(config.train, config.model, layout).by_rows
+    exe = make_execution(config.train, config.model, layout, trains=False).by_rows
     tokenizer = load_run_tokenizer(config)
     with progress.status("loading the model"):
         params = load_params(config, layout.by_rows, progress)

@@ -47,8 +47,8 @@ class TrainConfig:
     seed: int = setting(0, "random seed of the initial parameters, of the data order, and of stochastic rounding")
     compute_dtype: Literal["auto", "float32", "bfloat16"] = setting(
         "auto",
-        "dtype of the forward and backward pass, with parameters in float32; 'auto' is bfloat16 on an accelerator and "
-        "float32 on CPU, where bfloat16 is emulated",
+        "dtype of the forward and backward pass, with parameters in float32; 'auto' is bfloat16 on an accelerator, and "
+        "to train on one CPU device that has avx512_bf16, and otherwise float32",
     )
     log_every: int = setting(10, "steps between two lines of the log")
     eval_every: int = setting(100, "steps between two evaluations on held-out text")

@@ -147,7 +147,8 @@ def train(
     if not first:
         return {}
     memory = {"step_memory_bytes": step_memory(step), **peak_memory(exe.layout.mesh.local_devices)}
-    return {**summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), "remat": model_cfg.remat, **memory}
+    chosen = {"remat": model_cfg.remat, "compute_dtype": str(exe.dtype)}
+    return {**summary(cfg, model_cfg, exe.layout, meter, read_metrics(directory)), **chosen, **memory}
 
 
 @dataclass

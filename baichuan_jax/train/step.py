@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 
 from baichuan_jax.core.errors import require
+from baichuan_jax.core.machine import multiplies_bfloat16
 from baichuan_jax.model.config import DecoderConfig
 from baichuan_jax.model.decoder import Params, loss
 from baichuan_jax.model.execution import Batch, Execution
@@ -23,22 +24,33 @@ from baichuan_jax.train.state import ShardedState, TrainState
 Metrics = dict[str, jax.Array]
 
 
-def make_execution(train_cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, domains: int = 0) -> Execution:
-    """Return how a config computes on a mesh. domains: how many the training text has.
+def make_execution(
+    train_cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout, domains: int = 0, trains: bool = True
+) -> Execution:
+    """Return how a config computes on a mesh.
 
-    TrainConfig.compute_dtype "auto" is float32 on CPUs, which emulate bfloat16, and bfloat16 elsewhere.
+    domains: number of domains of the training text. trains: whether it is to train, and not to score or generate.
     """
-    dtype = train_cfg.compute_dtype
-    if dtype == "auto":
-        dtype = "float32" if layout.platform == "cpu" else "bfloat16"
     return Execution(
-        jnp.dtype(dtype),
+        compute_dtype(train_cfg, layout, trains),
         layout,
         choose_strategy(model_cfg.hidden, layout),
         train_cfg.logits_mb * 2**20,
         train_cfg.inner_mb * 2**20,
         domains,
     )
+
+
+def compute_dtype(cfg: TrainConfig, layout: Layout, trains: bool) -> jnp.dtype:
+    """Return TrainConfig.compute_dtype, or what "auto" is on this mesh.
+
+    On CPUs it is float32, except to train on one that multiplies bfloat16; others emulate it. Generation would convert
+    all weights for the few tokens of a step. Several devices of CPUs check what others compute, and may differ.
+    """
+    if cfg.compute_dtype != "auto":
+        return jnp.dtype(cfg.compute_dtype)
+    is_native = layout.platform != "cpu" or (trains and layout.mesh.size == 1 and multiplies_bfloat16())
+    return jnp.dtype("bfloat16" if is_native else "float32")
 
 
 def check_split(cfg: TrainConfig, model_cfg: DecoderConfig, layout: Layout) -> None:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from baichuan_jax.model.attention.attention import choose_implementation
 from baichuan_jax.model.config import DecoderConfig
-from baichuan_jax.model.execution import Execution
+from baichuan_jax.model.execution import FLOAT32, Execution
 from baichuan_jax.model.flops import executed_flops_per_token, flops_per_token
 from baichuan_jax.parallel.flags import KINDS
 from baichuan_jax.parallel.targets import CHIPS
@@ -28,20 +28,20 @@ PEAK_BF16 = {
 }
 
 
-def peak_flops(devices: Sequence[jax.Device]) -> tuple[float, str]:
-    """Return (FLOP/s of all devices together, where the figure is from)."""
+def peak_flops(devices: Sequence[jax.Device], dtype: jnp.dtype = FLOAT32) -> tuple[float, str]:
+    """Return (FLOP/s of all devices together, where the figure is from). dtype: of what is multiplied, on a CPU."""
     for kind, peak in PEAK_BF16.items():
         if kind in devices[0].device_kind:
             return peak * len(devices), f"data sheet, {kind} in bfloat16"
     # Simulated devices share one processor, so one measurement stands for all of them.
     hosts = len({device.process_index for device in devices})
-    return measured_flops() * hosts, "measured: the best float32 1024 x 1024 matrix product"
+    return measured_flops(dtype) * hosts, f"measured: the best {dtype} 1024 x 1024 matrix product"
 
 
-def measured_flops(size: int = 1024, repeats: int = 50) -> float:
-    """Return the FLOP/s of the fastest of `repeats` square float32 products on the default device."""
-    a = jnp.ones((size, size))
-    multiply = jax.jit(lambda a: a @ a)
+def measured_flops(dtype: jnp.dtype = FLOAT32, size: int = 1024, repeats: int = 50) -> float:
+    """Return the FLOP/s of the fastest of `repeats` square products, summed in float32, on the default device."""
+    a = jnp.ones((size, size), dtype)
+    multiply = jax.jit(lambda a: jnp.matmul(a, a, preferred_element_type=FLOAT32))
     multiply(a).block_until_ready()
     best = float("inf")
     for _ in range(repeats):
@@ -75,14 +75,14 @@ class Meter:
             "mfu_causal": flops_per_token(model_cfg, length, causal=True),
             "hfu": executed_flops_per_token(model_cfg, length, implementation),
         }
-        self._devices = mesh.devices.flatten()
+        self._devices, self._dtype = mesh.devices.flatten(), exe.dtype
         self._local = mesh.local_devices
         self._start, self._tokens = time.perf_counter(), 0
 
     @cached_property
     def peak(self) -> tuple[float, str]:
         """The FLOP/s of all devices, and where the figure is from."""
-        return peak_flops(self._devices)
+        return peak_flops(self._devices, self._dtype)
 
     def find_peak(self) -> None:
         """Look the peak up, or measure it; the devices should be idle."""

@@ -35,7 +35,7 @@ OptimConfig.final_lr_ratio = 1.0
 @pytest.fixture(scope="module", autouse=True)
 def on_one_device():
     device = jax.devices()[:1]
-    with patch.object(jax, "devices", lambda *_: device), patch.object(throughput, "measured_flops", lambda: 1e9):
+    with patch.object(jax, "devices", lambda *_: device), patch.object(throughput, "measured_flops", lambda dtype: 1e9):
         yield
 
 

@@ -71,6 +71,32 @@ def test_bands_of_queries_see_what_all_at_once_do(length, band):
         np.testing.assert_allclose(a, b, atol=2e-5, rtol=2e-5)
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 2e-6), ("bfloat16", 0.01)])
+@pytest.mark.parametrize("soft_cap", [0.0, 5.0])
+@pytest.mark.parametrize("length", [7, 256])
+def test_gradients_are_those_of_autodiff(length, soft_cap, dtype, bound):
+    """Relative L2 to a softmax over all scores in float32, with ALiBi, documents and grouped heads."""
+    slopes, arrays = jnp.asarray([[0.5, 0.1], [0.2, 0.0]]), drawn(np.random.default_rng(0), length, (2, 2), 8)
+    segments = jnp.asarray(np.arange(length) // 3 * np.array([[0], [1]]))
+
+    def reference(q, k, v):
+        products = jnp.einsum("btkgh,bskh->bkgts", q, k) / np.sqrt(8)
+        products = soft_cap * jnp.tanh(products / soft_cap) if soft_cap else products
+        at = jnp.arange(length)
+        sees = (at[:, None] >= at) & (segments[:, :, None] == segments[:, None])
+        products = products - slopes[:, :, None, None] * (at[:, None] - at)
+        weights = jax.nn.softmax(jnp.where(sees[:, None, None], products, -jnp.inf), axis=-1)
+        return jnp.einsum("bkgts,bskh->btkgh", weights, v)
+
+    cast = [jnp.asarray(x, dtype) for x in arrays]
+    ours = both_ways(lambda q, k, v: attend_xla(q, k, v, Scores(soft_cap, slopes), segments, EXE), *cast)
+    with jax.default_matmul_precision("highest"):
+        right = both_ways(reference, *(x.astype(jnp.float32) for x in cast))
+    for a, b in zip(ours, right):
+        assert a.dtype == dtype
+        assert np.linalg.norm(a.astype(jnp.float32) - b) < bound * np.linalg.norm(b)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("soft_cap", [0.0, 5.0])
 def test_splash_attention_is_dense_attention(soft_cap):

@@ -135,7 +135,7 @@ TABLE: dict[str, Row] = {
         norm="layer",
         norm_eps=1e-5,
     ),
-    **rows("DecoderConfig", program, remat="block"),
+    **rows("DecoderConfig", program, remat="block", unroll=2),
     **rows("DecoderConfig", scoring, LEARNED, context=32),
     **rows("DecoderConfig", initial, init_std=0.5),
     **rows("PositionConfig", scoring, kind="alibi", rope_base=5e5),

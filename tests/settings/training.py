@@ -144,7 +144,7 @@ def initial(config: RunConfig, scratch: Path) -> str:
         raise Lowered(jax.jit(lambda: state._fresh(seed)).lower().as_text())
 
     with (
-        patch.object(throughput, "measured_flops", lambda: 1e9),
+        patch.object(throughput, "measured_flops", lambda dtype: 1e9),
         patch.object(loop, "make_step", Step),
         patch.object(loop.ShardedState, "init", lowered),
         pytest.raises(Lowered) as found,
@@ -159,7 +159,7 @@ def training(config: RunConfig, scratch: Path) -> tuple:
     events = []
     annotation = lambda name, step_num: events.append(step_num) or nullcontext()
     with (
-        patch.object(throughput, "measured_flops", lambda: 1e9),
+        patch.object(throughput, "measured_flops", lambda dtype: 1e9),
         patch.object(loop, "make_step", Step),
         patch.object(loop, "step_memory", lambda _: 0),
         patch.object(jax.profiler, "start_trace", lambda _: events.append("start")),

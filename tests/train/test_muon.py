@@ -14,7 +14,7 @@ from tests.train.small import MODEL, layout, learnable, setup
 
 AXES = param_axes(MODEL)
 OPTIM = OptimConfig(optimizer="muon", peak_lr=1e-2, warmup_steps=2)
-CFG = TrainConfig(steps=4, batch=8, length=16)
+CFG = TrainConfig(steps=4, batch=8, length=16, compute_dtype="float32")
 
 
 def by_name(tree) -> dict[str, np.ndarray]:

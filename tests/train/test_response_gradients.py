@@ -40,7 +40,7 @@ BATCH = ragged()
 def gradient(lay, count: int, lora: bool, batch: Batch = BATCH):
     """Return the gradient as the train step computes it in `count` microbatches."""
     rows, length = batch.tokens.shape
-    cfg = TrainConfig(batch=rows, length=length, accumulate=count, steps=4)
+    cfg = TrainConfig(batch=rows, length=length, accumulate=count, steps=4, compute_dtype="float32")
     exe = make_execution(cfg, MODEL, lay)
     params = jax.device_put(init_params(MODEL, jax.random.key(0)), shardings(lay))
     if lora:

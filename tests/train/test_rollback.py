@@ -74,7 +74,7 @@ def train(tokens):
         return loop.train(CFG, OPTIM, model_cfg, exe, batches, directory, validate, Hooks(**hooks), spikes=spikes)
 
     with (
-        patch.object(throughput, "measured_flops", lambda: 1e9),
+        patch.object(throughput, "measured_flops", lambda dtype: 1e9),
         patch.object(loop, "make_step", Step),
         patch.object(loop, "step_memory", lambda _: 0),
     ):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
+from baichuan_jax.core import machine
 from baichuan_jax.core.errors import UserError
 from baichuan_jax.model.decoder import apply, init_params, loss, param_axes
 from baichuan_jax.model.execution import Batch
@@ -20,7 +21,7 @@ from baichuan_jax.train.state import ShardedState
 from baichuan_jax.train.step import accumulate, make_execution, make_step
 from tests.train.small import MODEL, OPTIM, layout, learnable, setup
 
-CFG = TrainConfig(steps=8, batch=8, length=16)
+CFG = TrainConfig(steps=8, batch=8, length=16, compute_dtype="float32")
 
 
 def curve(cfg: TrainConfig, layout) -> list[float]:
@@ -85,7 +86,7 @@ def test_the_staged_strategy_gives_the_same_loss_curve(reference, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("accumulate", [2, 4])
 def test_accumulation_gives_the_same_loss_curve(reference, accumulate):
-    cfg = TrainConfig(steps=8, batch=8, length=16, accumulate=accumulate)
+    cfg = TrainConfig(steps=8, batch=8, length=16, compute_dtype="float32", accumulate=accumulate)
     np.testing.assert_allclose(curve(cfg, layout(2, fsdp=2)), reference, rtol=2e-5)
 
 
@@ -115,14 +116,33 @@ def assert_by_rules(array: jax.Array, axes: tuple[str, ...]) -> None:
     assert array.sharding.is_equivalent_to(expected, array.ndim), (axes, array.sharding)
 
 
-def test_bfloat16_compute_keeps_float32_masters():
+@pytest.mark.parametrize("devices", [1, 8])
+def test_bfloat16_compute_keeps_float32_masters(devices):
+    """On several devices of a CPU too, where XLA aborts the process if it is to sum bfloat16 over them by `psum`."""
     cfg = TrainConfig(steps=8, batch=8, length=16, compute_dtype="bfloat16")
-    lay = layout(1)
+    lay = layout(devices, fsdp=devices)
     _, state, step = setup(cfg, lay)
     state, values = step(state, place(lay, learnable(8, 16, 0)))
     dtypes = {leaf.dtype for leaf in jax.tree.leaves((state.params, state.optimizer)) if leaf.ndim}
     assert dtypes == {np.dtype("float32")}
     assert float(values["loss"]) == pytest.approx(np.log(64), abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "devices", "trains", "dtype"),
+    [
+        ("fpu avx512_bf16 arat", 1, True, "bfloat16"),
+        ("fpu avx512_bf16 arat", 1, False, "float32"),
+        ("fpu avx512_bf16 arat", 8, True, "float32"),
+        ("fpu avx512_bf16x", 1, True, "float32"),
+        (None, 1, True, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_to_train_on_a_processor_that_has_it(monkeypatch, tmp_path, flags, devices, trains, dtype):
+    monkeypatch.setattr(machine, "CPUINFO", str(tmp_path / "cpuinfo"))
+    if flags:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbogomips\t: 1\n")
+    assert make_execution(TrainConfig(), MODEL, layout(devices, fsdp=devices), trains=trains).dtype == dtype
 
 
 def test_a_batch_that_does_not_split():
@@ -132,7 +152,7 @@ def test_a_batch_that_does_not_split():
 
 def test_max_z_keeps_logits_small_and_is_not_reported(reference):
     """The first loss is that without it; after a few steps the largest logits are below those of the start."""
-    cfg, lay = TrainConfig(steps=8, batch=8, length=16, accumulate=2, max_z=10.0), layout(1)
+    cfg, lay = TrainConfig(steps=8, batch=8, length=16, compute_dtype="float32", accumulate=2, max_z=10.0), layout(1)
     _, state, step = setup(cfg, lay)
     largest = lambda state: float(max_z(apply(MODEL, state.params, learnable(8, 16, 0))).mean())
     before, losses = largest(state), []

@@ -9,6 +9,7 @@ blocks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -59,11 +60,16 @@ def attend(
     sees_BTS: jax.Array,
     distance_BTS: jax.Array,
     scores: Scores,
+    band: int = 0,
 ) -> jax.Array:
-    """Return y_BTKGH with every score in memory at once."""
-    scores_BKGTS = scores(q_BTKGH, k_BSKH, sees_BTS, distance_BTS)
-    weights_BKGTS = jax.nn.softmax(scores_BKGTS, axis=-1).astype(v_BSKH.dtype)
-    return jnp.einsum("BKGTS,BSKH->BTKGH", weights_BKGTS, v_BSKH)
+    """Return y_BTKGH.
+
+    band: number of queries whose scores are computed at once, over the keys up to the last of them; 0: all queries and
+    keys.
+    """
+    heads_first = jnp.moveaxis(q_BTKGH, 1, 3), jnp.swapaxes(k_BSKH, 1, 2), jnp.swapaxes(v_BSKH, 1, 2)
+    y_BKGTH = _attend(*heads_first, sees_BTS, distance_BTS, scores.slopes_KG, scores.soft_cap, band or q_BTKGH.shape[1])
+    return jnp.moveaxis(y_BKGTH, 3, 1)
 
 
 def band_size(length: int) -> int:
@@ -81,18 +87,87 @@ def attend_xla(
     exe: Execution,
 ) -> jax.Array:
     """Return y_BTKGH; the scores of a band omit keys that none of its queries sees."""
-    length = q_BTKGH.shape[1]
-    band = band_size(length)
+    at = jnp.arange(q_BTKGH.shape[1])
+    distance_TS = at[:, None] - at
+    sees = distance_TS >= 0
+    if segments_BT is not None:
+        sees = sees & same_segment(segments_BT, segments_BT)
+    return attend(q_BTKGH, k_BTKH, v_BTKH, sees, distance_TS, scores, band_size(len(at)))
 
-    def of_band(end: int) -> jax.Array:
-        queries, keys = slice(end - band, end), slice(end)
-        distance_TS = jnp.arange(end - band, end)[:, None] - jnp.arange(end)
-        sees = distance_TS >= 0
-        if segments_BT is not None:
-            sees = sees & same_segment(segments_BT[:, queries], segments_BT[:, keys])
-        return attend(q_BTKGH[:, queries], k_BTKH[:, keys], v_BTKH[:, keys], sees, distance_TS, scores)
 
-    return jnp.concatenate([of_band(end) for end in range(band, length + 1, band)], axis=1)
+@partial(jax.custom_vjp, nondiff_argnums=(6, 7))
+def _attend(
+    q_BKGTH: jax.Array,
+    k_BKSH: jax.Array,
+    v_BKSH: jax.Array,
+    sees_BTS: jax.Array,
+    distance_BTS: jax.Array,
+    slopes_KG: jax.Array | None,
+    soft_cap: float,
+    band: int,
+) -> jax.Array:
+    """Return y_BKGTH.
+
+    Both passes multiply arrays in the dtype of the queries, and sum in float32; autodiff would multiply float32
+    gradients of the scores. XLA for CPU multiplies with the heads first, so each array is transposed once, and not in
+    every product.
+    """
+    return _forward(q_BKGTH, k_BKSH, v_BKSH, sees_BTS, distance_BTS, slopes_KG, soft_cap, band)[0]
+
+
+_dot = partial(jnp.einsum, preferred_element_type=jnp.float32)
+
+
+def _scaled_products(q_BKGTH: jax.Array, k_BKSH: jax.Array) -> jax.Array:
+    return q_BKGTH.shape[-1] ** -0.5 * _dot("BKGTH,BKSH->BKGTS", q_BKGTH, k_BKSH)
+
+
+def _bands(num_queries: int, num_keys: int, band: int) -> list[tuple[slice, slice]]:
+    """Return the queries of each band and the keys that they may see."""
+    ends = range(band, num_queries + 1, band)
+    return [(slice(end - band, end), slice(num_keys - num_queries + end)) for end in ends]
+
+
+def _forward(
+    q_BKGTH: jax.Array,
+    k_BKSH: jax.Array,
+    v_BKSH: jax.Array,
+    sees_BTS: jax.Array,
+    distance_BTS: jax.Array,
+    slopes_KG: jax.Array | None,
+    soft_cap: float,
+    band: int,
+) -> tuple[jax.Array, tuple]:
+    """Return y and the residuals, among them the softmax of every band."""
+    y, weights, scores, dtype = [], [], Scores(soft_cap, slopes_KG), v_BKSH.dtype
+    for t, s in _bands(q_BKGTH.shape[3], k_BKSH.shape[2], band):
+        products_BKGTS = _scaled_products(q_BKGTH[..., t, :], k_BKSH[:, :, s])
+        scores_BKGTS = scores.finish(products_BKGTS, sees_BTS[..., t, s], distance_BTS[..., t, s])
+        weights_BKGTS = jax.nn.softmax(scores_BKGTS, axis=-1)
+        y.append(_dot("BKGTS,BKSH->BKGTH", weights_BKGTS.astype(dtype), v_BKSH[:, :, s]).astype(dtype))
+        weights.append(weights_BKGTS)
+    return jnp.concatenate(y, axis=3), (q_BKGTH, k_BKSH, v_BKSH, sees_BTS, distance_BTS, slopes_KG, weights)
+
+
+def _backward(soft_cap: float, band: int, saved: tuple, dy_BKGTH: jax.Array) -> tuple:
+    q_BKGTH, k_BKSH, v_BKSH, sees_BTS, distance_BTS, slopes_KG, weights = saved
+    scores, scale, dtype = Scores(soft_cap, slopes_KG), q_BKGTH.shape[-1] ** -0.5, q_BKGTH.dtype
+    dq, dk_BKSH, dv_BKSH = [], jnp.zeros(k_BKSH.shape, jnp.float32), jnp.zeros(v_BKSH.shape, jnp.float32)
+    for (t, s), weights_BKGTS in zip(_bands(q_BKGTH.shape[3], k_BKSH.shape[2], band), weights):
+        q, k, v, dy = q_BKGTH[..., t, :], k_BKSH[:, :, s], v_BKSH[:, :, s], dy_BKGTH[..., t, :]
+        finish = partial(scores.finish, sees_XTS=sees_BTS[..., t, s], distance_XTS=distance_BTS[..., t, s])
+        _, pull = jax.vjp(finish, _scaled_products(q, k))  # XLA computes the products again if there is a soft cap
+        dweights_BKGTS = _dot("BKGTH,BKSH->BKGTS", dy, v)
+        along_BKGT1 = jnp.sum(dweights_BKGTS * weights_BKGTS, axis=-1, keepdims=True)
+        dproducts_BKGTS = (scale * pull(weights_BKGTS * (dweights_BKGTS - along_BKGT1))[0]).astype(dtype)
+        dq.append(_dot("BKGTS,BKSH->BKGTH", dproducts_BKGTS, k).astype(dtype))
+        dk_BKSH = dk_BKSH.at[:, :, s].add(_dot("BKGTS,BKGTH->BKSH", dproducts_BKGTS, q))
+        dv_BKSH = dv_BKSH.at[:, :, s].add(_dot("BKGTS,BKGTH->BKSH", weights_BKGTS.astype(dtype), dy))
+    dslopes = None if slopes_KG is None else jnp.zeros_like(slopes_KG)  # they are not learned
+    return jnp.concatenate(dq, axis=3), dk_BKSH.astype(dtype), dv_BKSH.astype(dtype), None, None, dslopes
+
+
+_attend.defvjp(_forward, _backward)
 
 
 class Share(NamedTuple):

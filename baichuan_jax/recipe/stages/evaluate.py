@@ -48,7 +48,10 @@ def build(run: Run, directory: Path) -> EvaluateResult:
     from baichuan_jax.train.step import make_execution
 
     config, layout = run.config, make_layout(run.config)
-    exe, store = make_execution(config.train, config.model, layout).by_rows, TokenStore(run.place("tokens"))
+    exe, store = (
+        make_execution(config.train, config.model, layout, trains=False).by_rows,
+        TokenStore(run.place("tokens")),
+    )
     params = load_params(config, layout.by_rows, run.progress)
     with run.progress.status("scoring held-out text"):
         found, windows = evaluate(config.evaluate, config.model, params, store, run.tokenizer, exe)

@@ -40,9 +40,9 @@ class TrainResult(StageResult):
     """How training ended, and its speed: medians over the run. With no step taken there is no loss and no speed.
 
     loss: of the last step, nats per token. validation: {domain: bits per byte} of the last evaluation. mfu_full,
-    mfu_causal, hfu: shares of `peak_flops`. remat: DecoderConfig.remat, or what 'auto' has chosen. step_memory_bytes,
-    peak_memory_bytes: of a device, as the step was compiled, and as it was measured where that can be. mesh: {axis:
-    size}.
+    mfu_causal, hfu: shares of `peak_flops`. remat, compute_dtype: the settings, or what 'auto' has chosen.
+    step_memory_bytes, peak_memory_bytes: of a device, as the step was compiled, and as it was measured where that can
+    be. mesh: {axis: size}.
     """
 
     parameters: int
@@ -60,6 +60,7 @@ class TrainResult(StageResult):
     mesh: dict[str, int]
     device: str
     remat: str | None = None
+    compute_dtype: str | None = None
     step_memory_bytes: int | None = None
     peak_memory_bytes: int | None = None
 
@@ -224,8 +225,8 @@ def _summary(result: TrainResult) -> str:
         return f"{result.parameters:,} parameters, as they were"
     return (
         f"{result.parameters:,} parameters, {result.tokens:,} tokens, loss {result.loss:.4f}, "
-        f"{result.tokens_per_second:,.0f} tokens/s, MFU {result.mfu_full:.1%} (attention in full) "
-        f"{result.mfu_causal:.1%} (causal half), HFU {result.hfu:.1%}"
+        f"{result.tokens_per_second:,.0f} tokens/s in {result.compute_dtype}, MFU {result.mfu_full:.1%} (attention in "
+        f"full) {result.mfu_causal:.1%} (causal half), HFU {result.hfu:.1%}"
     )
 
 
@@ -237,7 +238,10 @@ def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
 
 WEIGHTS = "MixConfig.weights"
 # How a model computes, and how it began, is nothing that reads it depends on.
-COMPUTED = {"DecoderConfig.init_std", "DecoderConfig.remat", "AttentionConfig.implementation"}
+COMPUTED = {
+    *(f"DecoderConfig.{name}" for name in ("init_std", "remat", "unroll")),
+    "AttentionConfig.implementation",
+}
 SHAPES = {line.partition(" = ")[0] for part in parts(DecoderConfig()) for line in settings(part)} - COMPUTED
 
 TRAIN = StageSpec(
@@ -263,6 +267,7 @@ TRAIN = StageSpec(
             WEIGHTS,
             *(f"TrainConfig.{name}" for name in ("accumulate", "logits_mb", "inner_mb")),  # they round otherwise, and
             "DecoderConfig.remat",  # are what a machine with less memory needs
+            "DecoderConfig.unroll",
         ),
         free=tuple(f"TrainConfig.{name}" for name in ("log_every", "eval_every", "checkpoint_every", "keep")),
         advice=f"Another run can start from its weights: --set TrainConfig.start={{}}/{CHECKPOINTS}",

@@ -56,6 +56,7 @@ class TuneResult(StageResult):
     held_out: dict[str, float] = field(default_factory=dict)
     tokens_per_second: float | None = None
     step_memory_bytes: int | None = None
+    compute_dtype: str | None = None
 
 
 def build(run: Run, directory: Path) -> TuneResult | None:
@@ -161,7 +162,7 @@ def _result(found: dict[str, Any], directory: Path, config: RunConfig, tallies: 
 
     measured = [record["validation"] for record in read_metrics(directory) if "validation" in record]
     parameters = adapter_count(config.lora, config.model) if config.lora.rank else found["parameters"]
-    kept = ("loss", "tokens_per_second", "step_memory_bytes", "steps", "mesh", "device")
+    kept = ("loss", "tokens_per_second", "step_memory_bytes", "compute_dtype", "steps", "mesh", "device")
     return TuneResult(
         parameters=parameters,
         base_parameters=found["parameters"],
@@ -272,6 +273,7 @@ TUNE = StageSpec(
         recorded=(
             *(f"TuneConfig.{name}" for name in ("steps", "peak_lr", "warmup_steps", "schedule", "accumulate")),
             "DecoderConfig.remat",
+            "DecoderConfig.unroll",
         ),
         free=("TuneConfig.eval_every", "TuneConfig.checkpoint_every"),
     ),
