@@ -146,17 +146,12 @@ class DecoderConfig:
         "attention ('products'), or each block from its input ('block'); 'auto' trains with the first that fits in "
         "memory",
     )
-    unroll: int = setting(
-        1,
-        "layers in an iteration of the loop over the layers, for each of `attention.pattern`; with more, steps on a "
-        "CPU are faster and compile for longer",
-    )
     positions: PositionConfig = field(default_factory=PositionConfig)
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
 
     def __post_init__(self) -> None:
-        for name in ("vocab", "layers", "hidden", "heads", "head_dim", "context", "unroll"):
+        for name in ("vocab", "layers", "hidden", "heads", "head_dim", "context"):
             require(getattr(self, name) > 0, f"DecoderConfig.{name}", getattr(self, name), "a positive integer")
         for name in ("norm_eps", "init_std"):
             require(getattr(self, name) > 0, f"DecoderConfig.{name}", getattr(self, name), "a positive number")

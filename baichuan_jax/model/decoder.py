@@ -264,9 +264,9 @@ def _through_blocks(
     if cfg.remat in KEPT:  # "auto" has been replaced where gradients are to fit in memory
         # The barrier stops XLA from keeping what is computed again. A loop needs none, unless it has one iteration and
         # is dissolved. On a GPU the barrier makes XLA copy weights before they are read; a TPU's schedule gains by it.
-        barrier = context.exe.platform != "gpu" or cfg.layers <= cfg.unroll * len(cfg.attention.pattern)
+        barrier = context.exe.platform != "gpu" or cfg.layers <= context.exe.unroll * len(cfg.attention.pattern)
         layer = jax.checkpoint(layer, prevent_cse=barrier, static_argnums=0, policy=KEPT[cfg.remat])
-    over_layers = _loop if isinstance(params["blocks"], list) else partial(_scan, cfg.unroll)
+    over_layers = _loop if isinstance(params["blocks"], list) else partial(_scan, context.exe.unroll)
     return over_layers(layer, cfg.attention.pattern, x_BTD, (params["blocks"], cache))
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.experimental.layout import Layout as DeviceLayout
+from jax.experimental.layout import with_layout_constraint
 
 from baichuan_jax.model.storage import Adapted, QArray, StoredWeight, multiply_stored
 from baichuan_jax.parallel.layout import Layout
@@ -45,7 +47,7 @@ class Execution:
     dtype: of activations and matrix products. layout: mesh and axis rules; None on one device. weights: how gradients
     of FSDP-sharded weights are summed. logits_bytes: limit of the logits of a chunk of the loss per device.
     inner_bytes: limit of an inner activation of a feed-forward layer; 0: none. domains: number of domains with separate
-    sums of the loss.
+    sums of the loss. unroll: iterations of the loop over the layers that are compiled as one.
     """
 
     dtype: jnp.dtype = FLOAT32
@@ -54,6 +56,7 @@ class Execution:
     logits_bytes: int = 2**28
     inner_bytes: int = 0
     domains: int = 0
+    unroll: int = 1
 
     @property
     def platform(self) -> str:
@@ -129,7 +132,17 @@ def _multiply(x: jax.Array, weight: StoredWeight, axes: int, to_float32: bool) -
 
 def _product(x: jax.Array, y: jax.Array, axes: int | tuple, to_float32: bool) -> jax.Array:
     """Return the tensor product summed over `axes`, as `jnp.tensordot` has them, in the dtype of the factors."""
-    return jnp.tensordot(x, y, axes, preferred_element_type=FLOAT32 if to_float32 else None).astype(x.dtype)
+    if not to_float32:
+        return jnp.tensordot(x, y, axes)
+    return row_major(jnp.tensordot(x, y, axes, preferred_element_type=FLOAT32)).astype(x.dtype)
+
+
+def row_major(x: jax.Array) -> jax.Array:
+    """Pin the layout of a factor or a product of `to_float32`.
+
+    XLA for CPU would fold a transpose into the product, and then multiply in float32, or fail as the program runs.
+    """
+    return with_layout_constraint(x, DeviceLayout(tuple(range(x.ndim))))
 
 
 def _matmul_gradients(

@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.experimental.layout import Layout, with_layout_constraint
 
 from baichuan_jax.model.chunks import Chunks, chunk_size, num_model_shards, run_in_chunks
-from baichuan_jax.model.execution import Execution
+from baichuan_jax.model.execution import Execution, row_major
 from baichuan_jax.model.layers import capped
 
 HEAD_AXES = ("embed", "vocab")
@@ -135,7 +134,5 @@ def _chunk(
     minimised, pull, (nll, nll_n) = jax.vjp(sums, logits_nV, has_aux=True)
     dlogits_nV = pull(jnp.ones(()))[0].astype(x_nD.dtype)
     dx_nD = dot("nV,DV->nD", dlogits_nV, head_DV).astype(x_nD.dtype)
-    x_Dn = x_nD.T
-    if objective.exe.to_float32:  # XLA would not copy it, and multiply in float32
-        x_Dn = with_layout_constraint(x_Dn, Layout((0, 1)))
-    return (nll_n, dx_nD), {"head": dot("Dn,nV->DV", x_Dn, dlogits_nV)}, (minimised, nll)
+    pinned = row_major if objective.exe.to_float32 else lambda x: x
+    return (nll_n, dx_nD), {"head": pinned(dot("Dn,nV->DV", pinned(x_nD.T), dlogits_nV))}, (minimised, nll)

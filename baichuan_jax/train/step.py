@@ -21,6 +21,7 @@ from baichuan_jax.train.config import TrainConfig
 from baichuan_jax.train.options import options
 from baichuan_jax.train.state import ShardedState, TrainState
 
+UNROLLED = 4  # layers, on one CPU device: a loop stacks and slices what the backward pass needs; a tenth of a step
 Metrics = dict[str, jax.Array]
 
 
@@ -31,6 +32,7 @@ def make_execution(
 
     domains: number of domains of the training text. trains: whether it is to train, and not to score or generate.
     """
+    on_one_cpu = layout.platform == "cpu" and layout.mesh.size == 1
     return Execution(
         compute_dtype(train_cfg, layout, trains),
         layout,
@@ -38,6 +40,7 @@ def make_execution(
         train_cfg.logits_mb * 2**20,
         train_cfg.inner_mb * 2**20,
         domains,
+        UNROLLED if trains and on_one_cpu else 1,
     )
 
 

@@ -15,6 +15,7 @@ from baichuan_jax.model.decoder import (
     apply_cached,
     init_cache,
     init_params,
+    loss,
     param_axes,
     param_shapes,
     parameter_count,
@@ -31,6 +32,7 @@ from baichuan_jax.parallel.mesh import make_mesh
 from tests.model.variants import VARIANTS, distinct_tokens, sees
 
 LENGTH = 17
+DTYPES = ("float32", "bfloat16")
 # The rest is compiled in the slow suite.
 DEFAULT = (
     "learned, silu, tied normalised head",
@@ -99,6 +101,20 @@ def test_sharding_and_remat_leave_the_gradients_alone(cfg):
     spread = grads(replace(cfg, remat="block"), layout, jax.device_put(params, shardings))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), alone, spread)
     assert all(np.abs(grad).max() > 1e-6 for grad in jax.tree.leaves(alone[1]))
+
+
+@some_by_default
+def test_gradients_in_bfloat16(cfg):
+    """Where the processor multiplies bfloat16, XLA refuses some layouts of a product when the program runs."""
+    params = init_params(cfg, jax.random.key(0))
+    tokens = jax.random.randint(jax.random.key(1), (3, LENGTH), 0, cfg.vocab)
+
+    def grads(dtype):
+        exe, batch = Execution(dtype=jnp.dtype(dtype)), Batch(tokens[:, :-1], tokens[:, 1:])
+        return jax.jit(jax.grad(lambda p: loss(cfg, p, batch, exe).minimised))(params)
+
+    flat = [np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(grads(dtype))]) for dtype in DTYPES]
+    assert np.linalg.norm(flat[1] - flat[0]) < 0.1 * np.linalg.norm(flat[0])
 
 
 @every_variant

@@ -135,7 +135,7 @@ TABLE: dict[str, Row] = {
         norm="layer",
         norm_eps=1e-5,
     ),
-    **rows("DecoderConfig", program, remat="block", unroll=2),
+    **rows("DecoderConfig", program, remat="block"),
     **rows("DecoderConfig", scoring, LEARNED, context=32),
     **rows("DecoderConfig", initial, init_std=0.5),
     **rows("PositionConfig", scoring, kind="alibi", rope_base=5e5),
@@ -149,7 +149,8 @@ TABLE: dict[str, Row] = {
     **rows("MixConfig", training, STARTED, changes=((20, {"zh": 1.0}),)),
     **rows("MixConfig", training, STARTED | {"MixConfig.changes": ((20, {"zh": 1.0}),)}, ramp=400),
     "MixConfig.max_epochs": Row(STARTED, 0.001, training, "raise max_epochs"),
-    **rows("TrainConfig", program, batch=16, length=32, accumulate=2, compute_dtype="bfloat16", max_z=1e-4),
+    **rows("TrainConfig", program, batch=16, length=32, accumulate=2, max_z=1e-4),
+    **rows("TrainConfig", program, {"TrainConfig.compute_dtype": "float32"}, compute_dtype="bfloat16"),
     **rows("TrainConfig", program, LARGE, logits_mb=1, inner_mb=1),
     **rows(
         "TrainConfig",

@@ -124,8 +124,8 @@ def _scaled_products(q_BKGTH: jax.Array, k_BKSH: jax.Array) -> jax.Array:
 
 def _bands(num_queries: int, num_keys: int, band: int) -> list[tuple[slice, slice]]:
     """Return the queries of each band and the keys that they may see."""
-    ends = range(band, num_queries + 1, band)
-    return [(slice(end - band, end), slice(num_keys - num_queries + end)) for end in ends]
+    stops = range(band, num_queries + 1, band)
+    return [(slice(stop - band, stop), slice(num_keys - num_queries + stop)) for stop in stops]
 
 
 def _forward(

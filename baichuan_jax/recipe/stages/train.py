@@ -238,10 +238,7 @@ def _section(record: RunRecord, canvas: Canvas) -> list[Html]:
 
 WEIGHTS = "MixConfig.weights"
 # How a model computes, and how it began, is nothing that reads it depends on.
-COMPUTED = {
-    *(f"DecoderConfig.{name}" for name in ("init_std", "remat", "unroll")),
-    "AttentionConfig.implementation",
-}
+COMPUTED = {"DecoderConfig.init_std", "DecoderConfig.remat", "AttentionConfig.implementation"}
 SHAPES = {line.partition(" = ")[0] for part in parts(DecoderConfig()) for line in settings(part)} - COMPUTED
 
 TRAIN = StageSpec(
@@ -267,7 +264,6 @@ TRAIN = StageSpec(
             WEIGHTS,
             *(f"TrainConfig.{name}" for name in ("accumulate", "logits_mb", "inner_mb")),  # they round otherwise, and
             "DecoderConfig.remat",  # are what a machine with less memory needs
-            "DecoderConfig.unroll",
         ),
         free=tuple(f"TrainConfig.{name}" for name in ("log_every", "eval_every", "checkpoint_every", "keep")),
         advice=f"Another run can start from its weights: --set TrainConfig.start={{}}/{CHECKPOINTS}",

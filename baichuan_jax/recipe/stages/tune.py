@@ -273,7 +273,6 @@ TUNE = StageSpec(
         recorded=(
             *(f"TuneConfig.{name}" for name in ("steps", "peak_lr", "warmup_steps", "schedule", "accumulate")),
             "DecoderConfig.remat",
-            "DecoderConfig.unroll",
         ),
         free=("TuneConfig.eval_every", "TuneConfig.checkpoint_every"),
     ),
