@@ -53,7 +53,7 @@ def _counts(name: str, view: SourceView) -> Table:
     for column in table.columns[1:]:
         column.justify = "right"
     rows = [("read", tally["read"]), *tally["faults"].items(), ("kept", tally["kept"])]
-    rows += [("  without their oldest turns", tally["cut"]), ("  held out", tally["held_out"])]
+    rows += [("  shortened (oldest turns left out)", tally["cut"]), ("  held out", tally["held_out"])]
     for what, count in rows:
         style = "bold" if what in ("read", "kept") else None
         table.add_row(what, f"{count:,}", percent(count, tally["read"]), style=style)

@@ -152,7 +152,8 @@ class Run:
             self._tokenizer = self._trained = self._engine = self._chat = None  # they may be of what is built anew
             again, here = self.pipeline.redo.pop(name, ""), self.pipeline.made_here.get(name, "")
             if processes.is_primary and (again or here):
-                self.progress.note(f"{name} is made again: {again}" if again else f"{name} is made here: {here}")
+                why = f"again: {again}" if again else f"in this run: {here}"
+                self.progress.note(f"building {name} {why}")
             result = spec.build(self, directory)
             return result.as_record() if result is not None else {}
 

@@ -84,7 +84,7 @@ def fault_lines(tally: Mapping[str, Any]) -> Iterator[str]:
 def tally_lines(tallies: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield what a user should know of the records of each source. tallies: as records."""
     for source, tally in tallies.items():
-        cut = f", {tally['cut']:,} without their oldest turns" if tally["cut"] else ""
+        cut = f", {tally['cut']:,} shortened (oldest turns left out)" if tally["cut"] else ""
         yield f"{source}: {tally['kept']:,} of {tally['read']:,} conversations{cut}; {tally['held_out']:,} are held out"
         yield from (f"  {line}" for line in fault_lines(tally))
 

@@ -53,7 +53,7 @@ def test_what_becomes_of_conversations(config, capsys, monkeypatch):
     assert counts["empty_response"] == ["1", "25.00%"]
     assert counts["too_long"] == ["1", "25.00%"]
     assert counts["kept"] == ["2", "50.00%"]
-    assert counts["without"] == ["their", "oldest", "turns", "1", "25.00%"]
+    assert counts["shortened"] == ["(oldest", "turns", "left", "out)", "1", "25.00%"]
     assert "25.00% of the records are bad, more than InstructionConfig.max_bad = 0.05: tuning refuses" in " ".join(
         shown.split()
     )

@@ -26,7 +26,7 @@ def test_four_learning_rates_on_one_base_make_the_corpus_once(made, new_run):
         run = new_run(f"{rate}", {"OptimConfig.peak_lr": rate}, base="base")
         run.build("report")
         assert {name: run.pipeline.taken(name) for name in CORPUS} == dict.fromkeys(CORPUS, base.workdir)
-        assert run.notes[0] == f"train is made here: {base.workdir} has none"
+        assert run.notes[0] == f"building train in this run: {base.workdir} has none"
     assert made == [
         *(("base", name) for name in CORPUS),
         *((f"{rate}", name) for rate in (1e-3, 2e-3, 3e-3, 4e-3) for name in WANTED[3:]),
@@ -64,7 +64,7 @@ def test_what_differs_and_what_is_made_from_it_is_made_here_and_said(made, new_r
     run.build("report")
     assert made == [("other", name) for name in [*own, "report"]]
     [(name, value)] = setting.items()
-    assert f"{own[0]} is made here: {run.config.base} has another: {name} was " in run.notes[0]
+    assert f"building {own[0]} in this run: {run.config.base} has another: {name} was " in run.notes[0]
     assert f"is now {value}" in run.notes[0]
     run.notes.clear()
     new_run("other", setting, base="base").build("report")
@@ -121,8 +121,8 @@ def test_a_stage_that_the_base_has_not_finished_is_made_here(made, new_run):
         run.build("tokens")
     at_work = "yet, and a process is at work there"
     assert run.notes == [
-        f"tokenizer is made here: {base.workdir} has not finished it {at_work}",
-        f"tokens is made here: {base.workdir} has none {at_work}",
+        f"building tokenizer in this run: {base.workdir} has not finished it {at_work}",
+        f"building tokens in this run: {base.workdir} has none {at_work}",
     ]
     assert made[2:] == [("other", "tokenizer"), ("other", "tokens")]
 

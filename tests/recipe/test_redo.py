@@ -41,8 +41,8 @@ def test_one_flag_makes_it_again_and_all_that_was_made_from_it(changed, made, ca
     assert main(["run", *map(str, command), "--redo"]) == 0
     assert made == [("run", name) for name in WANTED]
     said = capsys.readouterr()
-    assert "data is made again: source file z2.jsonl is new since" in said.err
-    assert "train is made again: its input, stage 'tokens', is not the one it was made from" in said.err
+    assert "building data again: source file z2.jsonl is new since" in said.err
+    assert "building train again: its input, stage 'tokens', is not the one it was made from" in said.err
     assert main(["run", *map(str, command), "--redo"]) == 0
     assert capsys.readouterr().out.count("skipped") == len(WANTED), "it is as it should be"
 

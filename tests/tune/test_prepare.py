@@ -223,7 +223,7 @@ def test_what_a_user_should_know_is_said(tmp_path):
     path = write_lines(tmp_path / "a.jsonl", [*LINES, *[GOOD | {"output": ""}] * 3, FIVE])
     tallies = {"a": prepared(path, length=200, max_bad=0.9).tallies["a"].as_record()}
     said = list(tally_lines(tallies))
-    assert said[0] == "a: 3 of 15 conversations, 1 without their oldest turns; 0 are held out"
+    assert said[0] == "a: 3 of 15 conversations, 1 shortened (oldest turns left out); 0 are held out"
     first = "; ".join(
         f"{path}:{line}: message 2 of 2: the response is empty; drop this conversation" for line in (3, 12, 13)
     )
