@@ -26,7 +26,7 @@ from baichuan_jax.core.revision import code_revision
 from baichuan_jax.lab.experiment import RECORD
 
 RESULTS = Path(__file__).parents[1] / "results"
-STAGES = ("data", "tokenizer", "tokens", "train", "evaluate")
+STAGES = ("tokenizer", "tokens", "train", "evaluate")  # the results of the data step quote texts
 
 
 def results_of(directory: Path) -> dict:
