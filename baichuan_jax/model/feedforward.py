@@ -82,8 +82,14 @@ def _compute(
 ) -> jax.Array:
     """Return the layer's output. times(x, name): x times a weight. widened: applied to arrays of the inner width."""
     activation, gated = FEED_FORWARDS[kind]
+    wide = lambda x: x.astype(jnp.float32)
+
+    @partial(jax.checkpoint, prevent_cse=False)  # it costs less to compute again than to keep
+    def activate(gate: jax.Array | None, up: jax.Array) -> jax.Array:
+        inner = activation(wide(gate)) * wide(up) if gated else activation(wide(up))
+        return inner.astype(up.dtype)
+
     up = widened(times(x, "up"))
-    activate = jax.checkpoint(lambda gate, up: activation(gate) * up if gated else activation(up), prevent_cse=False)
     inner = activate(widened(times(x, "gate")) if gated else None, up)
     return times(inner, "down")
 
