@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from baichuan_jax.core.errors import require
+from baichuan_jax.core.errors import UserError, require
 from baichuan_jax.generate.config import EngineConfig, SampleConfig
 from baichuan_jax.generate.groups import groups
 from baichuan_jax.generate.programs import NONE, Sampling, empty_state, engine_programs
@@ -98,8 +98,12 @@ class Engine:
         require(len(prompt) > 0, "prompt", list(prompt), "one token or more")
         check_ids(prompt, self.vocab)
         room = self.context - len(prompt)
-        fits = f"at most {room} after this prompt of {len(prompt)} tokens"
-        expected = fits if room > 0 else f"a shorter prompt than one of {len(prompt)} tokens"
+        if room <= 0:
+            raise UserError(
+                f"the prompt has {len(prompt)} tokens; shorten it: the model's context is {self.context} tokens, and a "
+                "continuation has one at least"
+            )
+        expected = f"at most {room} after this prompt of {len(prompt)} tokens"
         hint = f"the model's context is {self.context} tokens"
         require(sample.max_tokens <= room, "SampleConfig.max_tokens", sample.max_tokens, expected, hint)
 

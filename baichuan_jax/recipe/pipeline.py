@@ -24,13 +24,15 @@ from baichuan_jax.recipe.workdir import CONFIG, LOCK, bases
 class Pipeline:
     """The stages of one config: in its workdir, or in that of its base.
 
-    made_here, redo: why a stage is not taken from the base, and why it is made again, by its name.
+    made_here, passed_over, redo: why a stage is not taken from the base, why it is taken from a base of the base, and
+    why it is made again, by its name.
     """
 
     def __init__(self, config: RunConfig):
         self.config = config
         self.workdir = Path(config.workdir)
         self.made_here: dict[str, str] = {}
+        self.passed_over: dict[str, str] = {}
         self.redo: dict[str, str] = {}
         self._stages: dict[str, Stage] = {}
         self._places: dict[str, Path] = {}
@@ -68,6 +70,8 @@ class Pipeline:
         reasons = []
         for workdir in self._bases:
             if not (why := self._why_not(name, workdir)):
+                if others := [reason for reason in reasons if " has another" in reason]:
+                    self.passed_over[name] = "; ".join(others)
                 return workdir / name
             reasons.append(f"{workdir} has {why}")
         self.made_here[name] = "; ".join(reasons)
@@ -186,8 +190,8 @@ class Pipeline:
         stage = self.alone(name)
         if (why := self.made_here.get(name)) and not finished_in(stage.directory):
             raise UserError(
-                f"stage {name!r} cannot be taken from RunConfig.base: {why}; set what is other as the base has it, or "
-                f"make it here first: {stage.command}"
+                f"stage {name!r} cannot be taken from RunConfig.base: {why}; set the base's values, or make it here "
+                f"first: {stage.command}"
             )
         stage.result()
 

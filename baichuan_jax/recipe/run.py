@@ -145,6 +145,10 @@ class Run:
         For callers that have checked `pipeline` and opened it, as `build` does.
         """
         spec, stage = STAGES[name], self.pipeline.stage(name)
+        if processes.is_primary:
+            for each, why in self.pipeline.passed_over.items():
+                self.progress.note(f"{each} is not that of RunConfig.base: {why}")
+        self.pipeline.passed_over.clear()
         if self.pipeline.taken(name):
             return spec.result.read(stage.result()), True
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 
+from baichuan_jax.core.stage import finished_in
 from baichuan_jax.model.decoder import Params
 from baichuan_jax.model.execution import Execution
 from baichuan_jax.model.fingerprint import fingerprint
@@ -20,6 +21,7 @@ from baichuan_jax.recipe.checkpoints import base_checkpoints, checkpoints_of, ha
 from baichuan_jax.recipe.progress import Progress
 from baichuan_jax.recipe.run_config import RunConfig
 from baichuan_jax.recipe.stages.tokenizer import load_run_tokenizer, tokenizer_place
+from baichuan_jax.recipe.table import model_stage
 from baichuan_jax.tokenizer.checkpoint_files import end_ids
 from baichuan_jax.tokenizer.interface import AnyTokenizer
 from baichuan_jax.tokenizer.tokenizer_files import tokenizer_file
@@ -50,6 +52,9 @@ def load_params(config: RunConfig, layout: Layout, progress: Progress) -> Params
     """Return the newest parameters, sharded: those that tuning has made, if the config tunes."""
     if has_adapters(config):
         return _merged(config, layout, progress)
+    tuned = Path(config.workdir) / "tune"
+    if model_stage(config) == "train" and finished_in(tuned):
+        progress.note(f"{tuned} has a tuned model; without InstructionConfig.sources the one before tuning is read")
     return _restored(checkpoints_of(config), config, layout)
 
 

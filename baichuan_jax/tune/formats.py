@@ -131,7 +131,7 @@ class RecordReader:
                 raise BadConversation(f"{said}; choose with InstructionConfig.fields", "missing_field")
         if not isinstance(role, str) or role not in self._roles:
             said = f"{where}: unknown role {role!r:.60}; known are {', '.join(self._roles)}"
-            raise BadConversation(f"{said}; choose with InstructionConfig.roles", "unknown_role")
+            raise BadConversation(f"{said}; InstructionConfig.roles maps others", "unknown_role")
         _check_weight(turn.get("weight"), self._roles[role], where)
         return _message(self._roles[role], _joined(content, where))
 

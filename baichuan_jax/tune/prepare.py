@@ -90,7 +90,9 @@ def prepare(
     tell: called with ("files", files read, files). Raise UserError if a source has nothing to train on, more bad
     records than it may have, or a file that cannot be read to its end; or if the template is not one to train with.
     """
-    require(bool(cfg.sources), "InstructionConfig.sources", cfg.sources, "a source at least: {'mine': 'chats/*.jsonl'}")
+    require(
+        bool(cfg.sources), "InstructionConfig.sources", cfg.sources, "at least one source: {'mine': 'chats/*.jsonl'}"
+    )
     files = instruction_files(cfg)
     _ = template.end_ids  # raises UserError for a template that nothing can be trained with
     writer, preparations = SampleWriter(list(cfg.sources)), dict[str, _Preparation]()

@@ -88,7 +88,7 @@ def test_one_reason_is_shown_in_full(config, capsys, monkeypatch):
         (["--source", "chat"], "--source chat: InstructionConfig.sources has chats, more; did you mean 'chats'?"),
         (["--source", "chats", "--reason", "empty"], "--reason empty: there is empty_response"),
         (["--samples", "0"], "a number of samples, 1 at least"),
-        (["--set", "InstructionConfig.sources={}", "--set", "InstructionConfig.fields={}"], "a source at least"),
+        (["--set", "InstructionConfig.sources={}", "--set", "InstructionConfig.fields={}"], "at least one source"),
         (["--set", "TuneConfig.length=20"], "of 4 records none can be trained on"),
     ],
 )

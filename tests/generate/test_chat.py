@@ -81,7 +81,7 @@ def test_an_answer_continues_the_prompt_of_the_template(run):
     assert run.chat(asked) == "".join(piece.text for piece in pieces)
     with pytest.raises(UserError, match="message 2, the last, has role 'assistant'"):
         run.chat(talk("a", "b"))
-    with pytest.raises(UserError, match="a shorter prompt than one of"):
+    with pytest.raises(UserError, match="shorten it: the model's context"):
         run.chat(talk("a b " * 200))
 
 
@@ -114,7 +114,7 @@ def test_a_conversation_at_a_terminal_has_a_history(run, same_run, config, capsy
     answers = [first, run.chat(talk("中国", first, "a", system="s")), alone]
     said = capsys.readouterr()
     assert said.out.replace("> ", "") == "".join(f"{answer}\n" for answer in answers)
-    assert "a shorter prompt than one of" in " ".join(said.err.split())
+    assert "shorten it: the model's context" in " ".join(said.err.split())
     assert len(set(answers)) == 3
 
 
@@ -231,7 +231,7 @@ def test_an_answer_ends_at_the_mark_of_the_template(run):
         ({"messages": [1]}, "messages", "message 1 of 1: expected an object"),
         ({"messages": []}, "messages", "expected a list of one message or more"),
         ({}, "messages", "expected a list of one message or more"),
-        ({"messages": talk("a b " * 200)}, "messages", "a shorter prompt than one of"),
+        ({"messages": talk("a b " * 200)}, "messages", "shorten it: the model's context"),
         ({"messages": talk(*"a" * 257)}, "messages", "257 messages do not fit the model's context of 256 tokens"),
         ({"messages": ASKED, "\ud800": 1}, "\\ud800", "unknown field"),
         ({"messages": ASKED, "max_tokens": 250}, "max_tokens", "max_tokens = 250: expected at most"),
@@ -286,7 +286,7 @@ def test_openais_client(run, config):
         stop = whole.message.content[2:4]
         stopped = chat.create(model=NAME, messages=ASKED, stop=[stop]).choices[0]
         assert (stopped.message.content, stopped.finish_reason) == (whole.message.content.split(stop)[0], "stop")
-        for messages, said in ((talk("a", "b"), "'assistant'"), (talk("a b " * 200), "a shorter prompt")):
+        for messages, said in ((talk("a", "b"), "'assistant'"), (talk("a b " * 200), "shorten it")):
             with pytest.raises(openai.BadRequestError, match=said) as refused:
                 chat.create(model=NAME, messages=messages)
             assert refused.value.param == "messages"

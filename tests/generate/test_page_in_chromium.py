@@ -56,7 +56,7 @@ def test_a_conversation_on_the_page(tmp_path, tokenizer_file, params, layout, wi
         keep(browser, f"chat-{width}")
         say(browser, "a b " * 200)
         assert turns(browser)[-1][0] == "error"
-        assert "a shorter prompt than one of" in turns(browser)[-1][1]
+        assert "shorten it: the model's context" in turns(browser)[-1][1]
         browser.run("document.getElementById('new').click()")
         say(browser, "中国")
         assert turns(browser) == [["user", "中国"], ["assistant", first]]

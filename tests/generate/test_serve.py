@@ -195,7 +195,7 @@ BAD = {
     "too deep": (b"[" * 100_000, 400, "nested too deeply"),
     "an unpaired surrogate": (b'{"prompt": "a", "\\ud800": 1}', 400, "unknown field"),
     "an array": (b"[]", 400, "the body is not a JSON object"),
-    "a long context": ({"prompt": "x" * 300}, 400, "expected a shorter prompt than one of 301 tokens"),
+    "a long context": ({"prompt": "x" * 300}, 400, "the prompt has 301 tokens; shorten it"),
     "too many tokens": ({"prompt": "The", "max_tokens": 254}, 400, "max_tokens = 254: expected at most 253 after"),
     "too many texts": ({"prompt": "The", "n": 251}, 400, "251 continuations in one request: the limit is 250"),
     "another model": (
@@ -203,7 +203,7 @@ BAD = {
         404,
         "there is no model 'gpt'; this server has 'a small model'",
     ),
-    "1 MB": ({"prompt": "x" * 999_000}, 400, "expected a shorter prompt than one of"),
+    "1 MB": ({"prompt": "x" * 999_000}, 400, "shorten it: the model's context"),
     "10 MB": ({"prompt": "中" * 3_400_000}, 413, "the body is longer than 1000000 bytes"),
 }
 

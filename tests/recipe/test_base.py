@@ -71,6 +71,18 @@ def test_what_differs_and_what_is_made_from_it_is_made_here_and_said(made, new_r
     assert made == [("other", name) for name in [*own, "report"]], "it is finished"
 
 
+def test_a_base_of_the_base_is_taken_and_said(made, new_run):
+    """Whoever names a base wants its model: that another one agrees with the settings is no secret."""
+    new_run("first").build("train")
+    other = new_run("second", {"TrainConfig.seed": 1}, base="first")
+    other.build("train")
+    run = new_run("third", base="second")
+    run.build("evaluate")
+    assert run.pipeline.taken("train").name == "first"
+    (note,) = [note for note in run.notes if note.startswith("train")]
+    assert note.startswith(f"train is not that of RunConfig.base: {other.workdir} has another: TrainConfig.seed was 1")
+
+
 CHOICES = {
     "TokenizerConfig.shard_bytes": (500, 600),
     "OptimConfig.peak_lr": (1e-3, 2e-3),

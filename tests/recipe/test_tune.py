@@ -22,7 +22,7 @@ from baichuan_jax.recipe.adapters import check_goes_on, load_adapters
 from baichuan_jax.recipe.checkpoints import checkpoints_of
 from baichuan_jax.recipe.hugging_face import export_adapter, export_checkpoint
 from baichuan_jax.recipe.load import load_config
-from baichuan_jax.recipe.progress import Progress
+from baichuan_jax.recipe.progress import PrintProgress, Progress
 from baichuan_jax.recipe.run import Run
 from baichuan_jax.recipe.trained import load_base, load_params, make_layout
 from baichuan_jax.train.checkpoint import read_about
@@ -106,6 +106,17 @@ def test_held_out_responses_become_likelier(base, lora):
     assert all(changed) if lora.rank == 0 else 0 < sum(changed) < len(changed)
     answer = run.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
     assert answer != untuned.chat([{"role": "user", "content": "good 3"}], temperature=0.0, max_tokens=8)
+
+
+def test_the_model_before_tuning_is_not_read_in_silence(base):
+    run, _ = tuned(base, LoraConfig(rank=4))
+    notes = []
+    before = replace(run.config, instruction=replace(base.instruction, sources={}))
+    _ = Run(before, PrintProgress(write=notes.append)).params
+    assert f"{run.workdir}/tune has a tuned model" in " ".join(notes)
+    notes.clear()
+    _ = Run(run.config, PrintProgress(write=notes.append)).params
+    assert "has a tuned model" not in " ".join(notes)
 
 
 def test_the_report_tells_of_tuning(base):

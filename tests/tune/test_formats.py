@@ -132,7 +132,7 @@ def test_messages_say_what_to_do():
     ):
         messages({"instruction": "a", "answer": "b"})
     with pytest.raises(
-        BadConversation, match=r"unknown role 'bot'; known are .*gpt; choose with InstructionConfig.roles"
+        BadConversation, match=r"unknown role 'bot'; known are .*gpt; InstructionConfig.roles maps others"
     ):
         messages(changed("messages", 1, role="bot"))
     assert reason({"prompt": "a", "response": "b"}, format="alpaca") == "missing_field"

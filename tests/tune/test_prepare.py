@@ -83,7 +83,7 @@ def test_files_that_cannot_be_read_to_their_end_are_errors(tmp_path):
         prepared(tmp_path / "a.jsonl.gz")
     with pytest.raises(UserError, match=r"sources\['a'\]: no file matches"):
         prepared(tmp_path / "b.jsonl")
-    with pytest.raises(UserError, match="a source at least"):
+    with pytest.raises(UserError, match="at least one source"):
         prepared(tmp_path / "b.jsonl", sources={})
 
 

@@ -186,7 +186,7 @@ def _check(config: RunConfig) -> None:
         read_adapter(Path(config.lora.adapter), config.model)
         return
     sources = config.instruction.sources
-    require(bool(sources), "InstructionConfig.sources", sources, "a source at least: {'mine': 'chats/*.jsonl'}")
+    require(bool(sources), "InstructionConfig.sources", sources, "at least one source: {'mine': 'chats/*.jsonl'}")
     length, context = config.tune.length, config.model.context
     require(length <= context, "TuneConfig.length", length, f"at most DecoderConfig.context = {context}")
     start = base_checkpoints(config)
