@@ -42,8 +42,8 @@ def fit(template: ChatTemplate, messages: Sequence[Message], samples: list[Sampl
     left = [each for each in found if each is not None]
     if not (cut and left):
         shortest = min(len(sample.ids_T) for sample in samples)
-        ids = f"{shortest} ids" if len(samples) == 1 else f"{shortest} ids or more"
-        raise BadConversation(f"{ids}; a sequence takes {length + 1}", TOO_LONG)
+        more = "" if len(samples) == 1 else " or more"  # the last token is a target, and no input
+        raise BadConversation(f"{shortest - 1} tokens{more}; TuneConfig.length is {length}", TOO_LONG)
     lost = left[0][1] if len(samples) == 1 else len(samples) - len(left)
     return Fitted([sample for sample, _ in left], True, lost)
 

@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_dropped(tmp_path):
     path = write_lines(tmp_path / "a.jsonl", [FIVE, GOOD])
     found = prepared(path, length=HEAD + TURN - 2)
     assert (found.tallies["a"].kept, dict(found.tallies["a"].faults)) == (1, {"too_long": 1})
-    assert found.faults[0].message == f"{path}:1: {HEAD + 5 * TURN} ids; a sequence takes {HEAD + TURN - 1}"
+    assert found.faults[0].message == f"{path}:1: {HEAD + 5 * TURN - 1} tokens; TuneConfig.length is {HEAD + TURN - 2}"
     found = prepared(path, length=HEAD + 5 * TURN - 2, long="drop")
     assert (found.tallies["a"].kept, found.tallies["a"].cut) == (1, 0)
 
