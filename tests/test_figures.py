@@ -25,7 +25,7 @@ QUOTED = {
     "On one H200": (("train_h200",), {"7"}),
     "on 2 cores": (("quickstart",), {"2"}),
     "| domain | source | model": (("quickstart",), {"-19", "1998"}),
-    "Training takes": (("quickstart_times",), set()),
+    "Training takes": (("quickstart", "quickstart_times"), set()),
     "**Which mix?**": (("zh_en_ratio", "data_mix"), {"95"}),
     "**Names written wrong**": (("entity_repair",), set()),
     "**How fast can it be?**": ((), {"2.50"}),
