@@ -67,7 +67,7 @@ class Pipeline:
             return here
         if name in self._made_from:
             return self._made_from[name]
-        reasons = []
+        reasons: list[str] = []
         for workdir in self._bases:
             if not (why := self._why_not(name, workdir)):
                 if others := [reason for reason in reasons if " has another" in reason]:
