@@ -22,7 +22,7 @@ MESHES = {file.stem: load(file, (), RunConfig).config.mesh for file in SHIPPED} 
 SIZES = (2, 4, 8)
 FAST = {("tensor2", 2)}  # of the kind that XLA once did not compile: no axis of tokens has two devices
 MODEL = replace(small.MODEL, layers=1, heads=8, head_dim=4)  # as many heads as devices
-CFG = TrainConfig(steps=3, batch=8, length=16, inner_mb=1)
+CFG = TrainConfig(steps=3, batch=8, length=16, inner_mb=1, compute_dtype="float32")
 
 
 def curve(devices: int, mesh: MeshConfig) -> list[float]:
