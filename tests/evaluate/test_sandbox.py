@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from baichuan_jax.core.errors import UserError
-from baichuan_jax.evaluate.sandbox.parent import Limits, Verdict, run_program
+from baichuan_jax.evaluate.sandbox.parent import Limits, Verdict, _listen, run_program
 from tests.evaluate.hostile import CHEATS, RIGHT, RIGHT_FOR_TESTS, TESTS, WRONG
 
 LIMITS = Limits(seconds=20, memory=256 * 2**20, processes=6, disk=4 * 2**20, output=100_000)
@@ -50,6 +50,16 @@ def verdicts() -> dict[str, Verdict]:
             return dict(zip(jobs, threads.map(run, jobs.values())))
     finally:
         del os.environ["SANDBOX_SECRET"]
+
+
+def test_a_flood_that_is_there_with_the_first_report():
+    """On a busy machine the program has written too much before anybody has read that it is ready."""
+    (report, say), (output, write) = os.pipe(), os.pipe()
+    os.write(say, b'{"ready": true}\n')
+    os.write(write, b"x" * 2000)
+    assert _listen(report, output, replace(LIMITS, output=1000)).reason == "wrote more than 1000 bytes"
+    for descriptor in (report, say, output, write):
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -122,7 +122,8 @@ def _listen(report: int, output: int, limits: Limits) -> Verdict:
                 written += data
                 if not data:
                     selector.unregister(output)
-            if report in events and output not in events:  # what was written before the end was said belongs to it
+            # What was written before the end was said belongs to it; nothing was written before "ready" was said.
+            if report in events and not (ready and output in events):
                 said = next(lines)
                 if "failed" in said:
                     raise UserError(
